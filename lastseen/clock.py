@@ -1,0 +1,103 @@
+"""The only file that reads a clock.
+
+Two kinds of time are kept apart. *Store time* (`Clock.now`) is what is written down and what thresholds are compared
+with: it never goes back, or a machine heard "in the future" would stay unwatched until the wall clock caught up.
+*Wall time* (`Clock.wall`) is what the computer says now: outside parties check it (a webhook's timestamp), nothing here
+decides by it. A wall clock that jumps ahead is followed at once and reported as a step, so that the jump is not held
+against anybody; one that jumps back is approached slowly, by running 10 % slow until both agree.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import anyio
+
+STEP = timedelta(seconds=2)
+"""A difference between wall and monotonic time larger than this is a step, not drift."""
+
+SLOW = 0.9
+"""Speed of store time while the wall clock is behind it: one hour is made good in ten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Store time went from `before` to `after` at once, or (`behind`) the wall clock fell back by that much."""
+
+    before: datetime
+    after: datetime
+    behind: timedelta = timedelta(0)
+
+
+class Clock(Protocol):
+    """Where time comes from; tests give a FakeClock."""
+
+    virtual: bool
+    """True when time passes only by being told to: nothing may then wait in real time."""
+
+    def now(self) -> datetime:
+        """Store time, aware UTC. Never goes back."""
+
+    def wall(self) -> datetime:
+        """What the computer's clock says, aware UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment; for measuring."""
+
+    def measure(self) -> Step | None:
+        """Compare wall and monotonic time; the step if there was one since the last call."""
+
+    def start_at(self, earliest: datetime) -> None:
+        """Store time is at least this: the newest time that the store has seen."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after so many seconds of this clock."""
+
+
+class SystemClock:
+    """The computer's clocks, joined so that store time never goes back."""
+
+    virtual = False
+
+    def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._wall, self._monotonic = wall, monotonic
+        self._store, self._mono = wall(), monotonic()
+        self._speed = 1.0
+        self._fell_back = False
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._seconds(), UTC)
+
+    def wall(self) -> datetime:
+        return datetime.fromtimestamp(self._wall(), UTC)
+
+    def monotonic(self) -> float:
+        return self._monotonic()
+
+    def _seconds(self) -> float:
+        return self._store + (self._monotonic() - self._mono) * self._speed
+
+    def measure(self) -> Step | None:
+        before, wall = self._seconds(), self._wall()
+        ahead = before - wall  # > 0: the wall clock is behind store time
+        self._mono = self._monotonic()
+        self._store = max(before, wall)
+        self._speed = SLOW if ahead > 0 else 1.0
+        fell_back, self._fell_back = self._fell_back, ahead > STEP.total_seconds()
+        if -ahead > STEP.total_seconds():
+            return Step(datetime.fromtimestamp(before, UTC), datetime.fromtimestamp(self._store, UTC))
+        if self._fell_back and not fell_back:
+            moment = datetime.fromtimestamp(before, UTC)
+            return Step(moment, moment, timedelta(seconds=ahead))
+        return None
+
+    def start_at(self, earliest: datetime) -> None:
+        self._store = max(self._seconds(), earliest.timestamp())
+        self._mono = self._monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(max(0.0, seconds))

@@ -1,0 +1,71 @@
+"""Durations as people write them: `90s`, `2m`, `1h30m`, `never`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from lastseen.errors import InvalidInput
+
+NEVER = timedelta(0)
+"""As a threshold: this machine is never offline by silence. Stored as 0 seconds."""
+
+_LONGEST = timedelta(days=365)
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+
+Duration = timedelta | str | int | float
+"""What the public API takes: a timedelta, a text such as "2m", or a number of seconds."""
+
+
+def parse_duration(value: Duration, field: str = "duration") -> timedelta:
+    """A positive duration of at most a year; InvalidInput names `field` otherwise."""
+    parsed = _parse(value, field)
+    if not timedelta(0) < parsed <= _LONGEST:
+        raise InvalidInput(f"must be more than 0 and at most 365 days, not {value!r}", field)
+    return parsed
+
+
+def parse_threshold(value: Duration | None, field: str = "offline_after") -> timedelta | None:
+    """As parse_duration, and `never` (NEVER) and None (inherit) are legal too."""
+    if value is None:
+        return None
+    if value == "never" or value == NEVER:
+        return NEVER
+    return parse_duration(value, field)
+
+
+def _parse(value: Duration, field: str) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, bool):
+        raise InvalidInput("must be a duration such as 90s, 2m or 1h30m", field)
+    if isinstance(value, int | float):
+        return _seconds(float(value), field)
+    text = value.strip().lower().replace(" ", "")
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return _seconds(float(text), field)
+    parts = _PART.findall(text)
+    if not parts or "".join(n + u for n, u in parts) != text:
+        raise InvalidInput(f"must be a duration such as 90s, 2m or 1h30m, not {value!r}", field)
+    return _seconds(sum(float(n) * _UNITS[u] for n, u in parts), field)
+
+
+def _seconds(value: float, field: str) -> timedelta:
+    try:
+        return timedelta(seconds=value)
+    except (OverflowError, ValueError):
+        raise InvalidInput("is too long: at most 365 days", field) from None
+
+
+def spell(value: timedelta, units: int = 2) -> str:
+    """One or two units, rounded down: `39 min`, `3 h 12 min`, `2 min`, `6 h 4 min`, `12 s`."""
+    seconds = max(0, int(value.total_seconds()))
+    words = []
+    for name, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            words.append(f"{count} {name}")
+        elif words:
+            break
+    return " ".join(words[:units]) or "0 s"

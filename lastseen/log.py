@@ -1,0 +1,35 @@
+"""Every log line is a constant event name plus fields; this table has them all, and the docs page is built from it.
+
+`get_logger()` is what every module logs with. How lines look (console or JSON) is the server's business
+(`lastseen.app`); a library user gets whatever structlog is configured to do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+EVENTS: dict[str, tuple[str, str, str]] = {
+    # name: (level, fields, meaning)
+    "blind_time_recorded": ("warning", "source, reason, seconds", "nobody could have been heard for so long"),
+    "channel_disabled": ("warning", "channel, reason", "the far end will not have anything more; others are told"),
+    "channel_failing": ("warning", "channel, reason, ready_in", "a send failed; the channel cools down"),
+    "channel_without_notifier": ("warning", "channel, type, reason", "nothing here can send to this channel"),
+    "clock_stepped": ("warning", "seconds", "the wall clock jumped ahead; followed, and not held against anybody"),
+    "clock_fell_back": ("warning", "seconds", "the wall clock jumped back; store time runs slow until both agree"),
+    "dispatcher_failed": ("error", "error", "a pass of the dispatcher failed; it goes on"),
+    "event_committed": ("info", "type, machine, seq, reason", "a change of status was written"),
+    "heartbeat_monitor_started": ("info", "interval, threshold", "the monitor watches"),
+    "heartbeat_monitor_stopped": ("info", "", "the monitor has stopped"),
+    "machine_parked": ("error", "machine_id, error", "deciding for this machine failed; it is tried again in 5 min"),
+    "notification_dead": ("error", "notification, channel, reason", "given up; `lastseen notifications replay`"),
+    "notification_delivered": ("info", "notification, channel, type, machine", "the far end has it"),
+    "record_failed": ("error", "error, beats", "a batch of heartbeats could not be stored; none was acknowledged"),
+    "settle_failed": ("error", "error", "a pass of the monitor failed; nothing was changed, it is tried again"),
+    "wake_missed": ("warning", "job, what", "the scheduler dropped or failed a wake-up"),
+}
+
+
+def get_logger() -> Any:
+    return structlog.get_logger("lastseen")

@@ -1,0 +1,228 @@
+"""What is watched, what machines say, what people order, what is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from lastseen.model.outbox import Channel, Event, Notification
+from lastseen.model.words import (
+    HTTP_SOURCE,
+    BlindReason,
+    EndReason,
+    MachineRef,
+    OutageReason,
+    Said,
+    Status,
+)
+
+# --- what is watched --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A group of machines with a common threshold. None: the default threshold; NEVER: never offline by silence."""
+
+    name: str = "default"
+    offline_after: timedelta | None = None
+    every: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What people wrote about a machine."""
+
+    id: int
+    uid: str
+    slug: str
+    name: str
+    hostname: str = ""
+    description: str = ""
+    kind: str = "default"
+    group: str = "http"
+    tags: tuple[str, ...] = ()
+    every: timedelta | None = None
+    offline_after: timedelta | None = None
+    enabled: bool = True
+    resume_by_hand: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """What the monitor knows about a machine: one narrow row.
+
+    `check_at` is a promise to look again, never later than the true deadline; None: nothing to look for.
+    `back_at` is when it was first heard since it went offline (or ever, while provisioning).
+    `heard` and `heard_before` are bit sets of the sources it was heard on since the last settle, and before it.
+    `seq` counts its events; `incident` is the uid of the event that opened the open incident, if one is open.
+    """
+
+    status: Status
+    status_since: datetime
+    watch_from: datetime
+    last_seen: datetime | None = None
+    check_at: datetime | None = None
+    back_at: datetime | None = None
+    goodbye_at: datetime | None = None
+    heard: int = 0
+    heard_before: int = 0
+    seq: int = 0
+    incident: str | None = None
+
+    @property
+    def silent_since(self) -> datetime:
+        """Where silence is counted from: the later of last_seen and the start of watching."""
+        return self.watch_from if self.last_seen is None else max(self.last_seen, self.watch_from)
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """From the later of last_seen and the start of watching to the first heartbeat after it."""
+
+    machine_id: int
+    started_at: datetime
+    detected_at: datetime
+    reason: OutageReason
+    opened_by: str  # uid of the machine.offline event
+    ended_at: datetime | None = None
+    end_reason: EndReason | None = None
+    closed_by: str | None = None
+    acked_at: datetime | None = None
+    acked_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that a store knows of one machine now. `outage` is the open one."""
+
+    machine: Machine
+    kind: Kind
+    liveness: Liveness
+    outage: Outage | None = None
+
+
+# --- what machines say ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One report of one machine, as it goes to `Store.record`. `body` is a JSON object as text, kept as it came."""
+
+    machine: MachineRef
+    at: datetime
+    said: Said = Said.ALIVE
+    source: int = HTTP_SOURCE
+    body: str | None = None
+    said_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a `record` did. `unknown`: no such machine, nothing kept of these. `due`: something wants deciding now."""
+
+    unknown: frozenset[MachineRef] = frozenset()
+    due: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A report that waits to be decided on. `message` is its `message` field, else ""."""
+
+    said: Said
+    at: datetime
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BlindPeriod:
+    """A stretch in which a source could not have heard anybody; open while `ended_at` is None."""
+
+    source: int
+    started_at: datetime
+    ended_at: datetime | None
+    reason: BlindReason
+
+
+# --- what people order ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Declare a machine or change it. `changes` are fields of Machine (name, hostname, description, kind, group, tags,
+    every, offline_after); what is not named stays. `expect`: "any", "new" (else Conflict) or "known" (else
+    UnknownMachine)."""
+
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    expect: str = "any"
+
+
+WATCHABLE = frozenset({"name", "hostname", "description", "kind", "group", "tags", "every", "offline_after"})
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Not watched, heartbeats accepted. `by_hand`: only a person resumes it."""
+
+    by_hand: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Disable:
+    """Its keys are refused, and it is paused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enable:
+    """Its keys are accepted again, and it is watched again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Remove it; its history stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    by: str
+
+
+Order = Watch | Pause | Resume | Disable | Enable | Forget | Acknowledge
+
+
+# --- what is decided --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything `decide` may look at. `told`: uids of the channels that heard of the open incident."""
+
+    standing: Standing
+    now: datetime
+    signals: tuple[Signal, ...] = ()
+    order: Order | None = None
+    blind: tuple[BlindPeriod, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    told: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Everything a store writes for one machine, in one transaction.
+
+    `liveness` replaces the row; `events`, then what hangs on them: `outages` (put by `opened_by`), `notifications`.
+    The machine has a row in `machine_offline_notifications` exactly while it has an open outage. `removed`: the machine
+    is gone, its history stays.
+    """
+
+    liveness: Liveness
+    events: tuple[Event, ...] = ()
+    outages: tuple[Outage, ...] = ()
+    notifications: tuple[Notification, ...] = ()
+    removed: bool = False

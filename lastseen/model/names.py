@@ -1,0 +1,36 @@
+"""Derived names: slugs and the uids that make repeating harmless."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import uuid
+from datetime import datetime
+
+SLUG = re.compile(r"[A-Za-z0-9._:-]{1,200}")
+
+
+def slugify(name: str) -> str:
+    """A slug made from any name: what is not `[A-Za-z0-9._:-]` becomes `-`; "" when nothing is left."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._:-]+", "-", plain).strip("-")[:200]
+
+
+def event_uid(machine_uid: str, seq: int) -> str:
+    """The uid of a machine's event: derived, so that writing it twice is harmless (RFC 9562, version 5)."""
+    return str(uuid.uuid5(uuid.UUID(machine_uid), str(seq)))
+
+
+def subject_event_uid(event_type: str, subject: str, start: datetime) -> str:
+    """The uid of an event without a machine: from its type, what it is about and when that began."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"lastseen:{event_type}/{subject}/{start.isoformat()}"))
+
+
+def notification_uid(event: str, channel: str, occasion: int = 0) -> str:
+    """The uid of a notification: from its event, its channel and the occasion."""
+    return str(uuid.uuid5(uuid.UUID(event), f"{channel}/{occasion}"))
+
+
+def code_channel_uid(name: str) -> str:
+    """The uid of a channel that is given in code under a durable name."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"lastseen:code-channel/{name}"))

@@ -1,0 +1,207 @@
+"""Events, channels, notifications, and what becomes of a send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from lastseen.model.words import Cause, NotificationState, Scope, Severity, Status
+
+if TYPE_CHECKING:
+    from lastseen.model.machine import Outage
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A committed fact. Messages are rendered from `snapshot` alone (its fields: `lastseen.monitor.decide.snapshot`).
+
+    `seq` is the machine's own counter (None for events without a machine); `incident` the uid of the event that opened
+    the incident. `subject` names what an event without a machine is about: {"id", "name"} under "source" or "channel".
+    """
+
+    uid: str
+    type: str
+    severity: Severity
+    at: datetime
+    reason: str
+    snapshot: Mapping[str, Any]
+    machine_id: int | None = None
+    machine: str | None = None
+    seq: int | None = None
+    incident: str | None = None
+    previous_status: Status | None = None
+    status: Status | None = None
+    last_seen: datetime | None = None
+    channel: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A destination. `uid` is its durable identity; `config` holds no secrets."""
+
+    uid: str
+    name: str
+    type: str
+    id: int = 0
+    config: Mapping[str, Any] = field(default_factory=dict)
+    enabled: bool = True
+    disabled_by: str | None = None  # "person" or "far_end"
+    disabled_reason: str | None = None
+    owner_id: int | None = None
+    lane: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One event for one channel: a row in the outbox. `uid` is what far ends see (`webhook-id`)."""
+
+    uid: str
+    event: str  # uid
+    channel: str  # uid
+    due_at: datetime
+    created_at: datetime
+    expires_at: datetime
+    machine_id: int | None = None
+    incident: str | None = None
+    occasion: int = 0
+    cause: Cause = Cause.FIRST
+    state: NotificationState = NotificationState.PENDING
+    reason: str | None = None
+    while_open: bool = False
+    solo: bool = False
+    attempts: int = 0
+    lease_token: int | None = None
+    finished_at: datetime | None = None
+    receipt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to send on a lane. `token` only grows; a result counts only where the row's own token equals it."""
+
+    name: str
+    owner: str
+    token: int
+    until: datetime
+    channels: frozenset[str] = frozenset()  # uids of the lane's channels that this owner can send to
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """How a channel fares. `ready_at`: end of its cool-down; `failures`: in a row."""
+
+    ready_at: datetime | None = None
+    failing_since: datetime | None = None
+    failures: int = 0
+    succeeded_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One notification in an attempt, with what its message is rendered from. `outage` is as it stands now."""
+
+    notification: Notification
+    event: Event
+    outage: Outage | None = None
+    reply_to: str | None = None  # receipt of the incident's first delivered notification on this channel
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One send. More than one delivery only where the channel's notifier speaks for several at once.
+
+    `probe`: sent ahead of its own wait, to see whether the channel is back; not counted as a try.
+    """
+
+    id: int
+    channel: str  # uid
+    deliveries: tuple[Delivery, ...]
+    started_at: datetime
+    probe: bool = False
+    failing_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The far end has it. `receipt` is its own id for it; `taken` the notification uids it took, None for all;
+    `moved` are config values that the far end changed (a chat that got a new id), to be stored."""
+
+    receipt: str | None = None
+    taken: frozenset[str] | None = None
+    moved: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """It may work later. `after`: not before so long, by the far end's own word."""
+
+    reason: str
+    scope: Scope = Scope.CHANNEL
+    after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The far end will not have it. Scope notification: three tries, then dead. Scope channel: the destination is
+    gone; the channel is disabled and others are told. Scope lane: so for every channel of the lane."""
+
+    reason: str
+    scope: Scope = Scope.NOTIFICATION
+
+
+Outcome = Delivered | Retry | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """`batch`: how many notifications one send may speak for."""
+
+    batch: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    reason: str
+
+
+Admission = Send | Hold | Cancel
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a retry plan may look at. `others`: the enabled channels that would be told of this one's trouble."""
+
+    attempt: Attempt
+    outcome: Outcome
+    channel: Channel
+    state: ChannelState
+    others: tuple[Channel, ...]
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """Everything a store writes after a send, in one transaction.
+
+    `notifications` replace the attempt's rows; `state` the channel's (`lane_wide`: every channel's of the lane).
+    `release`: all rows of the channel that wait for another try are due now. `disable`: the channel is disabled with
+    this reason and its open rows end dead with it. `moved` is merged into the channel's config. `events` and `more`
+    are new events and notifications.
+    """
+
+    notifications: tuple[Notification, ...]
+    state: ChannelState
+    lane_wide: bool = False
+    release: bool = False
+    disable: str | None = None
+    moved: Mapping[str, Any] | None = None
+    events: tuple[Event, ...] = ()
+    more: tuple[Notification, ...] = ()

@@ -1,0 +1,121 @@
+"""The words: identifiers and enums."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+MachineRef = int | str
+"""A machine's id (int) or its slug (str)."""
+
+HTTP_SOURCE = 0
+"""The id of the source `http`, which heartbeats given in code share: the lowest bit of `Liveness.heard`."""
+
+
+class Status(StrEnum):
+    """What a machine is. The arrows are drawn in `lastseen.monitor.decide`."""
+
+    PROVISIONING = "provisioning"
+    ONLINE = "online"
+    OFFLINE = "offline"
+    ERROR = "error"
+    PAUSED = "paused"
+
+
+class Said(StrEnum):
+    """What one report says. All but `alive` and `note` are signals: kept in order until they were decided on."""
+
+    ALIVE = "alive"
+    OK = "ok"
+    ERROR = "error"
+    GOODBYE = "goodbye"
+    START = "start"
+    NOTE = "note"
+
+
+HEARTBEATS = frozenset({Said.ALIVE, Said.OK, Said.ERROR})
+"""What moves `last_seen`. A goodbye is the word that there will be no more of them."""
+
+SIGNALS = frozenset({Said.OK, Said.ERROR, Said.GOODBYE, Said.START})
+
+
+class EventType(StrEnum):
+    """Committed facts. `system.*` types are added by whoever raises them, so `Event.type` is a plain str."""
+
+    OFFLINE = "machine.offline"
+    ONLINE = "machine.online"
+    ERROR = "machine.error"
+    REGISTERED = "machine.registered"
+    REMOVED = "machine.removed"
+    PAUSED = "machine.paused"
+    RESUMED = "machine.resumed"
+    CHANNEL_FAILING = "channel.failing"
+    CHANNEL_TEST = "channel.test"
+
+
+class Severity(StrEnum):
+    ALERT = "alert"
+    INFO = "info"
+
+
+class OutageReason(StrEnum):
+    SILENT = "silent"
+    GOODBYE = "goodbye"
+
+
+class EndReason(StrEnum):
+    HEARD = "heard"
+    PAUSED = "paused"
+    REMOVED = "removed"
+
+
+class BlindReason(StrEnum):
+    STOPPED = "stopped"
+    STALLED = "stalled"
+    CLOCK = "clock"
+    STORE = "store"
+
+
+class NotificationState(StrEnum):
+    """One event for one channel.
+
+    ::
+
+        (made) ──► PENDING ──take──► SENDING ──finish──► DELIVERED
+           │        ▲   │               │ └────────────► DEAD       gave up, or the far end will not have it
+           │        │   │               │
+           │        └───┼── try again ──┘ (also when its lease was lost)
+           │            └──► CANCELLED  no longer true, or nobody wants it any more
+           │            └──► DEAD       expired
+           └──► SKIPPED   the channel did not want it
+    """
+
+    PENDING = "pending"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+FINISHED = frozenset(
+    {NotificationState.DELIVERED, NotificationState.DEAD, NotificationState.CANCELLED, NotificationState.SKIPPED}
+)
+HEARD_OF_IT = frozenset(
+    {NotificationState.PENDING, NotificationState.SENDING, NotificationState.DELIVERED, NotificationState.DEAD}
+)
+"""A channel with a notification of an incident in one of these states is told of its end."""
+
+
+class Cause(StrEnum):
+    FIRST = "first"
+    REMINDER = "reminder"
+    REPLAY = "replay"
+    FALLBACK = "fallback"
+
+
+class Scope(StrEnum):
+    """Whose trouble a failed send is."""
+
+    NOTIFICATION = "notification"
+    CHANNEL = "channel"
+    LANE = "lane"

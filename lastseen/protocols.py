@@ -1,0 +1,306 @@
+"""The page a plugin author reads: what a store and a notifier promise.
+
+A store that has only `Store` runs the monitor and the dispatcher. Everything else is an optional small protocol; the
+monitor asks `isinstance(store, Leases)` and so on, and does without what is missing:
+
+=============  =====================================================================================================
+`Leases`       several processes may send on one store. Without: this process makes the one lease itself.
+`Sources`      blind time survives a restart. Without: a restart counts from the heartbeats that are stored.
+`Channels`     channels are rows. Without: the channels are the names in `notify=`.
+`Catalog`      machines and kinds can be listed and changed by people.
+`Keys`         keys that machines and programs authenticate with.
+`History`      events and notifications can be read back and replayed.
+=============  =====================================================================================================
+
+Every verb is one transaction: all of it is durable when it returns, and nothing of it when it raises. Every verb may be
+repeated after an unknown outcome. A store raises `StoreUnavailable` when it cannot be read or written now, and never
+an exception of the library underneath. `now` is always an argument: a store reads no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol, runtime_checkable
+
+from lastseen.model import (
+    Admission,
+    Aftermath,
+    Attempt,
+    Beat,
+    BlindPeriod,
+    Case,
+    Channel,
+    Event,
+    Kind,
+    Lease,
+    MachineRef,
+    Notification,
+    NotificationState,
+    Order,
+    Outcome,
+    Recorded,
+    Sent,
+    Standing,
+    Verdict,
+)
+
+Decide = Callable[[Case], Verdict]
+"""Pure: one machine's case to everything that is to be written for it."""
+
+Admit = Callable[[Notification, Event, datetime], Admission]
+"""Pure: may this notification be sent now?"""
+
+RetryPlan = Callable[[Sent], Aftermath]
+"""Pure: what follows from a send."""
+
+
+@runtime_checkable
+class Store(Protocol):
+    """What the monitor and the dispatcher cannot do without."""
+
+    async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
+        """Write down what was heard, in the order given. All or none of the known machines' beats are durable.
+
+        For each machine: `last_seen` becomes the newest `at` of its heartbeats (alive, ok, error) and never goes back;
+        `heard` gains the source's bit; the newest body is kept as the latest report. Where the machine is offline or
+        provisioning, `back_at` becomes the first heartbeat's `at`, if it was None, and `check_at` is `now`. Signals
+        (ok, error, goodbye, start) are kept apart and in order until a settle has seen them, and set `check_at` to
+        `now` too. A paused machine is only heard: no `back_at`, no `check_at`, no signals kept.
+        Beats of unknown machines are left out and named in the answer. Status is never touched.
+        """
+
+    async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
+        """Decide for up to `limit` machines whose `check_at` is due (<= now), the longest due first.
+
+        Locks each machine that nobody else holds, reads its case after the lock, calls `decide`, writes the verdict
+        and marks the signals it saw as seen. An event whose uid is already there is not written again, and nothing
+        that hangs on it either. A `decide` that raises parks that machine for 5 minutes and touches no other.
+        Returns the events that were committed, in order.
+        """
+
+    async def order(self, machine: MachineRef, order: Order, decide: Decide, now: datetime) -> Sequence[Event]:
+        """A person's word about one machine, through the same decide, at once.
+
+        `Watch` makes the machine if there is none by this slug (its liveness: provisioning, watched from `now`,
+        seq 0; its channels are asked for as for any event) and changes the fields it names. `Disable` and `Enable`
+        set `enabled`, `Pause` sets `resume_by_hand`. Raises UnknownMachine, Conflict, InvalidInput.
+        """
+
+    async def next_check(self) -> datetime | None:
+        """The smallest `check_at`, or None."""
+
+    async def liveness(self, machines: Sequence[MachineRef]) -> Mapping[MachineRef, Standing]:
+        """What is known of these machines; unknown ones are left out."""
+
+    async def take(self, lane: Lease, admit: Admit, now: datetime, limit: int) -> Sequence[Attempt]:
+        """Open up to `limit` attempts for what may be sent on the lane now.
+
+        Looks, per channel of the lane, at the oldest unfinished notification of each machine (later ones of the same
+        machine wait, unless they go in the same batch), in order of `due_at`:
+
+        - one that is `sending` under a smaller token was interrupted: it is open again, its attempt is `lost`;
+        - one past `expires_at` becomes dead ("expired …"), one that `admit` cancels becomes cancelled with that
+          reason, one that it holds is due at the hold's end, keeps the reason, and expires later by as long;
+        - one that is due and admitted becomes `sending` with the lane's token, in a new attempt, and its `attempts`
+          counts one more. Up to `Send.batch` of them go in one attempt. What an attempt contained is tried again
+          together, and nothing joins it.
+
+        A channel with failures is left alone until its `ready_at`; then one attempt is opened as a probe, for the
+        notification with the earliest `due_at` even if that is still to come (its `attempts` then does not count).
+        While something of a failing channel is sending nothing more is taken for it. A lease that was lost: nothing.
+        """
+
+    async def finish(self, lane: Lease, attempt: Attempt, outcome: Outcome, plan: RetryPlan, now: datetime) -> bool:
+        """Write what became of an attempt: `plan` is called with the channel's state as it is now, and its aftermath
+        is applied. False: a row's token is not the lane's any more; then only the attempt's outcome is kept."""
+
+    async def next_due(self) -> datetime | None:
+        """The earliest moment at which `take` might have something, over all channels; None: nothing waits."""
+
+
+@runtime_checkable
+class Service(Protocol):
+    """A store that must be opened and closed. A store that is not one is used as it is."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Leases(Protocol):
+    """Several processes may send on one store."""
+
+    async def lease(self, name: str, owner: str, span: timedelta, now: datetime) -> Lease | None:
+        """Take the lane if it is free, its lease is over, or it is this owner's own. The token grows each time, for
+        ever. None: somebody else holds it."""
+
+    async def renew(self, lease: Lease, span: timedelta, now: datetime) -> Lease | None:
+        """The same lease with a later `until`; None: it was lost."""
+
+    async def release(self, lease: Lease, now: datetime) -> None:
+        """Give it back before its time."""
+
+
+@runtime_checkable
+class Sources(Protocol):
+    """Who listened, until when, and when nobody could have been heard."""
+
+    async def listen(self, source: str, node: str, now: datetime) -> tuple[int, datetime | None]:
+        """Begin to listen. The source's id (its bit) and until when any listener of it heard before, if ever."""
+
+    async def mark(self, source: int, node: str, now: datetime, blind: Sequence[BlindPeriod] = ()) -> None:
+        """We hear until `now`; and these blind periods were found. Writing one twice is harmless."""
+
+    async def leave(self, source: int, node: str, now: datetime) -> None:
+        """We stop listening, properly."""
+
+    async def newest_mark(self) -> datetime | None:
+        """The newest time any listener has written, of any source: store time is never before it."""
+
+
+@runtime_checkable
+class Channels(Protocol):
+    """Channels are rows."""
+
+    async def channels(self) -> Sequence[Channel]:
+        """All that are not removed, disabled ones too, by id."""
+
+    async def add_channel(
+        self, type_: str, name: str, config: Mapping[str, Any], secrets: Mapping[str, str], lane: str, now: datetime
+    ) -> Channel:
+        """A new one. `secrets` are encrypted at rest. Raises Conflict when the name is taken."""
+
+    async def code_channel(self, name: str, lane: str, now: datetime) -> Channel:
+        """The channel of type `code` by this durable name, made if there is none. Idempotent."""
+
+    async def channel_secrets(self, channel: str) -> Mapping[str, str]:
+        """The secrets of the channel with this uid, decrypted. Raises SecretsLocked."""
+
+    async def switch_channel(self, channel: str, enabled: bool, reason: str | None, now: datetime) -> Channel:
+        """Enable or disable by a person. Disabling cancels what waits; enabling also forgets its failures."""
+
+    async def remove_channel(self, channel: str, now: datetime) -> None:
+        """Soft-delete it; what waits is cancelled."""
+
+    async def change_channel(self, channel: str, changes: Mapping[str, Any], now: datetime) -> Channel:
+        """Merge into its config."""
+
+
+@runtime_checkable
+class Catalog(Protocol):
+    """Machines and kinds as people see them."""
+
+    async def machines(
+        self, after: int = 0, limit: int = 1000, kind: str | None = None, group: str | None = None
+    ) -> Sequence[Standing]:
+        """By id, those with an id above `after`."""
+
+    async def kinds(self) -> Sequence[Kind]: ...
+
+    async def set_kind(self, kind: Kind, now: datetime) -> Kind:
+        """Make or change it; every machine of it is looked at again."""
+
+    async def default_threshold(self, offline_after: timedelta, now: datetime) -> None:
+        """The default threshold is this now; if it was another before, machines are looked at again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key as it is stored: never the key itself. `hint` are its first characters."""
+
+    id: int
+    scope: str
+    hint: str
+    machine_id: int | None = None
+    label: str = ""
+    created_at: datetime | None = None
+    first_used_at: datetime | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMatch:
+    """What a key's digest stands for. `enabled`: of its machine; True for keys without one. `fresh`: never used."""
+
+    key: Key
+    enabled: bool = True
+    fresh: bool = False
+
+
+@runtime_checkable
+class Keys(Protocol):
+    """Keys by the SHA-256 of their text."""
+
+    async def add_key(
+        self,
+        scope: str,
+        digest: str,
+        hint: str,
+        now: datetime,
+        *,
+        machine_id: int | None = None,
+        label: str = "",
+        expires_at: datetime | None = None,
+        replaces: bool = False,
+    ) -> Key:
+        """`replaces`: the machine's other keys stay valid until this one is first used, at most 7 days."""
+
+    async def find_key(self, digest: str, now: datetime) -> KeyMatch | None:
+        """The valid key with this digest: not revoked, not expired, its machine not removed."""
+
+    async def key_used(self, key_id: int, now: datetime) -> None:
+        """First use: revokes the keys that it replaces."""
+
+    async def keys(self) -> Sequence[Key]: ...
+
+    async def revoke_key(self, key_id: int, now: datetime) -> Key: ...
+
+    async def keys_version(self) -> int:
+        """Grows whenever what find_key answers may have changed, by any process."""
+
+
+@runtime_checkable
+class History(Protocol):
+    """Reading back, newest first, as the command line and the API print it (field names of their contracts)."""
+
+    async def events(
+        self, machine: MachineRef | None = None, type_: str | None = None, limit: int = 100
+    ) -> Sequence[Mapping[str, Any]]: ...
+
+    async def notifications(
+        self, state: NotificationState | None = None, limit: int = 100
+    ) -> Sequence[Mapping[str, Any]]: ...
+
+    async def replay(self, notification: int, now: datetime) -> Mapping[str, Any]:
+        """A new notification (cause `replay`, next occasion) of the same event for the same channel, due now."""
+
+
+# --- notifiers ------------------------------------------------------------------------------------------------------
+
+
+class Tools(Protocol):
+    """What a plugin is handed."""
+
+    http: Any
+    """An httpx.AsyncClient: guarded against forbidden addresses, timed out, without redirects."""
+
+
+class Notifier(Protocol):
+    """Speaks to one destination.
+
+    A class that is found by its entry point in `lastseen.notifiers` has a nested pydantic model `Config` (SecretStr
+    fields are encrypted at rest) and is made as `Class(config, tools)`. Optional attributes, with their defaults:
+
+    - `max_batch = 1`: how many notifications one send may speak for;
+    - `schedule = "chat"`: how tries are spaced, "chat" or "webhook";
+    - `timeout = 15.0`: seconds until a send counts as `Retry`;
+    - `lane`: channels whose notifiers name the same lane share one line to the far end (one bot);
+    - `async start()`, `async close()`.
+    """
+
+    async def send(self, message: Any) -> Outcome | None:
+        """One call to the far end. None or Delivered: done. Any exception counts as Retry."""

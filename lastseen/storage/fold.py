@@ -1,0 +1,243 @@
+"""What every store must do to its rows, as pure functions over values.
+
+`MemoryStore` is these functions plus dictionaries, and a store of your own may be these plus a table. `SqlStore` does
+`absorb` in SQL, because it is the hot path; a property test holds the two together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from lastseen.model import (
+    HEARD_OF_IT,
+    HEARTBEATS,
+    SIGNALS,
+    Beat,
+    Cancel,
+    ChannelState,
+    Disable,
+    Enable,
+    Hold,
+    Lease,
+    Liveness,
+    Machine,
+    Notification,
+    NotificationState,
+    Order,
+    Pause,
+    Send,
+    Status,
+    Watch,
+)
+
+PARK = timedelta(minutes=5)
+"""How long a machine is left alone after `decide` failed for it."""
+
+EXPIRED = "expired: it could not be delivered in time"
+
+Admitted = Callable[[Notification], Send | Hold | Cancel]
+
+
+def absorb(liveness: Liveness, beat: Beat, now: datetime) -> tuple[Liveness, bool]:
+    """The row after one more report, and whether the report is a signal that must be kept until it was decided on."""
+    if beat.said in HEARTBEATS:
+        seen = beat.at if liveness.last_seen is None else max(liveness.last_seen, beat.at)
+        liveness = dataclasses.replace(liveness, last_seen=seen, heard=liveness.heard | (1 << beat.source))
+        if liveness.status in (Status.OFFLINE, Status.PROVISIONING):
+            liveness = dataclasses.replace(liveness, back_at=liveness.back_at or beat.at, check_at=now)
+    signal = beat.said in SIGNALS and liveness.status is not Status.PAUSED
+    return (dataclasses.replace(liveness, check_at=now) if signal else liveness), signal
+
+
+def obey(machine: Machine, order: Order) -> Machine:
+    """What people wrote about the machine, after this order."""
+    match order:
+        case Watch(changes=changes):
+            return dataclasses.replace(machine, **changes)
+        case Pause(by_hand=by_hand):
+            return dataclasses.replace(machine, resume_by_hand=by_hand)
+        case Disable():
+            return dataclasses.replace(machine, enabled=False)
+        case Enable():
+            return dataclasses.replace(machine, enabled=True)
+    return machine
+
+
+def newborn(now: datetime) -> Liveness:
+    """The liveness of a machine that was just declared."""
+    return Liveness(Status.PROVISIONING, status_since=now, watch_from=now)
+
+
+def told(notifications: Iterable[Notification], incident: str | None) -> frozenset[str]:
+    """The channels that heard, or will hear, of this incident."""
+    if incident is None:
+        return frozenset()
+    return frozenset(n.channel for n in notifications if n.incident == incident and n.state in HEARD_OF_IT)
+
+
+def finished(row: Notification, state: NotificationState, reason: str | None, now: datetime) -> Notification:
+    """The row in a final state."""
+    return dataclasses.replace(row, state=state, reason=reason, finished_at=now, lease_token=None)
+
+
+@dataclass(slots=True)
+class Picked:
+    """What `pick` decided: rows that changed without being sent, and the groups to send, each with whether it is a
+    probe. Rows in groups are already `sending` and counted."""
+
+    changed: list[Notification] = field(default_factory=list)
+    groups: list[tuple[tuple[Notification, ...], bool]] = field(default_factory=list)
+
+
+def pick(
+    rows: Sequence[Notification],
+    state: ChannelState,
+    lane: Lease,
+    admit: Admitted,
+    now: datetime,
+    limit: int,
+    last_batch: Mapping[str, tuple[str, ...]],
+) -> Picked:
+    """Choose what one channel sends now, as `Store.take` says.
+
+    `rows` are the channel's unfinished notifications, oldest first; a bounded window of them will do if it holds every
+    unfinished row of each machine in it. `last_batch` gives, for a row that was attempted before, the uids of that
+    attempt.
+    """
+    return _Picker(rows, state, lane, admit, now, limit, last_batch).run()
+
+
+class _Picker:
+    def __init__(
+        self,
+        rows: Sequence[Notification],
+        state: ChannelState,
+        lane: Lease,
+        admit: Admitted,
+        now: datetime,
+        limit: int,
+        last_batch: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        self.lane, self.admit, self.now, self.last_batch = lane, admit, now, last_batch
+        self.failing = state.failures > 0
+        self.cooling = self.failing and state.ready_at is not None and now < state.ready_at
+        self.limit = 1 if self.failing else limit
+        self.out = Picked()
+        self.queues: dict[object, list[Notification]] = {}
+        self.sending: set[object] = set()
+        for row in rows:
+            self._sort_in(row)
+        self.open_group: list[Notification] = []
+        self.batch = 1
+        self.used: set[str] = set()
+
+    def _sort_in(self, row: Notification) -> None:
+        key = row.uid if row.machine_id is None else row.machine_id
+        if row.state is NotificationState.SENDING:
+            if row.lease_token is not None and row.lease_token >= self.lane.token:
+                self.sending.add(key)
+                return
+            row = dataclasses.replace(row, state=NotificationState.PENDING, lease_token=None)
+            self.out.changed.append(row)
+        self.queues.setdefault(key, []).append(row)
+
+    def run(self) -> Picked:
+        if self.cooling or (self.failing and self.sending):
+            return self._done()
+        for key in self.sending:
+            self.queues.pop(key, None)
+        heads = sorted(self.queues.values(), key=lambda queue: queue[0].due_at)
+        for queue in heads:
+            if len(self.out.groups) + bool(self.open_group) >= self.limit and not self._room():
+                break
+            self._serve(queue)
+        self._close_group()
+        return self._done()
+
+    def _room(self) -> bool:
+        return bool(self.open_group) and len(self.open_group) < self.batch
+
+    def _serve(self, queue: list[Notification]) -> None:
+        """Send the machine's oldest row, or finish it and look at the next."""
+        for row in queue:
+            if row.uid in self.used:
+                return
+            admission = self._admit(row)
+            if admission is None:
+                continue
+            if not isinstance(admission, Send):
+                return
+            frozen = self._frozen(row)
+            if len(frozen) > 1:
+                self._attempt(frozen)
+                return
+            if row.solo or row.attempts or admission.batch == 1 or self.failing:
+                self._attempt((row,))
+                return
+            if not self._join(row, admission.batch):
+                return
+
+    def _admit(self, row: Notification) -> Send | Hold | Cancel | None:
+        """None: the row is finished, the next may be looked at. A Hold also stands for "not due yet"."""
+        if row.expires_at <= self.now:
+            self.out.changed.append(finished(row, NotificationState.DEAD, EXPIRED, self.now))
+            return None
+        if row.due_at > self.now and not self.failing:
+            return Hold(row.due_at, "not due")
+        admission = self.admit(row)
+        if isinstance(admission, Cancel):
+            self.out.changed.append(finished(row, NotificationState.CANCELLED, admission.reason, self.now))
+            return None
+        if isinstance(admission, Hold):
+            later = admission.until - self.now
+            held = dataclasses.replace(
+                row, due_at=admission.until, reason=admission.reason, expires_at=row.expires_at + later
+            )
+            self.out.changed.append(held)
+        return admission
+
+    def _frozen(self, row: Notification) -> tuple[Notification, ...]:
+        """The rows of the row's last attempt that are still open: they are tried again together."""
+        uids = () if row.solo else self.last_batch.get(row.uid, ())
+        return tuple(r for queue in self.queues.values() for r in queue if r.uid in uids and not r.solo)
+
+    def _join(self, row: Notification, batch: int) -> bool:
+        if self.open_group and len(self.open_group) >= self.batch:
+            self._close_group()
+        if len(self.out.groups) >= self.limit:
+            return False
+        self.batch = batch
+        self.open_group.append(row)
+        self.used.add(row.uid)
+        return True
+
+    def _close_group(self) -> None:
+        if self.open_group:
+            group, self.open_group = tuple(self.open_group), []
+            self._attempt(group)
+
+    def _attempt(self, group: tuple[Notification, ...]) -> None:
+        if len(self.out.groups) >= self.limit:
+            return
+        probe = self.failing and all(row.due_at > self.now for row in group)
+        self.used.update(row.uid for row in group)
+        sending = tuple(
+            dataclasses.replace(
+                row,
+                state=NotificationState.SENDING,
+                lease_token=self.lane.token,
+                reason=None,
+                attempts=row.attempts + (not probe),
+            )
+            for row in group
+        )
+        self.out.groups.append((sending, probe))
+
+    def _done(self) -> Picked:
+        taken = {row.uid for group, _ in self.out.groups for row in group}
+        last: dict[str, Notification] = {row.uid: row for row in self.out.changed if row.uid not in taken}
+        self.out.changed = list(last.values())
+        return self.out
