@@ -101,3 +101,19 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(max(0.0, seconds))
+
+
+async def wait_or(event: anyio.Event, seconds: float | None, clock: Clock) -> None:
+    """Return when the event is set, or after so many seconds of the clock (None: never by time)."""
+    if seconds is None:
+        await event.wait()
+        return
+
+    async def ring() -> None:
+        await clock.sleep(seconds)
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ring)
+        await event.wait()
+        group.cancel_scope.cancel()

@@ -51,6 +51,7 @@ class Channel:
     disabled_reason: str | None = None
     owner_id: int | None = None
     lane: str = ""
+    version: int = 1  # grows with every change of the row, its secrets included
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Notification:
     while_open: bool = False
     solo: bool = False
     attempts: int = 0
+    rejections: int = 0  # how often the far end refused this very message
     lease_token: int | None = None
     finished_at: datetime | None = None
     receipt: str | None = None
@@ -185,6 +187,7 @@ class Sent:
     state: ChannelState
     others: tuple[Channel, ...]
     now: datetime
+    waiting: int = 0  # further open notifications of the channel
 
 
 @dataclass(frozen=True, slots=True)

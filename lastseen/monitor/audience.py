@@ -1,0 +1,53 @@
+"""Who is told of an event: for every channel a notification, wanted or skipped with a reason. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from lastseen.model import (
+    Channel,
+    Event,
+    EventType,
+    Notification,
+    NotificationState,
+    Severity,
+    Status,
+    notification_uid,
+)
+
+
+def unwanted(channel: Channel, event: Event, told: frozenset[str]) -> str | None:
+    """Why this channel is not told of the event; None: it is. `told`: uids of those that heard of its incident."""
+    if not channel.enabled:
+        return f"channel disabled: {channel.disabled_reason or 'by a person'}"
+    if event.severity is Severity.ALERT:
+        return None
+    if event.type != EventType.ONLINE:
+        return f"wants alerts and their end, not {event.type}"
+    if event.previous_status is Status.PROVISIONING:
+        return "the first heartbeat is told to nobody"
+    return None if channel.uid in told else "was not told of what this ends"
+
+
+def notify(
+    event: Event, channels: Iterable[Channel], told: frozenset[str], told_for: timedelta
+) -> tuple[Notification, ...]:
+    """A row in the outbox for every channel."""
+    return tuple(_row(event, channel, unwanted(channel, event, told), told_for) for channel in channels)
+
+
+def _row(event: Event, channel: Channel, skip: str | None, told_for: timedelta) -> Notification:
+    return Notification(
+        uid=notification_uid(event.uid, channel.uid),
+        event=event.uid,
+        channel=channel.uid,
+        machine_id=event.machine_id,
+        incident=event.incident,
+        state=NotificationState.PENDING if skip is None else NotificationState.SKIPPED,
+        reason=skip,
+        due_at=event.at,
+        created_at=event.at,
+        expires_at=event.at + told_for,
+        finished_at=None if skip is None else event.at,
+    )

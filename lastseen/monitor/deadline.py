@@ -1,0 +1,108 @@
+"""When a machine's silence becomes an outage: thresholds, and the credit for blind time. Pure arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from lastseen.durations import NEVER
+from lastseen.model import BlindPeriod, Kind, Liveness, Machine
+
+INTERVALS = 3
+"""A machine that says how often it reports may miss two heartbeats."""
+
+FULL_CREDITS = 2
+"""How often within one silence a blind stretch gives a machine its full threshold again; after that, its seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is the same for all machines. `offline_after` NEVER: no default threshold. `told_for`: how long a
+    notification is tried before it expires."""
+
+    offline_after: timedelta = timedelta(minutes=2)
+    goodbye_grace: timedelta = timedelta(seconds=10)
+    told_for: timedelta = timedelta(hours=76)
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """How long a machine may be silent (None: for ever), and where that was said."""
+
+    limit: timedelta | None
+    origin: str
+
+
+def threshold(machine: Machine, kind: Kind, rules: Rules) -> Threshold:
+    """Its own, else 3 × its own interval, else its kind's, else 3 × the kind's interval, else the default."""
+    ranked = (
+        (machine.offline_after, "its own"),
+        (machine.every and machine.every * INTERVALS, "3 × its interval"),
+        (kind.offline_after, f'kind "{kind.name}"'),
+        (kind.every and kind.every * INTERVALS, f'3 × the interval of kind "{kind.name}"'),
+        (rules.offline_after, "the default"),
+    )
+    limit, origin = next((limit, origin) for limit, origin in ranked if limit is not None)
+    return Threshold(None if limit == NEVER else limit, origin)
+
+
+def interval(machine: Machine, kind: Kind) -> timedelta | None:
+    """How often it reports, where somebody said so."""
+    return machine.every or kind.every
+
+
+def silent_at(liveness: Liveness, limit: timedelta, blind: Sequence[BlindPeriod], now: datetime) -> datetime:
+    """When its silence is an outage."""
+    return credited(liveness.silent_since, limit, limit, _concerning(liveness, blind), now)
+
+
+def gone_at(
+    liveness: Liveness,
+    said_at: datetime,
+    grace: timedelta,
+    limit: timedelta,
+    blind: Sequence[BlindPeriod],
+    now: datetime,
+) -> datetime:
+    """When its goodbye is an outage. It may have come back while we were blind: then it gets its full threshold."""
+    return credited(said_at, grace, max(limit, grace), _concerning(liveness, blind), now)
+
+
+def _concerning(liveness: Liveness, blind: Sequence[BlindPeriod]) -> Iterable[BlindPeriod]:
+    """Blind periods of the sources that it was heard on; of any, where that is not known."""
+    heard = liveness.heard | liveness.heard_before
+    return [period for period in blind if not heard or heard >> period.source & 1]
+
+
+def credited(
+    base: datetime, limit: timedelta, again: timedelta, blind: Iterable[BlindPeriod], now: datetime
+) -> datetime:
+    """`base` + `limit`, moved by the blind stretches that began before it was reached.
+
+    The first two give `again` from their end; later ones add their seconds. One that is still open counts as if it
+    ended now, so that nobody is found silent while we are blind.
+    """
+    due, full = base + limit, FULL_CREDITS
+    for start, end in _merged(blind, base, now):
+        if start >= due:
+            break
+        if full:
+            due, full = max(due, end + again), full - 1
+        else:
+            due += end - max(start, base)
+    return due
+
+
+def _merged(blind: Iterable[BlindPeriod], base: datetime, now: datetime) -> list[tuple[datetime, datetime]]:
+    """The stretches that end after `base`, in order, overlapping ones as one."""
+    spans = sorted((period.started_at, now if period.ended_at is None else period.ended_at) for period in blind)
+    merged: list[tuple[datetime, datetime]] = []
+    for start, end in spans:
+        if end <= base:
+            continue
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged

@@ -1,0 +1,289 @@
+"""The one function that decides. Pure: a machine's case in, everything to be written for it out.
+
+`decide` puts the facts of a case in order, looks each up in the state table (`lastseen.monitor.states.TABLE`, with the
+diagram), and collects what follows: the new row, events, outages, notifications, and when to look again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from lastseen.model import (
+    HEARTBEATS,
+    Acknowledge,
+    Case,
+    Disable,
+    Enable,
+    Event,
+    EventType,
+    Forget,
+    Liveness,
+    Notification,
+    NotificationState,
+    Outage,
+    OutageReason,
+    Pause,
+    Resume,
+    Said,
+    Severity,
+    Status,
+    Verdict,
+    Watch,
+    event_uid,
+)
+from lastseen.monitor.audience import notify
+from lastseen.monitor.deadline import Rules, Threshold, gone_at, silent_at, threshold
+from lastseen.monitor.states import TABLE, Fact, Move
+
+ALERTS = frozenset({EventType.OFFLINE, EventType.ERROR})
+WATCHED = frozenset({Status.ONLINE, Status.ERROR})
+"""Only these can fall silent."""
+
+_FACTS = {Said.OK: Fact.OK, Said.ERROR: Fact.ERROR, Said.GOODBYE: Fact.GOODBYE, Said.START: Fact.START}
+
+
+def decide(case: Case, rules: Rules) -> Verdict:
+    """First what the machine said, in order; then what a person ordered; then what the clock says."""
+    turn = _Turn(case, rules)
+    for happened in _said(case):
+        turn.take(happened)
+    ordered = _ordered(case)
+    if ordered is not None:
+        turn.take(ordered)
+    if not turn.removed:
+        turn.look_at_the_clock()
+    return turn.verdict()
+
+
+@dataclass(frozen=True, slots=True)
+class _Happened:
+    fact: Fact
+    at: datetime
+    reason: str
+    message: str = ""
+
+
+def _said(case: Case) -> Iterator[_Happened]:
+    """Its signals in order, and before them the plain heartbeat that brought it back, if one did."""
+    back_at = case.standing.liveness.back_at
+    first = min((s.at for s in case.signals if s.said in HEARTBEATS), default=None)
+    if back_at is not None and (first is None or back_at < first):
+        yield _Happened(Fact.HEARD, back_at, "heard")
+    for signal in case.signals:
+        yield _Happened(_FACTS[signal.said], signal.at, signal.said.value, signal.message)
+
+
+def _ordered(case: Case) -> _Happened | None:
+    match case.order:
+        case None:
+            return None
+        case Watch():
+            new = case.standing.liveness.seq == 0
+            return _Happened(Fact.REGISTERED if new else Fact.CHANGED, case.now, "declared")
+        case Pause():
+            return _Happened(Fact.PAUSE, case.now, "paused")
+        case Disable():
+            return _Happened(Fact.PAUSE, case.now, "disabled")
+        case Resume() | Enable():
+            heard = case.standing.liveness.last_seen is not None
+            return _Happened(Fact.RESUME if heard else Fact.RESUME_UNHEARD, case.now, "resumed")
+        case Forget():
+            return _Happened(Fact.FORGET, case.now, "removed")
+        case Acknowledge(by=by):
+            return _Happened(Fact.ACKNOWLEDGED, case.now, by)
+
+
+class _Turn:
+    """One machine's turn: the row as it changes, and what has come of it so far."""
+
+    def __init__(self, case: Case, rules: Rules) -> None:
+        self.case, self.rules, self.now = case, rules, case.now
+        self.machine = case.standing.machine
+        self.limit: Threshold = threshold(self.machine, case.standing.kind, rules)
+        self.row: Liveness = case.standing.liveness
+        self.outage: Outage | None = case.standing.outage
+        self.events: list[Event] = []
+        self.outages: dict[str, Outage] = {}
+        self.notifications: list[Notification] = []
+        self.told = case.told
+        self.removed = False
+
+    # -- facts
+
+    def take(self, happened: _Happened) -> None:
+        if happened.fact is Fact.GOODBYE:
+            self._note_goodbye(happened.at)
+        if happened.fact is Fact.ACKNOWLEDGED and self.outage is not None:
+            self._put(dataclasses.replace(self.outage, acked_at=self.now, acked_by=happened.reason))
+        move = TABLE[self.row.status, happened.fact]
+        if move is not None:
+            self._move(move, happened)
+
+    def _note_goodbye(self, at: datetime) -> None:
+        newer = self.row.last_seen is not None and self.row.last_seen > at
+        if self.row.status in WATCHED and not newer:
+            self.row = dataclasses.replace(self.row, goodbye_at=at)
+
+    def look_at_the_clock(self) -> None:
+        """Is it gone or silent by now? If not, when to look again."""
+        row = self.row
+        if row.goodbye_at is not None and (
+            row.status not in WATCHED or (row.last_seen is not None and row.last_seen > row.goodbye_at)
+        ):
+            row = self.row = dataclasses.replace(row, goodbye_at=None)
+        due = self._deadline() if row.status in WATCHED else None
+        if due is not None and due[0] <= self.now:
+            self.take(_Happened(due[1], self.now, "goodbye" if due[1] is Fact.GONE else "silent"))
+            self.row = dataclasses.replace(self.row, goodbye_at=None)
+            due = None
+        self.row = dataclasses.replace(
+            self.row,
+            check_at=due and due[0],
+            back_at=None,
+            heard=0,
+            heard_before=row.heard or row.heard_before,
+        )
+
+    def _deadline(self) -> tuple[datetime, Fact] | None:
+        """The earlier of silence and goodbye."""
+        row, blind, limit = self.row, self.case.blind, self.limit.limit
+        ends = []
+        if limit is not None:
+            ends.append((silent_at(row, limit, blind, self.now), Fact.SILENT))
+        if row.goodbye_at is not None:
+            full = limit or self.rules.offline_after  # NEVER is no time at all: then the grace counts again
+            ends.append((gone_at(row, row.goodbye_at, self.rules.goodbye_grace, full, blind, self.now), Fact.GONE))
+        return min(ends, default=None)
+
+    # -- what follows from a move
+
+    def _move(self, move: Move, happened: _Happened) -> None:
+        before, seq = self.row, self.row.seq + 1
+        uid = event_uid(self.machine.uid, seq)
+        alert = move.event in ALERTS
+        incident = before.incident or (uid if alert else None)
+        ended = self._end_outage(move, happened, uid)
+        opened = self._open_outage(move, happened, uid)
+        self._tell(move, happened, uid, seq, incident, ended or opened)
+        self.row = dataclasses.replace(
+            before,
+            status=move.to or before.status,
+            status_since=self.now,
+            seq=seq,
+            incident=incident if alert else None,
+            back_at=None,
+        )
+        if move.to is None:
+            self.removed = True
+        if happened.fact in (Fact.RESUME, Fact.RESUME_UNHEARD):
+            self.row = dataclasses.replace(self.row, watch_from=self.now)
+
+    def _end_outage(self, move: Move, happened: _Happened, uid: str) -> Outage | None:
+        if self.outage is None or move.ends is None:
+            return None
+        at = max(happened.at, self.outage.started_at)
+        ended = dataclasses.replace(self.outage, ended_at=at, end_reason=move.ends, closed_by=uid)
+        self._put(ended)
+        self.outage = None
+        return ended
+
+    def _open_outage(self, move: Move, happened: _Happened, uid: str) -> Outage | None:
+        if not move.opens:
+            return None
+        reason = OutageReason.GOODBYE if happened.fact is Fact.GONE else OutageReason.SILENT
+        opened = Outage(self.machine.id, self.row.silent_since, self.now, reason, opened_by=uid)
+        self._put(opened)
+        return opened
+
+    def _put(self, outage: Outage) -> None:
+        self.outage = outage
+        self.outages[outage.opened_by] = outage
+
+    def _tell(
+        self, move: Move, happened: _Happened, uid: str, seq: int, incident: str | None, outage: Outage | None
+    ) -> None:
+        event = Event(
+            uid=uid,
+            type=move.event.value,
+            severity=Severity.ALERT if move.event in ALERTS else Severity.INFO,
+            at=self.now,
+            reason=happened.reason,
+            snapshot=self._snapshot(move, happened, outage),
+            machine_id=self.machine.id,
+            machine=self.machine.slug,
+            seq=seq,
+            incident=incident,
+            previous_status=None if happened.fact is Fact.REGISTERED else self.row.status,
+            status=move.to,
+            last_seen=self.row.last_seen,
+        )
+        rows = notify(event, self.case.channels, self.told, self.rules.told_for)
+        self.events.append(event)
+        self.notifications += rows
+        if incident is not None:
+            self.told |= {row.channel for row in rows if row.state is NotificationState.PENDING}
+
+    def _snapshot(self, move: Move, happened: _Happened, outage: Outage | None) -> dict[str, Any]:
+        """What messages are rendered from, whenever that is: JSON values only."""
+        machine, limit = self.machine, self.limit
+        return {
+            "machine": {
+                "id": machine.id,
+                "name": machine.name,
+                "hostname": machine.hostname,
+                "description": machine.description,
+                "status": "removed" if move.to is None else move.to.value,
+                "last_seen": rfc3339(self.row.last_seen),
+            },
+            "slug": machine.slug,
+            "kind": machine.kind,
+            "group": machine.group,
+            "tags": list(machine.tags),
+            "offline_after_seconds": None if limit.limit is None else whole_seconds(limit.limit),
+            "limit_from": limit.origin,
+            "outage": None if outage is None else _outage_fields(outage),
+            "since": rfc3339(self._since(move, happened, outage)),
+            "message": happened.message,
+        }
+
+    def _since(self, move: Move, happened: _Happened, outage: Outage | None) -> datetime | None:
+        """When what the event tells of began."""
+        if outage is not None:
+            return outage.started_at
+        if move.event is EventType.ERROR:
+            return happened.at
+        return self.row.status_since if self.row.status is Status.ERROR else None
+
+    def verdict(self) -> Verdict:
+        return Verdict(
+            liveness=self.row,
+            events=tuple(self.events),
+            outages=tuple(self.outages.values()),
+            notifications=tuple(self.notifications),
+            removed=self.removed,
+        )
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """`2025-10-10T16:32:00Z`, with microseconds only where there are some."""
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def whole_seconds(span: timedelta) -> int | float:
+    """Seconds, as an int where they are whole."""
+    seconds = span.total_seconds()
+    return int(seconds) if seconds == int(seconds) else seconds
+
+
+def _outage_fields(outage: Outage) -> dict[str, Any]:
+    return {
+        "started_at": rfc3339(outage.started_at),
+        "detected_at": rfc3339(outage.detected_at),
+        "ended_at": rfc3339(outage.ended_at),
+        "seconds": None if outage.ended_at is None else whole_seconds(outage.ended_at - outage.started_at),
+        "reason": outage.reason.value,
+    }

@@ -1,0 +1,77 @@
+"""What a machine is now, as people and programs ask for it. Derived, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from lastseen.model import HTTP_SOURCE, Standing, Status
+from lastseen.monitor.deadline import Rules, interval, threshold
+from lastseen.monitor.decide import WATCHED, rfc3339, whole_seconds
+
+SOURCE_NAMES: Mapping[int, str] = {HTTP_SOURCE: "http"}
+
+
+@dataclass(frozen=True, slots=True)
+class MachineStatus:
+    """The status of one machine at one moment. `late`: past its interval, not past its threshold.
+    `seconds_until_offline` leaves blind time out of account: it may get longer, never shorter."""
+
+    id: int
+    slug: str
+    name: str
+    status: Status
+    late: bool
+    last_seen: datetime | None
+    status_since: datetime
+    offline_after: timedelta | None
+    until_offline: timedelta | None
+    notified_at: datetime | None
+    sources: tuple[str, ...]
+    group: str
+
+    @property
+    def is_online(self) -> bool:
+        return self.status is Status.ONLINE
+
+    def as_dict(self) -> dict[str, Any]:
+        """The status object of the API and the command line: JSON values only."""
+        return {
+            "id": self.id,
+            "slug": self.slug,
+            "name": self.name,
+            "status": self.status.value,
+            "late": self.late,
+            "last_seen": rfc3339(self.last_seen),
+            "status_since": rfc3339(self.status_since),
+            "offline_after_seconds": None if self.offline_after is None else whole_seconds(self.offline_after),
+            "seconds_until_offline": None if self.until_offline is None else self.until_offline.total_seconds(),
+            "notified_at": rfc3339(self.notified_at),
+            "sources": list(self.sources),
+            "group": self.group,
+        }
+
+
+def status_of(standing: Standing, rules: Rules, now: datetime) -> MachineStatus:
+    """Derive it from what the store knows."""
+    machine, row = standing.machine, standing.liveness
+    limit = threshold(machine, standing.kind, rules).limit
+    every = interval(machine, standing.kind)
+    watched = row.status in WATCHED
+    heard = row.heard | row.heard_before
+    return MachineStatus(
+        id=machine.id,
+        slug=machine.slug,
+        name=machine.name,
+        status=row.status,
+        late=watched and every is not None and now > row.silent_since + every,
+        last_seen=row.last_seen,
+        status_since=row.status_since,
+        offline_after=limit,
+        until_offline=max(row.silent_since + limit - now, timedelta(0)) if watched and limit else None,
+        notified_at=None if standing.outage is None else standing.outage.detected_at,
+        sources=tuple(SOURCE_NAMES.get(bit, str(bit)) for bit in range(heard.bit_length()) if heard >> bit & 1),
+        group=machine.group,
+    )

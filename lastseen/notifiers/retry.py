@@ -1,0 +1,192 @@
+"""What follows from a send. Pure: the outcome and the channel's state in, everything to be written out.
+
+Trouble has a scope. *Channel* and *lane* trouble cool the channel down; one notification probes when that is over, and
+the first success makes everything that waits due. *Notification* trouble harms that one only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from lastseen.model import (
+    Aftermath,
+    ChannelState,
+    Delivered,
+    Event,
+    EventType,
+    Notification,
+    NotificationState,
+    Rejected,
+    Retry,
+    Scope,
+    Sent,
+    Severity,
+    notification_uid,
+    subject_event_uid,
+)
+
+COOL_DOWN = timedelta(seconds=5)
+LONGEST_COOL_DOWN = timedelta(minutes=5)
+LONGEST_RETRY_AFTER = timedelta(hours=1)
+REFUSALS = 3
+"""A far end that refuses a message so often will not have it."""
+
+JITTER = 0.1
+TOLD_FOR = timedelta(hours=76)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The waits between the tries of one notification, in seconds. `then`: how it goes on; None: it is dead."""
+
+    waits: tuple[float, ...]
+    then: float | None = None
+
+    def wait(self, tries: int) -> timedelta | None:
+        """After so many tries (1 or more); None: that was the last."""
+        if tries <= len(self.waits):
+            return timedelta(seconds=self.waits[max(tries, 1) - 1])
+        return None if self.then is None else timedelta(seconds=self.then)
+
+
+SCHEDULES = {
+    "chat": Schedule((2, 5, 10, 30, 60, *(120 for _ in range(30))), then=600),
+    # Standard Webhooks 1.0.0, "Deliverability and reliability"
+    "webhook": Schedule((5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)),
+}
+
+
+def follow(sent: Sent, schedule: Schedule, jitter: float) -> Aftermath:
+    """`jitter` is a random number from 0 to 1; it lengthens a wait by at most a tenth."""
+    match sent.outcome:
+        case Delivered():
+            return _delivered(sent, sent.outcome)
+        case Retry(scope=Scope.NOTIFICATION, reason=reason):
+            rows = tuple(_again(row, reason, schedule, jitter, sent) for row in _rows(sent))
+            return Aftermath(rows, sent.state)
+        case Retry():
+            return _trouble(sent, sent.outcome, schedule, jitter)
+        case Rejected(scope=Scope.NOTIFICATION):
+            rows = tuple(_refused(row, sent.outcome.reason, schedule, jitter, sent) for row in _rows(sent))
+            return Aftermath(rows, sent.state)
+        case Rejected():
+            return _gone(sent, sent.outcome.reason)
+
+
+def _rows(sent: Sent) -> tuple[Notification, ...]:
+    return tuple(delivery.notification for delivery in sent.attempt.deliveries)
+
+
+def _delivered(sent: Sent, outcome: Delivered) -> Aftermath:
+    """What the far end did not take of a batch goes again at once, on its own."""
+
+    def after(row: Notification) -> Notification:
+        if outcome.taken is None or row.uid in outcome.taken:
+            return _end(row, NotificationState.DELIVERED, None, sent.now, outcome.receipt)
+        return _open(row, "not taken with the others", sent.now, solo=True)
+
+    return Aftermath(
+        notifications=tuple(after(row) for row in _rows(sent)),
+        state=ChannelState(succeeded_at=sent.now),
+        release=sent.state.failures > 0,
+        moved=outcome.moved,
+    )
+
+
+def _trouble(sent: Sent, outcome: Retry, schedule: Schedule, jitter: float) -> Aftermath:
+    return Aftermath(
+        notifications=tuple(_again(row, outcome.reason, schedule, jitter, sent) for row in _rows(sent)),
+        state=_cooled(sent, outcome),
+        lane_wide=outcome.scope is Scope.LANE,
+    )
+
+
+def _cooled(sent: Sent, outcome: Retry) -> ChannelState:
+    """Cools down only if nothing succeeded since the failed attempt began. Attempts that were in flight together fail
+    together: they count as one failure."""
+    state, now = sent.state, sent.now
+    if state.succeeded_at is not None and state.succeeded_at >= sent.attempt.started_at:
+        return state
+    asked = min(outcome.after or timedelta(0), LONGEST_RETRY_AFTER)
+    together = state.ready_at is not None and sent.attempt.started_at < state.ready_at
+    if state.failures and together:
+        return dataclasses.replace(state, ready_at=max(state.ready_at or now, now + asked))
+    own = min(COOL_DOWN * 2 ** min(state.failures, 10), LONGEST_COOL_DOWN)
+    return dataclasses.replace(
+        state, ready_at=now + max(own, asked), failing_since=state.failing_since or now, failures=state.failures + 1
+    )
+
+
+def _again(row: Notification, reason: str, schedule: Schedule, jitter: float, sent: Sent) -> Notification:
+    """A probe ahead of its own wait keeps that wait; a counted try waits for the next."""
+    if sent.attempt.probe:
+        return _open(row, reason, row.due_at)
+    wait = schedule.wait(row.attempts)
+    if wait is None:
+        return _end(row, NotificationState.DEAD, f"given up after {row.attempts} tries: {reason}", sent.now)
+    return _open(row, reason, min(sent.now + wait * (1 + JITTER * jitter), row.expires_at))
+
+
+def _refused(row: Notification, reason: str, schedule: Schedule, jitter: float, sent: Sent) -> Notification:
+    """One of a batch may have spoiled it for all: each goes alone from now on."""
+    if len(sent.attempt.deliveries) > 1:
+        return _open(row, reason, sent.now, solo=True)
+    row = dataclasses.replace(row, rejections=row.rejections + 1)
+    if row.rejections >= REFUSALS:
+        return _end(row, NotificationState.DEAD, f"refused {row.rejections} times: {reason}", sent.now)
+    return _again(row, reason, schedule, jitter, sent)
+
+
+def _gone(sent: Sent, reason: str) -> Aftermath:
+    """The destination is gone: the channel is disabled, and the others are told."""
+    since = sent.state.failing_since or sent.attempt.started_at
+    event = Event(
+        uid=subject_event_uid(EventType.CHANNEL_FAILING, sent.channel.uid, since),
+        type=EventType.CHANNEL_FAILING.value,
+        severity=Severity.ALERT,
+        at=sent.now,
+        reason=reason,
+        snapshot={
+            "machine": None,
+            "channel": {"id": sent.channel.id, "name": sent.channel.name, "type": sent.channel.type},
+            "message": reason,
+            "since": since.isoformat().replace("+00:00", "Z"),
+            "waiting": sent.waiting,
+            "disabled": True,
+        },
+        channel=sent.channel.uid,
+    )
+    more = tuple(
+        Notification(
+            uid=notification_uid(event.uid, other.uid),
+            event=event.uid,
+            channel=other.uid,
+            due_at=sent.now,
+            created_at=sent.now,
+            expires_at=sent.now + TOLD_FOR,
+        )
+        for other in sent.others
+    )
+    rows = tuple(_end(row, NotificationState.DEAD, reason, sent.now) for row in _rows(sent))
+    return Aftermath(rows, sent.state, disable=reason, events=(event,), more=more)
+
+
+def _open(row: Notification, reason: str, due_at: datetime, solo: bool = False) -> Notification:
+    return dataclasses.replace(
+        row,
+        state=NotificationState.PENDING,
+        reason=reason,
+        due_at=due_at,
+        lease_token=None,
+        solo=row.solo or solo,
+    )
+
+
+def _end(
+    row: Notification, state: NotificationState, reason: str | None, now: datetime, receipt: str | None = None
+) -> Notification:
+    return dataclasses.replace(
+        row, state=state, reason=reason, finished_at=now, lease_token=None, receipt=receipt or row.receipt
+    )
