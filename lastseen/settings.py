@@ -1,0 +1,296 @@
+"""What can be set, where it comes from, and what is said when it is wrong.
+
+Sources, the first that names a variable wins: the environment, `lastseen.env` in the data folder,
+`/etc/lastseen/lastseen.env`. A secret may also be in a file that `<NAME>_FILE` names, in any of these. Nothing but
+`lastseen.app` and the command line reads settings: the library takes arguments.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+import platformdirs
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from lastseen.durations import NEVER, parse_duration, parse_threshold
+from lastseen.errors import ConfigurationError
+
+SYSTEM_FILE = Path("/etc/lastseen/lastseen.env")
+FILE_NAME = "lastseen.env"
+DATABASE_NAME = "lastseen.db"
+
+OTHER_VARIABLES = {"LASTSEEN_SERVER", "LASTSEEN_KEY", "LASTSEEN_KEY_FILE", "LASTSEEN_INTERVAL"}
+"""Variables of the agent and the command line, which are no settings of the server."""
+
+_MAY_BE_FILES = {"secret_key", "telegram_bot_token", "database_url"}
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _duration(value: Any) -> timedelta:
+    return parse_duration(value, "")
+
+
+def _threshold(value: Any) -> timedelta:
+    return parse_threshold(value, "") or NEVER
+
+
+def _grace(value: Any) -> timedelta:
+    if isinstance(value, str) and re.fullmatch(r"\s*0+\s*(ms|[smhdw])?\s*", value):
+        return timedelta(0)
+    return value if value == timedelta(0) else parse_duration(value, "")
+
+
+def _zone(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("must be a time zone such as Europe/Vienna or UTC") from None
+
+
+def _address(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
+        raise ValueError("must be an address such as https://lastseen.example.org")
+    return value.rstrip("/")
+
+
+def _networks(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(ipaddress.ip_network(part) for part in re.split(r"[,\s]+", value.strip()) if part)
+    except ValueError as error:
+        raise ValueError(f"must be networks such as 10.0.0.0/8, fd00::/8: {error}") from None
+
+
+def _token(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"\d+:[A-Za-z0-9_-]+", value.get_secret_value()):
+        raise ValueError("must be a bot's token as @BotFather gives it: digits, a colon, letters")
+    return value
+
+
+def _default_folder() -> Path:
+    return Path(platformdirs.user_data_dir("lastseen", appauthor=False))
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. `Settings.load()` is how it is made."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", case_sensitive=True, populate_by_name=True)
+
+    data_dir: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
+        default_factory=_default_folder,
+        alias="LASTSEEN_DATA_DIR",
+        description="where the database, the key file and `lastseen.env` are",
+    )
+    database_url: str | None = Field(
+        None,
+        alias="LASTSEEN_DATABASE_URL",
+        repr=False,
+        description="the database; by default a SQLite file in the data folder",
+    )
+    host: str = Field("127.0.0.1", min_length=1, alias="LASTSEEN_HOST", description="the address `serve` listens on")
+    port: int = Field(8383, ge=0, le=65535, alias="LASTSEEN_PORT", description="its port; 0 takes a free one")
+    public_url: Address | None = Field(
+        None, alias="LASTSEEN_PUBLIC_URL", description="how people reach the server; messages link to it"
+    )
+    timezone: Annotated[ZoneInfo | None, BeforeValidator(_zone)] = Field(
+        None, alias="LASTSEEN_TIMEZONE", description="the time zone of messages; by default the computer's"
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", alias="LASTSEEN_LOG_FORMAT", description="`console` for people, `json` for programs"
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        alias="LASTSEEN_SECRET_KEY",
+        description="encrypts channel secrets; several, separated by commas: the first encrypts; by default a key file "
+        "in the data folder, made once",
+    )
+    webhook_allow_networks: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
+        (),
+        alias="LASTSEEN_WEBHOOK_ALLOW_NETWORKS",
+        description="private networks that channels of people without administrator's rights may send to",
+    )
+    telegram_api_url: Address = Field(
+        "https://api.telegram.org", alias="LASTSEEN_TELEGRAM_API_URL", description="another Bot API server"
+    )
+    goodbye_grace: Annotated[timedelta, BeforeValidator(_grace)] = Field(
+        timedelta(seconds=10),
+        alias="LASTSEEN_GOODBYE_GRACE",
+        description="how long after a goodbye a machine may come back unnoticed; 0 is allowed",
+    )
+    check_interval: Annotated[timedelta, BeforeValidator(_duration)] = Field(
+        timedelta(seconds=30),
+        alias="MACHINE_HEARTBEAT_CHECK_INTERVAL",
+        description="the longest time between two looks; deadlines are met to the moment anyway",
+    )
+    offline_threshold: Annotated[timedelta, BeforeValidator(_threshold)] = Field(
+        timedelta(minutes=2),
+        alias="MACHINE_OFFLINE_THRESHOLD",
+        description="how long a machine may be silent, where neither it nor its kind says; `never` is allowed",
+    )
+    telegram_bot_token: Annotated[SecretStr, AfterValidator(_token)] | None = Field(
+        None, alias="TELEGRAM_BOT_TOKEN", description="the bot that new Telegram channels use"
+    )
+
+    @property
+    def database(self) -> str:
+        """The URL of the database that is used."""
+        return self.database_url or f"sqlite:///{self.data_dir / DATABASE_NAME}"
+
+    @property
+    def key_file(self) -> Path:
+        return self.data_dir / "secret.key"
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Read all sources; `given` (by field name, None is not given) wins over them. Raises ConfigurationError."""
+        try:
+            return cls(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            raise ConfigurationError(_explain(cls, error)) from None
+
+    @classmethod
+    def describe(cls) -> list[tuple[str, str, str]]:
+        """Name, default and meaning of every setting, in order: what the documentation is built from."""
+        return [(_name(field), _default_text(name, field), field.description or "") for name, field in _fields(cls)]
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        given = init_settings()
+        layers = [Layer(settings_cls, where, variables) for where, variables in _layers(given.get("data_dir"))]
+        return (init_settings, *layers)
+
+
+class Layer(PydanticBaseSettingsSource):
+    """One source: the variables of one place."""
+
+    def __init__(self, settings_cls: type[BaseSettings], where: str, variables: Mapping[str, str]) -> None:
+        super().__init__(settings_cls)
+        self.where, self.variables = where, variables
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        variable = _name(field)
+        value = self.variables.get(variable)
+        path = self.variables.get(f"{variable}_FILE") if field_name in _MAY_BE_FILES else None
+        if value and path:
+            raise ConfigurationError(f"{self.where} sets both {variable} and {variable}_FILE: keep one of them")
+        if path:
+            value = _read_secret(f"{variable}_FILE", Path(path))
+        return value, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in _fields(self.settings_cls)}
+        return {name: value.strip() for name, value in found.items() if value and value.strip()}
+
+
+def unknown_variables(data_dir: Path) -> list[str]:
+    """A sentence for each variable that looks like a setting and is none, with what may have been meant."""
+    known = {_name(field) for _, field in _fields(Settings)} | OTHER_VARIABLES
+    known |= {f"{_name(field)}_FILE" for name, field in _fields(Settings) if name in _MAY_BE_FILES}
+    sentences = []
+    for where, variables in _layers(data_dir):
+        for variable in sorted(variables):
+            ours = variable.startswith(("LASTSEEN_", "MACHINE_HEARTBEAT_", "MACHINE_OFFLINE_"))
+            if variable in known or not (ours or where != "the environment"):
+                continue
+            close = difflib.get_close_matches(variable, sorted(known), n=1)
+            hint = f", did you mean {close[0]}?" if close else ""
+            sentences.append(f"{where} sets {variable}, which is no setting{hint}")
+    return sentences
+
+
+def _layers(data_dir: Path | None) -> list[tuple[str, Mapping[str, str]]]:
+    """The places that are looked into, the strongest first."""
+    system = _read_file(SYSTEM_FILE)
+    folder = data_dir or os.environ.get("LASTSEEN_DATA_DIR") or system.get("LASTSEEN_DATA_DIR") or _default_folder()
+    beside = Path(folder).expanduser() / FILE_NAME
+    return [("the environment", os.environ), (str(beside), _read_file(beside)), (str(SYSTEM_FILE), system)]
+
+
+def _read_file(path: Path) -> Mapping[str, str]:
+    try:
+        with path.open(encoding="utf-8") as stream:
+            return {name: value for name, value in dotenv_values(stream=stream).items() if value is not None}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except PermissionError:
+        raise ConfigurationError(f"{path} cannot be read: run this as the user that lastseen runs as") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from None
+
+
+def _read_secret(variable: str, path: Path) -> str:
+    try:
+        text = path.expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise ConfigurationError(f"{variable}: {path} cannot be read: {reason}") from None
+    if not text:
+        raise ConfigurationError(f"{variable}: {path} is empty")
+    return text
+
+
+def _fields(cls: type[BaseSettings]) -> list[tuple[str, FieldInfo]]:
+    return list(cls.model_fields.items())
+
+
+def _name(field: FieldInfo) -> str:
+    return field.alias or ""
+
+
+def _default_text(name: str, field: FieldInfo) -> str:
+    texts = {
+        "data_dir": "the platform's user data folder",
+        "goodbye_grace": "10s",
+        "check_interval": "30s",
+        "offline_threshold": "2m",
+    }
+    if name in texts:
+        return texts[name]
+    return "" if field.default in (None, ()) else str(field.default)
+
+
+def _explain(cls: type[BaseSettings], error: ValidationError) -> str:
+    """Every wrong variable with what to write instead. Never its value: it may be a secret."""
+    sentences = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        field = cls.model_fields.get(name)
+        variable = _name(field) if field else name
+        sentences.append(f"{variable}: {_instead(name, problem['msg'])}")
+    return "; ".join(dict.fromkeys(sentences))
+
+
+def _instead(name: str, message: str) -> str:
+    fixed = {
+        "port": "must be a port, a number from 0 to 65535",
+        "log_format": "must be console or json",
+        "host": "must be an address to listen on, such as 127.0.0.1 or 0.0.0.0",
+    }
+    if name in fixed:
+        return fixed[name]
+    return message.removeprefix("Value error, ")
