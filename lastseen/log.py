@@ -25,8 +25,10 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "machine_parked": ("error", "machine_id, error", "deciding for this machine failed; it is tried again in 5 min"),
     "notification_dead": ("error", "notification, channel, reason", "given up; `lastseen notifications replay`"),
     "notification_delivered": ("info", "notification, channel, type, machine", "the far end has it"),
+    "notifier_not_closed": ("warning", "error", "a plugin raised while it was closed"),
     "record_failed": ("error", "error, beats", "a batch of heartbeats could not be stored; none was acknowledged"),
     "settle_failed": ("error", "error", "a pass of the monitor failed; nothing was changed, it is tried again"),
+    "store_lost_while_stopping": ("warning", "error", "leases and marks could not be given back"),
     "wake_missed": ("warning", "job, what", "the scheduler dropped or failed a wake-up"),
 }
 

@@ -26,6 +26,7 @@ from lastseen.model.machine import (
     Verdict,
     Watch,
 )
+from lastseen.model.message import Message
 from lastseen.model.names import SLUG, code_channel_uid, event_uid, notification_uid, slugify, subject_event_uid
 from lastseen.model.outbox import (
     Admission,
@@ -99,6 +100,7 @@ __all__ = [
     "Liveness",
     "Machine",
     "MachineRef",
+    "Message",
     "Notification",
     "NotificationState",
     "Order",

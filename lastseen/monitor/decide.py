@@ -47,7 +47,11 @@ _FACTS = {Said.OK: Fact.OK, Said.ERROR: Fact.ERROR, Said.GOODBYE: Fact.GOODBYE, 
 
 
 def decide(case: Case, rules: Rules) -> Verdict:
-    """First what the machine said, in order; then what a person ordered; then what the clock says."""
+    """First what the machine said, in order; then what a person ordered, or what the clock says.
+
+    A person's order never finds a machine silent: it may come from a process that does not know when nobody listened.
+    It leaves the deadline where it is, and the monitor looks.
+    """
     turn = _Turn(case, rules)
     for happened in _said(case):
         turn.take(happened)
@@ -136,7 +140,7 @@ class _Turn:
         ):
             row = self.row = dataclasses.replace(row, goodbye_at=None)
         due = self._deadline() if row.status in WATCHED else None
-        if due is not None and due[0] <= self.now:
+        if due is not None and due[0] <= self.now and self.case.order is None:
             self.take(_Happened(due[1], self.now, "goodbye" if due[1] is Fact.GONE else "silent"))
             self.row = dataclasses.replace(self.row, goodbye_at=None)
             due = None

@@ -18,6 +18,7 @@ from lastseen.model import (
     Beat,
     Cancel,
     ChannelState,
+    Delivered,
     Disable,
     Enable,
     Hold,
@@ -28,6 +29,8 @@ from lastseen.model import (
     NotificationState,
     Order,
     Pause,
+    Rejected,
+    Retry,
     Send,
     Status,
     Watch,
@@ -37,6 +40,9 @@ PARK = timedelta(minutes=5)
 """How long a machine is left alone after `decide` failed for it."""
 
 EXPIRED = "expired: it could not be delivered in time"
+
+FINISHED_ATTEMPT: Mapping[type, str] = {Delivered: "delivered", Retry: "retry", Rejected: "rejected"}
+"""What an attempt's outcome is called in the log of attempts."""
 
 Admitted = Callable[[Notification], Send | Hold | Cancel]
 

@@ -1,0 +1,296 @@
+"""HeartbeatMonitor: the public class. It records what is heard, decides who is silent, and has it told."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+
+from lastseen.clock import Clock, SystemClock
+from lastseen.durations import Duration, parse_duration, parse_threshold
+from lastseen.errors import InvalidInput, UnknownMachine
+from lastseen.model import (
+    SLUG,
+    WATCHABLE,
+    Acknowledge,
+    Beat,
+    Case,
+    Disable,
+    Enable,
+    Event,
+    Forget,
+    MachineRef,
+    Order,
+    Pause,
+    Resume,
+    Said,
+    Verdict,
+    Watch,
+)
+from lastseen.monitor.deadline import Rules
+from lastseen.monitor.decide import decide
+from lastseen.monitor.loops import Loops
+from lastseen.monitor.status import MachineStatus, status_of
+from lastseen.notifiers.dispatcher import Dispatcher, Wording
+from lastseen.notifiers.roster import NotifierFor, Notify, Roster, named
+from lastseen.protocols import Catalog, Channels, Service, Sources, Store
+from lastseen.report import parse_report
+from lastseen.storage import open_store
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+Report = Mapping[str, Any] | bytes | str | None
+"""What a machine says beside being alive: a JSON object as a dict or as text, or nothing."""
+
+
+class HeartbeatMonitor:
+    """Watches machines: `async with monitor:` runs it.
+
+    Constructing opens nothing. `store` is a URL (`memory:`, `sqlite:///app.db`) or a Store. `notify` is a function of
+    one Message, a notifier, or a mapping of durable names to either. `offline_after` is the default threshold ("never"
+    is legal), `check_interval` the longest time between two looks. Unknown machines are declared at their first
+    heartbeat if `register_unknown`.
+    """
+
+    def __init__(
+        self,
+        store: Store | str = "memory:",
+        *,
+        notify: Notify | Mapping[str, Notify] | None = None,
+        offline_after: Duration = "2m",
+        check_interval: Duration = "30s",
+        register_unknown: bool = True,
+        scheduler: AsyncIOScheduler | None = None,
+        clock: Clock | None = None,
+        goodbye_grace: Duration = "10s",
+        node: str | None = None,
+        notifier_for: NotifierFor | None = None,
+        timezone: tzinfo | None = None,
+        public_url: str | None = None,
+    ) -> None:
+        self.store: Store = open_store(store) if isinstance(store, str) else store
+        self.clock: Clock = clock or SystemClock()
+        self.node = node or f"lib:{uuid.uuid4()}"
+        default = parse_threshold(offline_after)
+        if default is None:
+            raise InvalidInput("must be a duration or never", "offline_after")
+        self.rules = Rules(offline_after=default, goodbye_grace=_grace(goodbye_grace))
+        self.check_interval = parse_duration(check_interval, "check_interval")
+        self._register_unknown = register_unknown
+        self._roster = Roster(self.store, named(notify), notifier_for)
+        self.dispatcher = Dispatcher(self.store, self._roster, self.clock, self.node, Wording(timezone, public_url))
+        self._loops = Loops(
+            self.store, self.clock, self.node, self._decide, self.dispatcher, self.check_interval, scheduler
+        )
+        self._task: asyncio.Task[None] | None = None
+        self._stack: AsyncExitStack | None = None
+
+    # -- running
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def running(self) -> bool:
+        return self._loops.running
+
+    async def start(self) -> None:
+        """Open the store, record the time nobody listened, and watch. Starting twice is harmless."""
+        if self._stack is not None:
+            return
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._open_store())
+            if isinstance(self.store, Sources):
+                newest = await self.store.newest_mark()
+                if newest is not None:
+                    self.clock.start_at(newest)
+            if isinstance(self.store, Catalog):
+                await self.store.default_threshold(self.rules.offline_after, self.clock.now())
+            await self._roster.start(self.clock.now())
+            stack.push_async_callback(self._roster.stop)
+            await self._loops.start()
+            stack.push_async_callback(self._loops.stop)
+            attach = getattr(self.clock, "attach", None)
+            if attach is not None:  # a virtual clock advances only while nothing is under way
+                stack.callback(attach(lambda: self._loops.idle))
+            self._stack = stack.pop_all()
+
+    async def stop(self) -> None:
+        """Store what was accepted, finish what is being sent, give everything back. Stopping twice is harmless."""
+        stack, self._stack = self._stack, None
+        if stack is not None:
+            await stack.aclose()
+
+    async def run(self) -> None:
+        """Run until cancelled: for a task group of one's own."""
+        async with self:
+            await anyio.sleep_forever()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Self]:
+        """Only the store, without watching or sending: for commands beside a monitor that runs elsewhere."""
+        async with self._open_store():
+            yield self
+
+    @asynccontextmanager
+    async def _open_store(self) -> AsyncIterator[None]:
+        if not isinstance(self.store, Service):
+            yield
+            return
+        await self.store.open()
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.store.close()
+
+    # -- what machines say
+
+    async def heartbeat(self, machine: MachineRef, report: Report = None) -> None:
+        """The machine is alive. Returns when that is durable.
+
+        Raises InvalidInput (naming the field of `report`), UnknownMachine, Busy, StoreUnavailable.
+        """
+        said = parse_report(report)
+        await self._record(
+            Beat(machine, self.clock.now(), said.said, body=said.body, said_at=said.said_at), self._register_unknown
+        )
+
+    async def goodbye(self, machine: MachineRef) -> None:
+        """The machine said that it stops, or its broker says that it is gone: offline after the grace."""
+        await self._record(Beat(machine, self.clock.now(), Said.GOODBYE), register=False)
+
+    async def record(self, beat: Beat) -> None:
+        """A heartbeat that is parsed already. Never declares a machine."""
+        await self._loops.recorder.record(beat)
+
+    async def _record(self, beat: Beat, register: bool) -> None:
+        try:
+            await self.record(beat)
+        except UnknownMachine:
+            if not register or not isinstance(beat.machine, str):
+                raise
+            await self._order(beat.machine, Watch())
+            await self.record(beat)
+
+    # -- what people say
+
+    async def watch(self, machine: MachineRef, *, expect: str = "any", **changes: Any) -> MachineStatus:
+        """Declare a machine or change it: `name`, `hostname`, `description`, `kind`, `group`, `tags`, `every`,
+        `offline_after` (a duration, "never", or None for its kind's). What is not named stays.
+
+        `expect`: "new" raises Conflict when it is there, "known" raises UnknownMachine when it is not.
+        """
+        await self._order(machine, Watch(_checked(changes), expect))
+        return await self.status(machine)
+
+    async def pause(self, machine: MachineRef, *, by_hand: bool = True) -> None:
+        """Not watched, heartbeats accepted. `by_hand`: only a person resumes it."""
+        await self._order(machine, Pause(by_hand))
+
+    async def resume(self, machine: MachineRef) -> None:
+        """Watched again, with its full threshold from now."""
+        await self._order(machine, Resume())
+
+    async def disable(self, machine: MachineRef) -> None:
+        """Its keys are refused, and it is paused."""
+        await self._order(machine, Disable())
+
+    async def enable(self, machine: MachineRef) -> None:
+        await self._order(machine, Enable())
+
+    async def forget(self, machine: MachineRef) -> None:
+        """Remove it; its history stays, and what was to be told of it is told."""
+        await self._order(machine, Forget())
+
+    async def acknowledge(self, machine: MachineRef, by: str) -> None:
+        """Somebody has seen its outage."""
+        await self._order(machine, Acknowledge(by))
+
+    async def _order(self, machine: MachineRef, order: Order) -> None:
+        if isinstance(machine, str) and not SLUG.fullmatch(machine):
+            raise InvalidInput(f"must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {machine!r}", "machine")
+        await self._loops.committed(await self.store.order(machine, order, self._decide, self.clock.now()))
+
+    def _decide(self, case: Case) -> Verdict:
+        """The pure function, with what a store without optional protocols does not know."""
+        if not isinstance(self.store, Channels):
+            case = replace(case, channels=case.channels or self._roster.channels)
+        if not isinstance(self.store, Sources):
+            case = replace(case, blind=tuple(self._loops.listener.periods))
+        return decide(case, self.rules)
+
+    # -- what is known
+
+    async def status(self, machine: MachineRef) -> MachineStatus:
+        """Raises UnknownMachine."""
+        found = await self.statuses([machine])
+        if machine not in found:
+            raise UnknownMachine(machine)
+        return found[machine]
+
+    async def statuses(self, machines: Sequence[MachineRef]) -> dict[MachineRef, MachineStatus]:
+        """Unknown ones are left out."""
+        now, known = self.clock.now(), await self.store.liveness(machines)
+        return {ref: status_of(standing, self.rules, now) for ref, standing in known.items()}
+
+    async def is_online(self, machine: MachineRef) -> bool:
+        return (await self.status(machine)).is_online
+
+    async def last_seen(self, machine: MachineRef) -> datetime | None:
+        return (await self.status(machine)).last_seen
+
+    async def sweep(self) -> list[Event]:
+        """One pass by hand. The newly offline are the events of type machine.offline."""
+        return await self._loops.sweep()
+
+
+def _grace(value: Duration) -> timedelta:
+    return timedelta(0) if value in (0, "0", "0s", timedelta(0)) else parse_duration(value, "goodbye_grace")
+
+
+def _checked(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a `watch`, each checked; InvalidInput names the wrong one."""
+    for unknown in changes.keys() - WATCHABLE:
+        raise InvalidInput(f"is not a field of a machine; those are {', '.join(sorted(WATCHABLE))}", unknown)
+    return {name: _CHECKS.get(name, functools.partial(_text, name))(value) for name, value in changes.items()}
+
+
+def _text(field: str, value: Any, least: int = 0) -> str:
+    if not isinstance(value, str) or not least <= len(value) <= _LONGEST[field]:
+        raise InvalidInput(f"must be a text of {least} to {_LONGEST[field]} characters", field)
+    if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+        raise InvalidInput("must not contain NUL or half of a character", field)
+    return value
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not all(isinstance(tag, str) for tag in value):
+        raise InvalidInput("must be a list of texts", "tags")
+    return tuple(sorted({_text("tags", tag, 1) for tag in value}))
+
+
+_LONGEST = {"name": 200, "hostname": 253, "description": 2000, "kind": 100, "group": 200, "tags": 100}
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "name": functools.partial(_text, "name", least=1),
+    "kind": functools.partial(_text, "kind", least=1),
+    "group": functools.partial(_text, "group", least=1),
+    "tags": _tags,
+    "every": lambda value: None if value is None else parse_duration(value, "every"),
+    "offline_after": parse_threshold,
+}

@@ -1,0 +1,155 @@
+"""What runs while a monitor runs: the recorder, the watch, the clock's tick, the dispatcher. Start, stop, idle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import anyio
+
+from lastseen.clock import Clock
+from lastseen.durations import spell
+from lastseen.errors import LastseenError, StoreUnavailable
+from lastseen.log import get_logger
+from lastseen.model import Event
+from lastseen.monitor.blindness import TICK, Listener
+from lastseen.monitor.recorder import Recorder
+from lastseen.monitor.schedule import make_schedule
+from lastseen.notifiers.dispatcher import Dispatcher
+from lastseen.protocols import Decide, Store
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+BATCH = 500
+"""Machines that one settle decides on."""
+
+GRACE = 8.0
+"""Seconds that sends in flight have when the monitor stops."""
+
+_log = get_logger()
+
+
+class Loops:
+    """The tasks of one monitor."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        node: str,
+        decide: Decide,
+        dispatcher: Dispatcher,
+        interval: timedelta,
+        scheduler: AsyncIOScheduler | None,
+    ) -> None:
+        self._store, self._clock, self._decide, self._interval = store, clock, decide, interval
+        self._dispatcher = dispatcher
+        self._schedule = make_schedule(clock, interval, scheduler)
+        self.recorder = Recorder(store, clock, self._schedule.wake, lambda: self.listener.store_failed())
+        self.listener = Listener(store, clock, node)
+        self._sweeping = asyncio.Lock()
+        self._watching = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def running(self) -> bool:
+        return bool(self._tasks) and not any(task.done() for task in self._tasks)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is under way: whatever comes next waits for time to pass."""
+        return self.recorder.idle and self._watching and not self._sweeping.locked() and self._dispatcher.idle
+
+    async def start(self) -> None:
+        await self.listener.start()
+        self._schedule.start()
+        loops = {"record": self.recorder.run, "watch": self._watch, "dispatch": self._dispatcher.run}
+        if not self._clock.virtual:
+            loops["tick"] = self._tick
+        self.recorder.open()
+        self._tasks = [asyncio.create_task(loop(), name=f"lastseen-{name}") for name, loop in loops.items()]
+        _log.info("heartbeat_monitor_started", interval=spell(self._interval))
+
+    async def stop(self) -> None:
+        """Accepted heartbeats are stored; sends in flight have some seconds; then everything is given back."""
+        self._schedule.stop()
+        with anyio.CancelScope(shield=True):
+            self.recorder.close()
+            await asyncio.wait(self._tasks[:1])  # the recorder's: it ends by itself
+            with anyio.move_on_after(GRACE):
+                await self._dispatcher.finish_in_flight()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._tasks = []
+            try:
+                await self._dispatcher.stop()
+                await self.listener.stop()
+            except StoreUnavailable as error:
+                _log.warning("store_lost_while_stopping", error=str(error))
+        _log.info("heartbeat_monitor_stopped")
+
+    # -- looking
+
+    async def _watch(self) -> None:
+        self._schedule.wake()
+        while True:
+            self._watching = True
+            await self._schedule.wait()
+            self._watching = False
+            try:
+                await self.sweep()
+                self._schedule.look_at(await self._store.next_check())
+            except Exception as error:  # noqa: BLE001  (a store is a plugin, and nothing else would look)
+                self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        _log.error("settle_failed", error=str(error) if isinstance(error, LastseenError) else repr(error))
+        if isinstance(error, StoreUnavailable):
+            self.listener.store_failed()
+        self._schedule.look_at(self._clock.now() + min(self._interval, timedelta(seconds=1)))
+
+    async def sweep(self) -> list[Event]:
+        """Decide for everyone who is due. What we may have missed is recorded first, and what is received but not
+        stored yet is not overtaken."""
+        async with self._sweeping:
+            look = await self.listener.look()
+            if look.stepped:
+                self._schedule.clock_stepped()
+            now = look.now
+            waiting = self.recorder.oldest_waiting
+            if waiting is not None:
+                now = min(now, waiting)
+            events: list[Event] = []
+            stuck: datetime | None = None
+            while True:
+                committed = await self._store.settle(self._decide, now, BATCH)
+                events += committed
+                await self.committed(committed)
+                following = await self._store.next_check()
+                if following is None or following > now or (not committed and following == stuck):
+                    return events  # stuck: somebody else holds what is due
+                stuck = following
+
+    async def committed(self, events: Sequence[Event]) -> None:
+        """Events were written: have them told, and look again when that is needed."""
+        for event in events:
+            _log.info("event_committed", type=event.type, machine=event.machine, seq=event.seq, reason=event.reason)
+        if events:
+            self._dispatcher.wake()
+        if not self._sweeping.locked():
+            self._schedule.wake()  # an order may have moved a deadline nearer
+
+    async def _tick(self) -> None:
+        """Look at the clocks twice a second, and leave a mark now and then."""
+        while True:
+            await asyncio.sleep(TICK)
+            try:
+                if (await self.listener.look()).stepped:
+                    self._schedule.clock_stepped()
+                    self._schedule.wake()
+            except Exception as error:  # noqa: BLE001  (whatever failed: the next tick tries again)
+                self._failed(error)

@@ -1,0 +1,136 @@
+"""Group commit: many heartbeats share one transaction, and each is acknowledged when it is durable.
+
+While one transaction runs, the next batch gathers; so batches grow by themselves exactly when the store is the
+bottleneck, and a lone heartbeat does not wait for company.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from lastseen.clock import Clock
+from lastseen.errors import Busy, LastseenError, StoreUnavailable, UnknownMachine
+from lastseen.log import get_logger
+from lastseen.model import Beat, Recorded, Said
+from lastseen.protocols import Store
+
+CAPACITY = 50_000
+"""Heartbeats that may wait; one more is answered `Busy`."""
+
+LARGEST_BATCH = 5_000
+
+_TICK = timedelta(microseconds=1)
+_log = get_logger()
+
+
+class Recorder:
+    """Takes heartbeats, returns when they are stored. `on_due` is called when one of them wants a decision."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        on_due: Callable[[], None],
+        on_failed: Callable[[], None],
+        capacity: int = CAPACITY,
+    ) -> None:
+        self._store, self._clock, self._capacity = store, clock, capacity
+        self._on_due, self._on_failed = on_due, on_failed
+        self._waiting: list[tuple[Beat, asyncio.Future[None]]] = []
+        self._writing: list[tuple[Beat, asyncio.Future[None]]] = []
+        self._wake = asyncio.Event()
+        self._after: datetime | None = None
+        self._open = False
+
+    @property
+    def idle(self) -> bool:
+        return not self._waiting and not self._writing
+
+    @property
+    def oldest_waiting(self) -> datetime | None:
+        """When the oldest heartbeat that is not stored yet was received: settling must not overtake it."""
+        first = self._writing or self._waiting
+        return first[0][0].at if first else None
+
+    def record(self, beat: Beat) -> asyncio.Future[None]:
+        """A future that is done when the heartbeat is durable; it fails with UnknownMachine or StoreUnavailable.
+        Raises Busy when the queue is full."""
+        if not self._open:
+            raise StoreUnavailable("the monitor is not running")
+        if len(self._waiting) >= self._capacity:
+            raise Busy(f"{self._capacity} heartbeats are waiting to be stored")
+        if self._after is not None and beat.at <= self._after:
+            beat = dataclasses.replace(beat, at=self._after + _TICK)
+        if beat.said is Said.GOODBYE:
+            self._after = beat.at  # what is heard later must be later, even within one tick of the clock
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((beat, future))
+        if not self._writing:
+            self._wake.set()
+        return future
+
+    def open(self) -> None:
+        """Take heartbeats from now on."""
+        self._open = True
+
+    def close(self) -> None:
+        """Take no more; `run` returns when what waits is written."""
+        self._open = False
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write batches until closed."""
+        while self._open or self._waiting:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                await self._write_next()
+
+    async def _write_next(self) -> None:
+        self._writing, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
+        try:
+            await self._write(self._writing)
+        except asyncio.CancelledError:
+            _fail(self._writing, StoreUnavailable("stopping"))
+            raise
+        finally:
+            self._writing = []
+
+    async def _write(self, batch: list[tuple[Beat, asyncio.Future[None]]]) -> None:
+        try:
+            recorded = await self._store.record([beat for beat, _ in batch], self._clock.now())
+        except LastseenError as error:
+            _log.error("record_failed", error=str(error), beats=len(batch))
+            self._on_failed()
+            _fail(batch, error)
+        except Exception as error:  # noqa: BLE001  (a store is a plugin: one bad row must not take the others down)
+            if len(batch) > 1:
+                await self._write(batch[: len(batch) // 2])
+                await self._write(batch[len(batch) // 2 :])
+                return
+            _log.error("record_failed", error=repr(error), beats=1)
+            _fail(batch, StoreUnavailable(f"this heartbeat could not be stored: {type(error).__name__}"))
+        else:
+            self._answer(batch, recorded)
+
+    def _answer(self, batch: list[tuple[Beat, asyncio.Future[None]]], recorded: Recorded) -> None:
+        unknown = recorded.unknown
+        for beat, future in batch:
+            if future.done():
+                continue
+            if unknown and beat.machine in unknown:
+                future.set_exception(UnknownMachine(beat.machine))
+            else:
+                future.set_result(None)
+        if recorded.due:
+            self._on_due()
+
+
+def _fail(batch: list[tuple[Beat, asyncio.Future[None]]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)
+            future.exception()  # a caller that has gone away is no unhandled error

@@ -1,0 +1,316 @@
+"""The outbox loop: lease a lane, take what may be sent, send it, write down what became of it. In that order, always.
+
+A result counts only under the lease that the send began with; a process that dies in between leaves rows `sending`,
+which the next lease, with its larger token, takes again under the same ids.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, tzinfo
+
+import anyio
+from anyio.abc import TaskGroup
+
+from lastseen.clock import Clock, wait_or
+from lastseen.errors import LastseenError, StoreUnavailable
+from lastseen.log import get_logger
+from lastseen.model import (
+    Admission,
+    Attempt,
+    Cancel,
+    Delivered,
+    Event,
+    Lease,
+    Message,
+    Notification,
+    NotificationState,
+    Outcome,
+    Rejected,
+    Retry,
+    Scope,
+    Sent,
+)
+from lastseen.model.outbox import Aftermath
+from lastseen.notifiers.admit import admit
+from lastseen.notifiers.message import render
+from lastseen.notifiers.retry import follow
+from lastseen.notifiers.roster import Roster, Speaker
+from lastseen.protocols import Leases, Store
+
+LEASE = timedelta(seconds=30)
+POLL = 2.0
+"""Seconds between two looks for what other processes changed."""
+
+WIDTH = 32
+"""Sends in flight on one lane."""
+
+AGAIN = 1.0
+"""Seconds to wait when something is due that cannot be taken now."""
+
+_log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What messages need to know beside the event."""
+
+    timezone: tzinfo | None = None
+    public_url: str | None = None
+
+
+class Dispatcher:
+    """Sends what is in the outbox of `store` through the speakers of `roster`, on behalf of `node`."""
+
+    def __init__(self, store: Store, roster: Roster, clock: Clock, node: str, wording: Wording | None = None) -> None:
+        self._store, self._roster, self._clock, self._node = store, roster, clock, node
+        self._wording = wording or Wording()
+        self._leases: dict[str, Lease] = {}
+        self._busy: set[str] = set()
+        self._called: set[str] = set()  # lanes that were busy when something fell due: they look once more
+        self._wake = anyio.Event()
+        self._landed = anyio.Event()
+        self._stopping = False
+        self._stale = True
+        self._asleep = False
+        self._token = int(clock.wall().timestamp() * 1000)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is being sent, and nothing is about to be."""
+        return self._asleep and not self._busy and not self._wake.is_set()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def reload(self) -> None:
+        """The channels have changed."""
+        self._stale = True
+        self.wake()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        self._stopping = False
+        async with anyio.create_task_group() as group:
+            while True:
+                self._asleep, self._wake = False, anyio.Event()
+                pause = await self._pass(group)
+                self._asleep = not self._wake.is_set()
+                await wait_or(self._wake, pause, self._clock)
+
+    async def _pass(self, group: TaskGroup) -> float | None:
+        """Set every lane to work on what is due. The seconds until the next look."""
+        try:
+            if self._stale or not self._clock.virtual:
+                self._stale = False
+                await self._roster.refresh()
+            due = await self._store.next_due()
+            now = self._clock.now()
+            if due is not None and due <= now and not self._stopping:
+                for name, speakers in self._roster.lanes().items():
+                    if name in self._busy:
+                        self._called.add(name)
+                        continue
+                    self._busy.add(name)
+                    group.start_soon(self._work, name, speakers)
+                return AGAIN
+            return self._pause(due, now)
+        except LastseenError as error:
+            _log.error("dispatcher_failed", error=str(error))
+            return AGAIN
+        except Exception as error:  # noqa: BLE001  (the loop goes on: nothing else would send what waits)
+            _log.error("dispatcher_failed", error=repr(error))
+            return AGAIN
+
+    def _pause(self, due: datetime | None, now: datetime) -> float | None:
+        ahead = None if due is None else (due - now).total_seconds()
+        if self._clock.virtual:
+            return ahead
+        return POLL if ahead is None else min(ahead, POLL)
+
+    # -- one lane
+
+    async def _work(self, name: str, speakers: Sequence[Speaker]) -> None:
+        """Send what the lane has, machines in parallel, until nothing may be taken."""
+        try:
+            lease = await self._hold(name, speakers)
+            if lease is not None and await self._drain(lease, {s.channel.uid: s for s in speakers}):
+                self.wake()
+        except LastseenError as error:
+            _log.error("dispatcher_failed", error=str(error))
+        except Exception as error:  # noqa: BLE001  (one lane's trouble must not stop the others)
+            _log.error("dispatcher_failed", error=repr(error))
+        finally:
+            self._busy.discard(name)
+            self._landed.set()
+            if name in self._called:
+                self._called.discard(name)
+                self.wake()
+
+    async def _drain(self, lease: Lease, speakers: dict[str, Speaker]) -> bool:
+        """True: something was sent."""
+        sent, flying = False, _Flying()
+        async with anyio.create_task_group() as group:
+            while True:
+                held = await self._renewed(lease)
+                attempts = await self._take(held, speakers, WIDTH - flying.count) if held and not self._stopping else ()
+                for attempt in attempts:
+                    sent = True
+                    flying.count += 1
+                    group.start_soon(self._send, lease, speakers[attempt.channel], attempt, flying)
+                if not flying.count:
+                    break
+                await flying.some_landed(at_most=WIDTH // 2 if attempts else flying.count - 1)
+        return sent
+
+    async def _take(self, lease: Lease, speakers: dict[str, Speaker], limit: int) -> Sequence[Attempt]:
+        def may(notification: Notification, event: Event, now: datetime) -> Admission:
+            speaker = speakers.get(notification.channel)
+            return (
+                Cancel("its channel was removed")
+                if speaker is None
+                else admit(notification, speaker.channel, speaker.batch)
+            )
+
+        return await self._store.take(lease, may, self._clock.now(), limit)
+
+    async def _hold(self, name: str, speakers: Sequence[Speaker]) -> Lease | None:
+        """The lane's lease with time left on it; None: another process has it."""
+        channels = frozenset(speaker.channel.uid for speaker in speakers)
+        lease = self._leases.get(name)
+        if lease is not None:
+            lease = await self._renewed(lease)
+        if lease is None:
+            lease = await self._lease(name)
+        if lease is None:
+            return None
+        lease = self._leases[name] = replace(lease, channels=channels)
+        return lease
+
+    async def _lease(self, name: str) -> Lease | None:
+        if isinstance(self._store, Leases):
+            return await self._store.lease(name, self._node, LEASE, self._clock.now())
+        self._token += 1
+        return Lease(name, self._node, self._token, self._clock.now() + timedelta(days=3650))
+
+    async def _renewed(self, lease: Lease) -> Lease | None:
+        """The lease with more than half of its time left; None: it was lost."""
+        lease = self._leases.get(lease.name, lease)
+        now = self._clock.now()
+        if lease.until - now > LEASE / 2 or not isinstance(self._store, Leases):
+            return lease
+        renewed = await self._store.renew(lease, LEASE, now)
+        if renewed is None:
+            self._leases.pop(lease.name, None)
+            return None
+        self._leases[lease.name] = replace(renewed, channels=lease.channels)
+        return self._leases[lease.name]
+
+    # -- one send
+
+    async def _send(self, lease: Lease, speaker: Speaker, attempt: Attempt, flying: _Flying) -> None:
+        try:
+            held = await self._renewed(lease)
+            if held is None or held.token != lease.token:
+                return  # whoever has the lane now sends it
+            outcome = await self._speak(speaker, attempt)
+            await self._finish(held, speaker, attempt, outcome)
+        except Exception as error:  # noqa: BLE001  (the rows stay `sending`; a new lease takes them again)
+            self._leases.pop(lease.name, None)
+            _log.error("dispatcher_failed", error=str(error) or repr(error))
+        finally:
+            flying.landed()
+
+    async def _speak(self, speaker: Speaker, attempt: Attempt) -> Outcome:
+        try:
+            message = self._render(speaker, attempt)
+        except Exception as error:  # noqa: BLE001  (a message that cannot be made harms itself only)
+            return Rejected(f"cannot be rendered: {type(error).__name__}")
+        try:
+            with anyio.fail_after(speaker.timeout):
+                return await speaker.notifier.send(message) or Delivered()
+        except TimeoutError:
+            return Retry(f"no answer within {speaker.timeout:g} s")
+        except Exception as error:  # noqa: BLE001  (a plugin may raise anything: it is tried again)
+            return Retry(type(error).__name__, Scope.CHANNEL)
+
+    def _render(self, speaker: Speaker, attempt: Attempt) -> Message:
+        message = render(
+            attempt.deliveries,
+            self._clock.now(),
+            tz=self._wording.timezone,
+            label=speaker.label,
+            failing_since=attempt.failing_since,
+            public_url=self._wording.public_url,
+        )
+        return replace(message, wall=self._clock.wall())
+
+    async def _finish(self, lease: Lease, speaker: Speaker, attempt: Attempt, outcome: Outcome) -> None:
+        """Write it down, again and again while the store is away: what was sent must not be sent twice."""
+        settled: list[Aftermath] = []
+
+        def plan(sent: Sent) -> Aftermath:
+            settled[:] = [follow(sent, speaker.schedule, random.random())]  # noqa: S311  (jitter)
+            return settled[0]
+
+        while True:
+            try:
+                kept = await self._store.finish(lease, attempt, outcome, plan, self._clock.now())
+                break
+            except StoreUnavailable:
+                if self._clock.now() >= lease.until:
+                    raise
+                await self._clock.sleep(AGAIN)
+        if kept:
+            self._tell(speaker, attempt, outcome, settled[0])
+
+    def _tell(self, speaker: Speaker, attempt: Attempt, outcome: Outcome, after: Aftermath) -> None:
+        name = speaker.channel.name
+        for delivery, row in zip(attempt.deliveries, after.notifications, strict=True):
+            if row.state is NotificationState.DELIVERED:
+                event = delivery.event
+                _log.info(
+                    "notification_delivered", notification=row.uid, channel=name, type=event.type, machine=event.machine
+                )
+            elif row.state is NotificationState.DEAD:
+                _log.error("notification_dead", notification=row.uid, channel=name, reason=row.reason)
+        if after.disable is not None:
+            _log.warning("channel_disabled", channel=name, reason=after.disable)
+        elif isinstance(outcome, Retry) and after.state.ready_at is not None:
+            ready_in = round((after.state.ready_at - self._clock.now()).total_seconds(), 1)
+            _log.warning("channel_failing", channel=name, reason=outcome.reason, ready_in=ready_in)
+        if after.disable is not None or after.moved is not None:
+            self.reload()
+
+    async def finish_in_flight(self) -> None:
+        """Take nothing more, and return when everything that was being sent is written down."""
+        self._stopping = True
+        while self._busy:
+            self._landed = anyio.Event()
+            await self._landed.wait()
+
+    async def stop(self) -> None:
+        """Give the lanes back."""
+        for lease in list(self._leases.values()):
+            if isinstance(self._store, Leases):
+                await self._store.release(lease, self._clock.now())
+        self._leases.clear()
+
+
+class _Flying:
+    """How many sends are in flight, and a way to wait until there are fewer."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._changed = anyio.Event()
+
+    def landed(self) -> None:
+        self.count -= 1
+        self._changed.set()
+
+    async def some_landed(self, at_most: int) -> None:
+        while self.count > max(at_most, 0):
+            self._changed = anyio.Event()
+            await self._changed.wait()

@@ -1,0 +1,161 @@
+"""The channels this process can send to, and with what."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lastseen.errors import LastseenError
+from lastseen.log import get_logger
+from lastseen.model import Channel, Message, Outcome, code_channel_uid
+from lastseen.notifiers.retry import SCHEDULES, Schedule
+from lastseen.protocols import Channels, Notifier, Store
+
+NotifierFor = Callable[[Channel, Mapping[str, str]], Notifier]
+"""Makes the notifier of a channel row from its config and secrets."""
+
+Notify = Callable[[Message], Any] | Notifier
+"""What `notify=` takes: a function of one Message, or a notifier."""
+
+TIMEOUT = 15.0
+_log = get_logger()
+
+
+class FunctionNotifier:
+    """A function of one Message as a notifier."""
+
+    def __init__(self, function: Callable[[Message], Any]) -> None:
+        self._function = function
+
+    async def send(self, message: Message) -> Outcome | None:
+        answer = self._function(message)
+        if inspect.isawaitable(answer):
+            answer = await answer
+        return answer if isinstance(answer, Outcome) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A channel with its notifier, and how that one wants to be used."""
+
+    channel: Channel
+    notifier: Notifier
+    lane: str
+
+    @property
+    def batch(self) -> int:
+        return int(getattr(self.notifier, "max_batch", 1))
+
+    @property
+    def timeout(self) -> float:
+        return float(getattr(self.notifier, "timeout", TIMEOUT))
+
+    @property
+    def schedule(self) -> Schedule:
+        return SCHEDULES[getattr(self.notifier, "schedule", "chat")]
+
+    @property
+    def label(self) -> str:
+        """What people call the far end."""
+        return str(getattr(self.notifier, "label", self.channel.type.capitalize()))
+
+
+def named(notify: Notify | Mapping[str, Notify] | None) -> dict[str, Notifier]:
+    """`notify=` as durable names with notifiers. One without a name is called `notify`."""
+    if notify is None:
+        return {}
+    given = notify if isinstance(notify, Mapping) else {"notify": notify}
+    return {name: as_notifier(one) for name, one in given.items()}
+
+
+def as_notifier(notify: Notify) -> Notifier:
+    if hasattr(notify, "send"):
+        return notify
+    if not callable(notify):
+        raise TypeError(f"notify takes a function of one Message or a notifier, not {notify!r}")
+    return FunctionNotifier(notify)
+
+
+def lane_of(channel: str, notifier: Notifier) -> str:
+    return str(getattr(notifier, "lane", None) or f"channel:{channel}")
+
+
+class Roster:
+    """Speakers by channel uid. `refresh` follows what other processes change."""
+
+    def __init__(self, store: Store, in_code: Mapping[str, Notifier], notifier_for: NotifierFor | None) -> None:
+        self._rows = store if isinstance(store, Channels) else None
+        self._in_code, self._notifier_for = dict(in_code), notifier_for
+        self._made: dict[str, tuple[Channel, Speaker | None]] = {}
+        self.speakers: dict[str, Speaker] = {}
+        self.channels: tuple[Channel, ...] = ()
+
+    async def start(self, now: Any) -> None:
+        """Make sure the channels given in code are there, and start their notifiers."""
+        if self._rows is not None:
+            for name, notifier in self._in_code.items():
+                await self._rows.code_channel(name, lane_of(code_channel_uid(name), notifier), now)
+        for notifier in self._in_code.values():
+            await _call(notifier, "start")
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        self.channels = tuple(await self._rows.channels()) if self._rows is not None else self._code_channels()
+        wanted = {channel.uid: channel for channel in self.channels if channel.enabled}
+        for uid in [uid for uid, (channel, _) in self._made.items() if wanted.get(uid) != channel]:
+            await self._drop(uid)
+        for uid, channel in wanted.items():
+            if uid not in self._made:
+                self._made[uid] = (channel, await self._make(channel))
+        self.speakers = {uid: speaker for uid, (_, speaker) in self._made.items() if speaker is not None}
+
+    def _code_channels(self) -> tuple[Channel, ...]:
+        return tuple(Channel(uid=code_channel_uid(name), name=name, type="code") for name in self._in_code)
+
+    async def _make(self, channel: Channel) -> Speaker | None:
+        """None, and a log line, where nothing here can send to it; its notifications wait."""
+        if channel.type == "code":
+            notifier = self._in_code.get(channel.name)
+            return None if notifier is None else Speaker(channel, notifier, lane_of(channel.uid, notifier))
+        if self._notifier_for is None or self._rows is None:
+            return None
+        try:
+            notifier = self._notifier_for(channel, await self._rows.channel_secrets(channel.uid))
+            await _call(notifier, "start")
+        except Exception as error:  # noqa: BLE001  (a plugin that cannot be made harms its own channel only)
+            reason = str(error) if isinstance(error, LastseenError) else f"{type(error).__name__} while it was made"
+            _log.warning("channel_without_notifier", channel=channel.name, type=channel.type, reason=reason)
+            return None
+        return Speaker(channel, notifier, lane_of(channel.uid, notifier))
+
+    async def _drop(self, uid: str) -> None:
+        channel, speaker = self._made.pop(uid)
+        if speaker is not None and channel.type != "code":
+            await _call(speaker.notifier, "close")
+
+    def lanes(self) -> dict[str, Sequence[Speaker]]:
+        lanes: dict[str, list[Speaker]] = {}
+        for speaker in self.speakers.values():
+            lanes.setdefault(speaker.lane, []).append(speaker)
+        return dict(lanes)
+
+    async def stop(self) -> None:
+        for uid in list(self._made):
+            await self._drop(uid)
+        for notifier in self._in_code.values():
+            await _call(notifier, "close")
+
+
+async def _call(notifier: Notifier, name: str) -> None:
+    """An optional method of a plugin; what it raises on closing is its own affair, on starting it is told."""
+    method: Callable[[], Awaitable[None]] | None = getattr(notifier, name, None)
+    if method is None:
+        return
+    try:
+        await method()
+    except Exception as error:
+        if name != "close":
+            raise
+        _log.warning("notifier_not_closed", error=type(error).__name__)

@@ -1,0 +1,23 @@
+"""The conformance suite of stores: ours run it, and so may yours.
+
+    class TestMyStore(lastseen.testing.StoreSuite):
+        def make(self):
+            return MyStore("sqlite:///:memory:")
+
+Needs pytest and anyio only. The core part needs nothing but the `Store` protocol.
+"""
+
+from __future__ import annotations
+
+from lastseen.testing.suite_optional import OptionalSuite
+from lastseen.testing.suite_outbox import OutboxSuite
+from lastseen.testing.suite_record import RecordSuite
+from lastseen.testing.suite_settle import SettleSuite
+
+
+class CoreStoreSuite(RecordSuite, SettleSuite, OutboxSuite):
+    """Only what every store must do."""
+
+
+class StoreSuite(CoreStoreSuite, OptionalSuite):
+    """All of it; parts that need a capability which is not declared are skipped with that reason."""

@@ -1,0 +1,11 @@
+"""MemoryStore keeps what every store promises."""
+
+from __future__ import annotations
+
+from lastseen.storage.memory import MemoryStore
+from lastseen.testing import StoreSuite
+
+
+class TestMemoryStore(StoreSuite):
+    def make(self) -> MemoryStore:
+        return MemoryStore()
