@@ -1,0 +1,251 @@
+"""The state table against an oracle that counts seconds and knows nothing of deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lastseen.model import (
+    Beat,
+    BlindPeriod,
+    BlindReason,
+    Case,
+    Channel,
+    EventType,
+    NotificationState,
+    Pause,
+    Resume,
+    Said,
+    Status,
+    Verdict,
+    Watch,
+)
+from lastseen.monitor.deadline import Rules
+from lastseen.monitor.decide import ALERTS, decide
+from lastseen.monitor.states import TABLE, Fact
+from lastseen.storage.memory import MemoryStore
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+LIMIT, GRACE = 12, 4
+RULES = Rules(offline_after=timedelta(seconds=LIMIT), goodbye_grace=timedelta(seconds=GRACE))
+CHANNEL = Channel(uid="0f4ac8a1-5d3c-5c0a-9f6b-000000000001", name="ops", type="code")
+
+
+def at(second: float) -> datetime:
+    return T0 + timedelta(seconds=second)
+
+
+def test_the_table_is_total() -> None:
+    assert set(TABLE) == set(itertools.product(Status, Fact))
+
+
+def test_only_alerts_open_outages_and_provisioning_never_becomes_offline() -> None:
+    for (status, fact), move in TABLE.items():
+        if move is not None and move.opens:
+            assert (move.to, move.event) == (Status.OFFLINE, EventType.OFFLINE), (status, fact)
+            assert status in (Status.ONLINE, Status.ERROR)
+
+
+# --- the oracle ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Oracle:
+    """One machine, second by second. Patience runs out while nobody is deaf."""
+
+    status: str = "provisioning"
+    heard: bool = False
+    patience: int = 0
+    credits: int = 2
+    grace: int | None = None
+    told: list[tuple[int, str]] = field(default_factory=list)
+
+    def become(self, status: str, word: str, second: int) -> None:
+        self.status = status
+        self.told.append((second, word))
+
+    def refresh(self) -> None:
+        self.heard, self.patience, self.credits, self.grace = True, LIMIT, 2, None
+
+    def say(self, word: str, second: int) -> None:
+        if word == "goodbye":
+            if self.status in ("online", "error"):
+                self.grace = GRACE
+            return
+        self.refresh()
+        if self.status == "paused":
+            return
+        if word == "error":
+            if self.status != "error":
+                self.become("error", "error", second)
+        elif self.status in ("provisioning", "offline") or (self.status == "error" and word == "ok"):
+            self.become("online", "online", second)
+
+    def order(self, word: str, second: int) -> None:
+        if word == "pause" and self.status != "paused":
+            self.become("paused", "paused", second)
+            self.grace = None
+        elif word == "resume" and self.status == "paused":
+            self.become("online" if self.heard else "provisioning", "resumed", second)
+            self.patience, self.credits, self.grace = LIMIT, 2, None
+
+    def tick(self, second: int) -> None:
+        if self.status not in ("online", "error"):
+            return
+        if self.patience <= 0 or (self.grace is not None and self.grace <= 0):
+            self.become("offline", "offline", second)
+            self.grace = None
+
+
+WORDS = ["beat", "ok", "error", "goodbye", "pause", "resume"]
+SAID = {"beat": Said.ALIVE, "ok": Said.OK, "error": Said.ERROR, "goodbye": Said.GOODBYE}
+histories = st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["beat"] * 4 + WORDS)), min_size=1, max_size=25)
+
+
+def run_oracle(history: list[tuple[int, str]], end: int) -> list[tuple[int, str]]:
+    oracle = Oracle()
+    by_second: dict[int, list[str]] = {}
+    second = 0
+    for gap, word in history:
+        second += gap
+        by_second.setdefault(second, []).append(word)
+    for now in range(end):
+        if now:
+            oracle.patience -= 1
+            if oracle.grace is not None:
+                oracle.grace -= 1
+        for word in by_second.get(now, []):
+            (oracle.order if word in ("pause", "resume") else oracle.say)(word, now)
+        oracle.tick(now)
+    return oracle.told
+
+
+async def run_real(history: list[tuple[int, str]], end: int) -> list[tuple[int, str]]:
+    store, ruled = MemoryStore(), functools.partial(decide, rules=RULES)
+    events = list(await store.order("pump", Watch(), ruled, at(0)))
+    second, moments = 0, iter(history)
+    pending = next(moments, None)
+    due = pending[0] if pending else end
+    for second in range(end):
+        tick = itertools.count(1)
+        while pending is not None and due == second:
+            word = pending[1]
+            now = at(second + next(tick) / 1000)
+            if word in SAID:
+                await store.record([Beat("pump", now, SAID[word])], now)
+                events += await store.settle(ruled, now)
+            else:
+                events += await store.order("pump", Pause() if word == "pause" else Resume(), ruled, now)
+            pending = next(moments, None)
+            due = second + pending[0] if pending else end
+        events += await store.settle(ruled, at(second + 0.5))
+    return [(int((e.at - T0).total_seconds()), e.type.removeprefix("machine.")) for e in events[1:]]
+
+
+@settings(max_examples=400, deadline=None)
+@given(histories)
+def test_decide_agrees_with_an_oracle_that_counts_seconds(history: list[tuple[int, str]]) -> None:
+    end = sum(gap for gap, _ in history) + 3 * LIMIT
+    assert asyncio.run(run_real(history, end)) == run_oracle(history, end)
+
+
+# --- blind time -----------------------------------------------------------------------------------------------------
+
+
+def blind_oracle(spans: list[tuple[int, int]], end: int) -> int | None:
+    """The second in which a machine heard at 0 is silent. Deaf seconds do not tire; the first two deaf stretches that
+    end give all patience back."""
+    deaf = {second for start, stop in spans for second in range(start, stop)}
+    patience, credits_left = LIMIT, 2
+    for second in range(1, end):
+        if second - 1 in deaf:
+            if second not in deaf and credits_left:
+                patience, credits_left = LIMIT, credits_left - 1
+        else:
+            patience -= 1
+        if patience <= 0 and (second not in deaf or second - 1 not in deaf):
+            return second
+    return None
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 15), st.integers(1, 30)), max_size=6))
+def test_blind_time_is_credited_as_an_oracle_that_counts_seconds_credits_it(gaps: list[tuple[int, int]]) -> None:
+    spans, second = [], 0
+    for gap, length in gaps:
+        spans.append((second + gap, second + gap + length))
+        second += gap + length
+    end = second + 4 * LIMIT
+    found = None
+    for now in range(1, end):
+        blind = tuple(
+            BlindPeriod(0, at(start), None if stop > now else at(stop), BlindReason.STALLED)
+            for start, stop in spans
+            if start <= now
+        )
+        verdict = decide(replace(case(last_seen=at(0), now=at(now)), blind=blind), RULES)
+        if verdict.events:
+            found = now
+            break
+    assert found == blind_oracle(spans, end)
+
+
+def case(status: Status = Status.ONLINE, last_seen: datetime | None = None, now: datetime = T0, **row: object) -> Case:
+    """A machine as it stands, for one decision."""
+    made = asyncio.run(_standing())
+    liveness = replace(made.liveness, status=status, last_seen=last_seen, check_at=now, seq=1, **row)
+    return Case(replace(made, liveness=liveness), now, channels=(CHANNEL,))
+
+
+async def _standing():  # type: ignore[no-untyped-def]
+    store = MemoryStore()
+    await store.order("pump", Watch(), lambda c: Verdict(c.standing.liveness), T0)
+    return (await store.liveness(["pump"]))["pump"]
+
+
+def test_just_under_the_threshold_is_online_and_just_over_it_offline() -> None:
+    under = decide(case(last_seen=at(0), now=at(LIMIT - 0.000001)), RULES)
+    over = decide(case(last_seen=at(0), now=at(LIMIT)), RULES)
+    assert under.events == ()
+    assert under.liveness.check_at == at(LIMIT)
+    assert [e.type for e in over.events] == ["machine.offline"]
+
+
+def test_a_wrong_status_never_stays_due() -> None:
+    for status in Status:
+        verdict = decide(case(status, last_seen=at(0), now=at(5)), RULES)
+        assert verdict.liveness.check_at is None or verdict.liveness.check_at > at(5)
+
+
+def test_every_event_has_a_row_for_every_channel() -> None:
+    for status, fact in TABLE:
+        verdict = decide(replace(case(status, last_seen=at(0), now=at(900)), order=None), RULES)
+        assert len(verdict.notifications) == len(verdict.events), (status, fact)
+        for event, row in zip(verdict.events, verdict.notifications, strict=True):
+            wanted = event.type in ALERTS
+            assert (row.state is NotificationState.PENDING) == wanted
+            assert wanted or row.reason
+
+
+def test_an_order_never_finds_a_machine_silent() -> None:
+    """It may come from a process that does not know that nobody listened."""
+    late = replace(case(last_seen=at(0), now=at(900)), order=Watch({"name": "x"}))
+    verdict = decide(late, RULES)
+    assert verdict.events == ()
+    assert verdict.liveness.check_at == at(LIMIT)
+
+
+def test_after_blind_time_a_goodbye_gets_the_full_threshold() -> None:
+    """It may have come back while nobody listened."""
+    said = case(last_seen=at(0), now=at(9), goodbye_at=at(1))
+    blind = (BlindPeriod(0, at(2), at(8), BlindReason.STOPPED),)
+    assert decide(said, RULES).events[0].reason == "goodbye"
+    verdict = decide(replace(said, blind=blind), RULES)
+    assert verdict.events == ()
+    assert verdict.liveness.check_at == at(8 + LIMIT)

@@ -1,0 +1,207 @@
+"""The suite finds stores that are wrong: a tester that cannot fail tests nothing."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import anyio
+import pytest
+
+from lastseen.model import (
+    Attempt,
+    Beat,
+    Event,
+    Lease,
+    NotificationState,
+    Outcome,
+    Recorded,
+    Said,
+    Status,
+    Verdict,
+)
+from lastseen.protocols import Admit, Decide, RetryPlan
+from lastseen.storage.memory import MemoryStore
+from lastseen.testing import CoreStoreSuite
+
+
+class LosesUpdates(MemoryStore):
+    """Reads before it waits, and writes what it read."""
+
+    async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
+        before = dict(self._rows)
+        await anyio.sleep(0)
+        self._rows = before
+        return await super().record(beats, now)
+
+
+class GoesBack(MemoryStore):
+    """Takes the last heartbeat it was given for the newest."""
+
+    async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
+        recorded = await super().record(beats, now)
+        for beat in beats:
+            machine = self._find(beat.machine)
+            if machine is not None and beat.said is not Said.GOODBYE:
+                self._rows[machine.id] = replace(self._rows[machine.id], last_seen=beat.at)
+        return recorded
+
+
+class DecidesWhileRecording(MemoryStore):
+    """A way in that sets the status itself."""
+
+    async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
+        recorded = await super().record(beats, now)
+        for machine_id, row in self._rows.items():
+            if row.back_at is not None:
+                self._rows[machine_id] = replace(row, status=Status.ONLINE)
+        return recorded
+
+
+class MergesSignals(MemoryStore):
+    """Keeps the newest signal only."""
+
+    async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
+        recorded = await super().record(beats, now)
+        for machine_id, signals in self._signals.items():
+            self._signals[machine_id] = signals[-1:]
+        return recorded
+
+
+class ForgetsRecovery(MemoryStore):
+    """Does not write down that a silent machine was heard."""
+
+    async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
+        recorded = await super().record(beats, now)
+        self._rows = {i: replace(row, back_at=None) for i, row in self._rows.items()}
+        return recorded
+
+
+class DecidesTwice(MemoryStore):
+    """Reads what is due before it takes the lock."""
+
+    async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
+        due = [i for i in self._rows if self._due(i, now)][:limit]
+        await anyio.sleep(0)
+        events: list[Event] = []
+        for machine_id in due:
+            events += self._write(machine_id, decide(self._case(machine_id, None, now)))
+        return events
+
+
+class StopsAtTheFirstFailure(MemoryStore):
+    async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
+        async with self._lock:
+            due = [i for i in self._rows if self._due(i, now)][:limit]
+            return [e for i in due for e in self._write(i, decide(self._case(i, None, now)))]
+
+
+class ForgetsToTell(MemoryStore):
+    """An event without its notification."""
+
+    def _write(self, machine_id: int, verdict: Verdict) -> list[Event]:
+        return super()._write(machine_id, replace(verdict, notifications=verdict.notifications[:-1]))
+
+
+class TellsTwice(MemoryStore):
+    """Writes an event again that is there already."""
+
+    def _write(self, machine_id: int, verdict: Verdict) -> list[Event]:
+        for event in verdict.events:
+            self._events.pop(event.uid, None)
+        for row in verdict.notifications:
+            self._outbox.pop(row.uid, None)
+        return super()._write(machine_id, verdict)
+
+
+class ClaimsTwice(MemoryStore):
+    """Opens attempts for what is being sent already."""
+
+    async def take(self, lane: Lease, admit: Admit, now: datetime, limit: int) -> Sequence[Attempt]:
+        for uid, row in self._outbox.items():
+            if row.state is NotificationState.SENDING:
+                self._outbox[uid] = replace(row, state=NotificationState.PENDING, lease_token=None)
+        return await super().take(lane, admit, now, limit)
+
+
+class AcceptsLateResults(MemoryStore):
+    """No fence: whoever reports last is right."""
+
+    async def finish(self, lane: Lease, attempt: Attempt, outcome: Outcome, plan: RetryPlan, now: datetime) -> bool:
+        for delivery in attempt.deliveries:
+            row = self._outbox[delivery.notification.uid]
+            sending = NotificationState.SENDING
+            self._outbox[row.uid] = replace(row, state=sending, lease_token=lane.token, finished_at=None)
+        return await super().finish(lane, attempt, outcome, plan, now)
+
+
+class OvertakesItself(MemoryStore):
+    """Sends the recovery before the alert is through."""
+
+    async def take(self, lane: Lease, admit: Admit, now: datetime, limit: int) -> Sequence[Attempt]:
+        real = {uid: row.machine_id for uid, row in self._outbox.items()}
+        self._outbox = {uid: replace(row, machine_id=None) for uid, row in self._outbox.items()}
+        try:
+            return await super().take(lane, admit, now, limit)
+        finally:
+            self._outbox = {uid: replace(row, machine_id=real[uid]) for uid, row in self._outbox.items()}
+
+
+class NeverCoolsDown(MemoryStore):
+    async def finish(self, lane: Lease, attempt: Attempt, outcome: Outcome, plan: RetryPlan, now: datetime) -> bool:
+        kept = await super().finish(lane, attempt, outcome, plan, now)
+        self._states.clear()
+        return kept
+
+
+class BreaksBatchesUp(MemoryStore):
+    async def take(self, lane: Lease, admit: Admit, now: datetime, limit: int) -> Sequence[Attempt]:
+        self._batches.clear()
+        return await super().take(lane, admit, now, limit)
+
+
+BROKEN = [
+    LosesUpdates,
+    GoesBack,
+    DecidesWhileRecording,
+    MergesSignals,
+    ForgetsRecovery,
+    DecidesTwice,
+    StopsAtTheFirstFailure,
+    ForgetsToTell,
+    TellsTwice,
+    ClaimsTwice,
+    AcceptsLateResults,
+    OvertakesItself,
+    NeverCoolsDown,
+    BreaksBatchesUp,
+]
+
+
+async def failures(store: type[MemoryStore]) -> list[str]:
+    """The names of the suite's tests that this store fails."""
+
+    class Suite(CoreStoreSuite):
+        def make(self) -> Any:
+            return store()
+
+    failed = []
+    for name, _ in inspect.getmembers(Suite, inspect.iscoroutinefunction):
+        if name.startswith("test_"):
+            try:
+                await getattr(Suite(), name)()
+            except (AssertionError, Exception, BaseExceptionGroup):  # noqa: BLE001
+                failed.append(name)
+    return failed
+
+
+async def test_a_right_store_fails_nothing() -> None:
+    assert await failures(MemoryStore) == []
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda store: store.__name__)
+async def test_a_broken_store_is_found(broken: type[MemoryStore]) -> None:
+    assert await failures(broken)
