@@ -30,7 +30,9 @@ _PATTERNS = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"), r"\1 [secret]"),
     (
         re.compile(
-            r"(?i)\b(authorization|x-api-key)(\\?[\"']?\s*[:=,]\s*b?\\?[\"']?)(?!bearer|basic)[^\s\"'\\,;)}\]]+"
+            r"""(?ix) \b(authorization|x-api-key)
+            ((?= [^A-Za-z0-9]*[:=,]) (?: \\?["'] | [\s:=,(\[] | b(?=\\?["']) )++)
+            (?! bearer | basic | \[secret ) [^\s"'\\,;)}\]]+"""
         ),
         r"\1\2[secret]",
     ),
