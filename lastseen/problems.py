@@ -1,0 +1,86 @@
+"""Errors as HTTP says them: `application/problem+json` (RFC 9457), the same for every route."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from lastseen.errors import (
+    Busy,
+    Conflict,
+    InvalidInput,
+    LastseenError,
+    MalformedReport,
+    NotFound,
+    StoreUnavailable,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+BUSY_RETRY = 1
+STORE_RETRY = 5
+"""Seconds that a client is asked to wait before it tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One refusal. `errors` name the fields that are meant; `headers` go with the answer."""
+
+    status: int
+    detail: str
+    errors: tuple[Mapping[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        return HTTPStatus(self.status).phrase
+
+    def body(self) -> bytes:
+        said: dict[str, Any] = {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.errors:
+            said["errors"] = self.errors
+        return msgspec.json.encode(said)
+
+
+NO_KEY = Problem(
+    401,
+    "this needs a key: send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`",
+    headers={"WWW-Authenticate": "Bearer"},
+)
+WRONG_KEY = Problem(
+    401, "this key is not valid: it is wrong, expired or revoked", headers={"WWW-Authenticate": "Bearer"}
+)
+DISABLED = Problem(403, "this machine is disabled; `lastseen machines enable` accepts it again")
+UNEXPECTED = Problem(500, "something went wrong here, and was logged")
+
+
+def problem_of(error: LastseenError) -> Problem | None:
+    """The answer to an error of ours; None: it is none that a client can do anything about."""
+    match error:
+        case MalformedReport():
+            return Problem(400, error.message, _named(error))
+        case InvalidInput():
+            return Problem(422, str(error), _named(error))
+        case NotFound():
+            return Problem(404, str(error))
+        case Conflict():
+            return Problem(409, str(error))
+        case Busy():
+            return Problem(503, str(error), headers={"Retry-After": str(BUSY_RETRY)})
+        case StoreUnavailable():
+            detail = "the store cannot take this now: try again later"
+            return Problem(503, detail, headers={"Retry-After": str(STORE_RETRY)})
+    return None
+
+
+def _named(error: InvalidInput) -> tuple[Mapping[str, str], ...]:
+    return ({"field": error.field, "detail": error.message},)

@@ -1,0 +1,118 @@
+"""The FastAPI application: everything but the hot path."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+
+from lastseen.errors import LastseenError
+from lastseen.log import get_logger
+from lastseen.monitor.heartbeat import HeartbeatMonitor
+from lastseen.problems import MEDIA_TYPE, UNEXPECTED, Problem, problem_of
+from lastseen.web.api.heartbeat import REPORT, heartbeat_operation
+from lastseen.web.api.models import Health, ProblemDetails
+from lastseen.web.api.status import status_routes
+from lastseen.web.auth import FindKey, Refused
+
+HEARTBEAT_PATH = "/api/v1/heartbeat"
+
+Readiness = Callable[[], Awaitable[Mapping[str, str]]]
+"""Each part that is not ready, with why; empty: heartbeats are accepted and the monitor runs."""
+
+_log = get_logger()
+
+
+def create_api(monitor: HeartbeatMonitor, find_key: FindKey, readiness: Readiness, version: str) -> FastAPI:
+    """The application on a monitor. Its docs page is off: it would load from somebody else's servers."""
+    app = FastAPI(
+        title="lastseen",
+        version=version,
+        summary="Knows that a machine has gone silent, and tells people once.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.include_router(status_routes(monitor, find_key))
+    _add_health(app, readiness)
+    _add_errors(app)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    return app
+
+
+def _add_health(app: FastAPI, readiness: Readiness) -> None:
+    @app.get("/healthz", tags=["health"], summary="The process answers", response_model_exclude_none=True)
+    async def healthz() -> Health:
+        return Health(status="ok")
+
+    @app.get(
+        "/readyz",
+        tags=["health"],
+        summary="Heartbeats are accepted and the monitor runs",
+        response_model_exclude_none=True,
+        responses={503: {"model": Health, "description": "`parts` says which part is not ready, and why"}},
+    )
+    async def readyz(response: Response) -> Health:
+        parts = dict(await readiness())
+        if not parts:
+            return Health(status="ok")
+        response.status_code = 503
+        return Health(status="not ready", parts=parts)
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every error as a problem, FastAPI's own too."""
+
+    @app.exception_handler(Refused)
+    async def refused(request: Request, error: Refused) -> Response:
+        return _respond(error.problem)
+
+    @app.exception_handler(LastseenError)
+    async def ours(request: Request, error: LastseenError) -> Response:
+        return _respond(problem_of(error) or _unexpected(request, error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        errors = [{"field": ".".join(map(str, e["loc"][1:])), "detail": str(e["msg"])} for e in error.errors()]
+        return _respond(Problem(422, "a value is wrong", tuple(errors)))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        details = {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not served here"}
+        detail = details.get(error.status_code, str(error.detail))
+        return _respond(Problem(error.status_code, detail, headers=dict(error.headers or {})))
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> Response:
+        return _respond(_unexpected(request, error))
+
+
+def _unexpected(request: Request, error: Exception) -> Problem:
+    _log.error("request_failed", path=request.url.path, error=type(error).__name__, exc_info=error)
+    return UNEXPECTED
+
+
+def _respond(problem: Problem) -> Response:
+    return Response(problem.body(), problem.status, dict(problem.headers), MEDIA_TYPE)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's document, with the route that is served outside it."""
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        document["paths"] = {HEARTBEAT_PATH: {"post": heartbeat_operation()}, **document["paths"]}
+        components = document.setdefault("components", {})
+        problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+        components.setdefault("schemas", {}).update(problem.pop("$defs"), ProblemDetails=problem, Report=REPORT)
+        components["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer", "description": "lsm_… for a machine, lsa_… for programs"},
+            "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        }
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,80 @@
+"""The OpenAPI description of `POST /api/v1/heartbeat`, which is served outside FastAPI for speed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PROBLEMS = {
+    "400": "the body is no JSON object",
+    "401": "no key, or one that is wrong, expired or revoked",
+    "403": "the machine is disabled, or the key is none of a machine's",
+    "404": "the machine is gone",
+    "405": "another method than POST",
+    "408": "the body did not arrive in time",
+    "413": "the body is longer than 64 KiB",
+    "422": "a field has a wrong value; `errors` names it",
+    "503": "it cannot be stored now; try again after `Retry-After` seconds",
+}
+
+REPORT = {
+    "type": "object",
+    "description": "All fields are optional, and unknown ones are kept.",
+    "additionalProperties": True,
+    "properties": {
+        "timestamp": {
+            "type": "string",
+            "format": "date-time",
+            "description": "the machine's own time; information only",
+        },
+        "uptime_seconds": {"type": "number", "minimum": 0},
+        "free_memory": {"type": "number"},
+        "status": {
+            "type": "string",
+            "enum": ["ok", "error", "offline"],
+            "description": "`offline` is a goodbye; an `error` ends with an `ok`",
+        },
+        "message": {"type": "string"},
+        "next_in": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "maximum": 31536000,
+            "description": "seconds until the next heartbeat; kept with the report",
+        },
+        "metrics": {"type": "object", "additionalProperties": {"type": "number"}},
+    },
+}
+
+EXAMPLES: dict[str, Any] = {
+    "alive": {"summary": "a plain heartbeat with numbers", "value": {"uptime_seconds": 86400, "free_memory": 1.2e9}},
+    "error": {
+        "summary": "the machine reports a fault itself",
+        "value": {"status": "error", "message": "disk is full", "metrics": {"disk_used_percent": 99.8}},
+    },
+    "goodbye": {"summary": "a clean shutdown", "value": {"status": "offline"}},
+}
+
+
+def heartbeat_operation() -> dict[str, Any]:
+    """The operation, as it stands under its path."""
+    return {
+        "summary": "Report in",
+        "description": "The machine that the key belongs to is alive. Answered when that is durable. "
+        "The body may be empty; its content type does not matter.",
+        "operationId": "heartbeat",
+        "tags": ["heartbeats"],
+        "security": [{"bearer": []}, {"apiKey": []}],
+        "requestBody": {
+            "required": False,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Report"}, "examples": EXAMPLES}},
+        },
+        "responses": {"204": {"description": "stored"}, **problem_responses(*_PROBLEMS)},
+    }
+
+
+def problem_responses(*statuses: str) -> dict[str, Any]:
+    """The errors of a route."""
+    schema = {"$ref": "#/components/schemas/ProblemDetails"}
+    return {
+        status: {"description": _PROBLEMS[status], "content": {"application/problem+json": {"schema": schema}}}
+        for status in statuses
+    }

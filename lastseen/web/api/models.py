@@ -1,0 +1,66 @@
+"""What the API answers, for its OpenAPI document."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class MachineStatus(BaseModel):
+    """The status of one machine at this moment."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": 1,
+                "slug": "production-server",
+                "name": "production-server",
+                "status": "online",
+                "late": False,
+                "last_seen": "2025-10-10T16:30:00Z",
+                "status_since": "2025-10-01T08:00:00Z",
+                "offline_after_seconds": 120,
+                "seconds_until_offline": 97.4,
+                "notified_at": None,
+                "sources": ["http"],
+                "group": "http",
+            }
+        }
+    )
+
+    id: int
+    slug: str
+    name: str
+    status: Literal["provisioning", "online", "offline", "error", "paused"]
+    late: bool = Field(description="past its interval, not past its threshold")
+    last_seen: datetime | None
+    status_since: datetime
+    offline_after_seconds: float | None = Field(description="its threshold; null: never offline by silence")
+    seconds_until_offline: float | None
+    notified_at: datetime | None = Field(description="when its open outage was detected")
+    sources: list[str]
+    group: str
+
+
+class FieldError(BaseModel):
+    field: str = Field(description='dotted; "" means the whole input')
+    detail: str
+
+
+class ProblemDetails(BaseModel):
+    """Every error under `/api/v1` (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] | None = Field(default=None)
+
+
+class Health(BaseModel):
+    """`ok`, or which parts are not ready."""
+
+    status: Literal["ok", "not ready"]
+    parts: dict[str, str] | None = Field(default=None, description="each part that is not ready, and why")
