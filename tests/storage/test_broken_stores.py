@@ -32,9 +32,9 @@ class LosesUpdates(MemoryStore):
     """Reads before it waits, and writes what it read."""
 
     async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
-        before = dict(self._rows)
+        before = dict(self.state.rows)
         await anyio.sleep(0)
-        self._rows = before
+        self.state.rows = before
         return await super().record(beats, now)
 
 
@@ -46,7 +46,7 @@ class GoesBack(MemoryStore):
         for beat in beats:
             machine = self._find(beat.machine)
             if machine is not None and beat.said is not Said.GOODBYE:
-                self._rows[machine.id] = replace(self._rows[machine.id], last_seen=beat.at)
+                self.state.rows[machine.id] = replace(self.state.rows[machine.id], last_seen=beat.at)
         return recorded
 
 
@@ -55,9 +55,9 @@ class DecidesWhileRecording(MemoryStore):
 
     async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
         recorded = await super().record(beats, now)
-        for machine_id, row in self._rows.items():
+        for machine_id, row in self.state.rows.items():
             if row.back_at is not None:
-                self._rows[machine_id] = replace(row, status=Status.ONLINE)
+                self.state.rows[machine_id] = replace(row, status=Status.ONLINE)
         return recorded
 
 
@@ -66,8 +66,8 @@ class MergesSignals(MemoryStore):
 
     async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
         recorded = await super().record(beats, now)
-        for machine_id, signals in self._signals.items():
-            self._signals[machine_id] = signals[-1:]
+        for machine_id, signals in self.state.signals.items():
+            self.state.signals[machine_id] = signals[-1:]
         return recorded
 
 
@@ -76,7 +76,7 @@ class ForgetsRecovery(MemoryStore):
 
     async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
         recorded = await super().record(beats, now)
-        self._rows = {i: replace(row, back_at=None) for i, row in self._rows.items()}
+        self.state.rows = {i: replace(row, back_at=None) for i, row in self.state.rows.items()}
         return recorded
 
 
@@ -84,7 +84,7 @@ class DecidesTwice(MemoryStore):
     """Reads what is due before it takes the lock."""
 
     async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
-        due = [i for i in self._rows if self._due(i, now)][:limit]
+        due = [i for i in self.state.rows if self._due(i, now)][:limit]
         await anyio.sleep(0)
         events: list[Event] = []
         for machine_id in due:
@@ -94,8 +94,8 @@ class DecidesTwice(MemoryStore):
 
 class StopsAtTheFirstFailure(MemoryStore):
     async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
-        async with self._lock:
-            due = [i for i in self._rows if self._due(i, now)][:limit]
+        async with self.turn():
+            due = [i for i in self.state.rows if self._due(i, now)][:limit]
             return [e for i in due for e in self._write(i, decide(self._case(i, None, now)))]
 
 
@@ -111,9 +111,9 @@ class TellsTwice(MemoryStore):
 
     def _write(self, machine_id: int, verdict: Verdict) -> list[Event]:
         for event in verdict.events:
-            self._events.pop(event.uid, None)
+            self.state.events.pop(event.uid, None)
         for row in verdict.notifications:
-            self._outbox.pop(row.uid, None)
+            self.state.outbox.pop(row.uid, None)
         return super()._write(machine_id, verdict)
 
 
@@ -121,9 +121,9 @@ class ClaimsTwice(MemoryStore):
     """Opens attempts for what is being sent already."""
 
     async def take(self, lane: Lease, admit: Admit, now: datetime, limit: int) -> Sequence[Attempt]:
-        for uid, row in self._outbox.items():
+        for uid, row in self.state.outbox.items():
             if row.state is NotificationState.SENDING:
-                self._outbox[uid] = replace(row, state=NotificationState.PENDING, lease_token=None)
+                self.state.outbox[uid] = replace(row, state=NotificationState.PENDING, lease_token=None)
         return await super().take(lane, admit, now, limit)
 
 
@@ -132,9 +132,9 @@ class AcceptsLateResults(MemoryStore):
 
     async def finish(self, lane: Lease, attempt: Attempt, outcome: Outcome, plan: RetryPlan, now: datetime) -> bool:
         for delivery in attempt.deliveries:
-            row = self._outbox[delivery.notification.uid]
+            row = self.state.outbox[delivery.notification.uid]
             sending = NotificationState.SENDING
-            self._outbox[row.uid] = replace(row, state=sending, lease_token=lane.token, finished_at=None)
+            self.state.outbox[row.uid] = replace(row, state=sending, lease_token=lane.token, finished_at=None)
         return await super().finish(lane, attempt, outcome, plan, now)
 
 
@@ -142,24 +142,24 @@ class OvertakesItself(MemoryStore):
     """Sends the recovery before the alert is through."""
 
     async def take(self, lane: Lease, admit: Admit, now: datetime, limit: int) -> Sequence[Attempt]:
-        real = {uid: row.machine_id for uid, row in self._outbox.items()}
-        self._outbox = {uid: replace(row, machine_id=None) for uid, row in self._outbox.items()}
+        real = {uid: row.machine_id for uid, row in self.state.outbox.items()}
+        self.state.outbox = {uid: replace(row, machine_id=None) for uid, row in self.state.outbox.items()}
         try:
             return await super().take(lane, admit, now, limit)
         finally:
-            self._outbox = {uid: replace(row, machine_id=real[uid]) for uid, row in self._outbox.items()}
+            self.state.outbox = {uid: replace(row, machine_id=real[uid]) for uid, row in self.state.outbox.items()}
 
 
 class NeverCoolsDown(MemoryStore):
     async def finish(self, lane: Lease, attempt: Attempt, outcome: Outcome, plan: RetryPlan, now: datetime) -> bool:
         kept = await super().finish(lane, attempt, outcome, plan, now)
-        self._states.clear()
+        self.state.states.clear()
         return kept
 
 
 class BreaksBatchesUp(MemoryStore):
     async def take(self, lane: Lease, admit: Admit, now: datetime, limit: int) -> Sequence[Attempt]:
-        self._batches.clear()
+        self.state.batches.clear()
         return await super().take(lane, admit, now, limit)
 
 

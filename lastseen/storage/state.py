@@ -1,0 +1,292 @@
+"""The core store as pure functions over one value: what MemoryStore is, and what a store of your own may build on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from lastseen.errors import Conflict, InvalidInput, UnknownMachine
+from lastseen.log import get_logger
+from lastseen.model import (
+    SLUG,
+    Attempt,
+    Beat,
+    Case,
+    Channel,
+    ChannelState,
+    Delivery,
+    Event,
+    Kind,
+    Lease,
+    Liveness,
+    Machine,
+    MachineRef,
+    Notification,
+    NotificationState,
+    Order,
+    Outage,
+    Outcome,
+    Recorded,
+    Sent,
+    Signal,
+    Standing,
+    Verdict,
+    Watch,
+)
+from lastseen.protocols import Admit, Decide, RetryPlan
+from lastseen.storage.fold import FINISHED_ATTEMPT, PARK, absorb, newborn, obey, pick, told
+
+KEPT = 20_000
+"""Events and notifications that are kept before finished ones are forgotten."""
+
+_log = get_logger()
+
+
+@dataclass(slots=True)
+class State:
+    """Everything a store knows. Values only: it can be pickled."""
+
+    machines: dict[int, Machine] = field(default_factory=dict)
+    slugs: dict[str, int] = field(default_factory=dict)
+    rows: dict[int, Liveness] = field(default_factory=dict)
+    signals: dict[int, list[Signal]] = field(default_factory=dict)
+    outages: dict[str, Outage] = field(default_factory=dict)
+    events: dict[str, Event] = field(default_factory=dict)
+    outbox: dict[str, Notification] = field(default_factory=dict)
+    states: dict[str, ChannelState] = field(default_factory=dict)
+    batches: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    attempts: dict[int, str] = field(default_factory=dict)
+    ids: int = 0
+
+
+class StateStore:
+    """The core `Store` over a `State`, and nothing optional.
+
+    A subclass says in `turn` how the state comes and where it goes: within it, `self.state` is this caller's alone, and
+    what was changed is durable when it ends without an exception.
+    """
+
+    state: State
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """One transaction."""
+        raise TypeError(f"{type(self).__name__} must define turn()")
+
+    # -- what was heard
+
+    async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
+        async with self.turn():
+            known = [(self._find(beat.machine), beat) for beat in beats]
+            for machine, beat in known:
+                if machine is None:
+                    continue
+                self.state.rows[machine.id], signal = absorb(self.state.rows[machine.id], beat, now)
+                if signal:
+                    self.state.signals.setdefault(machine.id, []).append(
+                        Signal(beat.said, beat.at, _message(beat.body))
+                    )
+            unknown = frozenset(beat.machine for machine, beat in known if machine is None)
+            due = any(machine and self._due(machine.id, now) for machine, _ in known)
+            return Recorded(unknown, due)
+
+    def _find(self, ref: MachineRef) -> Machine | None:
+        return self.state.machines.get(self.state.slugs.get(ref, 0) if isinstance(ref, str) else ref)
+
+    def _due(self, machine_id: int, now: datetime) -> bool:
+        check_at = self.state.rows[machine_id].check_at
+        return check_at is not None and check_at <= now
+
+    # -- what is decided
+
+    async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
+        async with self.turn():
+            due = sorted(
+                (i for i in self.state.rows if self._due(i, now)), key=lambda i: (self.state.rows[i].check_at, i)
+            )
+            events: list[Event] = []
+            for machine_id in due[:limit]:
+                try:
+                    verdict = decide(self._case(machine_id, None, now))
+                except Exception as error:  # noqa: BLE001  (one machine that cannot be decided stops no other)
+                    _log.error("machine_parked", machine_id=machine_id, error=repr(error))
+                    self.state.rows[machine_id] = dataclasses.replace(self.state.rows[machine_id], check_at=now + PARK)
+                else:
+                    events += self._write(machine_id, verdict)
+            return events
+
+    async def order(self, machine: MachineRef, order: Order, decide: Decide, now: datetime) -> Sequence[Event]:
+        async with self.turn():
+            found = self._find(machine)
+            if isinstance(order, Watch):
+                if found is not None and order.expect == "new":
+                    raise Conflict(f"there is a machine {machine!r} already")
+                if found is None and order.expect != "known" and isinstance(machine, str):
+                    found = self._declare(machine, now)
+            if found is None:
+                raise UnknownMachine(machine)
+            before = self.state.machines.get(found.id)
+            self.state.machines[found.id] = obey(found, order)
+            try:
+                verdict = decide(self._case(found.id, order, now))
+            except BaseException:
+                self._undo(found, before)
+                raise
+            return self._write(found.id, verdict)
+
+    def _declare(self, slug: str, now: datetime) -> Machine:
+        if not SLUG.fullmatch(slug):
+            raise InvalidInput("must be 1 to 200 of A-Z a-z 0-9 . _ : -", "slug")
+        self.state.ids += 1
+        machine = Machine(id=self.state.ids, uid=str(uuid.uuid4()), slug=slug, name=slug)
+        self.state.slugs[slug], self.state.rows[machine.id] = machine.id, newborn(now)
+        return machine
+
+    def _undo(self, machine: Machine, before: Machine | None) -> None:
+        if before is not None:
+            self.state.machines[machine.id] = before
+            return
+        del self.state.machines[machine.id], self.state.slugs[machine.slug], self.state.rows[machine.id]
+
+    def _case(self, machine_id: int, order: Order | None, now: datetime) -> Case:
+        standing = self._standing(machine_id)
+        return Case(
+            standing=standing,
+            now=now,
+            signals=tuple(self.state.signals.get(machine_id, ())),
+            order=order,
+            told=told(self.state.outbox.values(), standing.liveness.incident),
+        )
+
+    def _standing(self, machine_id: int) -> Standing:
+        machine = self.state.machines[machine_id]
+        outage = next(
+            (o for o in self.state.outages.values() if o.machine_id == machine_id and o.ended_at is None), None
+        )
+        return Standing(machine, Kind(machine.kind), self.state.rows[machine_id], outage)
+
+    def _write(self, machine_id: int, verdict: Verdict) -> list[Event]:
+        new = [event for event in verdict.events if event.uid not in self.state.events]
+        self.state.events.update({event.uid: event for event in new})
+        self.state.outages.update({outage.opened_by: outage for outage in verdict.outages})
+        for row in verdict.notifications:
+            self.state.outbox.setdefault(row.uid, row)
+        self._forget_old()
+        self.state.rows[machine_id] = verdict.liveness
+        self.state.signals.pop(machine_id, None)
+        if verdict.removed:
+            del self.state.slugs[self.state.machines.pop(machine_id).slug], self.state.rows[machine_id]
+        return new
+
+    def _forget_old(self) -> None:
+        """Keep memory bounded: what is finished, and whose incident is over, goes when there is too much of it."""
+        if len(self.state.outbox) + len(self.state.events) < KEPT:
+            return
+        open_incidents = {row.incident for row in self.state.rows.values()} - {None}
+        self.state.outbox = {
+            uid: row
+            for uid, row in self.state.outbox.items()
+            if row.finished_at is None or row.incident in open_incidents
+        }
+        needed = {row.event for row in self.state.outbox.values()} | open_incidents
+        self.state.events = {uid: event for uid, event in self.state.events.items() if uid in needed}
+        self.state.outages = {
+            uid: outage for uid, outage in self.state.outages.items() if uid in needed or not outage.ended_at
+        }
+        self.state.batches = {uid: batch for uid, batch in self.state.batches.items() if uid in self.state.outbox}
+        self.state.attempts.clear()
+
+    async def next_check(self) -> datetime | None:
+        async with self.turn():
+            return min((row.check_at for row in self.state.rows.values() if row.check_at), default=None)
+
+    async def liveness(self, machines: Sequence[MachineRef]) -> Mapping[MachineRef, Standing]:
+        async with self.turn():
+            found = {ref: self._find(ref) for ref in machines}
+            return {ref: self._standing(machine.id) for ref, machine in found.items() if machine is not None}
+
+    # -- what is sent
+
+    async def take(self, lane: Lease, admit: Admit, now: datetime, limit: int) -> Sequence[Attempt]:
+        async with self.turn():
+            attempts: list[Attempt] = []
+            for channel in sorted(lane.channels):
+                rows = [n for n in self.state.outbox.values() if n.channel == channel and n.finished_at is None]
+                state = self.state.states.get(channel, ChannelState())
+                picked = pick(
+                    rows,
+                    state,
+                    lane,
+                    lambda n: admit(n, self.state.events[n.event], now),
+                    now,
+                    limit,
+                    self.state.batches,
+                )
+                self.state.outbox.update({row.uid: row for row in picked.changed})
+                for group, probe in picked.groups:
+                    attempts.append(self._attempt(channel, group, probe, state, now))
+                limit -= len(picked.groups)
+            return attempts
+
+    def _attempt(
+        self, channel: str, group: tuple[Notification, ...], probe: bool, state: ChannelState, now: datetime
+    ) -> Attempt:
+        self.state.ids += 1
+        uids = tuple(row.uid for row in group)
+        self.state.outbox.update({row.uid: row for row in group})
+        self.state.batches.update(dict.fromkeys(uids, uids))
+        self.state.attempts[self.state.ids] = "open"
+        deliveries = tuple(self._delivery(row) for row in group)
+        return Attempt(self.state.ids, channel, deliveries, now, probe, state.failing_since)
+
+    def _delivery(self, row: Notification) -> Delivery:
+        outage = next((o for o in self.state.outages.values() if row.event in (o.opened_by, o.closed_by)), None)
+        same = (
+            n.receipt
+            for n in self.state.outbox.values()
+            if n.channel == row.channel and n.incident == row.incident and row.incident and n.receipt
+        )
+        return Delivery(row, self.state.events[row.event], outage, next(same, None))
+
+    async def finish(self, lane: Lease, attempt: Attempt, outcome: Outcome, plan: RetryPlan, now: datetime) -> bool:
+        async with self.turn():
+            self.state.attempts[attempt.id] = FINISHED_ATTEMPT[type(outcome)]
+            rows = [self.state.outbox[delivery.notification.uid] for delivery in attempt.deliveries]
+            if any(r.state is not NotificationState.SENDING or r.lease_token != lane.token for r in rows):
+                return False
+            state = self.state.states.get(attempt.channel, ChannelState())
+            channel = Channel(uid=attempt.channel, name=attempt.channel, type="code")
+            after = plan(Sent(attempt, outcome, channel, state, (), now))
+            self.state.outbox.update({row.uid: row for row in after.notifications})
+            for uid in lane.channels if after.lane_wide else (attempt.channel,):
+                self.state.states[uid] = after.state
+            if after.release:
+                self._release(attempt.channel, now)
+            return True
+
+    def _release(self, channel: str, now: datetime) -> None:
+        for row in list(self.state.outbox.values()):
+            if row.channel == channel and row.state is NotificationState.PENDING and row.due_at > now:
+                self.state.outbox[row.uid] = dataclasses.replace(row, due_at=now)
+
+    async def next_due(self) -> datetime | None:
+        async with self.turn():
+            open_rows = [n for n in self.state.outbox.values() if n.state is NotificationState.PENDING]
+            return min((self._ready(row) for row in open_rows), default=None)
+
+    def _ready(self, row: Notification) -> datetime:
+        state = self.state.states.get(row.channel, ChannelState())
+        return state.ready_at if state.failures and state.ready_at else row.due_at
+
+
+def _message(body: str | None) -> str:
+    """The `message` field of a report's body; "" where there is none."""
+    try:
+        said = json.loads(body or "{}")["message"]
+    except (ValueError, LookupError, TypeError):
+        return ""
+    return said if isinstance(said, str) else ""

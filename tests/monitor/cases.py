@@ -1,0 +1,50 @@
+"""What the scenario tests of the monitor share: a monitor on a clock that is told the time, on each kind of store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from lastseen.monitor.heartbeat import HeartbeatMonitor
+from lastseen.testing import FakeClock, RecordingNotifier
+
+STORES = ("memory", "sqlite")
+
+
+class Scene:
+    """A monitor, its clock, and what was told."""
+
+    def __init__(self, monitor: HeartbeatMonitor, clock: FakeClock, told: RecordingNotifier) -> None:
+        self.monitor, self.clock, self.told = monitor, clock, told
+
+    async def beat(self, *machines: str, report: Any = None) -> None:
+        for machine in machines:
+            await self.monitor.heartbeat(machine, report)
+
+    async def keep_beating(self, machines: Iterable[str], minutes: int) -> None:
+        """A heartbeat a minute from each."""
+        names = list(machines)
+        for _ in range(minutes):
+            await self.clock.advance("1m")
+            await self.beat(*names)
+
+    @property
+    def types(self) -> list[str]:
+        return [f"{e.type} {e.machine}" for m in self.told.messages for e in m.events]
+
+
+def url_of(store: str, folder: Path) -> str:
+    return "memory:" if store == "memory" else f"sqlite:///{folder / 'lastseen.db'}"
+
+
+@asynccontextmanager
+async def scene(store: str, folder: Path, **options: Any) -> AsyncIterator[Scene]:
+    """A running monitor with a threshold of 3 minutes."""
+    clock = options.pop("clock", None) or FakeClock()
+    told = options.pop("told", None) or RecordingNotifier()
+    options.setdefault("offline_after", "3m")
+    options.setdefault("notify", {"ops": told})
+    async with HeartbeatMonitor(url_of(store, folder), clock=clock, **options) as monitor:
+        yield Scene(monitor, clock, told)

@@ -1,0 +1,191 @@
+"""Whoever could not have been heard is not blamed: stops, stalls, lost stores, clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from lastseen.clock import SystemClock
+from lastseen.errors import StoreUnavailable
+from lastseen.model import BlindPeriod, BlindReason
+from lastseen.monitor.blindness import Listener
+from lastseen.testing import FakeClock
+from tests.monitor.cases import scene
+
+
+class Hands:
+    """The two clocks of a computer, moved by hand."""
+
+    def __init__(self) -> None:
+        self.wall, self.mono = 1_767_225_600.0, 100.0
+
+    def pass_(self, seconds: float) -> None:
+        self.wall += seconds
+        self.mono += seconds
+
+
+class Marks:
+    """The protocol Sources, in memory, and nothing else of a store."""
+
+    def __init__(self) -> None:
+        self.newest: datetime | None = None
+        self.blind: list[BlindPeriod] = []
+        self.broken = False
+
+    async def listen(self, source: str, node: str, now: datetime) -> tuple[int, datetime | None]:
+        return 0, self.newest
+
+    async def mark(self, source: int, node: str, now: datetime, blind: Sequence[BlindPeriod] = ()) -> None:
+        if self.broken:
+            raise StoreUnavailable("disk full")
+        self.newest = now
+        self.blind += blind
+
+    async def leave(self, source: int, node: str, now: datetime) -> None: ...
+
+    async def newest_mark(self) -> datetime | None:
+        return self.newest
+
+
+async def listening(marks: Marks, hands: Hands) -> Listener:
+    listener = Listener(marks, SystemClock(lambda: hands.wall, lambda: hands.mono), "n")  # type: ignore[arg-type]
+    await listener.start()
+    return listener
+
+
+def seconds(period: BlindPeriod) -> float:
+    assert period.ended_at is not None
+    return (period.ended_at - period.started_at).total_seconds()
+
+
+async def test_the_first_start_ever_is_not_blind() -> None:
+    marks = Marks()
+    await listening(marks, Hands())
+    assert marks.blind == []
+    assert marks.newest is not None
+
+
+async def test_the_time_nobody_ran_is_blind() -> None:
+    marks, hands = Marks(), Hands()
+    await listening(marks, hands)
+    hands.pass_(3600)
+    await listening(marks, hands)
+    assert [(p.reason, round(seconds(p))) for p in marks.blind] == [(BlindReason.STOPPED, 3600)]
+
+
+async def test_steady_looks_find_nothing_and_move_the_mark() -> None:
+    marks, hands = Marks(), Hands()
+    listener = await listening(marks, hands)
+    for _ in range(40):
+        hands.pass_(0.5)
+        assert not (await listener.look()).stepped
+    assert marks.blind == []
+    assert marks.newest is not None
+    assert hands.wall - marks.newest.timestamp() <= 5.5
+
+
+async def test_a_process_that_was_stopped_for_a_while_was_deaf() -> None:
+    marks, hands = Marks(), Hands()
+    listener = await listening(marks, hands)
+    hands.pass_(0.5)
+    await listener.look()
+    hands.pass_(45)
+    look = await listener.look()
+    assert [(p.reason, seconds(p)) for p in marks.blind] == [(BlindReason.STALLED, 45)]
+    assert look.now == marks.blind[0].ended_at
+
+
+async def test_a_suspended_computer_looks_like_a_clock_that_jumped() -> None:
+    """CLOCK_MONOTONIC stands still meanwhile."""
+    marks, hands = Marks(), Hands()
+    listener = await listening(marks, hands)
+    hands.pass_(0.5)
+    await listener.look()
+    hands.wall += 7200
+    hands.pass_(0.1)
+    assert (await listener.look()).stepped
+    assert [(p.reason, round(seconds(p))) for p in marks.blind] == [(BlindReason.CLOCK, 7200)]
+
+
+async def test_a_store_that_could_not_be_written_is_blind_time_once_it_can() -> None:
+    marks, hands = Marks(), Hands()
+    listener = await listening(marks, hands)
+    marks.broken = True
+    for _ in range(120):
+        hands.pass_(0.5)
+        try:
+            await listener.look()
+        except StoreUnavailable:
+            listener.store_failed()
+    marks.broken = False
+    hands.pass_(0.5)
+    await listener.look()
+    assert [p.reason for p in marks.blind] == [BlindReason.STORE]
+    assert seconds(marks.blind[0]) == pytest.approx(60.5, abs=0.6)
+
+
+async def test_what_was_missed_is_written_before_anything_is_decided() -> None:
+    marks, hands = Marks(), Hands()
+    listener = await listening(marks, hands)
+    hands.pass_(45)
+    marks.broken = True
+    with pytest.raises(StoreUnavailable):
+        await listener.look()
+    marks.broken = False
+    await listener.look()
+    assert [p.reason for p in marks.blind] == [BlindReason.STALLED]
+
+
+# --- with a monitor, over a real file ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hours", [0.01, 1, 24, 24 * 60])
+async def test_a_restart_after_any_downtime_raises_no_false_alarm(tmp_path: Path, hours: float) -> None:
+    clock = FakeClock()
+    async with scene("sqlite", tmp_path, clock=clock) as s:
+        await s.beat("alive", "dead")
+        await s.clock.advance("2m")
+    later = FakeClock(clock.now() + timedelta(hours=hours))
+    async with scene("sqlite", tmp_path, clock=later) as s:
+        await s.clock.advance("2m")
+        await s.beat("alive")
+        await s.clock.advance("2m")
+        assert s.types == ["machine.offline dead"]
+
+
+async def test_a_pi_that_boots_in_the_past_and_jumps_four_hours_raises_no_false_alarm(tmp_path: Path) -> None:
+    clock = FakeClock(datetime(2026, 6, 1, 12, 0, tzinfo=UTC))
+    async with scene("sqlite", tmp_path, clock=clock) as s:
+        await s.beat("alive", "dead")
+        await s.clock.advance("1m")
+    booted = FakeClock(datetime(2026, 6, 1, 9, 0, tzinfo=UTC))
+    async with scene("sqlite", tmp_path, clock=booted) as s:
+        await s.clock.advance("30s")
+        s.clock.jump("4h")
+        await s.monitor.sweep()
+        await s.clock.advance("150s")
+        await s.beat("alive")
+        await s.clock.advance("1m")
+        assert s.types == ["machine.offline dead"]
+        assert (await s.monitor.status("alive")).last_seen is not None
+
+
+async def test_a_crash_between_a_heartbeat_and_its_recovery_loses_nothing(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with scene("sqlite", tmp_path, clock=clock) as s:
+        await s.beat("pump")
+        await s.clock.advance("10m")
+        assert s.types == ["machine.offline pump"]
+        store, now = s.monitor.store, s.clock.now()
+
+        async def crash(*_: object, **__: object) -> None:
+            raise StoreUnavailable("the process dies here")
+
+        store.settle = crash  # type: ignore[method-assign]
+        await s.beat("pump")
+    async with scene("sqlite", tmp_path, clock=FakeClock(now + timedelta(seconds=1))) as s:
+        await s.clock.advance("1s")
+        assert s.types == ["machine.online pump"]

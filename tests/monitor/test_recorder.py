@@ -1,0 +1,156 @@
+"""Group commit: shared transactions, each heartbeat acknowledged when it is durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+import pytest
+
+from lastseen.errors import Busy, StoreUnavailable, UnknownMachine
+from lastseen.model import Beat, Recorded, Said
+from lastseen.monitor.recorder import Recorder
+from lastseen.testing import FakeClock
+
+
+class Gate:
+    """A store that records when it is let, and remembers its batches."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Beat]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.poison: str | None = None
+        self.down = False
+
+    async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
+        await self.open.wait()
+        if self.down:
+            raise StoreUnavailable("down")
+        if any(beat.machine == self.poison for beat in beats):
+            raise ValueError("a row that cannot be written")
+        self.batches.append(list(beats))
+        return Recorded(frozenset({"nobody"}) if any(b.machine == "nobody" for b in beats) else frozenset())
+
+
+@asynccontextmanager
+async def recording(gate: Gate, capacity: int = 100) -> AsyncIterator[tuple[Recorder, FakeClock, list[str]]]:
+    failures: list[str] = []
+    clock = FakeClock()
+    recorder = Recorder(gate, clock, lambda: None, lambda: failures.append("failed"), capacity)  # type: ignore[arg-type]
+    recorder.open()
+    task = asyncio.create_task(recorder.run())
+    yield recorder, clock, failures
+    gate.open.set()
+    recorder.close()
+    await task
+
+
+async def test_what_comes_during_a_commit_shares_the_next() -> None:
+    gate = Gate()
+    async with recording(gate) as (recorder, clock, _):
+        gate.open.clear()
+        first = recorder.record(Beat("a", clock.now()))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        others = [recorder.record(Beat(name, clock.now())) for name in "bcd"]
+        assert not first.done()
+        gate.open.set()
+        await asyncio.gather(first, *others)
+        assert [len(batch) for batch in gate.batches] == [1, 3]
+
+
+async def test_nothing_is_acknowledged_before_it_is_durable_or_when_it_is_not() -> None:
+    gate = Gate()
+    async with recording(gate) as (recorder, clock, failures):
+        gate.down = True
+        with pytest.raises(StoreUnavailable):
+            await recorder.record(Beat("a", clock.now()))
+        assert failures == ["failed"]
+        gate.down = False
+        await recorder.record(Beat("a", clock.now()))
+
+
+async def test_a_full_queue_answers_busy_and_keeps_what_it_has() -> None:
+    gate = Gate()
+    async with recording(gate, capacity=3) as (recorder, clock, _):
+        gate.open.clear()
+        first = recorder.record(Beat("first", clock.now()))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        waiting = [recorder.record(Beat(str(n), clock.now())) for n in range(3)]
+        with pytest.raises(Busy):
+            recorder.record(Beat("one more", clock.now()))
+        gate.open.set()
+        await asyncio.gather(first, *waiting)
+
+
+async def test_one_bad_row_takes_no_other_down() -> None:
+    gate = Gate()
+    gate.poison = "bad"
+    async with recording(gate) as (recorder, clock, _):
+        futures = {name: recorder.record(Beat(name, clock.now())) for name in ("a", "b", "bad", "c", "d")}
+        results = dict(zip(futures, await asyncio.gather(*futures.values(), return_exceptions=True), strict=True))
+        assert isinstance(results.pop("bad"), StoreUnavailable)
+        assert set(results.values()) == {None}
+
+
+async def test_unknown_machines_are_told_so_alone() -> None:
+    gate = Gate()
+    async with recording(gate) as (recorder, clock, _):
+        good, bad = recorder.record(Beat("a", clock.now())), recorder.record(Beat("nobody", clock.now()))
+        with pytest.raises(UnknownMachine):
+            await bad
+        await good
+
+
+async def test_a_caller_that_goes_away_disturbs_nobody() -> None:
+    gate = Gate()
+    async with recording(gate) as (recorder, clock, _):
+        gate.open.clear()
+        first, second = recorder.record(Beat("a", clock.now())), recorder.record(Beat("b", clock.now()))
+        await asyncio.sleep(0)
+        first.cancel()
+        gate.open.set()
+        await second
+        assert {b.machine for batch in gate.batches for b in batch} == {"a", "b"}
+
+
+async def test_a_heartbeat_after_a_goodbye_is_later_even_within_one_tick() -> None:
+    gate = Gate()
+    async with recording(gate) as (recorder, clock, _):
+        now = clock.now()
+        await recorder.record(Beat("a", now, Said.GOODBYE))
+        await recorder.record(Beat("a", now))
+        (goodbye,), (beat,) = gate.batches
+        assert beat.at > goodbye.at
+
+
+async def test_closing_writes_what_waits_and_takes_no_more() -> None:
+    gate = Gate()
+    async with recording(gate) as (recorder, clock, _):
+        gate.open.clear()
+        waiting = [recorder.record(Beat(str(n), clock.now())) for n in range(5)]
+        recorder.close()
+        with pytest.raises(StoreUnavailable):
+            recorder.record(Beat("late", clock.now()))
+        gate.open.set()
+        await asyncio.gather(*waiting)
+
+
+async def test_settling_may_not_overtake_the_oldest_that_waits() -> None:
+    gate = Gate()
+    async with recording(gate) as (recorder, clock, _):
+        assert recorder.oldest_waiting is None
+        gate.open.clear()
+        before = clock.now()
+        first = recorder.record(Beat("a", before))
+        await asyncio.sleep(0)
+        clock.jump("1s")
+        second = recorder.record(Beat("b", clock.now()))
+        assert recorder.oldest_waiting == before
+        gate.open.set()
+        await asyncio.gather(first, second)
+        assert recorder.oldest_waiting is None

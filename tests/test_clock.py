@@ -1,0 +1,99 @@
+"""Store time never goes back, follows a jump ahead, and takes its time after a jump back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lastseen.clock import SLOW, SystemClock
+
+
+class Hands:
+    """The two clocks of a computer, moved by hand."""
+
+    def __init__(self) -> None:
+        self.wall, self.mono = 1_767_225_600.0, 100.0
+
+    def pass_(self, seconds: float) -> None:
+        self.wall += seconds
+        self.mono += seconds
+
+    def clock(self) -> SystemClock:
+        return SystemClock(lambda: self.wall, lambda: self.mono)
+
+
+def seconds_ahead(clock: SystemClock) -> float:
+    return (clock.now() - clock.wall()).total_seconds()
+
+
+def test_a_jump_ahead_is_followed_at_once_and_reported_once() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    hands.pass_(10)
+    before = clock.now()
+    hands.wall += 3600
+    step = clock.measure()
+    assert step is not None
+    assert (step.before, step.after) == (before, before + timedelta(hours=1))
+    assert abs(seconds_ahead(clock)) < 0.001
+    assert clock.measure() is None
+
+
+def test_a_jump_back_is_reported_once_and_made_good_slowly() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    before = clock.now()
+    hands.wall -= 3600
+    step = clock.measure()
+    assert step is not None
+    assert (step.behind, step.before) == (timedelta(hours=1), before)
+    assert clock.now() >= before
+    for _ in range(3600):
+        hands.pass_(5)
+        assert clock.measure() is None
+    assert abs(seconds_ahead(clock) - (3600 - 5 * 3600 * (1 - SLOW))) < 1
+    for _ in range(7200):
+        hands.pass_(5)
+        clock.measure()
+    assert abs(seconds_ahead(clock)) < 1
+
+
+def test_drift_is_no_step() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    for _ in range(100):
+        hands.pass_(1)
+        hands.wall += 0.01
+        assert clock.measure() is None
+    assert abs(seconds_ahead(clock)) < 0.1
+
+
+def test_a_computer_that_boots_in_the_past_goes_on_from_the_newest_time_the_store_has_seen() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    newest = datetime.fromtimestamp(hands.wall, UTC) + timedelta(hours=4)
+    clock.start_at(newest)
+    assert clock.now() == newest
+    hands.pass_(60)
+    clock.measure()
+    assert clock.now() > newest
+    hands.wall += 5 * 3600
+    step = clock.measure()
+    assert step is not None
+    assert abs(seconds_ahead(clock)) < 0.001
+
+
+@given(st.lists(st.tuples(st.floats(0, 1000), st.floats(-10_000, 10_000)), max_size=30))
+def test_store_time_never_goes_back_and_never_falls_behind(moves: list[tuple[float, float]]) -> None:
+    hands = Hands()
+    clock = hands.clock()
+    last = clock.now()
+    for seconds, jump in moves:
+        hands.pass_(seconds)
+        hands.wall += jump
+        clock.measure()
+        assert clock.now() >= last
+        assert seconds_ahead(clock) >= -0.001
+        last = clock.now()
