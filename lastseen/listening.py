@@ -1,0 +1,49 @@
+"""The listening socket: bound before the monitor starts, so that whoever reports meanwhile waits in its queue."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from lastseen.errors import ConfigurationError
+
+BACKLOG = 2048
+"""Connections that the kernel keeps for us while we start."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises ConfigurationError with what to do."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
+        )[0]
+    except (socket.gaierror, UnicodeError):
+        raise ConfigurationError(f"LASTSEEN_HOST: {host!r} is no address of this computer") from None
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(_advice(host, port, error)) from None
+    return listener
+
+
+def _advice(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} of {host} is taken: stop what listens there, or set LASTSEEN_PORT (0 takes a free one)"
+    if error.errno == errno.EACCES:
+        return f"port {port} of {host} is not allowed for this user: set LASTSEEN_PORT to one above 1023"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"LASTSEEN_HOST: {host} is no address of this computer"
+    return f"cannot listen on port {port} of {host}: {error.strerror}"
+
+
+def url_of(listener: socket.socket) -> str:
+    """The address as one types it."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
