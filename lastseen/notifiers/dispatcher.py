@@ -69,6 +69,7 @@ class Dispatcher:
         self._wording = wording or Wording()
         self._leases: dict[str, Lease] = {}
         self._busy: set[str] = set()
+        self._visited: set[str] = set()  # lanes we hold: what others left `sending` on them was taken up
         self._called: set[str] = set()  # lanes that were busy when something fell due: they look once more
         self._wake = anyio.Event()
         self._landed = anyio.Event()
@@ -108,21 +109,25 @@ class Dispatcher:
                 await self._roster.refresh()
             due = await self._store.next_due()
             now = self._clock.now()
-            if due is not None and due <= now and not self._stopping:
-                for name, speakers in self._roster.lanes().items():
-                    if name in self._busy:
-                        self._called.add(name)
-                        continue
-                    self._busy.add(name)
-                    group.start_soon(self._work, name, speakers)
-                return AGAIN
-            return self._pause(due, now)
+            lanes = self._roster.lanes()
+            waits = due is not None and due <= now
+            for name, speakers in lanes.items():
+                if (waits or name not in self._visited) and not self._stopping:
+                    self._set_to_work(group, name, speakers)
+            return AGAIN if waits or lanes.keys() - self._visited else self._pause(due, now)
         except LastseenError as error:
             _log.error("dispatcher_failed", error=str(error))
             return AGAIN
         except Exception as error:  # noqa: BLE001  (the loop goes on: nothing else would send what waits)
             _log.error("dispatcher_failed", error=repr(error))
             return AGAIN
+
+    def _set_to_work(self, group: TaskGroup, name: str, speakers: Sequence[Speaker]) -> None:
+        if name in self._busy:
+            self._called.add(name)
+            return
+        self._busy.add(name)
+        group.start_soon(self._work, name, speakers)
 
     def _pause(self, due: datetime | None, now: datetime) -> float | None:
         ahead = None if due is None else (due - now).total_seconds()
@@ -187,6 +192,7 @@ class Dispatcher:
         if lease is None:
             return None
         lease = self._leases[name] = replace(lease, channels=channels)
+        self._visited.add(name)
         return lease
 
     async def _lease(self, name: str) -> Lease | None:
@@ -197,28 +203,35 @@ class Dispatcher:
 
     async def _renewed(self, lease: Lease) -> Lease | None:
         """The lease with more than half of its time left; None: it was lost."""
-        lease = self._leases.get(lease.name, lease)
-        now = self._clock.now()
+        held = self._leases.get(lease.name)
+        if held is None or held.token != lease.token:
+            return None
+        lease, now = held, self._clock.now()
         if lease.until - now > LEASE / 2 or not isinstance(self._store, Leases):
             return lease
         renewed = await self._store.renew(lease, LEASE, now)
         if renewed is None:
-            self._leases.pop(lease.name, None)
+            self._lost(lease.name)
             return None
         self._leases[lease.name] = replace(renewed, channels=lease.channels)
         return self._leases[lease.name]
+
+    def _lost(self, name: str) -> None:
+        """The lane is taken up again under a new token, which finds what is left `sending`."""
+        self._leases.pop(name, None)
+        self._visited.discard(name)
 
     # -- one send
 
     async def _send(self, lease: Lease, speaker: Speaker, attempt: Attempt, flying: _Flying) -> None:
         try:
             held = await self._renewed(lease)
-            if held is None or held.token != lease.token:
+            if held is None:
                 return  # whoever has the lane now sends it
             outcome = await self._speak(speaker, attempt)
             await self._finish(held, speaker, attempt, outcome)
         except Exception as error:  # noqa: BLE001  (the rows stay `sending`; a new lease takes them again)
-            self._leases.pop(lease.name, None)
+            self._lost(lease.name)
             _log.error("dispatcher_failed", error=str(error) or repr(error))
         finally:
             flying.landed()
