@@ -12,6 +12,19 @@ import structlog
 
 EVENTS: dict[str, tuple[str, str, str]] = {
     # name: (level, fields, meaning)
+    "agent_goodbye": ("info", "result", "the agent stops and has said so"),
+    "agent_heard": ("info", "server, failures", "the server took a report, the first or the first after failures"),
+    "agent_key_changed": ("info", "", "the key file holds another key now; it is used from here on"),
+    "agent_key_unreadable": ("debug", "error", "the key file cannot be read now; the last key stays in use"),
+    "agent_not_heard": ("warning", "server, reason, failures", "a report was not taken; it is tried again"),
+    "agent_number_missing": ("debug", "number, error", "this number cannot be read here; it is left out"),
+    "agent_refused": (
+        "error",
+        "server, reason, hint",
+        "the key is not accepted; tried again slowly, a new key at once",
+    ),
+    "agent_report_refused": ("warning", "reason", "the server will not have the numbers; a bare heartbeat is sent"),
+    "agent_without_numbers": ("warning", "hint", "psutil is not installed: heartbeats carry no numbers"),
     "blind_time_recorded": ("warning", "source, reason, seconds", "nobody could have been heard for so long"),
     "channel_disabled": ("warning", "channel, reason", "the far end will not have anything more; others are told"),
     "channel_failing": ("warning", "channel, reason, ready_in", "a send failed; the channel cools down"),

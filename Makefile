@@ -1,0 +1,63 @@
+# `make demo` shows the main job, `make test` runs the suite; both set up .venv first and need nothing but
+# Python >= 3.11 with venv. Kept to what GNU make 3.81 (macOS) and a plain POSIX shell understand.
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+.PHONY: help demo run test check format bench clean
+
+help:
+	@echo 'make demo          the main job, live, in under a minute (ONCE=1: stop at its end)'
+	@echo 'make test          the whole test suite (ARGS=... is passed to pytest)'
+	@echo 'make run           lastseen serve on this computer'
+	@echo 'make check         format, lint, types, import contracts, tests'
+	@echo 'make format        put the format right'
+	@echo 'make bench         the figures, each beside its baseline'
+	@echo 'make clean         remove .venv and the caches'
+
+demo: $(STAMP)
+	@$(BIN)/lastseen demo $(if $(ONCE),--once)
+
+run: $(STAMP)
+	@$(BIN)/lastseen serve $(ARGS)
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory test
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)
+	@set -e; for program in benchmarks/bench_*.py; do \
+		[ -e "$$program" ] || { echo 'no benchmarks/bench_*.py here'; exit 1; }; \
+		echo "== $$program"; $(BIN)/python "$$program"; done
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+
+# Only made anew when there is none or its Python is gone; installed again when what it is made from changes.
+$(STAMP): pyproject.toml constraints.txt
+	@if ! $(BIN)/python -c '' 2>/dev/null; then \
+		python='$(PYTHON)'; \
+		if [ -z "$$python" ]; then \
+			echo 'lastseen needs Python 3.11 or newer with venv.' >&2; \
+			echo 'Debian, Ubuntu: apt-get install python3-venv    macOS: brew install python' >&2; \
+			echo 'Or name one: make PYTHON=/path/to/python3' >&2; \
+			exit 1; \
+		fi; \
+		echo "making .venv with $$($$python -V)"; \
+		rm -rf .venv && $$python -m venv .venv || exit 1; \
+	fi
+	@echo 'installing into .venv (constraints.txt has the versions)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,dev]'
+	@touch $(STAMP)
