@@ -40,7 +40,7 @@ format: $(STAMP)
 bench: $(STAMP)
 	@set -e; for program in benchmarks/bench_*.py; do \
 		[ -e "$$program" ] || { echo 'no benchmarks/bench_*.py here'; exit 1; }; \
-		echo "== $$program"; $(BIN)/python "$$program"; done
+		echo "== $$program"; $(BIN)/python -m "benchmarks.$$(basename "$$program" .py)"; done
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
