@@ -26,7 +26,7 @@ _SHORTEST = 6
 _PATTERNS = (
     (re.compile(r"(?<!\d)\d{5,}:[A-Za-z0-9_-]{20,}"), "[bot token]"),
     (re.compile(r"whsec_[A-Za-z0-9+/=_-]+"), "whsec_[secret]"),
-    (re.compile(r"\b(ls[mfa]_)[A-Za-z0-9_-]{8,}"), r"\1[secret]"),
+    (re.compile(r"(ls[mfa]_)[A-Za-z0-9_-]{8,}"), r"\1[secret]"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"), r"\1 [secret]"),
     (
         re.compile(
@@ -51,7 +51,8 @@ class Redactor:
         """These values never appear in a log from now on, however they are quoted."""
         for secret in secrets:
             if len(secret) >= _SHORTEST:
-                self._known |= {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, safe="")}
+                forms = {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, safe="")}
+                self._known |= forms | {json.dumps(form)[1:-1] for form in forms}
         longest_first = sorted(self._known, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
