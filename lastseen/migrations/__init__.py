@@ -1,0 +1,1 @@
+"""Alembic migrations: numbered, frozen, importing nothing from lastseen. Started by `lastseen.storage` alone."""

@@ -1,0 +1,83 @@
+"""The statements of the hot path in SQLite's dialect. Another database brings a module of the same names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import sqlite
+
+insert = sqlite.insert
+"""The dialect's INSERT … ON CONFLICT."""
+
+_MOVE_ON = """
+UPDATE liveness SET last_seen = max(coalesce(last_seen, ''), pulse.value), heard = heard | ?2
+FROM json_each(?1) AS pulse WHERE liveness.machine_id = CAST(pulse.key AS INTEGER)
+"""
+_THERE = "SELECT machine_id FROM json_each(?) AS asked CROSS JOIN liveness ON machine_id = asked.value"
+_ANY_TROUBLED = "SELECT EXISTS (SELECT 1 FROM liveness WHERE status <> 'online')"
+_TROUBLED = f"SELECT machine_id, status {_THERE.removeprefix('SELECT machine_id')} WHERE status <> 'online'"
+_MARK_BACK = """
+UPDATE liveness SET back_at = coalesce(back_at, pulse.value), check_at = ?2
+FROM json_each(?1) AS pulse WHERE liveness.machine_id = CAST(pulse.key AS INTEGER)
+"""
+_LOOK_NOW = "UPDATE liveness SET check_at = ?2 WHERE machine_id IN (SELECT value FROM json_each(?1))"
+_SIGNAL = """
+INSERT INTO reports (machine_id, source_id, at, said_at, kind, body, pending) VALUES (?, ?, ?, ?, ?, ?, TRUE)
+"""
+_BODIES = """
+INSERT INTO latest_reports (machine_id, at, body)
+SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE TRUE
+ON CONFLICT (machine_id) DO UPDATE SET at = excluded.at, body = excluded.body WHERE excluded.at >= latest_reports.at
+"""
+_IDS = (
+    "SELECT slug, m.id FROM json_each(?) AS asked CROSS JOIN machines AS m ON slug = asked.value AND deleted_at IS NULL"
+)
+
+
+def slugs_version(connection: Connection) -> str:
+    return str(connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'slugs_version'").scalar())
+
+
+def ids_of(connection: Connection, slugs: Sequence[str]) -> dict[str, int]:
+    return dict(connection.exec_driver_sql(_IDS, (json.dumps(slugs),)).fetchall())
+
+
+def move_on(connection: Connection, pulses: str, bits: int) -> int:
+    """`pulses`: a JSON object of times by id, by rising id. The number of machines that are there."""
+    return connection.exec_driver_sql(_MOVE_ON, (pulses, bits)).rowcount
+
+
+def there(connection: Connection, ids: str) -> frozenset[int]:
+    return frozenset(row[0] for row in connection.exec_driver_sql(_THERE, (ids,)))
+
+
+def troubled(connection: Connection, ids: str) -> dict[int, str]:
+    """Which of these are not online, and what they are."""
+    if not connection.exec_driver_sql(_ANY_TROUBLED).scalar():
+        return {}
+    return dict(connection.exec_driver_sql(_TROUBLED, (ids,)).fetchall())
+
+
+def mark_back(connection: Connection, pulses: str, now: str) -> None:
+    connection.exec_driver_sql(_MARK_BACK, (pulses, now))
+
+
+def look_now(connection: Connection, ids: str, now: str) -> None:
+    connection.exec_driver_sql(_LOOK_NOW, (ids, now))
+
+
+def keep_signals(connection: Connection, signals: list[tuple[Any, ...]]) -> None:
+    connection.exec_driver_sql(_SIGNAL, signals)
+
+
+def keep_bodies(connection: Connection, bodies: str) -> None:
+    connection.exec_driver_sql(_BODIES, (bodies,))
+
+
+def insert_or_ignore(connection: Connection, target: Table, rows: Sequence[dict[str, Any]], *unique: str) -> None:
+    """Rows that are there already stay as they are."""
+    if rows:
+        connection.execute(insert(target).on_conflict_do_nothing(index_elements=unique or None), list(rows))

@@ -1,0 +1,277 @@
+"""Rows to the values of the model, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lastseen.model import (
+    BlindPeriod,
+    BlindReason,
+    Cause,
+    Channel,
+    ChannelState,
+    EndReason,
+    Event,
+    Kind,
+    Liveness,
+    Machine,
+    Notification,
+    NotificationState,
+    Outage,
+    OutageReason,
+    Severity,
+    Status,
+)
+from lastseen.storage import tables, tables_outbox
+from lastseen.storage.sqltools import dumped, loaded, seconds, span, table
+
+meta = table(tables.Meta)
+kinds = table(tables.Kinds)
+leases = table(tables.Leases)
+sources = table(tables.Sources)
+listeners = table(tables.SourceListeners)
+blind_periods = table(tables.BlindPeriods)
+machines = table(tables.Machines)
+machine_tags = table(tables.MachineTags)
+machine_identities = table(tables.MachineIdentities)
+api_keys = table(tables.MachineApiKeys)
+liveness = table(tables.Liveness)
+reports = table(tables.Reports)
+latest_reports = table(tables.LatestReports)
+channels = table(tables.Channels)
+channel_state = table(tables.ChannelState)
+events = table(tables.Events)
+outages = table(tables.Outages)
+offline_marks = table(tables.MachineOfflineNotifications)
+notifications = table(tables_outbox.Notifications)
+attempts = table(tables_outbox.DeliveryAttempts)
+attempt_items = table(tables_outbox.DeliveryAttemptItems)
+
+LIVENESS_FIELDS = {
+    "status": "status",
+    "status_since": "status_since",
+    "watch_from": "watch_from",
+    "last_seen": "last_seen",
+    "check_at": "check_at",
+    "back_at": "back_at",
+    "goodbye_at": "goodbye_at",
+    "heard": "heard",
+    "heard_before": "heard_before",
+    "event_seq": "seq",
+    "incident": "incident",
+}
+"""Columns of liveness, and the fields of Liveness that they hold."""
+
+LIVENESS = [liveness.c[name] for name in LIVENESS_FIELDS]
+KIND = [kinds.c.offline_after_s, kinds.c.every_s]
+MACHINE = [
+    *(machines.c.id, machines.c.uid, machines.c.slug, machines.c.name, machines.c.hostname, machines.c.description),
+    *(machines.c.kind, machines.c.group_name, machines.c.every_s, machines.c.offline_after_s),
+    *(machines.c.enabled, machines.c.resume_by_hand),
+]
+
+_STATUS = {status.value: status for status in Status}
+
+
+def as_machine(row: Any, tags: tuple[str, ...]) -> Machine:
+    """From the columns of MACHINE."""
+    return Machine(
+        id=row[0],
+        uid=row[1],
+        slug=row[2],
+        name=row[3],
+        hostname=row[4],
+        description=row[5],
+        kind=row[6],
+        group=row[7],
+        tags=tags,
+        every=span(row[8]),
+        offline_after=span(row[9]),
+        enabled=row[10],
+        resume_by_hand=row[11],
+    )
+
+
+def machine_values(machine: Machine) -> dict[str, Any]:
+    """What people can change, as column values."""
+    return {
+        "name": machine.name,
+        "hostname": machine.hostname,
+        "description": machine.description,
+        "kind": machine.kind,
+        "group_name": machine.group,
+        "every_s": seconds(machine.every),
+        "offline_after_s": seconds(machine.offline_after),
+        "enabled": machine.enabled,
+        "resume_by_hand": machine.resume_by_hand,
+    }
+
+
+def as_kind(name: str, offline_after_s: float | None, every_s: float | None) -> Kind:
+    return Kind(name, span(offline_after_s), span(every_s))
+
+
+def as_liveness(row: Any) -> Liveness:
+    """From the columns of LIVENESS."""
+    return Liveness(
+        status=_STATUS[row[0]],
+        status_since=row[1],
+        watch_from=row[2],
+        last_seen=row[3],
+        check_at=row[4],
+        back_at=row[5],
+        goodbye_at=row[6],
+        heard=row[7],
+        heard_before=row[8],
+        seq=row[9],
+        incident=row[10],
+    )
+
+
+def liveness_values(row: Liveness) -> dict[str, Any]:
+    return {
+        "status": row.status.value,
+        "status_since": row.status_since,
+        "watch_from": row.watch_from,
+        "last_seen": row.last_seen,
+        "check_at": row.check_at,
+        "back_at": row.back_at,
+        "goodbye_at": row.goodbye_at,
+        "heard": row.heard,
+        "heard_before": row.heard_before,
+        "event_seq": row.seq,
+        "incident": row.incident,
+    }
+
+
+def as_outage(row: Any, opened_by: str, closed_by: str | None) -> Outage:
+    return Outage(
+        machine_id=row.machine_id,
+        started_at=row.started_at,
+        detected_at=row.detected_at,
+        reason=OutageReason(row.reason),
+        opened_by=opened_by,
+        ended_at=row.ended_at,
+        end_reason=None if row.end_reason is None else EndReason(row.end_reason),
+        closed_by=closed_by,
+        acked_at=row.acked_at,
+        acked_by=row.acked_by,
+    )
+
+
+def as_blind_period(row: Any) -> BlindPeriod:
+    return BlindPeriod(row.source_id, row.started_at, row.ended_at, BlindReason(row.reason))
+
+
+def as_channel(row: Any) -> Channel:
+    """From a row of channels with the lane of its state."""
+    return Channel(
+        uid=row.uid,
+        name=row.name,
+        type=row.type,
+        id=row.id,
+        config=loaded(row.config),
+        enabled=row.enabled,
+        disabled_by=row.disabled_by,
+        disabled_reason=row.disabled_reason,
+        owner_id=row.owner_id,
+        lane=row.lane or "",
+        version=row.version,
+    )
+
+
+def as_channel_state(row: Any) -> ChannelState:
+    return ChannelState(row.ready_at, row.failing_since, row.failures, row.succeeded_at)
+
+
+def event_values(event: Event, channel_id: int | None) -> dict[str, Any]:
+    """All but the incident, which may be an event of the same batch."""
+    return {
+        "uid": event.uid,
+        "type": event.type,
+        "severity": event.severity.value,
+        "at": event.at,
+        "machine_id": event.machine_id,
+        "seq": event.seq,
+        "channel_id": channel_id,
+        "previous_status": event.previous_status and event.previous_status.value,
+        "status": event.status and event.status.value,
+        "reason": event.reason,
+        "last_seen": event.last_seen,
+        "snapshot": dumped(event.snapshot),
+    }
+
+
+def as_event(row: Any, machine: str | None, channel: str | None, incident: str | None) -> Event:
+    return Event(
+        uid=row.uid,
+        type=row.type,
+        severity=Severity(row.severity),
+        at=row.at,
+        reason=row.reason,
+        snapshot=loaded(row.snapshot),
+        machine_id=row.machine_id,
+        machine=machine,
+        seq=row.seq,
+        incident=incident,
+        previous_status=row.previous_status and Status(row.previous_status),
+        status=row.status and Status(row.status),
+        last_seen=row.last_seen,
+        channel=channel,
+    )
+
+
+def notification_values(row: Notification) -> dict[str, Any]:
+    """What changes in the life of a notification."""
+    return {
+        "state": row.state.value,
+        "reason": row.reason,
+        "due_at": row.due_at,
+        "while_open": row.while_open,
+        "solo": row.solo,
+        "attempts": row.attempts,
+        "rejections": row.rejections,
+        "lease_token": row.lease_token,
+        "expires_at": row.expires_at,
+        "finished_at": row.finished_at,
+        "receipt": row.receipt,
+    }
+
+
+def new_notification_values(row: Notification, event_id: int, channel_id: int) -> dict[str, Any]:
+    return {
+        **notification_values(row),
+        "uid": row.uid,
+        "event_id": event_id,
+        "channel_id": channel_id,
+        "machine_id": row.machine_id,
+        "occasion": row.occasion,
+        "cause": row.cause.value,
+        "created_at": row.created_at,
+    }
+
+
+def as_notification(row: Any, identity: Mapping[str, str | None]) -> Notification:
+    """`identity`: the uids of its event, channel and incident."""
+    return Notification(
+        uid=row.uid,
+        event=identity["event"] or "",
+        channel=identity["channel"] or "",
+        due_at=row.due_at,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        machine_id=row.machine_id,
+        incident=identity["incident"],
+        occasion=row.occasion,
+        cause=Cause(row.cause),
+        state=NotificationState(row.state),
+        reason=row.reason,
+        while_open=row.while_open,
+        solo=row.solo,
+        attempts=row.attempts,
+        rejections=row.rejections,
+        lease_token=row.lease_token,
+        finished_at=row.finished_at,
+        receipt=row.receipt,
+    )

@@ -1,0 +1,227 @@
+"""SqlStore: every protocol of a store, on SQL. Each method is one transaction on a thread of the database's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import func, select
+
+from lastseen.model import (
+    Attempt,
+    Beat,
+    BlindPeriod,
+    Channel,
+    Event,
+    Kind,
+    Lease,
+    MachineRef,
+    NotificationState,
+    Order,
+    Outcome,
+    Recorded,
+    Standing,
+)
+from lastseen.protocols import Admit, Decide, Key, KeyMatch, RetryPlan
+from lastseen.storage import (
+    sql_catalog,
+    sql_channels,
+    sql_finish,
+    sql_history,
+    sql_keys,
+    sql_outbox,
+    sql_record,
+    sql_settle,
+    sql_sources,
+)
+from lastseen.storage.rows import liveness
+from lastseen.storage.secrets import SecretBox
+from lastseen.storage.sql_cases import all_channels, find_ids, standings
+from lastseen.storage.workers import Work
+
+T = TypeVar("T")
+
+
+class Database(Protocol):
+    """Runs transactions. Raises only errors of ours."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def write(self, work: Work[T]) -> T: ...
+
+    async def read(self, work: Work[T]) -> T: ...
+
+
+class SqlStore:
+    """Keeps everything in a SQL database; has every optional protocol. Several processes may share one."""
+
+    def __init__(self, database: Database, secrets: SecretBox) -> None:
+        self.database, self.secrets = database, secrets
+        self._slugs = sql_record.Slugs()
+
+    async def open(self) -> None:
+        """Open the database; makes and upgrades it where that was asked for. Opening twice is harmless."""
+        await self.database.open()
+
+    async def close(self) -> None:
+        """Finish what is under way. Closing twice is harmless."""
+        await self.database.close()
+
+    # -- Store
+
+    async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
+        if not beats:
+            return Recorded()
+        return await self.database.write(lambda c: sql_record.record(c, self._slugs, beats, now))
+
+    async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
+        due = await self.next_check()
+        if due is None or due > now:
+            return []  # nothing to write: the one writer is not kept from its work
+        return await self.database.write(lambda c: sql_settle.settle(c, decide, now, limit))
+
+    async def order(self, machine: MachineRef, order: Order, decide: Decide, now: datetime) -> Sequence[Event]:
+        return await self.database.write(lambda c: sql_settle.order(c, machine, order, decide, now))
+
+    async def next_check(self) -> datetime | None:
+        return await self.database.read(lambda c: c.execute(select(func.min(liveness.c.check_at))).scalar())
+
+    async def liveness(self, machines: Sequence[MachineRef]) -> Mapping[MachineRef, Standing]:
+        def work(c: Any) -> Mapping[MachineRef, Standing]:
+            ids = find_ids(c, machines)
+            known = standings(c, sorted(set(ids.values())))
+            return {ref: known[ids[ref]] for ref in machines if ids.get(ref) in known}
+
+        return await self.database.read(work)
+
+    async def take(self, lane: Lease, admit: Admit, now: datetime, limit: int) -> Sequence[Attempt]:
+        return await self.database.write(lambda c: sql_outbox.take(c, lane, admit, now, limit))
+
+    async def finish(self, lane: Lease, attempt: Attempt, outcome: Outcome, plan: RetryPlan, now: datetime) -> bool:
+        return await self.database.write(lambda c: sql_finish.finish(c, lane, attempt, outcome, plan, now))
+
+    async def next_due(self) -> datetime | None:
+        return await self.database.read(sql_outbox.next_due)
+
+    # -- Leases
+
+    async def lease(self, name: str, owner: str, span: timedelta, now: datetime) -> Lease | None:
+        return await self.database.write(lambda c: sql_sources.lease(c, name, owner, span, now))
+
+    async def renew(self, lease: Lease, span: timedelta, now: datetime) -> Lease | None:
+        return await self.database.write(lambda c: sql_sources.renew(c, lease, span, now))
+
+    async def release(self, lease: Lease, now: datetime) -> None:
+        await self.database.write(lambda c: sql_sources.release(c, lease, now))
+
+    # -- Sources
+
+    async def listen(self, source: str, node: str, now: datetime) -> tuple[int, datetime | None]:
+        return await self.database.write(lambda c: sql_sources.listen(c, source, node, now))
+
+    async def mark(self, source: int, node: str, now: datetime, blind: Sequence[BlindPeriod] = ()) -> None:
+        await self.database.write(lambda c: sql_sources.mark(c, source, node, now, blind))
+
+    async def leave(self, source: int, node: str, now: datetime) -> None:
+        await self.database.write(lambda c: sql_sources.leave(c, source, node, now))
+
+    async def newest_mark(self) -> datetime | None:
+        return await self.database.read(sql_sources.newest_mark)
+
+    # -- Channels
+
+    async def channels(self) -> Sequence[Channel]:
+        return await self.database.read(all_channels)
+
+    async def add_channel(
+        self, type_: str, name: str, config: Mapping[str, Any], secrets: Mapping[str, str], lane: str, now: datetime
+    ) -> Channel:
+        return await self.database.write(
+            lambda c: sql_channels.add(c, self.secrets, type_, name, config, secrets, lane, now)
+        )
+
+    async def code_channel(self, name: str, lane: str, now: datetime) -> Channel:
+        return await self.database.write(lambda c: sql_channels.code(c, name, lane, now))
+
+    async def channel_secrets(self, channel: str) -> Mapping[str, str]:
+        return await self.database.read(lambda c: sql_channels.secrets(c, self.secrets, channel))
+
+    async def switch_channel(self, channel: str, enabled: bool, reason: str | None, now: datetime) -> Channel:
+        return await self.database.write(lambda c: sql_channels.switch(c, channel, enabled, reason, now))
+
+    async def remove_channel(self, channel: str, now: datetime) -> None:
+        await self.database.write(lambda c: sql_channels.remove(c, channel, now))
+
+    async def change_channel(self, channel: str, changes: Mapping[str, Any], now: datetime) -> Channel:
+        return await self.database.write(lambda c: sql_channels.change(c, channel, changes, now))
+
+    async def rotate_secrets(self) -> int:
+        """Encrypt all secrets anew with the first key; how many there were. Raises SecretsLocked."""
+        return await self.database.write(self.secrets.rotate)
+
+    # -- Catalog
+
+    async def machines(
+        self, after: int = 0, limit: int = 1000, kind: str | None = None, group: str | None = None
+    ) -> Sequence[Standing]:
+        return await self.database.read(lambda c: sql_catalog.listed(c, after, limit, kind, group))
+
+    async def kinds(self) -> Sequence[Kind]:
+        return await self.database.read(sql_catalog.all_kinds)
+
+    async def set_kind(self, kind: Kind, now: datetime) -> Kind:
+        return await self.database.write(lambda c: sql_catalog.set_kind(c, kind, now))
+
+    async def default_threshold(self, offline_after: timedelta, now: datetime) -> None:
+        await self.database.write(lambda c: sql_catalog.default_threshold(c, offline_after, now))
+
+    # -- Keys
+
+    async def add_key(
+        self,
+        scope: str,
+        digest: str,
+        hint: str,
+        now: datetime,
+        *,
+        machine_id: int | None = None,
+        label: str = "",
+        expires_at: datetime | None = None,
+        replaces: bool = False,
+    ) -> Key:
+        return await self.database.write(
+            lambda c: sql_keys.add(c, scope, digest, hint, now, machine_id, label, expires_at, replaces)
+        )
+
+    async def find_key(self, digest: str, now: datetime) -> KeyMatch | None:
+        return await self.database.read(lambda c: sql_keys.find(c, digest, now))
+
+    async def key_used(self, key_id: int, now: datetime) -> None:
+        await self.database.write(lambda c: sql_keys.used(c, key_id, now))
+
+    async def keys(self) -> Sequence[Key]:
+        return await self.database.read(sql_keys.listed)
+
+    async def revoke_key(self, key_id: int, now: datetime) -> Key:
+        return await self.database.write(lambda c: sql_keys.revoke(c, key_id, now))
+
+    async def keys_version(self) -> int:
+        return await self.database.read(sql_keys.version)
+
+    # -- History
+
+    async def events(
+        self, machine: MachineRef | None = None, type_: str | None = None, limit: int = 100
+    ) -> Sequence[Mapping[str, Any]]:
+        return await self.database.read(lambda c: sql_history.read_events(c, machine, type_, limit))
+
+    async def notifications(
+        self, state: NotificationState | None = None, limit: int = 100
+    ) -> Sequence[Mapping[str, Any]]:
+        return await self.database.read(lambda c: sql_history.read_notifications(c, state, limit))
+
+    async def replay(self, notification: int, now: datetime) -> Mapping[str, Any]:
+        return await self.database.write(lambda c: sql_history.replay(c, notification, now))

@@ -1,0 +1,201 @@
+"""Reading what a decision may look at, for many machines at once."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, or_, select
+
+from lastseen.model import (
+    HEARD_OF_IT,
+    BlindPeriod,
+    Case,
+    Channel,
+    MachineRef,
+    Order,
+    Outage,
+    Said,
+    Signal,
+    Standing,
+)
+from lastseen.storage.rows import (
+    KIND,
+    LIVENESS,
+    MACHINE,
+    as_blind_period,
+    as_channel,
+    as_kind,
+    as_liveness,
+    as_machine,
+    as_outage,
+    blind_periods,
+    channel_state,
+    channels,
+    events,
+    kinds,
+    liveness,
+    machine_tags,
+    machines,
+    notifications,
+    outages,
+    reports,
+)
+from lastseen.storage.sqltools import chunks
+
+_SAID = {said.value: said for said in Said}
+_opened, _closed = events.alias("opened"), events.alias("closed")
+
+STANDING: Select[Any] = (
+    select(*MACHINE, *KIND, *LIVENESS)
+    .select_from(liveness)
+    .join(machines, machines.c.id == liveness.c.machine_id)
+    .join(kinds, kinds.c.name == machines.c.kind)
+    .where(machines.c.deleted_at.is_(None))
+)
+_KIND_AT, _LIVENESS_AT = len(MACHINE), len(MACHINE) + len(KIND)
+
+
+def due_ids(connection: Connection, now: datetime, limit: int) -> list[int]:
+    """Machines to decide on, the longest due first."""
+    due = select(liveness.c.machine_id).where(liveness.c.check_at <= now)
+    rows = connection.execute(due.order_by(liveness.c.check_at, liveness.c.machine_id).limit(limit))
+    return [row[0] for row in rows]
+
+
+def find_ids(connection: Connection, refs: Iterable[MachineRef]) -> dict[MachineRef, int]:
+    """Ids of machines that are there, by what they were asked for."""
+    wanted = list(dict.fromkeys(refs))
+    found: dict[MachineRef, int] = {}
+    for some in chunks([ref for ref in wanted if isinstance(ref, str)]):
+        query = select(machines.c.slug, machines.c.id).where(machines.c.slug.in_(some), machines.c.deleted_at.is_(None))
+        found.update({row[0]: row[1] for row in connection.execute(query)})
+    for ids in chunks([ref for ref in wanted if isinstance(ref, int)]):
+        query = select(machines.c.id, machines.c.id).where(machines.c.id.in_(ids), machines.c.deleted_at.is_(None))
+        found.update({row[0]: row[1] for row in connection.execute(query)})
+    return found
+
+
+def standings(connection: Connection, ids: Sequence[int]) -> dict[int, Standing]:
+    """What is known of these machines, in the order of `ids`."""
+    tags, open_outages = _tags(connection, ids), _open_outages(connection, ids)
+    found: dict[int, Standing] = {}
+    for some in chunks(ids):
+        for row in connection.execute(STANDING.where(liveness.c.machine_id.in_(some))):
+            machine = as_machine(row, tuple(tags.get(row[0], ())))
+            found[machine.id] = Standing(
+                machine,
+                as_kind(machine.kind, row[_KIND_AT], row[_KIND_AT + 1]),
+                as_liveness(row[_LIVENESS_AT:]),
+                open_outages.get(machine.id),
+            )
+    return {machine_id: found[machine_id] for machine_id in ids if machine_id in found}
+
+
+def cases(connection: Connection, ids: Sequence[int], now: datetime, order: Order | None = None) -> dict[int, Case]:
+    """Everything that `decide` may look at, read in the transaction that will write the verdicts."""
+    known = standings(connection, ids)
+    signals = _signals(connection, ids)
+    shown = tuple(all_channels(connection))
+    told = _told(connection, [s.liveness.incident for s in known.values() if s.liveness.incident])
+    blind = _blind(connection, known.values())
+    return {
+        machine_id: Case(
+            standing=standing,
+            now=now,
+            signals=tuple(signals.get(machine_id, ())),
+            order=order,
+            blind=blind,
+            channels=shown,
+            told=frozenset(told.get(standing.liveness.incident or "", ())),
+        )
+        for machine_id, standing in known.items()
+    }
+
+
+def all_channels(connection: Connection) -> list[Channel]:
+    query = (
+        select(channels, channel_state.c.lane)
+        .outerjoin_from(channels, channel_state, channel_state.c.channel_id == channels.c.id)
+        .where(channels.c.deleted_at.is_(None))
+        .order_by(channels.c.id)
+    )
+    return [as_channel(row) for row in connection.execute(query)]
+
+
+def _tags(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[str]]:
+    tags: dict[int, list[str]] = defaultdict(list)
+    for some in chunks(ids):
+        query = select(machine_tags).where(machine_tags.c.machine_id.in_(some)).order_by(machine_tags.c.tag)
+        for machine_id, tag in connection.execute(query):
+            tags[machine_id].append(tag)
+    return tags
+
+
+def _open_outages(connection: Connection, ids: Sequence[int]) -> dict[int, Outage]:
+    found: dict[int, Outage] = {}
+    for some in chunks(ids):
+        query = (
+            select(outages, _opened.c.uid.label("opened_uid"))
+            .join(_opened, _opened.c.id == outages.c.opened_by)
+            .where(outages.c.machine_id.in_(some), outages.c.ended_at.is_(None))
+        )
+        found.update({row.machine_id: as_outage(row, row.opened_uid, None) for row in connection.execute(query)})
+    return found
+
+
+def _signals(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[Signal]]:
+    signals: dict[int, list[Signal]] = defaultdict(list)
+    for some in chunks(ids):
+        query = (
+            select(reports.c.machine_id, reports.c.kind, reports.c.at, reports.c.body)
+            .where(reports.c.pending, reports.c.machine_id.in_(some))
+            .order_by(reports.c.machine_id, reports.c.id)
+        )
+        for machine_id, kind, at, body in connection.execute(query):
+            signals[machine_id].append(Signal(_SAID[kind], at, _message(body)))
+    return signals
+
+
+def _message(body: str | None) -> str:
+    """The `message` field of a report's body; "" where there is none."""
+    try:
+        said = json.loads(body or "{}")["message"]
+    except (ValueError, LookupError, TypeError):
+        return ""
+    return said if isinstance(said, str) else ""
+
+
+def _told(connection: Connection, incidents: Sequence[str]) -> Mapping[str, set[str]]:
+    """Which channels heard of an incident, or will."""
+    told: dict[str, set[str]] = defaultdict(set)
+    first, later = events.alias("first_of"), events.alias("later")
+    for some in chunks(incidents):
+        query = (
+            select(first.c.uid, channels.c.uid)
+            .select_from(first)
+            .join(later, later.c.incident_id == first.c.id)
+            .join(notifications, notifications.c.event_id == later.c.id)
+            .join(channels, channels.c.id == notifications.c.channel_id)
+            .where(first.c.uid.in_(some), notifications.c.state.in_([state.value for state in HEARD_OF_IT]))
+            .distinct()
+        )
+        for incident, channel in connection.execute(query):
+            told[incident].add(channel)
+    return told
+
+
+def _blind(connection: Connection, known: Iterable[Standing]) -> tuple[BlindPeriod, ...]:
+    """Blind periods that may concern any of these: open, or ending after the earliest begin of a silence."""
+    begins = [row.liveness.silent_since for row in known] + [
+        row.liveness.goodbye_at for row in known if row.liveness.goodbye_at is not None
+    ]
+    if not begins:
+        return ()
+    ended = and_(blind_periods.c.ended_at.is_not(None), blind_periods.c.ended_at > min(begins))
+    query = select(blind_periods).where(or_(blind_periods.c.ended_at.is_(None), ended))
+    rows = connection.execute(query.order_by(blind_periods.c.started_at, blind_periods.c.id))
+    return tuple(as_blind_period(row) for row in rows)

@@ -1,0 +1,65 @@
+"""Machines and kinds as people see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select, update
+
+from lastseen.errors import InvalidInput
+from lastseen.model import Kind, Standing, Status
+from lastseen.storage import dialect_sqlite as sql
+from lastseen.storage.rows import as_kind, kinds, liveness, machines
+from lastseen.storage.sql_cases import standings
+from lastseen.storage.sqltools import meta_value, seconds, set_meta
+
+WATCHED = (Status.ONLINE.value, Status.ERROR.value)
+
+
+def listed(connection: Connection, after: int, limit: int, kind: str | None, group: str | None) -> list[Standing]:
+    query = select(machines.c.id).where(machines.c.id > after, machines.c.deleted_at.is_(None))
+    if kind is not None:
+        query = query.where(machines.c.kind == kind)
+    if group is not None:
+        query = query.where(machines.c.group_name == group)
+    ids: Sequence[int] = connection.execute(query.order_by(machines.c.id).limit(limit)).scalars().all()
+    return list(standings(connection, ids).values())
+
+
+def all_kinds(connection: Connection) -> list[Kind]:
+    return [as_kind(row.name, row.offline_after_s, row.every_s) for row in connection.execute(select(kinds))]
+
+
+def set_kind(connection: Connection, kind: Kind, now: datetime) -> Kind:
+    if not kind.name.strip():
+        raise InvalidInput("must not be empty", "name")
+    values = {"offline_after_s": seconds(kind.offline_after), "every_s": seconds(kind.every)}
+    put = sql.insert(kinds).values(name=kind.name, **values)
+    connection.execute(put.on_conflict_do_update(index_elements=["name"], set_=values))
+    concerned = select(machines.c.id).where(machines.c.kind == kind.name, machines.c.deleted_at.is_(None))
+    again = update(liveness).where(liveness.c.machine_id.in_(concerned), liveness.c.status.in_(WATCHED))
+    connection.execute(again.values(check_at=now))
+    return kind
+
+
+def default_threshold(connection: Connection, offline_after: timedelta, now: datetime) -> None:
+    """Looked at again are those that have no threshold of their own or of their kind."""
+    before, value = meta_value(connection, "default_offline_after_s"), str(offline_after.total_seconds())
+    if before == value:
+        return
+    set_meta(connection, "default_offline_after_s", value)
+    if before is None:
+        return
+    concerned = (
+        select(machines.c.id)
+        .join(kinds, kinds.c.name == machines.c.kind)
+        .where(
+            machines.c.offline_after_s.is_(None),
+            machines.c.every_s.is_(None),
+            kinds.c.offline_after_s.is_(None),
+            kinds.c.every_s.is_(None),
+        )
+    )
+    again = update(liveness).where(liveness.c.machine_id.in_(concerned), liveness.c.status.in_(WATCHED))
+    connection.execute(again.values(check_at=now))

@@ -1,0 +1,104 @@
+"""Reading back: field names as the command line and the API print them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from lastseen.errors import Conflict, NotFound, UnknownMachine
+from lastseen.model import MachineRef, NotificationState, notification_uid
+from lastseen.storage.rows import channels, events, machines, notifications
+from lastseen.storage.sqltools import rfc3339
+
+TOLD_FOR = timedelta(hours=76)
+
+
+def read_events(connection: Connection, machine: MachineRef | None, type_: str | None, limit: int) -> list[Any]:
+    query = select(events, machines.c.slug).outerjoin(machines, machines.c.id == events.c.machine_id)
+    if machine is not None:
+        query = query.where(events.c.machine_id == _machine_id(connection, machine))
+    if type_ is not None:
+        query = query.where(events.c.type == type_)
+    return [
+        {
+            "id": row.id,
+            "uid": row.uid,
+            "type": row.type,
+            "severity": row.severity,
+            "machine_id": row.machine_id,
+            "machine": row.slug,
+            "at": rfc3339(row.at),
+            "previous_status": row.previous_status,
+            "status": row.status,
+            "reason": row.reason,
+            "last_seen": rfc3339(row.last_seen),
+            "incident_id": row.incident_id,
+        }
+        for row in connection.execute(query.order_by(events.c.id.desc()).limit(limit))
+    ]
+
+
+def _machine_id(connection: Connection, ref: MachineRef) -> int:
+    """Removed machines have a history too: of a slug that was used again, the newest."""
+    column = machines.c.slug if isinstance(ref, str) else machines.c.id
+    found = select(machines.c.id).where(column == ref).order_by(machines.c.deleted_at.is_(None).desc())
+    machine_id: int | None = connection.execute(found.order_by(machines.c.id.desc()).limit(1)).scalar()
+    if machine_id is None:
+        raise UnknownMachine(ref)
+    return machine_id
+
+
+def read_notifications(connection: Connection, state: NotificationState | None, limit: int) -> list[Any]:
+    query = select(notifications)
+    if state is not None:
+        query = query.where(notifications.c.state == state.value)
+    return [_as_printed(row) for row in connection.execute(query.order_by(notifications.c.id.desc()).limit(limit))]
+
+
+def _as_printed(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "uid": row.uid,
+        "event_id": row.event_id,
+        "channel_id": row.channel_id,
+        "cause": row.cause,
+        "state": row.state,
+        "reason": row.reason,
+        "attempts": row.attempts,
+        "due_at": rfc3339(row.due_at),
+        "finished_at": rfc3339(row.finished_at),
+    }
+
+
+def replay(connection: Connection, notification: int, now: datetime) -> dict[str, Any]:
+    query = (
+        select(notifications, events.c.uid.label("event_uid"), channels.c.uid.label("channel_uid"))
+        .add_columns(channels.c.name, channels.c.enabled, channels.c.deleted_at)
+        .join(events, events.c.id == notifications.c.event_id)
+        .join(channels, channels.c.id == notifications.c.channel_id)
+        .where(notifications.c.id == notification)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        raise NotFound(f"no notification {notification}")
+    if row.deleted_at is not None or not row.enabled:
+        what = "was removed" if row.deleted_at is not None else "is disabled: enable it first"
+        raise Conflict(f"its channel {row.name!r} {what}")
+    same = (notifications.c.event_id == row.event_id, notifications.c.channel_id == row.channel_id)
+    occasion = (connection.execute(select(func.max(notifications.c.occasion)).where(*same)).scalar() or 0) + 1
+    values = {
+        "uid": notification_uid(row.event_uid, row.channel_uid, occasion),
+        "event_id": row.event_id,
+        "channel_id": row.channel_id,
+        "machine_id": row.machine_id,
+        "occasion": occasion,
+        "cause": "replay",
+        "due_at": now,
+        "created_at": now,
+        "expires_at": now + TOLD_FOR,
+    }
+    made = connection.execute(insert(notifications).values(values)).inserted_primary_key
+    new_id = made[0]  # type: ignore[index]
+    return _as_printed(connection.execute(select(notifications).where(notifications.c.id == new_id)).one())

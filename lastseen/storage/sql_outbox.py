@@ -1,0 +1,306 @@
+"""Taking what is to be sent: a bounded look at each channel of the lane, `fold.pick` decides, attempts are opened."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
+
+from lastseen.model import Attempt, ChannelState, Delivery, Event, Lease, Notification, NotificationState
+from lastseen.protocols import Admit
+from lastseen.storage.fold import Picked, pick
+from lastseen.storage.rows import (
+    as_channel_state,
+    as_notification,
+    attempt_items,
+    attempts,
+    channel_state,
+    channels,
+    events,
+    leases,
+    notification_values,
+    notifications,
+)
+from lastseen.storage.sql_deliveries import Told, read_events
+from lastseen.storage.sqltools import chunks
+
+FOLLOWERS = 20
+"""Unfinished notifications of one machine that are looked at, oldest first."""
+
+WINDOW = 512
+"""Machines of one channel that are looked at, at most."""
+
+OPEN = (NotificationState.PENDING.value, NotificationState.SENDING.value)
+_first_event = events.alias("first_event")
+
+
+def is_open(target: Any) -> Any:
+    """As the partial indexes spell it, or they are not used."""
+    return target.c.state.in_([bindparam(None, state, literal_execute=True) for state in OPEN])
+
+
+ROWS = (
+    select(
+        notifications,
+        events.c.uid.label("event_uid"),
+        _first_event.c.uid.label("incident_uid"),
+    )
+    .select_from(notifications)
+    .join(events, events.c.id == notifications.c.event_id)
+    .outerjoin(_first_event, _first_event.c.id == events.c.incident_id)
+)
+
+
+def take(connection: Connection, lane: Lease, admit: Admit, now: datetime, limit: int) -> list[Attempt]:
+    """`Store.take`, in the caller's transaction."""
+    if not holds(connection, lane):
+        return []
+    opened: list[Attempt] = []
+    query = (
+        select(channels.c.id, channels.c.uid, channel_state)
+        .join(channel_state, channel_state.c.channel_id == channels.c.id)
+        .where(channels.c.uid.in_(sorted(lane.channels)), channels.c.deleted_at.is_(None))
+        .order_by(channels.c.id)
+    )
+    for row in connection.execute(query).fetchall():
+        if len(opened) >= limit:
+            break
+        opened += _Taking(connection, lane, admit, now, row).run(limit - len(opened))
+    return opened
+
+
+def holds(connection: Connection, lane: Lease) -> bool:
+    """Where leases are kept, this one must be the newest of its lane."""
+    token = connection.execute(select(leases.c.token).where(leases.c.name == lane.name)).scalar()
+    return token is None or token == lane.token
+
+
+@dataclass(slots=True)
+class _Window:
+    """A channel's rows with what is known about them, and whether more machines wait than were looked at."""
+
+    rows: list[Notification]
+    ids: dict[str, int]
+    events: dict[str, Event]
+    batches: Mapping[str, tuple[str, ...]]
+    full: bool
+
+
+class _Taking:
+    """One channel's turn."""
+
+    def __init__(self, connection: Connection, lane: Lease, admit: Admit, now: datetime, row: Any) -> None:
+        self.connection, self.lane, self.admit, self.now = connection, lane, admit, now
+        self.channel_id, self.channel = row.id, row.uid
+        self.state: ChannelState = as_channel_state(row)
+
+    def run(self, limit: int) -> list[Attempt]:
+        if self.state.failures and self.state.ready_at is not None and self.now < self.state.ready_at:
+            return []
+        size = min(limit, WINDOW)
+        while True:
+            window = self._look(size)
+            picked = self._pick(window, limit)
+            if len(picked.groups) >= limit or not window.full or size >= WINDOW:
+                break
+            size = min(size * 8, WINDOW)  # what was held or goes in batches left room: look further
+        return self._write(window, picked)
+
+    # -- looking
+
+    def _look(self, size: int) -> _Window:
+        heads = self._heads(size)
+        found = {row.id: row for row in (*self._sending(), *heads)}
+        for row in self._followers([row.machine_id for row in heads if row.machine_id is not None]):
+            found[row.id] = row
+        rows = [self._as_notification(found[row_id]) for row_id in sorted(found)]
+        ids = {row.uid: row_id for row_id, row in ((row.id, row) for row in found.values())}
+        known = read_events(self.connection, {row.event_id for row in found.values()})
+        return _Window(rows, ids, known, self._last_batches(list(found)), len(heads) >= size)
+
+    def _as_notification(self, row: Any) -> Notification:
+        identity = {"event": row.event_uid, "channel": self.channel, "incident": row.incident_uid}
+        return as_notification(row, identity)
+
+    def _heads(self, size: int) -> Sequence[Any]:
+        """The oldest unfinished row of each machine, those that are due longest first."""
+        older = notifications.alias("older")
+        blocked = select(older.c.id).where(
+            older.c.channel_id == notifications.c.channel_id,
+            older.c.machine_id == notifications.c.machine_id,
+            older.c.id < notifications.c.id,
+            is_open(older),
+        )
+        query = ROWS.where(notifications.c.channel_id == self.channel_id, is_open(notifications), ~blocked.exists())
+        if not self.state.failures:  # a probe may be ahead of its time, nothing else
+            query = query.where(notifications.c.due_at <= self.now)
+        query = query.order_by(notifications.c.due_at, notifications.c.id).limit(size)
+        return self.connection.execute(query).fetchall()
+
+    def _sending(self) -> Sequence[Any]:
+        sending = notifications.c.state == bindparam(None, "sending", literal_execute=True)
+        return self.connection.execute(ROWS.where(notifications.c.channel_id == self.channel_id, sending)).fetchall()
+
+    def _followers(self, machine_ids: Sequence[int]) -> Iterable[Any]:
+        place = func.row_number().over(partition_by=notifications.c.machine_id, order_by=notifications.c.id)
+        for some in chunks(machine_ids):
+            queue = (
+                select(notifications.c.id, place.label("place"))
+                .where(
+                    notifications.c.channel_id == self.channel_id,
+                    notifications.c.machine_id.in_(some),
+                    is_open(notifications),
+                )
+                .subquery()
+            )
+            near = select(queue.c.id).where(queue.c.place.between(2, FOLLOWERS))
+            yield from self.connection.execute(ROWS.where(notifications.c.id.in_(near)))
+
+    def _last_batches(self, ids: Sequence[int]) -> Mapping[str, tuple[str, ...]]:
+        """For rows that were attempted before: what went in their last attempt."""
+        batches: dict[str, tuple[str, ...]] = {}
+        for some in chunks(ids):
+            last = (
+                select(func.max(attempt_items.c.attempt_id))
+                .where(attempt_items.c.notification_id.in_(some))
+                .group_by(attempt_items.c.notification_id)
+            )
+            query = (
+                select(attempt_items.c.attempt_id, notifications.c.id, notifications.c.uid)
+                .join(notifications, notifications.c.id == attempt_items.c.notification_id)
+                .where(attempt_items.c.attempt_id.in_(last))
+                .order_by(attempt_items.c.attempt_id, notifications.c.id)
+            )
+            groups: dict[int, list[str]] = defaultdict(list)
+            for attempt_id, _, uid in self.connection.execute(query):
+                groups[attempt_id].append(uid)
+            for uids in groups.values():  # by rising attempt: the newest that a row was in stays
+                batches.update(dict.fromkeys(uids, tuple(uids)))
+        return batches
+
+    def _pick(self, window: _Window, limit: int) -> Picked:
+        def admitted(row: Notification) -> Any:
+            return self.admit(row, window.events[row.event], self.now)
+
+        return pick(window.rows, self.state, self.lane, admitted, self.now, limit, window.batches)
+
+    # -- writing
+
+    def _write(self, window: _Window, picked: Picked) -> list[Attempt]:
+        before = {row.uid: row for row in window.rows}
+        sending = [row for group, _ in picked.groups for row in group]
+        interrupted = [
+            window.ids[row.uid]
+            for row in (*picked.changed, *sending)
+            if before[row.uid].state is NotificationState.SENDING
+        ]
+        close_lost(self.connection, interrupted, self.now)
+        update_notifications(self.connection, [*picked.changed, *sending])
+        told = Told(self.connection, self.channel_id, [window.events[row.event] for row in sending])
+        return [self._open(window, group, probe, told) for group, probe in picked.groups]
+
+    def _open(self, window: _Window, group: tuple[Notification, ...], probe: bool, told: Told) -> Attempt:
+        values = {
+            "channel_id": self.channel_id,
+            "node": self.lane.owner,
+            "lease_token": self.lane.token,
+            "started_at": self.now,
+        }
+        made = self.connection.execute(insert(attempts).values(values)).inserted_primary_key
+        attempt_id: int = made[0]  # type: ignore[index]
+        items = [{"attempt_id": attempt_id, "notification_id": window.ids[row.uid]} for row in group]
+        self.connection.execute(insert(attempt_items), items)
+        deliveries = []
+        for row in group:
+            event = window.events[row.event]
+            deliveries.append(Delivery(row, event, told.outage(event), told.receipt(event)))
+        return Attempt(attempt_id, self.channel, tuple(deliveries), self.now, probe, self.state.failing_since)
+
+
+def close_lost(connection: Connection, ids: Sequence[int], now: datetime) -> None:
+    """Attempts that nobody will write the end of."""
+    for some in chunks(ids):
+        of_these = select(attempt_items.c.attempt_id).where(attempt_items.c.notification_id.in_(some))
+        lost = update(attempts).where(attempts.c.id.in_(of_these), attempts.c.finished_at.is_(None))
+        connection.execute(lost.values(finished_at=now, outcome="lost", detail="its lease was lost"))
+
+
+_CHANGE = (
+    update(notifications)
+    .where(notifications.c.uid == bindparam("of_uid"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "state",
+                "reason",
+                "due_at",
+                "while_open",
+                "solo",
+                "attempts",
+                "rejections",
+                "lease_token",
+                "expires_at",
+                "finished_at",
+                "receipt",
+            )
+        }
+    )
+)
+
+
+def update_notifications(connection: Connection, rows: Sequence[Notification]) -> None:
+    if rows:
+        connection.execute(_CHANGE, [{**notification_values(row), "of_uid": row.uid} for row in rows])
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """`Store.next_due`: per channel its longest due row or the end of its cool-down; and the end of the lease of
+    whoever was sending, because after that somebody else may."""
+    waiting = (
+        select(notifications.c.due_at)
+        .where(
+            notifications.c.channel_id == channels.c.id,
+            is_open(notifications),
+            notifications.c.state == "pending",
+        )
+        .order_by(notifications.c.due_at, notifications.c.id)
+        .limit(1)
+        .correlate(channels)
+        .scalar_subquery()
+    )
+    sending = notifications.c.state == bindparam(None, "sending", literal_execute=True)
+    oldest = (
+        select(func.min(notifications.c.lease_token))
+        .where(notifications.c.channel_id == channels.c.id, sending)
+        .correlate(channels)
+        .scalar_subquery()
+    )
+    query = (
+        select(
+            waiting.label("waiting"),
+            oldest.label("oldest"),
+            channel_state.c.failures,
+            channel_state.c.ready_at,
+            leases.c.token,
+            leases.c.until,
+        )
+        .select_from(channels)
+        .join(channel_state, channel_state.c.channel_id == channels.c.id)
+        .outerjoin(leases, leases.c.name == channel_state.c.lane)
+        .where(channels.c.deleted_at.is_(None), or_(channels.c.enabled, and_(waiting.is_not(None))))
+    )
+    moments = [moment for row in connection.execute(query) for moment in _moments(row)]
+    return min(moments, default=None)
+
+
+def _moments(row: Any) -> Iterable[datetime]:
+    if row.oldest is not None and row.token is not None:
+        # under the newest token somebody sends; under an older one nobody does any more
+        yield row.until if row.oldest >= row.token else datetime.min.replace(tzinfo=row.until.tzinfo)
+    if row.waiting is not None:
+        yield row.ready_at if row.failures and row.ready_at is not None else row.waiting

@@ -1,0 +1,124 @@
+"""Settling: due machines in, verdicts written. And the same for a person's order."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from lastseen.errors import Conflict, InvalidInput, StoreUnavailable, UnknownMachine
+from lastseen.log import get_logger
+from lastseen.model import SLUG, Case, Disable, Enable, Event, Machine, MachineRef, Order, Watch
+from lastseen.protocols import Decide
+from lastseen.storage.fold import PARK, newborn, obey
+from lastseen.storage.rows import kinds, liveness, liveness_values, machine_tags, machine_values, machines
+from lastseen.storage.sql_cases import cases, due_ids, find_ids, standings
+from lastseen.storage.sql_verdicts import Decided, write_verdicts
+from lastseen.storage.sqltools import bump, chunks
+from lastseen.storage.translate import translated
+
+_log = get_logger()
+
+
+def settle(connection: Connection, decide: Decide, now: datetime, limit: int) -> list[Event]:
+    """`Store.settle`, in the caller's transaction."""
+    ids = due_ids(connection, now, limit)
+    if not ids:
+        return []
+    decided, failed = _decided(cases(connection, ids, now), decide)
+    try:
+        with connection.begin_nested():
+            committed = write_verdicts(connection, decided, now)
+    except Exception as error:  # noqa: BLE001  (narrowed in the next line; what fails again is logged)
+        _raise_if_unavailable(error)
+        committed = _one_by_one(connection, decided, now, failed)
+    _park(connection, failed, now)
+    return committed
+
+
+def _decided(given: Mapping[int, Case], decide: Decide) -> tuple[list[Decided], dict[int, str]]:
+    decided: list[Decided] = []
+    failed: dict[int, str] = {}
+    for machine_id, case in given.items():
+        try:
+            decided.append(Decided(case, decide(case)))
+        except Exception as error:  # noqa: BLE001  (one machine that cannot be decided stops no other; it is logged)
+            failed[machine_id] = repr(error)
+    return decided, failed
+
+
+def _one_by_one(
+    connection: Connection, decided: Sequence[Decided], now: datetime, failed: dict[int, str]
+) -> list[Event]:
+    """One of the verdicts cannot be written: find out which, and write the others."""
+    committed: list[Event] = []
+    for one in decided:
+        try:
+            with connection.begin_nested():
+                committed += write_verdicts(connection, [one], now)
+        except Exception as error:  # noqa: BLE001  (narrowed in the next line; the machine is parked and logged)
+            _raise_if_unavailable(error)
+            failed[one.machine_id] = repr(translated(error) or error)
+    return committed
+
+
+def _raise_if_unavailable(error: Exception) -> None:
+    """A full disk is nobody's verdict's fault."""
+    ours = translated(error)
+    if isinstance(ours, StoreUnavailable) or isinstance(error, StoreUnavailable):
+        raise error
+
+
+def _park(connection: Connection, failed: Mapping[int, str], now: datetime) -> None:
+    for machine_id, reason in failed.items():
+        _log.error("machine_parked", machine_id=machine_id, error=reason)
+    if failed:
+        later = update(liveness).where(liveness.c.machine_id == bindparam("of_machine")).values(check_at=now + PARK)
+        connection.execute(later, [{"of_machine": machine_id} for machine_id in failed])
+
+
+# --- orders -----------------------------------------------------------------------------------------------------------
+
+
+def order(connection: Connection, ref: MachineRef, given: Order, decide: Decide, now: datetime) -> list[Event]:
+    """`Store.order`, in the caller's transaction."""
+    machine_id = find_ids(connection, [ref]).get(ref)
+    if isinstance(given, Watch):
+        if machine_id is not None and given.expect == "new":
+            raise Conflict(f"there is a machine {ref!r} already")
+        if machine_id is None and given.expect != "known" and isinstance(ref, str):
+            machine_id = _declare(connection, ref, now)
+    if machine_id is None:
+        raise UnknownMachine(ref)
+    _obey(connection, standings(connection, [machine_id])[machine_id].machine, given)
+    case = cases(connection, [machine_id], now, given)[machine_id]
+    return write_verdicts(connection, [Decided(case, decide(case))], now)
+
+
+def _declare(connection: Connection, slug: str, now: datetime) -> int:
+    if not SLUG.fullmatch(slug):
+        raise InvalidInput("must be 1 to 200 of A-Z a-z 0-9 . _ : -", "slug")
+    row = {"uid": str(uuid.uuid4()), "slug": slug, "name": slug, "created_at": now}
+    machine_id: int = connection.execute(insert(machines).values(row)).inserted_primary_key[0]  # type: ignore[index]
+    connection.execute(insert(liveness).values(machine_id=machine_id, **liveness_values(newborn(now))))
+    return machine_id
+
+
+def _obey(connection: Connection, machine: Machine, given: Order) -> None:
+    """Write down what people changed about the machine."""
+    changed = obey(machine, given)
+    if isinstance(given, Disable | Enable):
+        bump(connection, "keys_version")
+    if changed == machine:
+        return
+    known = select(kinds.c.name).where(kinds.c.name == changed.kind)
+    if changed.kind != machine.kind and connection.execute(known).scalar() is None:
+        raise InvalidInput(f"there is no kind {changed.kind!r}: make it with `lastseen kinds set`", "kind")
+    row = update(machines).where(machines.c.id == machine.id)
+    connection.execute(row.values(**machine_values(changed), version=machines.c.version + 1))
+    if changed.tags != machine.tags:
+        connection.execute(delete(machine_tags).where(machine_tags.c.machine_id == machine.id))
+        for some in chunks(sorted(set(changed.tags))):
+            connection.execute(insert(machine_tags), [{"machine_id": machine.id, "tag": tag} for tag in some])

@@ -1,0 +1,123 @@
+"""Leases, and the marks of those who listen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
+
+from lastseen.errors import InvalidInput
+from lastseen.model import BlindPeriod, Lease
+from lastseen.storage import dialect_sqlite as sql
+from lastseen.storage.rows import blind_periods, leases, listeners, sources
+
+FORGOTTEN_AFTER = timedelta(days=7)
+"""A listener that was not alive for so long is no longer listed, unless it is the one that heard last."""
+
+SOURCES = 63
+
+# --- leases -----------------------------------------------------------------------------------------------------------
+
+
+def lease(connection: Connection, name: str, owner: str, span: timedelta, now: datetime) -> Lease | None:
+    put = sql.insert(leases).values(name=name, owner=owner, token=1, until=now + span)
+    taken = put.on_conflict_do_update(
+        index_elements=["name"],
+        set_={"owner": put.excluded.owner, "token": leases.c.token + 1, "until": put.excluded.until},
+        where=or_(leases.c.until <= now, leases.c.owner == owner),
+    ).returning(leases.c.token)
+    token = connection.execute(taken).scalar()
+    return None if token is None else Lease(name, owner, token, now + span)
+
+
+def renew(connection: Connection, held: Lease, span: timedelta, now: datetime) -> Lease | None:
+    later = update(leases).where(leases.c.name == held.name, leases.c.owner == held.owner, leases.c.token == held.token)
+    if connection.execute(later.values(until=now + span)).rowcount != 1:
+        return None
+    return Lease(held.name, held.owner, held.token, now + span, held.channels)
+
+
+def release(connection: Connection, held: Lease, now: datetime) -> None:
+    """The row stays, or the fence would begin again."""
+    ours = update(leases).where(leases.c.name == held.name, leases.c.token == held.token, leases.c.until > now)
+    connection.execute(ours.values(until=now))
+
+
+# --- sources ----------------------------------------------------------------------------------------------------------
+
+
+def listen(connection: Connection, name: str, node: str, now: datetime) -> tuple[int, datetime | None]:
+    """`heard_until` moves on with the first mark only: who dies in between leaves the gap as it is."""
+    source = _source(connection, name)
+    heard = select(func.max(listeners.c.heard_until)).where(listeners.c.source_id == source)
+    before: datetime | None = connection.execute(heard).scalar()
+    put = sql.insert(listeners).values(
+        source_id=source, node_id=node, listening_since=now, alive_at=now, heard_until=before or now
+    )
+    again = {"listening_since": now, "alive_at": now, "left_at": None}
+    connection.execute(put.on_conflict_do_update(index_elements=["source_id", "node_id"], set_=again))
+    old = delete(listeners).where(listeners.c.source_id == source, listeners.c.alive_at < now - FORGOTTEN_AFTER)
+    if before is not None:
+        old = old.where(listeners.c.heard_until < before)
+    connection.execute(old)
+    return source, before
+
+
+def _source(connection: Connection, name: str) -> int:
+    found: int | None = connection.execute(select(sources.c.id).where(sources.c.name == name)).scalar()
+    if found is not None:
+        return found
+    taken = set(connection.execute(select(sources.c.id)).scalars())
+    free = next((bit for bit in range(SOURCES) if bit not in taken), None)
+    if free is None:
+        raise InvalidInput(f"there are {SOURCES} sources already", "source")
+    connection.execute(insert(sources).values(id=free, name=name, kind="code"))
+    return free
+
+
+def mark(connection: Connection, source: int, node: str, now: datetime, blind: Sequence[BlindPeriod]) -> None:
+    put = sql.insert(listeners).values(
+        source_id=source, node_id=node, listening_since=now, alive_at=now, heard_until=now
+    )
+    newest = {
+        "alive_at": func.max(listeners.c.alive_at, put.excluded.alive_at),
+        "heard_until": func.max(listeners.c.heard_until, put.excluded.heard_until),
+    }
+    connection.execute(put.on_conflict_do_update(index_elements=["source_id", "node_id"], set_=newest))
+    for period in blind:
+        _write_blind(connection, period)
+
+
+def _write_blind(connection: Connection, period: BlindPeriod) -> None:
+    ended = None if period.ended_at is None else max(period.ended_at, period.started_at)
+    if ended is None and _is_open(connection, period):
+        return
+    put = sql.insert(blind_periods).values(
+        source_id=period.source, started_at=period.started_at, ended_at=ended, reason=period.reason.value
+    )
+    connection.execute(
+        put.on_conflict_do_update(
+            index_elements=["source_id", "started_at", "reason"], set_={"ended_at": put.excluded.ended_at}
+        )
+    )
+
+
+def _is_open(connection: Connection, period: BlindPeriod) -> bool:
+    query = select(blind_periods.c.id).where(
+        blind_periods.c.source_id == period.source,
+        blind_periods.c.reason == period.reason.value,
+        blind_periods.c.ended_at.is_(None),
+    )
+    return connection.execute(query).first() is not None
+
+
+def leave(connection: Connection, source: int, node: str, now: datetime) -> None:
+    mark(connection, source, node, now, ())
+    ours = update(listeners).where(listeners.c.source_id == source, listeners.c.node_id == node)
+    connection.execute(ours.values(left_at=now))
+
+
+def newest_mark(connection: Connection) -> datetime | None:
+    newest: datetime | None = connection.execute(select(func.max(listeners.c.alive_at))).scalar()
+    return newest

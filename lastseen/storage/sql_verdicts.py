@@ -1,0 +1,204 @@
+"""Writing verdicts, many at once: events first, and what hangs on an event only where that event is new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from lastseen.model import Case, Event, Notification, Outage, Verdict
+from lastseen.storage import dialect_sqlite as sql
+from lastseen.storage.rows import (
+    LIVENESS_FIELDS,
+    api_keys,
+    channels,
+    event_values,
+    events,
+    liveness,
+    liveness_values,
+    machine_identities,
+    machines,
+    new_notification_values,
+    notifications,
+    offline_marks,
+    outages,
+    reports,
+)
+from lastseen.storage.sqltools import bump, chunks
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    case: Case
+    verdict: Verdict
+
+    @property
+    def machine_id(self) -> int:
+        return self.case.standing.machine.id
+
+
+def write_verdicts(connection: Connection, decided: Sequence[Decided], now: datetime) -> list[Event]:
+    """The events that were new, in order."""
+    new = write_events(connection, [event for one in decided for event in one.verdict.events])
+    ids = _event_ids(connection, decided)
+    stale = {event.uid for one in decided for event in one.verdict.events} - {event.uid for event in new}
+    _write_liveness(connection, decided)
+    _write_outages(connection, [o for one in decided for o in one.verdict.outages if not _hangs(o, stale)], ids)
+    write_notifications(
+        connection, [n for one in decided for n in one.verdict.notifications if n.event not in stale], ids
+    )
+    _signals_seen(connection, decided)
+    _remove(connection, [one.machine_id for one in decided if one.verdict.removed], now)
+    return new
+
+
+def _hangs(outage: Outage, stale: set[str]) -> bool:
+    return (outage.closed_by or outage.opened_by) in stale
+
+
+def write_events(connection: Connection, given: Sequence[Event]) -> list[Event]:
+    """Insert those that are not there yet; returns them."""
+    if not given:
+        return []
+    there = event_ids(connection, [event.uid for event in given])
+    new = list({event.uid: event for event in given if event.uid not in there}.values())
+    if not new:
+        return []
+    channel_ids = ids_of_channels(connection) if any(event.channel for event in new) else {}
+    rows = [event_values(event, channel_ids.get(event.channel or "")) for event in new]
+    sql.insert_or_ignore(connection, events, rows, "uid")
+    _link_incidents(connection, new)
+    return new
+
+
+def _link_incidents(connection: Connection, new: Sequence[Event]) -> None:
+    """An incident is known by its first event, which may be one of these."""
+    linked = [event for event in new if event.incident is not None]
+    if not linked:
+        return
+    ids = event_ids(connection, {uid for event in linked for uid in (event.uid, event.incident or "")})
+    link = update(events).where(events.c.id == bindparam("event")).values(incident_id=bindparam("incident"))
+    rows = [{"event": ids[event.uid], "incident": ids.get(event.incident or "")} for event in linked]
+    connection.execute(link, rows)
+
+
+def event_ids(connection: Connection, uids: Iterable[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for some in chunks(uids):
+        found.update(
+            {
+                row[0]: row[1]
+                for row in connection.execute(select(events.c.uid, events.c.id).where(events.c.uid.in_(some)))
+            }
+        )
+    return found
+
+
+def _event_ids(connection: Connection, decided: Sequence[Decided]) -> dict[str, int]:
+    """Of all events that outages and notifications name."""
+    uids = {n.event for one in decided for n in one.verdict.notifications}
+    for one in decided:
+        for outage in one.verdict.outages:
+            uids.add(outage.opened_by)
+            if outage.closed_by is not None:
+                uids.add(outage.closed_by)
+    return event_ids(connection, uids)
+
+
+def ids_of_channels(connection: Connection) -> dict[str, int]:
+    """Removed ones too: their rows keep their past."""
+    return {row[0]: row[1] for row in connection.execute(select(channels.c.uid, channels.c.id))}
+
+
+def write_notifications(connection: Connection, rows: Sequence[Notification], event_id: Mapping[str, int]) -> None:
+    if not rows:
+        return
+    channel_ids = ids_of_channels(connection)
+    values = [
+        new_notification_values(row, event_id[row.event], channel_ids[row.channel])
+        for row in rows
+        if row.channel in channel_ids
+    ]
+    sql.insert_or_ignore(connection, notifications, values)
+
+
+_LIVENESS = (
+    update(liveness)
+    .where(liveness.c.machine_id == bindparam("of_machine"), liveness.c.event_seq == bindparam("seq_before"))
+    .values({name: bindparam(name) for name in LIVENESS_FIELDS})
+)
+
+
+def _write_liveness(connection: Connection, decided: Sequence[Decided]) -> None:
+    rows = [
+        {
+            **liveness_values(one.verdict.liveness),
+            "of_machine": one.machine_id,
+            "seq_before": one.case.standing.liveness.seq,
+        }
+        for one in decided
+    ]
+    connection.execute(_LIVENESS, rows)
+
+
+def _write_outages(connection: Connection, given: Sequence[Outage], event_id: Mapping[str, int]) -> None:
+    """Those that ended first: a machine has one open outage at most. The offline mark is there while one is open."""
+    ended = [outage for outage in given if outage.ended_at is not None]
+    opened = [outage for outage in given if outage.ended_at is None]
+    put = sql.insert(outages)
+    changed = {name: put.excluded[name] for name in ("ended_at", "end_reason", "closed_by", "acked_at", "acked_by")}
+    for some in (ended, opened):
+        if some:
+            rows = [_outage_values(outage, event_id) for outage in some]
+            connection.execute(put.on_conflict_do_update(index_elements=["opened_by"], set_=changed), rows)
+    if ended:
+        rows = [{"of_machine": machine_id} for machine_id in {outage.machine_id for outage in ended}]
+        connection.execute(delete(offline_marks).where(offline_marks.c.machine_id == bindparam("of_machine")), rows)
+    marks = [
+        {"machine_id": o.machine_id, "notified_at": o.detected_at, "event_id": event_id[o.opened_by]} for o in opened
+    ]
+    sql.insert_or_ignore(connection, offline_marks, marks, "machine_id")
+
+
+def _outage_values(outage: Outage, event_id: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "machine_id": outage.machine_id,
+        "started_at": outage.started_at,
+        "detected_at": outage.detected_at,
+        "ended_at": outage.ended_at,
+        "reason": outage.reason.value,
+        "end_reason": outage.end_reason and outage.end_reason.value,
+        "opened_by": event_id[outage.opened_by],
+        "closed_by": None if outage.closed_by is None else event_id[outage.closed_by],
+        "acked_at": outage.acked_at,
+        "acked_by": outage.acked_by,
+    }
+
+
+def _signals_seen(connection: Connection, decided: Sequence[Decided]) -> None:
+    for some in chunks([one.machine_id for one in decided if one.case.signals]):
+        connection.execute(
+            update(reports).where(reports.c.pending, reports.c.machine_id.in_(some)).values(pending=False)
+        )
+
+
+def _remove(connection: Connection, ids: Sequence[int], now: datetime) -> None:
+    """The machine goes, its history stays. Its slug is free, its keys are refused."""
+    if not ids:
+        return
+    for some in chunks(ids):
+        connection.execute(update(machines).where(machines.c.id.in_(some)).values(deleted_at=now))
+        connection.execute(delete(liveness).where(liveness.c.machine_id.in_(some)))
+        connection.execute(delete(offline_marks).where(offline_marks.c.machine_id.in_(some)))
+        revoke = update(api_keys).where(api_keys.c.machine_id.in_(some), api_keys.c.revoked_at.is_(None))
+        connection.execute(revoke.values(revoked_at=now))
+        tombstones = update(machine_identities).where(machine_identities.c.machine_id.in_(some))
+        connection.execute(tombstones.values(machine_id=None, ignored=True))
+        connection.execute(
+            update(reports).where(reports.c.pending, reports.c.machine_id.in_(some)).values(pending=False)
+        )
+    bump(connection, "keys_version")
+    bump(connection, "slugs_version")

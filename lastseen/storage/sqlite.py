@@ -1,0 +1,183 @@
+"""SQLite: one writer thread and a few readers that never wait for it.
+
+Write transactions begin by polling `BEGIN IMMEDIATE`: SQLite's own busy handler backs off so far that a process beside
+a busy writer starves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+
+from lastseen.clock import SystemClock
+from lastseen.errors import ConfigurationError
+from lastseen.storage.translate import translated
+from lastseen.storage.workers import Work, Workers
+
+if TYPE_CHECKING:
+    from lastseen.storage.secrets import SecretBox
+    from lastseen.storage.sql import SqlStore
+
+T = TypeVar("T")
+
+READERS = 3
+POLL = 0.0005
+"""Seconds between two tries to become the one who writes."""
+
+PATIENCE = 30.0
+"""Seconds until that is given up."""
+
+WRITER = {
+    "journal_mode": "WAL",
+    "synchronous": "FULL",
+    "foreign_keys": "ON",
+    "cache_size": "-65536",  # KiB: the narrow table of a big fleet stays in memory
+    "wal_autocheckpoint": "10000",  # pages: many updates of one page are written back once
+    "temp_store": "MEMORY",
+}
+READER = {"query_only": "ON", "cache_size": "-2048"}
+
+
+def open_sqlite(url: str, *, migrate: str = "auto", secrets: SecretBox | None = None) -> SqlStore:
+    """The store in the file of `sqlite:///relative/path` or `sqlite:////absolute/path`. Nothing is opened yet.
+
+    `migrate`: "auto" makes and upgrades the database when it is opened; "check" only looks whether it fits.
+    """
+    from lastseen.storage.secrets import SecretBox
+    from lastseen.storage.sql import SqlStore
+
+    path = sqlite_path(url)
+    box = secrets or SecretBox.beside(path)
+    return SqlStore(SqliteDatabase(path, migrate), box)
+
+
+def sqlite_path(url: str) -> Path:
+    """The file that a `sqlite:` URL names."""
+    rest = url.removeprefix("sqlite:")
+    path = rest[3:] if rest.startswith("///") else rest
+    if not path or path.startswith(("//", ":memory:")) or "?" in path:
+        raise ConfigurationError(
+            f"{url!r} names no file: write sqlite:///relative/path or sqlite:////absolute/path, or memory: for a store "
+            "without a file"
+        )
+    return Path(path).expanduser()
+
+
+class SqliteDatabase:
+    """The file, its threads, and what is special to SQLite about them."""
+
+    def __init__(self, path: Path, migrate: str = "auto") -> None:
+        if migrate not in ("auto", "check"):
+            raise ConfigurationError(f'migrate must be "auto" or "check", not {migrate!r}')
+        self.path, self._migrate = path, migrate
+        self._writer: Workers | None = None
+        self._readers: Workers | None = None
+
+    async def open(self) -> None:
+        from lastseen.storage import upgrade
+
+        if self._writer is not None:
+            return
+        await asyncio.to_thread(upgrade.upgrade if self._migrate == "auto" else upgrade.check, self.path)
+        self._writer = Workers("writer", 1, lambda: SqliteSession(writer_engine(self.path)), polite=True)
+        self._readers = Workers("reader", READERS, lambda: SqliteSession(reader_engine(self.path)))
+
+    async def close(self) -> None:
+        readers, writer, self._readers, self._writer = self._readers, self._writer, None, None
+        for workers in (readers, writer):  # the writer last: it is the one that checkpoints
+            if workers is not None:
+                await workers.close()
+
+    async def write(self, work: Work[T]) -> T:
+        return await self._running(self._writer).run(work)
+
+    async def read(self, work: Work[T]) -> T:
+        """Sees one state of the database throughout, at least as new as the last write that returned."""
+        return await self._running(self._readers).run(work)
+
+    def _running(self, workers: Workers | None) -> Workers:
+        if workers is None:
+            from lastseen.errors import StoreUnavailable
+
+            raise StoreUnavailable("the store is not open")
+        return workers
+
+
+class SqliteSession:
+    """One thread's connection."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    def run(self, work: Work[T]) -> T:
+        try:
+            if self._connection is None:
+                self._connection = self._engine.connect()
+            with self._connection.begin():
+                return work(self._connection)
+        except Exception as error:
+            ours = translated(error)
+            if ours is None:
+                raise
+            self.close()  # whatever state it is in: the next transaction has a connection without a past
+            raise ours from error
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except (sqlite3.Error, OSError):
+                connection.invalidate()
+
+
+def writer_engine(path: Path, pragmas: dict[str, str] = WRITER) -> Engine:
+    return _engine(path, pragmas, "BEGIN IMMEDIATE")
+
+
+def reader_engine(path: Path) -> Engine:
+    return _engine(path, READER, "BEGIN")
+
+
+def _engine(path: Path, pragmas: dict[str, str], begin: str) -> Engine:
+    def connect() -> sqlite3.Connection:
+        uri = f"{path.absolute().as_uri()}?mode=rw"  # never makes a file: only an upgrade does
+        connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            for name, value in pragmas.items():
+                patiently(lambda name=name, value=value: connection.execute(f"PRAGMA {name}={value}"))  # type: ignore[misc]
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        raw: Any = connection.connection.dbapi_connection
+        patiently(lambda: raw.execute(begin))
+
+    return engine
+
+
+def patiently(step: Callable[[], T]) -> T:
+    """Do it as soon as no other connection stands in the way; the last refusal is raised after PATIENCE seconds."""
+    monotonic = SystemClock().monotonic
+    give_up = monotonic() + PATIENCE
+    while True:
+        try:
+            return step()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            if monotonic() > give_up:
+                raise
+        time.sleep(POLL)

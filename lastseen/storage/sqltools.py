@@ -1,0 +1,75 @@
+"""Small tools that the sql_* modules share. Everything here runs in the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection, Table, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlmodel import SQLModel
+
+from lastseen.storage.tables import Meta
+
+T = TypeVar("T")
+
+CHUNK = 500
+"""Values in one IN list."""
+
+
+def table(model: type[SQLModel]) -> Table:
+    """The Core table of a class."""
+    return cast(Table, model.__table__)  # type: ignore[attr-defined]
+
+
+def chunks(values: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    everything = list(values)
+    for start in range(0, len(everything), size):
+        yield everything[start : start + size]
+
+
+def seconds(span: timedelta | None) -> float | None:
+    return None if span is None else span.total_seconds()
+
+
+def span(value: float | None) -> timedelta | None:
+    return None if value is None else timedelta(seconds=value)
+
+
+def dumped(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def loaded(text: str) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(text)
+    return value
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """`2025-10-10T16:32:00Z`, with microseconds only where there are some."""
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def latest(moments: Iterable[datetime | None]) -> datetime | None:
+    return max((m for m in moments if m is not None), default=None)
+
+
+def meta_value(connection: Connection, key: str) -> str | None:
+    meta = table(Meta)
+    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
+
+
+def set_meta(connection: Connection, key: str, value: str) -> None:
+    put = insert(table(Meta)).values(key=key, value=value)
+    connection.execute(put.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+
+
+def bump(connection: Connection, key: str) -> None:
+    """Count a version in `meta` up."""
+    set_meta(connection, key, str(int(meta_value(connection, key) or 0) + 1))
+
+
+def by_key(rows: Iterable[Sequence[Any]]) -> dict[Any, Any]:
+    return {row[0]: row[1] for row in rows}

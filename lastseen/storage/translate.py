@@ -1,0 +1,56 @@
+"""What the libraries underneath raise, as what a store may raise. A test holds the table complete."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import sqlalchemy.exc as sa
+
+from lastseen.errors import Conflict, InvalidInput, LastseenError, StoreUnavailable
+
+UNAVAILABLE: tuple[type[BaseException], ...] = (
+    sa.OperationalError,
+    sa.InterfaceError,
+    sa.InternalError,
+    sa.NotSupportedError,
+    sa.TimeoutError,
+    sa.DisconnectionError,
+    sa.InvalidatePoolError,
+    sqlite3.OperationalError,
+    sqlite3.InterfaceError,
+    sqlite3.InternalError,
+    sqlite3.NotSupportedError,
+)
+"""It may work again later: disk full, locked, unreadable, gone."""
+
+CONFLICTS: tuple[type[BaseException], ...] = (sa.IntegrityError, sqlite3.IntegrityError)
+"""A rule of the schema says no."""
+
+UNFIT: tuple[type[BaseException], ...] = (sa.DataError, sqlite3.DataError)
+"""A value that no column can hold."""
+
+BROKEN: tuple[type[BaseException], ...] = (sa.SQLAlchemyError, sqlite3.Error, sqlite3.Warning)
+"""Everything else of theirs: a damaged file (DatabaseError), or a mistake of ours. It does not go away by itself, but
+the caller's seat knows no better name for it than that the store cannot be used."""
+
+
+def translated(error: BaseException) -> LastseenError | None:
+    """The error of ours for one of theirs; None for what is not theirs."""
+    text = _words(error)
+    if isinstance(error, CONFLICTS):
+        return Conflict(text)
+    if isinstance(error, UNFIT):
+        return InvalidInput(text)
+    if isinstance(error, UNAVAILABLE):
+        return StoreUnavailable(f"the database cannot be used now: {text}")
+    if isinstance(error, BROKEN):
+        return StoreUnavailable(f"the database or this program's use of it is broken: {text}")
+    if isinstance(error, OSError):
+        return StoreUnavailable(f"the database cannot be used now: {error.strerror or error}")
+    return None
+
+
+def _words(error: BaseException) -> str:
+    """The driver's own words, never the statement or its values: those may hold secrets."""
+    origin = getattr(error, "orig", None) or error
+    return str(origin) if isinstance(origin, sqlite3.Error) else type(origin).__name__

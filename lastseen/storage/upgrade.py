@@ -1,0 +1,185 @@
+"""Bringing a database up to this program's schema: under a lock, with a copy of the file first.
+
+Several processes may try at once: `BEGIN IMMEDIATE` lets one through, and the others then find nothing to do. Foreign
+keys are off while tables are rebuilt (dropping the old table would cascade into its children), which SQLite takes only
+outside a transaction, and are checked before the commit.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, inspect
+
+import lastseen.migrations
+from lastseen.clock import SystemClock
+from lastseen.errors import DatabaseOutdated, DatabaseTooNew, LastseenError, MissingDatabase, StoreUnavailable
+from lastseen.storage.sqlite import WRITER, reader_engine, sqlite_path, writer_engine
+from lastseen.storage.translate import translated
+
+SCHEMA = 1
+"""The number of this program's schema: databases say with `schema_compat` which is the oldest that may use them."""
+
+MIGRATIONS = str(Path(lastseen.migrations.__file__).parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """Revisions before (None: a new database) and after, and the copy that was made of the file before."""
+
+    before: str | None
+    after: str
+    copy: Path | None = None
+
+
+def upgrade(target: str | Path, versions: str | None = None) -> Upgraded:
+    """Make the database, or bring it up to date. `versions`: further folders with migrations, for tests."""
+    path = _path(target)
+    try:
+        with _created(path), _engine_connection(path) as connection:
+            return _upgrade(connection, path, versions)
+    except (LastseenError, CommandError):
+        raise
+    except Exception as error:
+        ours = translated(error)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def current(target: str | Path) -> str | None:
+    """The revision of the database; None when nothing was ever migrated. Raises MissingDatabase."""
+    path = _path(target)
+    if not path.exists():
+        raise MissingDatabase(f"there is no database at {path}: `lastseen db upgrade` makes one")
+    engine = reader_engine(path)
+    try:
+        with engine.connect() as connection, connection.begin():
+            return _revision(connection)
+    except Exception as error:
+        ours = translated(error)
+        if ours is None:
+            raise
+        raise ours from error
+    finally:
+        engine.dispose()
+
+
+def check(target: str | Path, versions: str | None = None) -> str:
+    """The revision, when this program can use the database. Raises MissingDatabase, DatabaseOutdated,
+    DatabaseTooNew, StoreUnavailable."""
+    path, script = _path(target), ScriptDirectory.from_config(_config(versions))
+    revision = current(path)
+    head = script.get_current_head()
+    if revision is not None:
+        engine = reader_engine(path)
+        with engine.connect() as connection, connection.begin():
+            _refuse_newer(connection, revision, script, path)
+    if revision is None or revision != head:
+        raise DatabaseOutdated(
+            f"{path} has schema {revision or 'none'}, this program needs {head}: run `lastseen db upgrade`"
+        )
+    return revision
+
+
+def _path(target: str | Path) -> Path:
+    return target if isinstance(target, Path) else sqlite_path(target)
+
+
+def _config(versions: str | None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", MIGRATIONS.replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    folders = [str(Path(MIGRATIONS) / "versions"), *([versions] if versions else [])]
+    config.set_main_option("version_locations", "\n".join(folders).replace("%", "%%"))
+    return config
+
+
+@contextmanager
+def _created(path: Path) -> Iterator[None]:
+    """An empty file to begin with, only for this user; none is left behind when making the database fails."""
+    new = not path.exists()
+    if new:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    try:
+        yield
+    except BaseException:
+        if new and path.exists() and path.stat().st_size == 0:
+            path.unlink()
+        raise
+
+
+@contextmanager
+def _engine_connection(path: Path) -> Iterator[Connection]:
+    engine = writer_engine(path, {**WRITER, "foreign_keys": "OFF"})
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def _upgrade(connection: Connection, path: Path, versions: str | None) -> Upgraded:
+    config = _config(versions)
+    script = ScriptDirectory.from_config(config)
+    with connection.begin():  # BEGIN IMMEDIATE: whoever comes second waits here, and then finds it done
+        before, head = _revision(connection), script.get_current_head()
+        if head is None:
+            raise StoreUnavailable("this installation of lastseen has no migrations")
+        if before is not None:
+            _refuse_newer(connection, before, script, path)
+        if before == head:
+            return Upgraded(before, head)
+        copy = _copy(path, before) if before is not None else None
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        _check_references(connection)
+    return Upgraded(before, head, copy)
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _refuse_newer(connection: Connection, revision: str, script: ScriptDirectory, path: Path) -> None:
+    known = {found.revision for found in script.walk_revisions()}
+    if revision not in known:
+        raise DatabaseTooNew(
+            f"{path} was written by a newer lastseen (its schema is {revision}, this program knows up to "
+            f"{script.get_current_head()}): install that version again, or restore the copy made before its upgrade"
+        )
+    if not inspect(connection).has_table("meta"):
+        return
+    compat = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'schema_compat'").scalar()
+    if compat is not None and int(compat) > SCHEMA:
+        raise DatabaseTooNew(
+            f"{path} asks for a program with schema {compat} or newer, this one has {SCHEMA}: install a newer lastseen"
+        )
+
+
+def _copy(path: Path, revision: str) -> Path:
+    """A whole copy of what is committed, beside the database. Reading is possible while we hold the write lock."""
+    moment = SystemClock().wall().strftime("%Y%m%dT%H%M%S_%fZ")
+    copy = path.with_name(f"{path.name}.{revision}-{moment}.bak")
+    copy.touch(mode=0o600)
+    with (
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
+    return copy
+
+
+def _check_references(connection: Connection) -> None:
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    if broken:
+        tables = ", ".join(sorted({str(row[0]) for row in broken}))
+        raise StoreUnavailable(f"the upgrade would leave rows in {tables} that refer to nothing: nothing was changed")

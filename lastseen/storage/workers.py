@@ -1,0 +1,121 @@
+"""Threads that own a database connection each, and do one transaction at a time for the event loop.
+
+A dedicated thread and not an executor: its connection, its cache and its statements stay with it, and writes are in the
+order in which they were asked for. Cancelling a caller never interrupts a transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from lastseen.clock import SystemClock
+from lastseen.errors import StoreUnavailable
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+STINT = 0.05
+"""Seconds of work without a pause after which a polite thread rests, so that other processes get their turn."""
+
+REST = 0.002
+
+
+class Session(Protocol):
+    """A connection that is made when it is needed, and made anew after it broke. Used by one thread only."""
+
+    def run(self, work: Work[T]) -> T:
+        """In one transaction: committed when this returns, rolled back when it raises."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class _Job:
+    work: Work[Any]
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+
+    def answer(self, result: Any, error: BaseException | None) -> None:
+        try:
+            self.loop.call_soon_threadsafe(self._resolve, result, error)
+        except RuntimeError:
+            return  # the loop is closed: nobody waits any more, and what was committed stays
+
+    def _resolve(self, result: Any, error: BaseException | None) -> None:
+        if self.future.done():
+            return
+        if error is None:
+            self.future.set_result(result)
+        else:
+            self.future.set_exception(error)
+
+
+class Workers:
+    """`count` threads on one queue. `polite`: they rest now and then."""
+
+    def __init__(self, name: str, count: int, make: Callable[[], Session], polite: bool = False) -> None:
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._make, self._polite = make, polite
+        self._monotonic = SystemClock().monotonic
+        self._open = True
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"lastseen-{name}-{number}", daemon=True)
+            for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    async def run(self, work: Work[T]) -> T:
+        if not self._open:
+            raise StoreUnavailable("the store is closed")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._queue.put(_Job(work, future, loop))
+        return await future
+
+    async def close(self) -> None:
+        """Finish what was asked for, then end."""
+        if self._open:
+            self._open = False
+            for _ in self._threads:
+                self._queue.put(None)
+        await asyncio.to_thread(self._join)
+
+    def _join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self) -> None:
+        session, busy_since = self._make(), self._monotonic()
+        try:
+            while True:
+                waited_since = self._monotonic()
+                job = self._queue.get()
+                if job is None:
+                    return
+                now = self._monotonic()
+                if now - waited_since >= REST:
+                    busy_since = now
+                if not job.future.cancelled():
+                    self._do(session, job)
+                if self._polite and self._monotonic() - busy_since >= STINT:
+                    time.sleep(REST)
+                    busy_since = self._monotonic()
+        finally:
+            session.close()
+
+    def _do(self, session: Session, job: _Job) -> None:
+        try:
+            result = session.run(job.work)
+        except BaseException as error:  # noqa: BLE001  (it belongs to whoever asked; the thread goes on)
+            job.answer(None, error)
+        else:
+            job.answer(result, None)

@@ -1,0 +1,29 @@
+"""SqlStore on SQLite keeps what every store promises, and has every optional protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lastseen.protocols import Catalog, Channels, History, Keys, Leases, Service, Sources, Store
+from lastseen.storage import open_store
+from lastseen.testing import StoreSuite
+
+
+class TestSqliteStore(StoreSuite):
+    capabilities = frozenset({"leases", "sources", "channels", "catalog", "keys", "history"})
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self._path, self._made = tmp_path, 0
+
+    def make(self) -> Store:
+        self._made += 1
+        return open_store(f"sqlite:///{self._path}/{self._made}.db")
+
+
+def test_it_has_every_optional_protocol() -> None:
+    store = open_store("sqlite:///never-opened.db")
+    for protocol in (Store, Service, Leases, Sources, Channels, Catalog, Keys, History):
+        assert isinstance(store, protocol), protocol
