@@ -11,15 +11,14 @@ from pathlib import Path
 
 from lastseen.errors import AlreadyServing, ConfigurationError
 
-_SQLITE = "sqlite:///"
-
 
 def database_file(url: str) -> Path | None:
     """The file of a SQLite URL; None for other databases."""
-    if not url.startswith(_SQLITE):
+    if not url.startswith("sqlite:"):
         return None
-    path = url.removeprefix(_SQLITE).partition("?")[0]
-    return Path(path) if path and path != ":memory:" else None
+    from lastseen.storage.sqlite import sqlite_path  # SQLAlchemy takes a while: only who opens a database pays
+
+    return sqlite_path(url).absolute()
 
 
 def prepare_folder(folder: Path) -> None:

@@ -119,8 +119,8 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(
         None,
         alias="LASTSEEN_SECRET_KEY",
-        description="encrypts channel secrets; several, separated by commas: the first encrypts; by default a key file "
-        "in the data folder, made once",
+        description="encrypts channel secrets; several, separated by commas: the first encrypts; by default the file "
+        "`lastseen.db.key` beside the database, made once",
     )
     webhook_allow_networks: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
         (),
@@ -153,10 +153,6 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The URL of the database that is used."""
         return self.database_url or f"sqlite:///{self.data_dir / DATABASE_NAME}"
-
-    @property
-    def key_file(self) -> Path:
-        return self.data_dir / "secret.key"
 
     @classmethod
     def load(cls, **given: Any) -> Self:

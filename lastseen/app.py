@@ -1,0 +1,240 @@
+"""The composition root of the server: what is made from the settings, in which order it starts, and how it ends.
+
+Start: settings, the lock of the database, store and migrations, the port (bound and kept, so that whoever reports
+meanwhile waits in its queue), the monitor (which writes down the time nobody listened), the dispatcher, answering.
+End: stop taking, finish what is in flight, the monitor, the server, the database last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from lastseen.clock import Clock, SystemClock
+from lastseen.compose import Notifiers, store_for
+from lastseen.datadir import check_folder, database_file, prepare_folder, serve_lock
+from lastseen.errors import ConfigurationError, LastseenError
+from lastseen.ingest.auth import KeyCache
+from lastseen.ingest.http import PATH, HeartbeatRoute, Receive, Scope, Send
+from lastseen.listening import BACKLOG, bind, url_of
+from lastseen.log import get_logger
+from lastseen.logs import configure_logs, remember_secrets
+from lastseen.monitor.heartbeat import HeartbeatMonitor
+from lastseen.protocols import Keys, Service, Store
+from lastseen.settings import Settings, unknown_variables
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+FINISH = 8
+"""Seconds that requests in flight have when the server stops."""
+
+PATIENCE = 2.0
+"""Seconds that the store may take to answer before the server counts as not ready."""
+
+_log = get_logger()
+
+
+class App:
+    """A server's parts on one set of settings, as an ASGI application. Making it opens nothing.
+
+    `alone`: no other process serves this database, so the node's name may stay the same from one run to the next, and
+    what a killed predecessor was sending is taken over at once.
+    """
+
+    def __init__(
+        self, settings: Settings, *, store: Store | None = None, clock: Clock | None = None, alone: bool = False
+    ) -> None:
+        self.settings = settings
+        self.store = store if store is not None else store_for(settings)
+        if not isinstance(self.store, Keys):
+            raise ConfigurationError("a server needs a database: set LASTSEEN_DATABASE_URL to sqlite:///path/to/file")
+        clock = clock or SystemClock()
+        host = socket.gethostname()
+        self.notifiers = Notifiers(settings, clock)
+        self.monitor = HeartbeatMonitor(
+            self.store,
+            offline_after=settings.offline_threshold or "never",
+            check_interval=settings.check_interval,
+            goodbye_grace=settings.goodbye_grace,
+            register_unknown=False,
+            clock=clock,
+            node=f"serve:{host}" if alone else f"serve:{host}:{uuid.uuid4()}",
+            notifier_for=self.notifiers,
+            timezone=settings.timezone,
+            public_url=settings.public_url,
+        )
+        self.keys = KeyCache(self.store, clock)
+        self.accepting = False
+        self._heartbeat = HeartbeatRoute(self.monitor, self.keys)
+        self._api: FastAPI | None = None
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Heartbeats go the short way, everything else to FastAPI."""
+        if scope["type"] == "http" and scope["path"] == PATH:
+            return self._heartbeat(scope, receive, send)
+        return self.api(scope, receive, send)
+
+    @property
+    def api(self) -> FastAPI:
+        """Made when it is first asked for: importing FastAPI takes a while, and not every use of an App needs it."""
+        if self._api is None:
+            from lastseen.web.api.app import create_api
+
+            self._api = create_api(self.monitor, self.keys.find, self.not_ready, version("lastseen"))
+        return self._api
+
+    async def not_ready(self) -> Mapping[str, str]:
+        """Each part that is not ready, with why; empty: heartbeats are accepted and the monitor runs."""
+        parts: dict[str, str] = {}
+        if not self.accepting:
+            parts["heartbeats"] = "not accepted now: starting or stopping"
+        if not self.monitor.running:
+            parts["monitor"] = "it does not run"
+        try:
+            with anyio.fail_after(PATIENCE):
+                await self.store.next_check()
+        except TimeoutError:
+            parts["store"] = f"no answer within {PATIENCE:g} s"
+        except LastseenError:
+            parts["store"] = "it cannot be read"
+        return parts
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """With the monitor running and heartbeats accepted. The store is opened for as long."""
+        async with self.notifiers, self.monitor:
+            self.accepting = True
+            try:
+                yield
+            finally:
+                self.accepting = False
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; a second signal ends the process at once. Raises ConfigurationError."""
+    configure_logs(settings.log_format)
+    remember_secrets(*_secrets(settings))
+    for sentence in unknown_variables(settings.data_dir):
+        _log.warning("unknown_setting", problem=sentence)
+    _log.info("settings_read", data_dir=str(settings.data_dir), pid=os.getpid())
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's loop where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _secrets(settings: Settings) -> list[str]:
+    return [s.get_secret_value() for s in (settings.secret_key, settings.telegram_bot_token) if s is not None]
+
+
+async def _serve(settings: Settings) -> None:
+    file = database_file(settings.database)
+    prepare_folder(settings.data_dir)
+    if file is not None:
+        check_folder(file.parent, file)
+    with serve_lock(file) as alone:
+        app = App(settings, alone=alone)
+        with _stop_on_signal() as stop:
+            async with _opened(app.store):
+                _log.info("store_opened", database=str(file) if file else "a database server")
+                with bind(settings.host, settings.port) as listener:
+                    _log.info("port_bound", url=url_of(listener))
+                    await answer(app, listener, stop)
+        _log.info("store_closed")
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[asyncio.Event]:
+    """Set by the first SIGTERM or SIGINT; a second one ends the process without another word."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def on_signal(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        _log.info("stopping", signal=signal.Signals(number).name)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def _opened(store: Store) -> AsyncIterator[None]:
+    """Open, migrations and all, from before the port is bound until after the monitor has stopped."""
+    if isinstance(store, Service):
+        await store.open()
+    try:
+        yield
+    finally:
+        if isinstance(store, Service):
+            with anyio.CancelScope(shield=True):
+                await store.close()
+
+
+async def answer(app: App, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Run the monitor, and the server on it, until told to stop."""
+    server = _server(app, listener)
+    app.api  # noqa: B018  (imported now: doing it at the first request would keep heartbeats waiting)
+
+    async def end() -> None:
+        await stop.wait()
+        app.accepting = False
+        server.should_exit = True
+
+    async with app.running():
+        _log.info("dispatcher_started")
+        async with anyio.create_task_group() as group:
+            group.start_soon(end)
+            await server.serve([listener])
+            group.cancel_scope.cancel()
+        _log.info("requests_finished")
+
+
+def _server(app: App, listener: socket.socket) -> Any:
+    """uvicorn without its signals, its logs, and what else is done here."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+            return nullcontext()
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            _log.info("serving", url=url_of(listener))
+
+    return Server(
+        uvicorn.Config(
+            app,
+            interface="asgi3",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=FINISH,
+        )
+    )

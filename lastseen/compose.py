@@ -1,0 +1,68 @@
+"""What the server and the command line both make from settings: the store, and notifiers for its channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from lastseen.clock import Clock
+from lastseen.logs import remember_secrets
+from lastseen.model import Channel
+from lastseen.protocols import Notifier, Store
+from lastseen.settings import Settings
+from lastseen.storage import open_store
+
+if TYPE_CHECKING:
+    import httpx
+
+    from lastseen.notifiers.tools import Tools
+
+
+def store_for(settings: Settings, **options: Any) -> Store:
+    """The store of the settings' database; nothing is opened. `options` go to `open_store`."""
+    url = settings.database
+    if settings.secret_key is not None and url.startswith("sqlite:"):
+        from lastseen.storage.secrets import SecretBox
+
+        options["secrets"] = SecretBox(key_text=settings.secret_key.get_secret_value())
+    return open_store(url, **options)
+
+
+class Notifiers:
+    """Makes the notifiers of channels: `notifier_for` of a monitor. Close it after the monitor.
+
+    A channel without an owner was made by the command line, whose user may reach private addresses anyway; one of a
+    person may only use those of LASTSEEN_WEBHOOK_ALLOW_NETWORKS.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._networks, self._clock = settings.webhook_allow_networks, clock
+        self._servers = {"telegram": settings.telegram_api_url}
+        self._clients: dict[bool, httpx.AsyncClient] = {}
+
+    def __call__(self, channel: Channel, secrets: Mapping[str, str]) -> Notifier:
+        """Raises PluginError and InvalidInput."""
+        from lastseen.plugins import make_notifier
+
+        remember_secrets(*secrets.values())
+        return make_notifier(channel.type, channel.config, secrets, self.tools(by_hand=channel.owner_id is None))
+
+    def tools(self, *, by_hand: bool) -> Tools:
+        """What a notifier is handed. `by_hand`: its channel may use private addresses."""
+        from lastseen.notifiers.guard import Policy, guarded_client
+        from lastseen.notifiers.tools import Tools
+
+        if by_hand not in self._clients:
+            self._clients[by_hand] = guarded_client(Policy(allow_private=by_hand, networks=self._networks))
+        return Tools(self._clients[by_hand], self._clock, self._servers)
+
+    async def close(self) -> None:
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            await client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
