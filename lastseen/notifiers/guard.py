@@ -1,0 +1,173 @@
+"""The HTTP client that every notifier is handed: it cannot be led to addresses that are not allowed.
+
+A name is resolved once, by the connector itself; if any of its addresses is refused nothing is connected to, otherwise
+exactly these addresses are, under the name's own `Host` and certificate. So there is no moment between the check and
+its use, and whatever spelling of an address the resolver understands is judged by what it resolves to. Connections are
+kept for the same name and port only. No redirects, no proxies, no cookies, nothing from the environment.
+
+aiohttp does the transport under httpx's API: see `benchmarks/` for what a shared httpx pool costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+
+import aiohttp
+import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
+from httpx_aiohttp import AiohttpTransport
+
+from lastseen.errors import ForbiddenAddress
+from lastseen.notifiers.addresses import Address, Policy, refusal
+
+__all__ = ["Policy", "guarded_client"]
+
+TIMEOUT = 15.0
+"""Seconds for a whole request, from resolving the name to the last byte of the answer that is wanted."""
+
+BODY_TIMEOUT = 2.0
+"""Seconds that the answer's body may take once its status is known: the status is what counts."""
+
+KEPT = 4096
+"""Bytes of the answer's body that are read."""
+
+IN_FLIGHT = 64
+
+
+def guarded_client(
+    policy: Policy = Policy(),  # noqa: B008  (frozen)
+    *,
+    timeout: float = TIMEOUT,
+    inner: httpx.AsyncBaseTransport | None = None,
+) -> httpx.AsyncClient:
+    """A client to be shared by all notifiers under one policy, and closed by whoever asked for it.
+
+    Raises httpx's exceptions, and ForbiddenAddress. `inner` takes the place of the network in tests; then names are
+    not resolved, and only addresses written as such are judged.
+    """
+    return httpx.AsyncClient(
+        transport=GuardedTransport(policy, timeout, inner),
+        timeout=timeout,
+        trust_env=False,
+        follow_redirects=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        headers={"user-agent": "lastseen", "accept-encoding": "identity"},
+    )
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """Judges, sends, and keeps the beginning of the answer; all within the time-out."""
+
+    def __init__(self, policy: Policy, timeout: float, inner: httpx.AsyncBaseTransport | None = None) -> None:
+        self._policy, self._timeout = policy, timeout
+        self._inner = inner or AiohttpTransport(trust_env=False, client=self._session)
+        self._ssl = getattr(self._inner, "ssl_context", None)
+
+    def _session(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            resolver=GuardedResolver(self._policy), ssl=self._ssl or True, limit=IN_FLIGHT, ttl_dns_cache=10
+        )
+        return aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        _judge_literal(request.url.host, self._policy)
+        try:
+            async with asyncio.timeout(self._timeout):
+                response = await self._inner.handle_async_request(request)
+                body = await _beginning(response)
+        except TimeoutError:
+            raise httpx.ReadTimeout(f"no answer within {self._timeout:g} s", request=request) from None
+        except httpx.TransportError as error:
+            raise _renamed(error, request) from error
+        response.headers.pop("content-encoding", None)  # never asked for, and 4 KiB could unfold to megabytes
+        response.headers.pop("content-length", None)
+        return httpx.Response(
+            response.status_code,
+            headers=response.headers,
+            content=body,
+            request=request,
+            extensions=response.extensions,
+        )
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class GuardedResolver(AbstractResolver):
+    """Resolves as the system does, and refuses a name of which any address is refused."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+        for *_, sockaddr in found:
+            _judge(host, ipaddress.ip_address(str(sockaddr[0])), self._policy)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(sockaddr[0]),
+                port=port,
+                family=kind,
+                proto=proto,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, proto, _, sockaddr in found
+        ]
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+def _judge_literal(host: str, policy: Policy) -> None:
+    """An address written as such does not go through the resolver."""
+    with contextlib.suppress(ValueError):
+        _judge(host, ipaddress.ip_address(host.strip("[]")), policy)
+
+
+def _judge(host: str, address: Address, policy: Policy) -> None:
+    reason = refusal(address, policy)
+    if reason is not None:
+        subject = host if host.strip("[]") == str(address) else f"{host} resolves to {address}"
+        raise ForbiddenAddress(f"{subject}: {reason}")
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    """The first 4 KiB of the body, or what of them comes in time. What is not read to its end is not used again."""
+    kept = bytearray()
+    try:
+        with contextlib.suppress(TimeoutError, httpx.TransportError):
+            async with asyncio.timeout(BODY_TIMEOUT):
+                async for chunk in _stream(response):
+                    kept += chunk
+                    if len(kept) >= KEPT:
+                        break
+    finally:
+        await response.aclose()
+    return bytes(kept[:KEPT])
+
+
+def _stream(response: httpx.Response) -> Any:
+    return response.stream
+
+
+def _renamed(error: httpx.TransportError, request: httpx.Request) -> httpx.TransportError:
+    """httpx-aiohttp calls every lost connection a time-out while connecting."""
+    cause = error.__cause__
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        return httpx.ConnectError(str(error), request=request)
+    if isinstance(cause, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | aiohttp.ClientPayloadError):
+        return httpx.ReadError(str(error), request=request)
+    error.request = request
+    return error

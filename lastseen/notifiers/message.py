@@ -1,0 +1,121 @@
+"""What people read. Pure: what is to be told and the time in, a message out.
+
+Messages are rendered when they are sent, from the event's snapshot, so that what is told late says so. A batch is told
+machine by machine: what began and ended within it is one line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, tzinfo
+
+from lastseen.model import Delivery, Message
+from lastseen.notifiers.texts import Item, Told, tell
+from lastseen.notifiers.wording import TITLE, Line, When, body, fit, one_line, shorten
+
+LATE = 60.0
+"""Seconds between an event and its message from which on the message says so."""
+
+MOST_LINES = 30
+"""Machines named one by one in the message of a batch."""
+
+_LOUD = ("🔴", "🟠", "⚠️")
+_ORDER = ("🔴", "🟠", "⚠️", "🟢", "✅", "⚪")
+_WORDS = {"🔴": "offline", "🟠": "in error", "⚠️": "need attention", "🟢": "back", "✅": "tested", "⚪": "changed"}
+
+
+def render(
+    deliveries: Sequence[Delivery],
+    now: datetime,
+    *,
+    tz: tzinfo | None = None,
+    label: str = "Telegram",
+    failing_since: datetime | None = None,
+    public_url: str | None = None,
+) -> Message:
+    """One message for all of `deliveries` (at least one), as it reads at `now` in the time zone `tz`.
+
+    `label` is what people call the far end, `failing_since` when it began to be unreachable. `public_url` is for
+    buttons that open a page; there is none yet that they could open.
+    """
+    when = When(now, tz)
+    items = [tell(told, when) for told in _condense(deliveries, now)]
+    late = _told_late(deliveries, when, label, failing_since)
+    title, rest = _one(items[0], late) if len(items) == 1 else _many(items, late)
+    lines = fit((title, *rest))
+    oldest = min((d.notification for d in deliveries), key=lambda row: (row.created_at, row.uid))
+    return Message(
+        title=title.text,
+        text="\n".join(line.text for line in lines),
+        html="\n".join(line.html for line in lines),
+        events=tuple(delivery.event for delivery in deliveries),
+        id=oldest.uid,
+        loud=any(item.mark in _LOUD for item in items),
+        reply_to=deliveries[-1].reply_to if len(items) == 1 else None,
+    )
+
+
+def _condense(deliveries: Sequence[Delivery], now: datetime) -> list[Told]:
+    """What of one machine began and ended within the batch is one thing to tell."""
+    told: list[Told] = []
+    open_: dict[int | None, int] = {}
+    for delivery in deliveries:
+        event = delivery.event
+        place = open_.pop(event.machine_id, None) if event.machine_id is not None else None
+        if event.type == "machine.online" and place is not None:
+            told[place] = replace(told[place], ended=delivery)
+            continue
+        if event.type in ("machine.offline", "machine.error"):
+            open_[event.machine_id] = len(told)
+        told.append(Told(delivery, late=_is_late(delivery, now)))
+    return told
+
+
+def _one(item: Item, late: str) -> tuple[Line, tuple[Line, ...]]:
+    first, *others = (*item.lines, "")
+    lines = (late, *others) if late and item.instead else (first, late, *others)
+    return item.title, body(lines)
+
+
+def _many(items: Sequence[Item], late: str) -> tuple[Line, tuple[Line, ...]]:
+    """The worst first; then a line for each."""
+    ordered = sorted(items, key=lambda item: _ORDER.index(item.mark))
+    lines = [item.title for item in ordered[:MOST_LINES]]
+    if len(ordered) > MOST_LINES:
+        lines.append(Line(f"and {len(ordered) - MOST_LINES} more"))
+    return _summary(ordered), (*lines, *body([late]))
+
+
+def _summary(items: Sequence[Item]) -> Line:
+    counts = Counter(item.mark for item in items)
+    marks = [mark for mark in _ORDER if mark in counts]
+    head = f"{marks[0]} " + ", ".join(f"{counts[mark]} {_WORDS[mark]}" for mark in marks)
+    if len(marks) > 1:
+        return Line(head)
+    return Line(f"{head}: ", _names([one_line(item.name) or "?" for item in items], TITLE - len(head) - 2))
+
+
+def _names(names: Sequence[str], room: int) -> str:
+    """As many names as there is room for, at least one, and how many are missing."""
+    names = list(dict.fromkeys(names))
+    for count in range(len(names), 0, -1):
+        missing = len(names) - count
+        text = ", ".join(names[:count]) + (f" +{missing}" if missing else "")
+        if len(text) <= room:
+            return text
+    return shorten(names[0], max(room - 5, 4)) + (f" +{len(names) - 1}" if len(names) > 1 else "")
+
+
+def _is_late(delivery: Delivery, now: datetime) -> bool:
+    return (now - delivery.event.at).total_seconds() >= LATE
+
+
+def _told_late(deliveries: Sequence[Delivery], when: When, label: str, failing_since: datetime | None) -> str:
+    late = [delivery.event.at for delivery in deliveries if _is_late(delivery, when.now)]
+    if not late:
+        return ""
+    if failing_since is not None and failing_since < when.now:
+        return f"Told late: {label} could not be reached {when.span(failing_since, when.now)}."
+    return f"Told late: it waited since {when.at(min(late))}."

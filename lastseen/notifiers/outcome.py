@@ -1,0 +1,177 @@
+"""From an HTTP answer, or from what went wrong instead of one, to an outcome. For authors of notifiers too.
+
+Reasons reach people, logs and pages, and far ends like to quote what they were sent: nothing that was sent is repeated.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import unquote
+
+import httpx
+
+from lastseen.errors import ForbiddenAddress
+from lastseen.model import Delivered, Outcome, Rejected, Retry, Scope
+
+LONGEST_RETRY_AFTER = timedelta(hours=1)
+_TROUBLE = frozenset({401, 403, 404, 408, 429})
+"""Client errors that say something of the channel, not of this message: they may be over later."""
+
+_GONE = 410
+_QUOTED = 120  # characters of an answer that a reason repeats
+_SHORTEST = 4
+_HARMLESS = frozenset(
+    {"accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"}
+)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+_KEY_LIKE = re.compile(r"(?=[A-Za-z0-9+/=_.-]*\d)[A-Za-z0-9+/=_.-]{20,}")
+
+
+def http_outcome(response: httpx.Response, now: datetime | None = None) -> Outcome:
+    """What an answer means for a notification.
+
+    2xx: delivered. 410: the channel is gone for good. 3xx, 401, 403, 404, 408, 429 and 5xx: trouble of the channel,
+    tried again, with `Retry-After` (seconds, or a date compared with the answer's own `Date`, else with `now`) kept up
+    to an hour. Any other 4xx: this very message is refused.
+    """
+    status = response.status_code
+    if 200 <= status < 300:
+        return Delivered()
+    reason = _reason(response)
+    if status == _GONE:
+        return Rejected(reason, Scope.CHANNEL)
+    if 400 <= status < 500 and status not in _TROUBLE:
+        return Rejected(reason, Scope.NOTIFICATION)
+    return Retry(reason, Scope.CHANNEL, _retry_after(response, now))
+
+
+def from_exception(error: Exception) -> Retry:
+    """What went wrong instead of an answer, as trouble of the channel. Never quotes an address's path."""
+    if isinstance(error, ForbiddenAddress):
+        return Retry(str(error))
+    host = _host(error)
+    match error:
+        case httpx.ConnectTimeout():
+            return Retry(f"cannot connect to {host}: timed out")
+        case httpx.ConnectError():
+            return Retry(f"cannot connect to {host}: {_why(error)}")
+        case httpx.TimeoutException():
+            return Retry(f"{host} timed out")
+        case httpx.NetworkError() | httpx.RemoteProtocolError():
+            return Retry(f"{host} broke the connection")
+        case _:
+            return Retry(f"{type(error).__name__} while sending to {host}")
+
+
+def _host(error: Exception) -> str:
+    try:
+        return error.request.url.host if isinstance(error, httpx.RequestError) else "the far end"
+    except RuntimeError:  # the request is not known
+        return "the far end"
+
+
+def _why(error: Exception) -> str:
+    """The operating system's word for it, from wherever in the chain it is."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return _spoken(cause.strerror)
+        cause = cause.__cause__ or cause.__context__
+    return "no connection"
+
+
+def _spoken(words: str) -> str:
+    """`Connect call failed ('10.0.0.1', 80)` is asyncio's way to say refused."""
+    if words.startswith("Connect call failed"):
+        return "refused"
+    return words[:1].lower() + words[1:]
+
+
+def _retry_after(response: httpx.Response, now: datetime | None) -> timedelta | None:
+    value = response.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}", value):
+        return min(timedelta(seconds=int(value)), LONGEST_RETRY_AFTER)
+    until, reference = _date(value), _date(response.headers.get("date", "")) or now
+    if until is None or reference is None:
+        return None
+    return min(max(until - reference, timedelta(0)), LONGEST_RETRY_AFTER)
+
+
+def _date(value: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value)
+    except (TypeError, ValueError, IndexError):
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+# -- reasons
+
+
+def _reason(response: httpx.Response) -> str:
+    host = response.request.url.host
+    said = _quote(response)
+    return f"{response.status_code} from {host}" + (f": {said}" if said else "")
+
+
+def _quote(response: httpx.Response) -> str:
+    """The beginning of the answer's body, without anything that was sent."""
+    try:
+        text = response.text[:4096]
+    except (httpx.StreamError, LookupError):  # not read, or in an encoding that nobody knows
+        return ""
+    if "<html" in text.lower() or "\x00" in text:
+        return ""
+    for sent in sorted(set(_sent(response.request)), key=len, reverse=True):
+        text = text.replace(sent, "[…]")
+    text = _KEY_LIKE.sub("[…]", _ADDRESS.sub("[address]", text))
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"
+
+
+def _sent(request: httpx.Request) -> Iterator[str]:
+    """Every value of the request that a far end might quote back."""
+    for value in _values(request):
+        yield from (part for part in {value, unquote(value), json.dumps(value)[1:-1]} if len(part) >= _SHORTEST)
+
+
+def _values(request: httpx.Request) -> Iterator[str]:
+    for name, value in request.headers.items():
+        if name.lower() not in _HARMLESS:
+            yield value
+            yield from value.split()
+    yield from request.url.path.split("/")
+    yield request.url.userinfo.decode("ascii", "replace")
+    for _, value in request.url.params.multi_items():
+        yield value
+    yield from _body_values(request)
+
+
+def _body_values(request: httpx.Request) -> Iterator[str]:
+    try:
+        content = request.content
+    except httpx.RequestNotRead:
+        return
+    if "json" in request.headers.get("content-type", ""):
+        try:
+            yield from _strings(json.loads(content))
+        except ValueError:
+            return
+    elif "form-urlencoded" in request.headers.get("content-type", ""):
+        yield from (value for _, value in httpx.QueryParams(content.decode("utf-8", "replace")).multi_items())
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)

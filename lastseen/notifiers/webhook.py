@@ -1,0 +1,199 @@
+"""Signed webhooks: Standard Webhooks 1.0.0, and the body and header of the system that this replaces.
+
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import httpx
+import msgspec
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+
+from lastseen.clock import SystemClock
+from lastseen.errors import ForbiddenAddress
+from lastseen.model import Event, Message, Outcome
+from lastseen.notifiers.guard import Policy, guarded_client
+from lastseen.notifiers.outcome import from_exception, http_outcome
+from lastseen.notifiers.tools import Tools
+
+PREFIX = "whsec_"
+_SIX = ("id", "name", "hostname", "description", "status", "last_seen")
+
+
+class Webhook:
+    """Posts every event to one address, signed."""
+
+    class Config(BaseModel):
+        """Where to, and signed with what. While there is a previous secret, and until `previous_until`, both sign."""
+
+        model_config = ConfigDict(extra="forbid", frozen=True)
+
+        url: str = Field(description="where to post: http://… or https://…")
+        signature: Literal["standard", "lunasentri"] = Field(
+            "standard", description="lunasentri adds the header X-LunaSentri-Signature"
+        )
+        secret: SecretStr = Field(description="whsec_… (24 to 64 bytes in base64); any text for lunasentri")
+        previous_secret: SecretStr | None = Field(None, description="the secret before, while receivers change over")
+        previous_until: AwareDatetime | None = Field(None, description="until when the previous secret signs too")
+
+        @field_validator("url")
+        @classmethod
+        def _address(cls, value: str) -> str:
+            return checked_url(value)
+
+        @field_validator("secret", "previous_secret")
+        @classmethod
+        def _usable(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+            if value is not None and not value.get_secret_value():
+                raise ValueError("must not be empty")
+            if value is not None and info.data.get("signature") == "standard":
+                decode_secret(value.get_secret_value())
+            return value
+
+    max_batch = 1
+    schedule = "webhook"
+    timeout = 20.0  # the client's own 15 s end first, with a better reason
+    label = "Webhook"
+
+    def __init__(self, config: Config, tools: Tools | None = None) -> None:
+        """Without `tools` it makes a client of its own, which may reach private addresses: the url is the program's."""
+        self.config = config
+        self._own = None if tools is not None else guarded_client(Policy(allow_private=True))
+        self._http: httpx.AsyncClient = tools.http if tools is not None else self._own  # type: ignore[assignment]
+        self._clock = tools.clock if tools is not None else SystemClock()
+
+    async def send(self, message: Message) -> Outcome:
+        """One POST of the event as it was, signed for this attempt."""
+        now = message.wall or self._clock.wall()
+        body = msgspec.json.encode(payload(message.event))
+        try:
+            response = await self._http.post(
+                self.config.url, content=body, headers=headers(self.config, message.id, now, body)
+            )
+        except (httpx.HTTPError, ForbiddenAddress) as error:
+            return from_exception(error)
+        return http_outcome(response, now)
+
+    async def close(self) -> None:
+        if self._own is not None:
+            await self._own.aclose()
+
+
+# -- what is sent
+
+
+def payload(event: Event) -> dict[str, Any]:
+    """The body: the event and its machine with exactly six fields, as receivers of old know them, and `data`."""
+    snapshot, outage = event.snapshot, event.snapshot.get("outage") or {}
+    machine = snapshot.get("machine")
+    data: dict[str, Any] = {
+        "event_id": event.uid,
+        "sequence": event.seq,
+        "incident_id": event.incident,
+        "previous_status": event.previous_status,
+        "reason": event.reason,
+        "severity": event.severity,
+        "offline_after_seconds": snapshot.get("offline_after_seconds"),
+        "outage_seconds": outage.get("seconds"),
+        "slug": snapshot.get("slug"),
+        "kind": snapshot.get("kind"),
+        "group": snapshot.get("group"),
+        "tags": snapshot.get("tags") or [],
+    }
+    for subject in ("source", "channel"):
+        if isinstance(snapshot.get(subject), Mapping):
+            data[subject] = {key: snapshot[subject].get(key) for key in ("id", "name")}
+    if snapshot.get("message"):
+        data["message"] = snapshot["message"]
+    return {
+        "type": event.type,
+        "event": event.type,
+        "timestamp": event.at.isoformat().replace("+00:00", "Z"),
+        "machine": None if machine is None else {key: machine.get(key) for key in _SIX},
+        "data": data,
+    }
+
+
+def headers(config: Webhook.Config, id_: str, now: datetime, body: bytes) -> dict[str, str]:
+    """The signature over the exact bytes, for an attempt made at `now` (wall time)."""
+    timestamp = str(int(now.timestamp()))
+    signatures = [sign(secret, id_, timestamp, body) for secret in _standard_keys(config, now)]
+    given = {"content-type": "application/json", "webhook-id": id_, "webhook-timestamp": timestamp}
+    if signatures:
+        given["webhook-signature"] = " ".join(signatures)
+    if config.signature == "lunasentri":
+        given["X-LunaSentri-Signature"] = sign_lunasentri(config.secret.get_secret_value(), body)
+    return given
+
+
+def sign(key: bytes, id_: str, timestamp: str, body: bytes) -> str:
+    """One `v1,…` signature; `key` are the bytes behind `whsec_`."""
+    digest = hmac.new(key, f"{id_}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    return "v1," + base64.b64encode(digest).decode()
+
+
+def sign_lunasentri(secret: str, body: bytes) -> str:
+    """That system keeps only SHA-256 of the secret's text, and signs with those 32 bytes."""
+    key = hashlib.sha256(secret.encode()).digest()
+    return "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
+
+
+def _standard_keys(config: Webhook.Config, now: datetime) -> Sequence[bytes]:
+    """Newest first. A lunasentri secret that is no whsec_ has no standard signature."""
+    given = [config.secret]
+    if config.previous_secret is not None and (config.previous_until is None or now < config.previous_until):
+        given.append(config.previous_secret)
+    return [key for secret in given if (key := _key(secret.get_secret_value())) is not None]
+
+
+def _key(secret: str) -> bytes | None:
+    try:
+        return decode_secret(secret)
+    except ValueError:
+        return None
+
+
+# -- what is configured
+
+
+def new_secret() -> str:
+    """A fresh signing secret."""
+    return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def decode_secret(secret: str) -> bytes:
+    """The 24 to 64 bytes behind `whsec_`; ValueError says what is wrong and never what was given."""
+    if not secret.startswith(PREFIX):
+        raise ValueError("must begin with whsec_")
+    try:
+        key = base64.b64decode(secret[len(PREFIX) :], validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("must be whsec_ and base64 after it") from None
+    if not 24 <= len(key) <= 64:
+        raise ValueError(f"must be base64 of 24 to 64 bytes, not of {len(key)}")
+    return key
+
+
+def checked_url(value: str) -> str:
+    """An address that can be posted to; ValueError otherwise."""
+    try:
+        url = httpx.URL(value.strip())
+        port = url.port
+    except (httpx.InvalidURL, ValueError):
+        raise ValueError("must be an address such as https://pager.example/hook") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("must be an address such as https://pager.example/hook")
+    if port == 0:
+        raise ValueError("must not have port 0")
+    if url.userinfo:
+        raise ValueError("must not contain a user name or a password: the signature is what receivers check")
+    return str(url.copy_with(fragment=None))

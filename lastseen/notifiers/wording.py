@@ -1,0 +1,115 @@
+"""Lines of text with bold parts, as plain text and as HTML; local times; names cut to what a lock screen shows."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+
+from lastseen.durations import spell
+
+TITLE = 42
+"""Characters of a first line that a lock screen shows."""
+
+SHORTEST_NAME = 12
+"""A name is not cut below this, even where the title is too long then."""
+
+LONGEST_LINE = 600
+LIMIT = 4096
+"""Telegram's limit for a message after its entities are parsed, in UTF-16 units."""
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: `before`, then `bold` in bold, then `after`."""
+
+    before: str = ""
+    bold: str = ""
+    after: str = ""
+
+    @property
+    def text(self) -> str:
+        return self.before + self.bold + self.after
+
+    @property
+    def html(self) -> str:
+        bold = f"<b>{escape(self.bold)}</b>" if self.bold else ""
+        return escape(self.before) + bold + escape(self.after)
+
+
+def escape(text: str) -> str:
+    return html.escape(text, quote=False)
+
+
+def one_line(text: str) -> str:
+    """Without line breaks, control characters and runs of spaces."""
+    return _BLANK.sub(" ", text).strip()
+
+
+def shorten(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: max(length - 1, 1)].rstrip() + "…"
+
+
+def lasted(span: timedelta) -> str:
+    """How long something took. No seconds beside ten minutes: `39 min`, but `1 min 30 s`, `3 h 12 min`."""
+    return spell(span, units=1 if timedelta(minutes=10) <= span < timedelta(hours=1) else 2)
+
+
+def headline(before: str, name: str, after: str) -> Line:
+    """A first line; the name is cut where the whole would be too long for a lock screen."""
+    name = one_line(name) or "?"
+    room = max(TITLE - len(before) - len(after), SHORTEST_NAME)
+    return Line(before, shorten(name, room), after)
+
+
+def body(lines: Sequence[str]) -> tuple[Line, ...]:
+    """Plain lines, empty ones left out, each of a bearable length."""
+    return tuple(Line(shorten(line, LONGEST_LINE)) for line in map(one_line, lines) if line)
+
+
+def fit(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """As many lines as a message holds, and how many are missing."""
+    room = LIMIT - 40  # for the line that says how many are missing
+    kept: list[Line] = []
+    for line in lines:
+        room -= _units(line.text) + 1
+        if room < 0:
+            return (*kept, Line(f"… and {len(lines) - len(kept)} more lines"))
+        kept.append(line)
+    return tuple(kept)
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """Speaks of moments as they look from `now` in `zone` (None: the computer's)."""
+
+    now: datetime
+    zone: tzinfo | None = None
+
+    def at(self, moment: datetime, seconds: bool = False) -> str:
+        """`03:00`, `Tue 03:00` when it is another day, `2025-10-10 03:00` when it is more than six days away."""
+        local = moment.astimezone(self.zone)
+        return self._day(local) + local.strftime("%H:%M:%S" if seconds else "%H:%M")
+
+    def span(self, start: datetime, end: datetime) -> str:
+        """`03:00–03:40`; the day once where both are on the same."""
+        local = end.astimezone(self.zone)
+        same = start.astimezone(self.zone).date() == local.date()
+        return f"{self.at(start)}–{local.strftime('%H:%M') if same else self.at(end)}"
+
+    def _day(self, local: datetime) -> str:
+        today = self.now.astimezone(self.zone).date()
+        if local.date() == today:
+            return ""
+        if timedelta(0) < today - local.date() <= timedelta(days=6):
+            return f"{_DAYS[local.weekday()]} "
+        return f"{local.date().isoformat()} "
