@@ -10,7 +10,11 @@ from lastseen import HeartbeatMonitor, Telegram
 
 # TELEGRAM_BOT_TOKEN is the bot's; without it the alerts are printed
 notify = {"ops": Telegram.from_env(chat_id=123456) if "TELEGRAM_BOT_TOKEN" in os.environ else print}
-monitor = HeartbeatMonitor(os.environ.get("APP_DATABASE", "sqlite:///app.db"), offline_after="3m", notify=notify)
+monitor = HeartbeatMonitor(
+    os.environ.get("APP_DATABASE", "sqlite:///app.db"),
+    offline_after=os.environ.get("APP_OFFLINE_AFTER", "3m"),
+    notify=notify,
+)
 
 
 @asynccontextmanager

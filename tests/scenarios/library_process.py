@@ -1,0 +1,43 @@
+"""A program with a monitor of its own: python -m tests.scenarios.library_process DATABASE OUT THRESHOLD LEASE
+
+It reads `beat NAME…`, `slow SECONDS` and `quit` from its standard input, and appends a line to OUT for each message that
+it sends: the time is not in it, only what and under which id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from lastseen import HeartbeatMonitor, Message
+from lastseen.notifiers import dispatcher
+
+
+async def main(database: str, out: str, threshold: str, lease: str) -> None:
+    dispatcher.LEASE = timedelta(seconds=float(lease))
+    pause = 0.0
+
+    async def tell(message: Message) -> None:
+        with Path(out).open("a") as file:
+            file.write(f"{message.id} {message.event.type} {message.event.machine}\n")
+        await asyncio.sleep(pause)
+
+    async with HeartbeatMonitor(
+        database, notify={"ops": tell}, offline_after=threshold, check_interval="1s"
+    ) as monitor:
+        print("ready", flush=True)
+        while True:
+            words = (await asyncio.to_thread(sys.stdin.readline)).split()
+            if not words or words[0] == "quit":
+                return
+            if words[0] == "slow":
+                pause = float(words[1])
+            for name in words[1:] if words[0] == "beat" else ():
+                await monitor.heartbeat(name)
+            print("done", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,49 @@
+"""`kill -9` of the server at ten random moments of a 300-machine outage."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import anyio
+
+from tests.scenarios.harness import all_beat, fleet, rows, server
+from tests.standins.webhook import WebhookReceiver
+from tests.support import eventually
+
+MACHINES = 300
+KILLS = 10
+
+
+async def test_killed_ten_times_every_event_is_delivered_and_none_is_made_twice(tmp_path: Path) -> None:
+    chance = random.Random(20261121)
+    keys = await fleet(tmp_path, MACHINES)
+    async with WebhookReceiver() as receiver, server(tmp_path) as serve:
+        added = serve.cli("channels", "add", "webhook", "--name", "ops", "--url", receiver.url)
+        receiver.secret(added["secret"])
+        await serve.start()
+        await all_beat(serve, keys)
+        await eventually(lambda: len(receiver.messages) > 0, timeout=30)
+        for _ in range(KILLS):
+            await anyio.sleep(chance.uniform(0, 0.25))  # the moment is the point of this test
+            serve.kill()
+            await serve.start()
+        await eventually(lambda: told(receiver) == set(keys), timeout=60)
+        await eventually(lambda: not rows(tmp_path, UNFINISHED), timeout=60)
+    assert not receiver.refused
+    ids = {message.id: (message.machine, message.type) for message in receiver.messages}
+    assert Counter(ids.values()) == Counter((slug, "machine.offline") for slug in keys), "one id each, each delivered"
+    in_file = rows(tmp_path, "SELECT uid FROM notifications WHERE state = 'delivered'")
+    assert {uid for (uid,) in in_file} == set(ids)
+    events = rows(tmp_path, "SELECT machine_id, count(*) FROM events WHERE type = 'machine.offline' GROUP BY 1")
+    assert [count for _, count in events] == [1] * MACHINES
+    marks = rows(tmp_path, "SELECT count(*) FROM machine_offline_notifications")
+    assert marks == [(MACHINES,)]
+
+
+UNFINISHED = "SELECT 1 FROM notifications WHERE state IN ('pending', 'sending')"
+
+
+def told(receiver: WebhookReceiver) -> set[str]:
+    return {message.machine for message in receiver.messages if message.type == "machine.offline"}

@@ -1,0 +1,165 @@
+"""A server that is stopped, a clock that jumps, a disk that is full: nobody is blamed, nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.scenarios.harness import Server, fleet, rows, server
+from tests.support import eventually
+
+EVENTS = "SELECT type FROM events WHERE type LIKE 'machine.o%' ORDER BY id"
+BLIND = "SELECT reason FROM blind_periods"
+
+
+@asynccontextmanager
+async def beating(serve: Server, keys: dict[str, str], every: float = 0.3) -> AsyncIterator[list[int]]:
+    """Each machine reports all the time, whatever is answered; the answers."""
+    answers: list[int] = []
+
+    async def one(key: str) -> None:
+        while True:
+            answers.append(await serve.beat(key))
+            await anyio.sleep(every)
+
+    async with anyio.create_task_group() as group:
+        for key in keys.values():
+            group.start_soon(one, key)
+        yield answers
+        group.cancel_scope.cancel()
+
+
+async def accepted(answers: list[int], count: int) -> None:
+    seen = len(answers)
+    await eventually(lambda: answers[seen:].count(204) >= count, timeout=30)
+
+
+async def test_a_server_that_was_stopped_for_longer_than_the_threshold_blames_nobody(tmp_path: Path) -> None:
+    keys = await fleet(tmp_path, 5)
+    async with server(tmp_path) as serve:
+        await serve.start()
+        async with beating(serve, keys) as answers:
+            await accepted(answers, 10)
+            serve.signal(signal.SIGSTOP)
+            until = time.monotonic() + 5
+            await eventually(lambda: time.monotonic() > until)
+            serve.signal(signal.SIGCONT)
+            await eventually(lambda: ("stalled",) in rows(tmp_path, BLIND))
+            await accepted(answers, 30)
+            await eventually(lambda: rows(tmp_path, LOOKED_AT_AGAIN) == [(5,)], timeout=30)
+        assert set(rows(tmp_path, EVENTS)) == {("machine.online",)}
+
+
+LOOKED_AT_AGAIN = """
+SELECT count(*) FROM liveness, (SELECT max(ended_at) AS ended FROM blind_periods) WHERE check_at > ended AND
+check_at > datetime(ended, '+2 seconds')
+"""
+
+
+async def test_a_server_that_was_down_for_longer_than_the_threshold_blames_nobody(tmp_path: Path) -> None:
+    keys = await fleet(tmp_path, 5)
+    async with server(tmp_path) as serve:
+        await serve.start()
+        for key in keys.values():
+            assert await serve.beat(key) == 204
+        serve.kill()
+        until = time.monotonic() + 3
+        await eventually(lambda: time.monotonic() > until)
+        await serve.start()
+        async with beating(serve, keys) as answers:
+            await accepted(answers, 40)
+        assert set(rows(tmp_path, EVENTS)) == {("machine.online",)}
+        assert ("stopped",) in rows(tmp_path, BLIND)
+
+
+# --- the wall clock ---------------------------------------------------------------------------------------------------
+
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_wall_clock_that_jumps_an_hour_raises_no_false_alarm_and_hides_no_silence(
+    tmp_path: Path, hours: int
+) -> None:
+    if not FAKETIME.exists():
+        assert os.environ.get("CI") != "true", "libfaketime is missing: .ci/run installs it"
+        pytest.skip("libfaketime is not installed (apt-get install faketime): the clock cannot be stepped")
+    keys = await fleet(tmp_path, 5)
+    offset = tmp_path / "offset"
+    offset.write_text("+0")
+    faked = {
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(offset),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
+    async with server(tmp_path, **faked) as serve:
+        await serve.start()
+        silent = keys.pop("m4")
+        async with beating(serve, keys) as answers:
+            assert await serve.beat(silent) == 204
+            await accepted(answers, 8)
+            offset.write_text(f"{hours * 3600:+d}")
+            await accepted(answers, 60)
+            await eventually(lambda: ("machine.offline",) in rows(tmp_path, EVENTS), timeout=30)
+        told = rows(
+            tmp_path,
+            "SELECT DISTINCT slug FROM events JOIN machines ON machines.id = machine_id WHERE type = 'machine.offline'",
+        )
+        assert told == [("m4",)]
+    log = serve.log.read_text()
+    assert ("clock_stepped" if hours > 0 else "clock_fell_back") in log
+
+
+# --- the disk ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of its own that can be filled."""
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True)
+    if done.returncode:
+        assert os.environ.get("CI") != "true" or os.geteuid() != 0, done.stderr
+        pytest.skip("a file system can be mounted by root only: the disk cannot be filled")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+async def test_a_full_disk_refuses_heartbeats_acknowledges_nothing_and_blames_nobody(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "8m") as folder:
+        keys = await fleet(folder, 5)
+        async with server(folder) as serve:
+            await serve.start()
+            async with beating(serve, keys) as answers:
+                await accepted(answers, 10)
+                fill(folder / "ballast")
+                seen = len(answers)
+                await eventually(lambda: answers[seen:].count(503) >= 10, timeout=60)
+                until = time.monotonic() + 4
+                await eventually(lambda: time.monotonic() > until)
+                (folder / "ballast").unlink()
+                await accepted(answers, 60)
+                assert set(answers) <= {204, 503}
+                await eventually(lambda: ("store",) in rows(folder, BLIND))
+            assert set(rows(folder, EVENTS)) == {("machine.online",)}
+
+
+def fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError:
+            return
