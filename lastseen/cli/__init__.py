@@ -1,0 +1,10 @@
+"""The command `lastseen`: one file per group of commands, `main` around them all.
+
+Groups import what they need when a command runs, not before: `lastseen --help` must be quick.
+"""
+
+from __future__ import annotations
+
+from lastseen.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,191 @@
+"""`lastseen channels add TYPE`: one command for each notifier that is installed, its flags from its own Config."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import typer.core
+import typer.main
+
+from lastseen.cli.output import Json, print_json
+from lastseen.cli.session import run, session, settings
+from lastseen.errors import ConfigurationError, InvalidInput
+
+Values = dict[str, Any]
+
+WITHOUT_FLAG = {"webhook": {"previous_secret", "previous_until"}}
+"""Fields that a change of secret fills in, and nobody types."""
+
+
+class AddGroup(typer.core.TyperGroup):
+    """Its commands are the entry points in `lastseen.notifiers`, loaded when they are asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        from lastseen.plugins import notifier_types
+
+        return [name for name, found in notifier_types().items() if found.notifier is not None]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        from lastseen.plugins import notifier_types
+
+        found = notifier_types().get(cmd_name)
+        if found is None:
+            return None
+        if found.notifier is None:
+            raise ConfigurationError(f"the notifier {cmd_name!r} of {found.distribution} does not load: {found.error}")
+        single = typer.Typer(add_completion=False)
+        single.command(cmd_name, help=found.summary)(_command(cmd_name, found.notifier.Config))
+        command = typer.main.get_command(single)
+        command.name = cmd_name
+        return command
+
+
+def _command(type_: str, config: Any) -> Callable[..., None]:
+    """A function for typer with one parameter for each field of the notifier's Config."""
+    options, fields = _options(type_, config)
+
+    def add(**given: Any) -> None:
+        name, as_json = given.pop("name"), given.pop("as_json")
+        _add(type_, name, _values(fields, given), as_json)
+
+    parameters = [
+        inspect.Parameter(
+            "name", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, typer.Option(help="Its name.")]
+        ),
+        *options,
+        inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, annotation=Json, default=False),
+    ]
+    add.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    add.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return add
+
+
+def _options(type_: str, config: Any) -> tuple[list[inspect.Parameter], dict[str, Any]]:
+    options: list[inspect.Parameter] = []
+    fields = {n: f for n, f in config.model_fields.items() if n not in WITHOUT_FLAG.get(type_, set())}
+    for name, field in fields.items():
+        flag, kind, text = _flag(name), _kind(field.annotation), _help(field)
+        if kind == "bool":
+            options.append(_option(name, bool | None, f"{flag}/--no-{flag[2:]}", text))
+        elif kind == "list":
+            options.append(_option(name, list[str] | None, flag, text))
+        else:
+            options.append(_option(name, str | None, flag, text))
+        if kind == "secret":
+            options.append(_option(f"{name}_file", Path | None, f"{flag}-file", f"The file that holds {flag}."))
+    return options, fields
+
+
+def _option(name: str, annotation: Any, flag: str, text: str) -> inspect.Parameter:
+    option = typer.Option(flag, help=text, show_default=False)
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[annotation, option], default=None
+    )
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _help(field: Any) -> str:
+    text = field.description or ""
+    if field.is_required() or field.default in (None, ""):
+        return text
+    return f"{text} [default: {field.default}]".strip()
+
+
+def _kind(annotation: Any) -> str:
+    """How the field is given on a command line: `secret`, `bool`, `list` or `text`; pydantic does the rest."""
+    from pydantic import SecretStr
+
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        kinds = {_kind(part) for part in typing.get_args(annotation) if part is not type(None)}
+        return kinds.pop() if len(kinds) == 1 else "text"
+    if annotation is SecretStr:
+        return "secret"
+    if annotation is bool:
+        return "bool"
+    plain = typing.get_origin(annotation) or annotation
+    return "list" if plain in (list, tuple, set, frozenset) else "text"
+
+
+def _values(fields: Mapping[str, Any], given: Mapping[str, Any]) -> Values:
+    """What was said, by field; secrets may come from their files."""
+    values = {name: given[name] for name in fields if given.get(name) not in (None, [])}
+    for name in fields:
+        path = given.get(f"{name}_file")
+        if path is None:
+            continue
+        if name in values:
+            raise typer.BadParameter(f"give {_flag(name)} or {_flag(name)}-file, not both")
+        values[name] = _read(path, f"{_flag(name)}-file")
+    return values
+
+
+def _read(path: Path, flag: str) -> str:
+    try:
+        text = path.expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{flag}: {path} cannot be read: {getattr(error, 'strerror', 'it is no text')}"
+        ) from None
+    if not text:
+        raise ConfigurationError(f"{flag}: {path} is empty")
+    return text
+
+
+def _add(type_: str, name: str, values: Values, as_json: bool) -> None:
+    made = run(_work, type_, name, values)
+    if as_json:
+        print_json(made)
+        return
+    typer.echo(f"{made['name']} is channel {made['id']}. Try it: lastseen channels test {made['name']}")
+    if "secret" in made:
+        typer.echo(f"Its signing secret, shown this once:\n\n    {made['secret']}\n")
+
+
+async def _work(type_: str, name: str, values: Values) -> Values:
+    from lastseen.compose import Notifiers
+    from lastseen.model import Channel
+    from lastseen.plugins import check_config, load_notifier, split_secrets
+
+    async with session() as monitor:
+        shown = await COMPLETE[type_](monitor, name, values) if type_ in COMPLETE else {}
+        missing = [
+            n for n, f in load_notifier(type_).Config.model_fields.items() if f.is_required() and n not in values
+        ]
+        if missing:
+            raise typer.BadParameter(f"{', '.join(_flag(n) for n in missing)} must be given")
+        try:
+            check_config(type_, values)
+        except InvalidInput as error:
+            raise InvalidInput(error.message, _flag(error.field) if error.field else "") from None
+        config, secrets = split_secrets(type_, values)
+        async with Notifiers(settings(), monitor.clock) as notifiers:
+            notifier = notifiers(Channel("", name, type_, config=config), secrets)
+            lane = str(getattr(notifier, "lane", "") or f"channel:{name}")
+            close = getattr(notifier, "close", None)
+            if close is not None:
+                await close()
+        channel = await monitor.store.add_channel(type_, name, config, secrets, lane, monitor.clock.now())
+        return {"id": channel.id, "type": channel.type, "name": channel.name, **shown}
+
+
+async def _webhook(monitor: Any, name: str, values: Values) -> Values:
+    """Makes the signing secret where none was given; that one is shown."""
+    from lastseen.notifiers.webhook import new_secret
+
+    if "secret" in values:
+        return {}
+    values["secret"] = new_secret()
+    return {"secret": values["secret"]}
+
+
+COMPLETE: Mapping[str, Callable[[Any, str, Values], Awaitable[Values]]] = {"webhook": _webhook}
+"""What is done before a channel of this type is stored: fills `values`, returns what is shown of it this once."""

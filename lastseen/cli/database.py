@@ -1,0 +1,77 @@
+"""`lastseen db`: the database and its schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from lastseen.cli.output import Json, print_json
+from lastseen.cli.session import settings
+from lastseen.errors import ConfigurationError
+
+app = typer.Typer(help="The database: make it, upgrade it, check it.", no_args_is_help=True)
+
+
+def _file() -> tuple[Path, Path]:
+    """The database's file and the data folder."""
+    from lastseen.datadir import database_file
+
+    chosen = settings()
+    file = database_file(chosen.database)
+    if file is None:
+        raise ConfigurationError("LASTSEEN_DATABASE_URL names no database file: write sqlite:///path/to/lastseen.db")
+    return file.expanduser(), chosen.data_dir
+
+
+@app.command()
+def upgrade(as_json: Json = False) -> None:
+    """Make the database, or bring it up to date. A copy of the file is made first."""
+    from lastseen.datadir import check_folder, prepare_folder
+    from lastseen.storage.upgrade import upgrade as bring_up
+
+    file, folder = _file()
+    if file.parent == folder:
+        prepare_folder(folder)
+    elif not file.parent.is_dir():
+        raise ConfigurationError(f"there is no folder {file.parent} to make the database in")
+    check_folder(file.parent, file)
+    done = bring_up(file)
+    if as_json:
+        print_json({"database": str(file), "before": done.before, "after": done.after, "copy": _text(done.copy)})
+    elif done.before == done.after:
+        typer.echo(f"{file} is up to date ({done.after})")
+    else:
+        typer.echo(f"{file}: {done.before or 'new'} → {done.after}")
+        if done.copy is not None:
+            typer.echo(f"The file as it was: {done.copy}")
+
+
+@app.command()
+def current(as_json: Json = False) -> None:
+    """Print the database's schema revision."""
+    from lastseen.storage.upgrade import current as revision_of
+
+    file, _ = _file()
+    revision = revision_of(file)
+    if as_json:
+        print_json({"database": str(file), "revision": revision})
+    else:
+        typer.echo(revision or "none")
+
+
+@app.command()
+def check(as_json: Json = False) -> None:
+    """Exit with 0 when this program can use the database as it is."""
+    from lastseen.storage.upgrade import check as checked
+
+    file, _ = _file()
+    revision = checked(file)
+    if as_json:
+        print_json({"database": str(file), "revision": revision, "ok": True})
+    else:
+        typer.echo(f"{file} fits ({revision})")
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

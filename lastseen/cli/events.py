@@ -1,0 +1,48 @@
+"""`lastseen events`: what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from lastseen.cli.output import Json, local, print_json, table
+from lastseen.cli.session import LARGEST_ID, run, session
+from lastseen.errors import UnknownMachine
+
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest.")]
+
+
+def events(
+    machine: Annotated[str | None, typer.Option(help="Only of this machine (slug or id).")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="Only of this type, such as machine.offline.")] = None,
+    limit: Limit = 100,
+    as_json: Json = False,
+) -> None:
+    """What happened, newest first."""
+
+    async def work() -> list[Mapping[str, Any]]:
+        async with session() as monitor:
+            return list(await _read(monitor, machine, type_, limit))
+
+    found = run(work)
+    if as_json:
+        print_json([dict(event) for event in found])
+        return
+    table(
+        ("id", "at", "event", "machine", "status", "reason"),
+        [(e["id"], local(e["at"]), e["type"], e["machine"], e["status"], e["reason"]) for e in found],
+        "Nothing has happened yet.",
+    )
+
+
+async def _read(monitor: Any, machine: str | None, type_: str | None, limit: int) -> Sequence[Mapping[str, Any]]:
+    """Digits are tried as a slug, then as an id. Removed machines have a history too."""
+    try:
+        found: Sequence[Mapping[str, Any]] = await monitor.store.events(machine, type_, limit)
+    except UnknownMachine:
+        if machine is None or not (machine.isascii() and machine.isdigit()) or int(machine) > LARGEST_ID:
+            raise
+        found = await monitor.store.events(int(machine), type_, limit)
+    return found

@@ -1,0 +1,323 @@
+"""`lastseen machines`: what is watched."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lastseen.cli.output import Json, facts, print_json, seconds, table
+from lastseen.cli.session import find_machine, run, session
+from lastseen.errors import Conflict
+
+if TYPE_CHECKING:
+    from lastseen.model import Standing
+
+app = typer.Typer(help="What is watched: add, change, list, pause, remove.", no_args_is_help=True)
+
+Ref = Annotated[str, typer.Argument(metavar="SLUG-OR-ID", help="The machine.")]
+Name = Annotated[str | None, typer.Option(help="What people call it.")]
+Hostname = Annotated[str | None, typer.Option(help="Its name in the network.")]
+Description = Annotated[str | None, typer.Option(help="What it is for.")]
+KindName = Annotated[str | None, typer.Option("--kind", help="Its kind: default, server, device, job or your own.")]
+Group = Annotated[str | None, typer.Option(help="Where it stands.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be given several times.")]
+Every = Annotated[str | None, typer.Option(help="How often it reports, such as 1m; `none` takes it back.")]
+OfflineAfter = Annotated[
+    str | None, typer.Option(help="How long it may be silent: 90s, 2m, never; `default` for what its kind says.")
+]
+
+
+def changes(
+    name: str | None,
+    hostname: str | None,
+    description: str | None,
+    kind: str | None,
+    group: str | None,
+    tags: list[str] | None,
+    every: str | None,
+    offline_after: str | None,
+) -> dict[str, Any]:
+    """Only what was said; the words for "not its own" become None."""
+    said = {
+        "name": name,
+        "hostname": hostname,
+        "description": description,
+        "kind": kind,
+        "group": group,
+        "tags": None if not tags else [tag for tag in tags if tag],  # `--tag ""` takes all tags away
+        "every": every,
+        "offline_after": offline_after,
+    }
+    made: dict[str, Any] = {field: value for field, value in said.items() if value is not None}
+    for field in ("every", "offline_after"):
+        if made.get(field) in ("none", "default"):
+            made[field] = None
+    return made
+
+
+def describe(monitor: Any, standing: Standing, now: datetime) -> dict[str, Any]:
+    """The object that `list`, `show` and `set` print."""
+    from lastseen.monitor.status import status_of
+
+    machine = standing.machine
+    return {
+        **status_of(standing, monitor.rules, now).as_dict(),
+        "hostname": machine.hostname,
+        "description": machine.description,
+        "kind": machine.kind,
+        "tags": list(machine.tags),
+        "enabled": machine.enabled,
+        "ping_url": None,
+        "push_url": None,
+    }
+
+
+async def _shown(monitor: Any, ref: str) -> dict[str, Any]:
+    return describe(monitor, await find_machine(monitor, ref), monitor.clock.now())
+
+
+async def _with_key(monitor: Any, standing: Standing, replaces: bool) -> dict[str, Any]:
+    from lastseen.ingest.auth import new_key
+
+    key = new_key("machine")
+    await monitor.store.add_key(
+        "machine",
+        key.digest,
+        key.hint,
+        monitor.clock.now(),
+        machine_id=standing.machine.id,
+        replaces=replaces,
+    )
+    return _keyed(standing, key.text)
+
+
+def _keyed(standing: Standing, key: str | None) -> dict[str, Any]:
+    machine = standing.machine
+    return {
+        "id": machine.id,
+        "slug": machine.slug,
+        "name": machine.name,
+        "key": key,
+        "ping_url": None,
+        "push_url": None,
+    }
+
+
+def _print_key(made: dict[str, Any], as_json: bool, text: str) -> None:
+    if as_json:
+        print_json(made)
+        return
+    typer.echo(f"{text}\n\n    {made['key']}\n\nIt is shown this once: put it into a file that only its agent reads.")
+
+
+@app.command()
+def add(
+    slug: Annotated[str, typer.Argument(help="Its stable name: 1 to 200 of A-Z a-z 0-9 . _ : -")],
+    name: Name = None,
+    hostname: Hostname = None,
+    kind: KindName = None,
+    group: Group = None,
+    description: Description = None,
+    tag: Tags = None,
+    every: Every = None,
+    offline_after: OfflineAfter = None,
+    if_missing: Annotated[bool, typer.Option("--if-missing", help="Change nothing when it is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Add a machine and print its key, this once."""
+    said = changes(name, hostname, description, kind, group, tag, every, offline_after)
+
+    async def work() -> dict[str, Any]:
+        async with session() as monitor:
+            try:
+                await monitor.watch(slug, expect="new", **said)
+            except Conflict:
+                known = await monitor.store.liveness([slug])
+                if not if_missing or slug not in known:
+                    raise
+                return _keyed(known[slug], None)
+            known = await monitor.store.liveness([slug])
+            return await _with_key(monitor, known[slug], replaces=False)
+
+    made = run(work)
+    if made["key"] is None and not as_json:
+        typer.echo(f"{slug} is there already. A new key: lastseen machines rotate-key {slug}")
+        return
+    _print_key(made, as_json, f"{slug} is watched from its first heartbeat on. Its key:")
+
+
+@app.command("set")
+def set_(
+    machine: Ref,
+    name: Name = None,
+    hostname: Hostname = None,
+    kind: KindName = None,
+    group: Group = None,
+    description: Description = None,
+    tag: Tags = None,
+    every: Every = None,
+    offline_after: OfflineAfter = None,
+    as_json: Json = False,
+) -> None:
+    """Change a machine; what is not named stays."""
+    said = changes(name, hostname, description, kind, group, tag, every, offline_after)
+    if not said:
+        raise typer.BadParameter("name what to change: see `lastseen machines set --help`")
+
+    async def work() -> dict[str, Any]:
+        async with session() as monitor:
+            standing = await find_machine(monitor, machine)
+            await monitor.watch(standing.machine.id, expect="known", **said)
+            return await _shown(monitor, machine)
+
+    _print_machine(run(work), as_json)
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str | None, typer.Option(help="Only of this kind.")] = None,
+    group: Annotated[str | None, typer.Option(help="Only in this group.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List machines with their status."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with session() as monitor:
+            found: list[dict[str, Any]] = []
+            while page := await monitor.store.machines(found[-1]["id"] if found else 0, 1000, kind, group):
+                now = monitor.clock.now()
+                found += [describe(monitor, standing, now) for standing in page]
+            return found
+
+    machines = run(work)
+    if as_json:
+        print_json(machines)
+        return
+    table(
+        ("id", "machine", "status", "last heartbeat", "limit", "kind", "group", "tags"),
+        [
+            (m["id"], m["slug"], _status(m), _local(m["last_seen"]), _limit(m), m["kind"], m["group"], m["tags"])
+            for m in machines
+        ],
+        "No machines yet. The first: lastseen machines add NAME",
+    )
+
+
+@app.command()
+def show(machine: Ref, as_json: Json = False) -> None:
+    """Show one machine."""
+
+    async def work() -> dict[str, Any]:
+        async with session() as monitor:
+            return await _shown(monitor, machine)
+
+    _print_machine(run(work), as_json)
+
+
+@app.command("rotate-key")
+def rotate_key(machine: Ref, as_json: Json = False) -> None:
+    """Print a new key. The old one stays valid until the new one is first used, at most 7 days."""
+
+    async def work() -> dict[str, Any]:
+        async with session() as monitor:
+            return await _with_key(monitor, await find_machine(monitor, machine), replaces=True)
+
+    _print_key(run(work), as_json, "The new key (the old one works until this one is first used, at most 7 days):")
+
+
+def _order(machine: str, verb: str, as_json: bool, **arguments: Any) -> None:
+    async def work() -> dict[str, Any]:
+        async with session() as monitor:
+            standing = await find_machine(monitor, machine)
+            await getattr(monitor, verb)(standing.machine.id, **arguments)
+            return await _shown(monitor, str(standing.machine.id))
+
+    shown = run(work)
+    if as_json:
+        print_json(shown)
+    else:
+        typer.echo(f"{shown['slug']} is {_status(shown)}")
+
+
+@app.command()
+def pause(
+    machine: Ref,
+    until_ping: Annotated[bool, typer.Option("--until-ping", help="A Healthchecks ping may resume it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Stop watching; heartbeats are still accepted."""
+    _order(machine, "pause", as_json, by_hand=not until_ping)
+
+
+@app.command()
+def resume(machine: Ref, as_json: Json = False) -> None:
+    """Watch it again, with its full threshold from now."""
+    _order(machine, "resume", as_json)
+
+
+@app.command()
+def disable(machine: Ref, as_json: Json = False) -> None:
+    """Refuse its key, and stop watching."""
+    _order(machine, "disable", as_json)
+
+
+@app.command()
+def enable(machine: Ref, as_json: Json = False) -> None:
+    """Accept its key again, and watch it."""
+    _order(machine, "enable", as_json)
+
+
+@app.command()
+def remove(machine: Ref, as_json: Json = False) -> None:
+    """Remove a machine; its history stays."""
+
+    async def work() -> dict[str, Any]:
+        async with session() as monitor:
+            standing = await find_machine(monitor, machine)
+            await monitor.forget(standing.machine.id)
+            return {"id": standing.machine.id, "slug": standing.machine.slug, "removed": True}
+
+    gone = run(work)
+    if as_json:
+        print_json(gone)
+    else:
+        typer.echo(f"{gone['slug']} is removed; its history stays.")
+
+
+def _status(shown: dict[str, Any]) -> str:
+    if not shown["enabled"]:
+        return "disabled"
+    return "late" if shown["late"] else str(shown["status"])
+
+
+def _local(value: str | None) -> str | None:
+    from lastseen.cli.output import local
+
+    return None if value is None else local(value)
+
+
+def _limit(shown: dict[str, Any]) -> str:
+    return seconds(shown["offline_after_seconds"])
+
+
+def _print_machine(shown: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(shown)
+        return
+    facts(
+        [
+            ("machine", f"{shown['slug']} (id {shown['id']})"),
+            ("name", shown["name"] if shown["name"] != shown["slug"] else None),
+            ("status", f"{_status(shown)} since {_local(shown['status_since'])}"),
+            ("last heartbeat", _local(shown["last_seen"])),
+            ("limit", _limit(shown)),
+            ("told at", _local(shown["notified_at"])),
+            ("hostname", shown["hostname"]),
+            ("description", shown["description"]),
+            ("kind", shown["kind"]),
+            ("group", shown["group"]),
+            ("tags", shown["tags"]),
+        ]
+    )

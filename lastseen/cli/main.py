@@ -1,0 +1,74 @@
+"""The command itself: what groups there are, and how errors end it (0 done, 1 failed, 2 wrong usage)."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from lastseen.cli import agent, channels, database, demo, events, keys, kinds, machines, notifications, plugins, serve
+from lastseen.errors import LastseenError
+
+app = typer.Typer(
+    name="lastseen",
+    help="Knows that a machine has gone silent, and tells people once.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(serve.serve)
+app.command("demo")(demo.demo)
+app.command("agent")(agent.agent)
+app.add_typer(machines.app, name="machines")
+app.add_typer(kinds.app, name="kinds")
+app.add_typer(channels.app, name="channels")
+app.command("events")(events.events)
+app.add_typer(notifications.app, name="notifications")
+app.add_typer(keys.app, name="keys")
+app.add_typer(database.app, name="db")
+app.command("plugins")(plugins.plugins)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"lastseen {version('lastseen')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show where an error came from, for a report.")
+    ] = False,
+) -> None:
+    context.obj = {"traceback": traceback}
+
+
+def main() -> None:
+    """Run the command; what goes wrong is one or two lines on standard error, and exit code 1."""
+    try:
+        app()
+    except LastseenError as error:
+        _fail(error, str(error))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(error, f"{where}{error.strerror or type(error).__name__}")
+    except Exception as error:  # noqa: BLE001 - the last resort: a person gets a sentence, and the way to more
+        _fail(error, f"unexpected {type(error).__name__}: {error}\nThis is a bug in lastseen: --traceback shows where.")
+
+
+def _fail(error: BaseException, text: str) -> None:
+    from lastseen.logs import redact
+
+    if "--traceback" in sys.argv:
+        import traceback
+
+        text = "".join(traceback.format_exception(error))
+    sys.stderr.write(f"lastseen: {redact(text).rstrip()}\n")
+    sys.exit(1)

@@ -1,0 +1,69 @@
+"""Commands beside a server: the settings, and the monitor with its store opened but not running."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from lastseen.errors import ConfigurationError, UnknownMachine
+
+T = TypeVar("T")
+LARGEST_ID = 2**63 - 1
+
+
+def run(work: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+    """Run a coroutine function; log lines go to standard error, and only those that warn."""
+    import anyio
+
+    from lastseen.logs import configure_logs
+
+    configure_logs(level="WARNING")
+    return anyio.run(work, *arguments)
+
+
+def settings() -> Any:
+    from lastseen.settings import Settings
+
+    return Settings.load()
+
+
+@asynccontextmanager
+async def session() -> AsyncIterator[Any]:
+    """A HeartbeatMonitor on the configured database, for its verbs and its `store`.
+
+    It neither makes nor upgrades a database, and leaves no file that the service could not write.
+    """
+    from lastseen.compose import store_for
+    from lastseen.datadir import check_folder, database_file
+    from lastseen.monitor.heartbeat import HeartbeatMonitor
+    from lastseen.protocols import Catalog
+
+    chosen = settings()
+    file = database_file(chosen.database)
+    if file is not None:
+        check_folder(file.parent, file)
+    store = store_for(chosen, migrate="check")
+    if not isinstance(store, Catalog):
+        raise ConfigurationError("commands need a database: set LASTSEEN_DATABASE_URL to sqlite:///path/to/file")
+    monitor = HeartbeatMonitor(
+        store,
+        offline_after=chosen.offline_threshold or "never",
+        check_interval=chosen.check_interval,
+        goodbye_grace=chosen.goodbye_grace,
+        register_unknown=False,
+        timezone=chosen.timezone,
+        public_url=chosen.public_url,
+    )
+    async with monitor.opened():
+        yield monitor
+
+
+async def find_machine(monitor: Any, text: str) -> Any:
+    """The Standing of a machine by slug, or by id where no slug is written like that. Raises UnknownMachine."""
+    found = await monitor.store.liveness([text])
+    if text not in found and text.isascii() and text.isdigit() and int(text) <= LARGEST_ID:
+        found = await monitor.store.liveness([int(text)])
+    if not found:
+        raise UnknownMachine(text)
+    return next(iter(found.values()))
