@@ -22,6 +22,7 @@ from lastseen.model import (
     Pause,
     Resume,
     Said,
+    Standing,
     Status,
     Verdict,
     Watch,
@@ -198,15 +199,19 @@ def test_blind_time_is_credited_as_an_oracle_that_counts_seconds_credits_it(gaps
 
 def case(status: Status = Status.ONLINE, last_seen: datetime | None = None, now: datetime = T0, **row: object) -> Case:
     """A machine as it stands, for one decision."""
-    made = asyncio.run(_standing())
+    made = _standing()
     liveness = replace(made.liveness, status=status, last_seen=last_seen, check_at=now, seq=1, **row)
     return Case(replace(made, liveness=liveness), now, channels=(CHANNEL,))
 
 
-async def _standing():  # type: ignore[no-untyped-def]
-    store = MemoryStore()
-    await store.order("pump", Watch(), lambda c: Verdict(c.standing.liveness), T0)
-    return (await store.liveness(["pump"]))["pump"]
+@functools.cache
+def _standing() -> Standing:
+    async def declared() -> Standing:
+        store = MemoryStore()
+        await store.order("pump", Watch(), lambda c: Verdict(c.standing.liveness), T0)
+        return (await store.liveness(["pump"]))["pump"]
+
+    return asyncio.run(declared())
 
 
 def test_just_under_the_threshold_is_online_and_just_over_it_offline() -> None:
