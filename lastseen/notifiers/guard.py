@@ -132,14 +132,22 @@ class GuardedResolver(AbstractResolver):
 
 def _judge_literal(host: str, policy: Policy) -> None:
     """An address written as such does not go through the resolver."""
+    host = host.strip("[]")
     with contextlib.suppress(ValueError):
-        _judge(host, ipaddress.ip_address(host.strip("[]")), policy)
+        _judge(host, ipaddress.ip_address(host), policy)
+        return
+    try:
+        address = ipaddress.IPv4Address(socket.inet_aton(host))  # decimal, octal, hexadecimal and short spellings too
+    except (OSError, ValueError):
+        return
+    _judge(host, address, policy)
+    raise ForbiddenAddress(f"{host}: write it as {address}")
 
 
 def _judge(host: str, address: Address, policy: Policy) -> None:
     reason = refusal(address, policy)
     if reason is not None:
-        subject = host if host.strip("[]") == str(address) else f"{host} resolves to {address}"
+        subject = host if host == str(address) else f"{host} resolves to {address}"
         raise ForbiddenAddress(f"{subject}: {reason}")
 
 

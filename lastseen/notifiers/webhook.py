@@ -39,11 +39,15 @@ class Webhook:
 
         url: str = Field(description="where to post: http://… or https://…")
         signature: Literal["standard", "lunasentri"] = Field(
-            "standard", description="lunasentri adds the header X-LunaSentri-Signature"
+            default="standard", description="lunasentri adds the header X-LunaSentri-Signature"
         )
         secret: SecretStr = Field(description="whsec_… (24 to 64 bytes in base64); any text for lunasentri")
-        previous_secret: SecretStr | None = Field(None, description="the secret before, while receivers change over")
-        previous_until: AwareDatetime | None = Field(None, description="until when the previous secret signs too")
+        previous_secret: SecretStr | None = Field(
+            default=None, description="the secret before, while receivers change over"
+        )
+        previous_until: AwareDatetime | None = Field(
+            default=None, description="until when the previous secret signs too"
+        )
 
         @field_validator("url")
         @classmethod

@@ -125,4 +125,4 @@ def message(of: Event | None = None, **changes: Any) -> Message:
     """A message as the dispatcher would hand it on."""
     of = of or offline()
     words = {"title": "🔴 db-01 offline since 03:00", "text": "🔴 db-01 offline since 03:00\nbody", "html": "<b>x</b>"}
-    return Message(events=(of,), id=f"n-{of.uid}", wall=of.at, **{**words, **changes})
+    return Message(events=(of,), id=f"n-{of.uid}", **{"wall": of.at, **words, **changes})

@@ -220,7 +220,7 @@ def test_a_second_outage_in_one_batch_is_told_as_such() -> None:
     again = delivery(offline(since="03:50", noticed="03:52"))
     lines = read(*first, again, now=at("03:52:01"))
     assert lines[0] == "🔴 1 offline, 1 back"
-    assert lines[1] == "🔴 db-01 offline since 03:50 (2 min)"
+    assert lines[1] == "🔴 db-01 offline since 03:50"
     assert lines[2] == "🟢 db-01 was offline 03:00–03:40 (39 min)"
 
 

@@ -1,0 +1,146 @@
+"""Plugins by their entry points; a broken one harms itself alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import BaseModel
+
+from lastseen import plugins
+from lastseen.errors import InvalidInput, PluginError
+from lastseen.notifiers.tools import Tools
+from lastseen.notifiers.webhook import Webhook
+
+BROKEN = """
+raise RuntimeError("no gotify today")
+"""
+WORKING = """
+from pydantic import BaseModel, SecretStr
+
+class Good:
+    '''Says it well.'''
+    class Config(BaseModel):
+        url: str
+        token: SecretStr
+        level: int = 3
+    def __init__(self, config, tools):
+        if config.level > 9:
+            raise RuntimeError(config.token.get_secret_value())
+        self.config = config
+    async def send(self, message):
+        return None
+
+class Bare:
+    pass
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two packages with notifiers, one of them broken, beside our own."""
+    for name, source in (("broken_plugin", BROKEN), ("working_plugin", WORKING)):
+        (tmp_path / f"{name}.py").write_text(source)
+        info = tmp_path / f"{name}-1.2.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+        entries = {"broken_plugin": "broken = broken_plugin:Broken\n"}.get(
+            name, "good = working_plugin:Good\nbare = working_plugin:Bare\n"
+        )
+        (info / "entry_points.txt").write_text(f"[lastseen.notifiers]\n{entries}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plugins.forget()
+    yield
+    for name in ("broken_plugin", "working_plugin"):
+        sys.modules.pop(name, None)
+    plugins.forget()
+
+
+def tools() -> Tools:
+    return Tools(httpx.AsyncClient())
+
+
+def test_our_own_are_found_by_their_entry_points() -> None:
+    found = plugins.notifier_types()
+    assert {"console", "telegram", "webhook"} <= set(found)
+    assert found["webhook"].notifier is Webhook
+    assert found["webhook"].distribution.startswith("lastseen ")
+    assert found["webhook"].summary
+    assert plugins.load_notifier("webhook") is Webhook
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_broken_plugin_is_listed_with_what_is_wrong_and_harms_nobody() -> None:
+    found = plugins.notifier_types()
+    assert found["broken"].error == "RuntimeError: no gotify today"
+    assert found["broken"].distribution == "broken_plugin 1.2"
+    assert found["good"].error is None
+    assert found["good"].summary == "Says it well."
+    with pytest.raises(
+        PluginError, match=r"'broken' of broken_plugin 1\.2 does not load: RuntimeError: no gotify today"
+    ):
+        plugins.load_notifier("broken")
+    assert plugins.load_notifier("webhook") is Webhook
+
+
+def test_an_unknown_type_gets_a_suggestion_and_the_list() -> None:
+    with pytest.raises(PluginError, match=r"no notifier 'webhok', did you mean 'webhook'\?; installed are: .*telegram"):
+        plugins.load_notifier("webhok")
+
+
+def test_a_store_is_found_by_its_scheme() -> None:
+    assert callable(plugins.load_store("memory"))
+    with pytest.raises(PluginError, match="no store 'sqlit', did you mean 'sqlite'"):
+        plugins.load_store("sqlit")
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_plugin_without_a_config_is_told_apart() -> None:
+    with pytest.raises(PluginError, match="no pydantic model Config"):
+        plugins.load_notifier("bare")
+
+
+@pytest.mark.usefixtures("installed")
+def test_secrets_are_what_the_config_declares_as_such() -> None:
+    values: dict[str, Any] = {"url": "u", "token": "t0p-s3cret", "level": None}
+    assert plugins.split_secrets("good", values) == ({"url": "u"}, {"token": "t0p-s3cret"})
+    assert plugins.split_secrets("webhook", {"url": "u", "previous_secret": "x"})[1] == {"previous_secret": "x"}
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_notifier_is_made_from_its_config_and_its_secrets() -> None:
+    made: Any = plugins.make_notifier("good", {"url": "u", "level": "4"}, {"token": "t0p-s3cret"}, tools())
+    assert (made.config.level, made.config.token.get_secret_value()) == (4, "t0p-s3cret")
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("config", "field", "words"),
+    [
+        ({"level": 1}, "url", "url: is required"),
+        ({"url": "u", "level": "high"}, "level", "level: input should be a valid integer"),
+        ({"url": "u", "levle": 1}, "levle", "did you mean 'level'"),
+    ],
+)
+def test_a_wrong_config_names_the_field(config: dict[str, Any], field: str, words: str) -> None:
+    with pytest.raises(InvalidInput, match=words) as caught:
+        plugins.make_notifier("good", config, {"token": "t0p-s3cret"}, tools())
+    assert caught.value.field == field
+    assert "t0p-s3cret" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("installed")
+def test_what_a_plugin_raises_while_it_is_made_is_not_quoted() -> None:
+    with pytest.raises(PluginError, match=r"'good' cannot be made: RuntimeError in working_plugin 1\.2") as caught:
+        plugins.make_notifier("good", {"url": "u", "level": 10}, {"token": "t0p-s3cret"}, tools())
+    assert "t0p-s3cret" not in str(caught.value)
+
+
+def test_every_notifier_of_ours_has_a_described_config() -> None:
+    for name in ("console", "telegram", "webhook"):
+        model: type[BaseModel] = plugins.load_notifier(name).Config
+        assert all(field.description for field in model.model_fields.values()), name
