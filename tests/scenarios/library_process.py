@@ -1,7 +1,7 @@
 """A program with a monitor of its own: python -m tests.scenarios.library_process DATABASE OUT THRESHOLD LEASE
 
-It reads `beat NAME…`, `slow SECONDS` and `quit` from its standard input, and appends a line to OUT for each message that
-it sends: the time is not in it, only what and under which id.
+It reads `beat NAME…`, `slow SECONDS` and `quit` from its standard input, and appends a line to OUT for each message:
+under which id, of what type, about which machine.
 """
 
 from __future__ import annotations
