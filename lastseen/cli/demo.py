@@ -95,7 +95,7 @@ class Demo:
             raise DemoFailed(f"`lastseen serve` ended with exit code {process.returncode}")
         self._server = str(line["url"])
         until(lambda: self._get("/readyz") is not None or None, "/readyz answers 200", 10)
-        self._say("green", f"lastseen serve is ready at {self._server} (SQLite in a temporary folder)")
+        self._say("green", f"lastseen serve is ready at {self._server}")
 
     def _declare(self) -> None:
         add = ("channels", "add", "webhook", "--name", "demo", "--url", self._receiver.url)
@@ -145,7 +145,7 @@ class Demo:
         arrivals = self._receiver.arrivals
         delay = self._after_deadline(offline)
         rows = [
-            ("machine.offline arrived after the deadline", f"{delay:.0f} ms", 0 <= delay < 2000),
+            ("machine.offline arrived after the deadline", f"{delay:.0f} ms", 0 <= delay < 5000),
             ("… after the kill", f"{(offline.at - killed_at).total_seconds():.1f} s", True),
             ("deliveries (one offline, one online)", str(len(arrivals)), len(arrivals) == 2),
             ("signatures verified", f"{sum(not a.problem for a in arrivals)}", not any(a.problem for a in arrivals)),
@@ -188,7 +188,7 @@ class Demo:
 
 
 def _signed(arrival: Arrival) -> str:
-    return f"signature refused: {arrival.problem}" if arrival.problem else "its signature verified by standardwebhooks"
+    return f"SIGNATURE REFUSED: {arrival.problem}" if arrival.problem else "signature verified"
 
 
 def _incident(arrival: Arrival) -> object:

@@ -1,0 +1,165 @@
+"""What each command prints for programs: the contract of the command line."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from tests.cli.conftest import Cli
+
+MACHINE = {
+    *("id", "slug", "name", "status", "late", "last_seen", "status_since", "offline_after_seconds"),
+    *("seconds_until_offline", "notified_at", "sources", "group"),
+    *("hostname", "description", "kind", "tags", "enabled", "ping_url", "push_url"),
+}
+EVENT = {
+    *("id", "uid", "type", "severity", "machine_id", "machine", "at", "previous_status", "status", "reason"),
+    *("last_seen", "incident_id"),
+}
+NOTIFICATION = {
+    *("id", "uid", "event_id", "channel_id", "cause", "state", "reason", "attempts", "due_at", "finished_at"),
+}
+KEY = {"id", "scope", "label", "hint", "machine_id", "created_at", "first_used_at", "expires_at", "revoked_at"}
+
+
+def test_a_machine_is_added_shown_changed_and_removed(cli: Cli) -> None:
+    flags = ("--name", "Größe ☃", "--hostname", "prod-01", "--description", "Main", "--kind", "server")
+    made = cli.json(
+        "machines", "add", "db-01", *flags, "--group", "berlin", "--tag", "a", "--tag", "b", "--every", "1m"
+    )
+    key = made.pop("key")
+    assert re.fullmatch(r"lsm_[A-Za-z0-9_-]{43}", key)
+    assert made == {"id": 1, "slug": "db-01", "name": "Größe ☃", "ping_url": None, "push_url": None}
+
+    shown = cli.json("machines", "show", "1")
+    assert set(shown) == MACHINE
+    assert shown["status"] == "provisioning"
+    assert shown["offline_after_seconds"] == 180
+    assert (shown["hostname"], shown["kind"], shown["tags"], shown["enabled"]) == (
+        "prod-01",
+        "server",
+        ["a", "b"],
+        True,
+    )
+
+    changed = cli.json("machines", "set", "db-01", "--offline-after", "never", "--every", "none", "--tag", "")
+    assert set(changed) == MACHINE
+    assert changed["offline_after_seconds"] is None
+    assert changed["tags"] == []
+    assert changed["name"] == "Größe ☃"
+    assert cli.json("machines", "set", "db-01", "--offline-after", "default")["offline_after_seconds"] == 120
+
+    (listed,) = cli.json("machines", "list")
+    assert set(listed) == MACHINE
+    assert cli.json("machines", "list", "--kind", "job") == []
+    assert key not in cli("machines", "list").out + cli("machines", "show", "db-01").out
+
+    assert cli.json("machines", "remove", "db-01") == {"id": 1, "slug": "db-01", "removed": True}
+    assert cli.json("machines", "list") == []
+    assert cli.json("events", "--machine", "db-01")[0]["type"] == "machine.removed"
+    assert cli.json("events", "--machine", "1", "--limit", "1")[0]["type"] == "machine.removed"
+
+
+def test_the_process_prints_the_value_and_nothing_else(cli: Cli) -> None:
+    done = cli.process("machines", "add", "größe".encode("ascii", "ignore").decode(), "--name", "Größe ☃", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert done.value["name"] == "Größe ☃"
+    listed = cli.process("machines", "list")
+    assert listed.code == 0
+    assert "\x1b" not in listed.out  # colours are for terminals
+    refused = cli.process("machines", "show", "nobody")
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.startswith("lastseen: no machine")
+    assert cli.process("machines", "show").code == 2
+
+
+def test_adding_what_is_there_fails_or_changes_nothing_where_that_is_asked(cli: Cli) -> None:
+    cli.json("machines", "add", "db-01", "--name", "first")
+    again = cli("machines", "add", "db-01", "--json")
+    assert (again.code, again.out) == (1, "")
+    assert "db-01" in again.err
+    kept = cli.json("machines", "add", "db-01", "--if-missing", "--name", "second")
+    assert kept == {"id": 1, "slug": "db-01", "name": "first", "key": None, "ping_url": None, "push_url": None}
+    assert "key" in cli.json("machines", "rotate-key", "db-01")
+
+
+def test_digits_are_tried_as_a_slug_and_then_as_an_id(cli: Cli) -> None:
+    cli.json("machines", "add", "2")
+    cli.json("machines", "add", "other")
+    assert cli.json("machines", "show", "2")["id"] == 1
+    assert cli.json("machines", "show", "1")["slug"] == "2"
+
+
+def test_a_machine_is_paused_disabled_and_watched_again_and_the_events_say_so(cli: Cli) -> None:
+    cli.json("machines", "add", "m")
+    assert cli.json("machines", "pause", "m")["status"] == "paused"
+    assert cli.json("machines", "resume", "m")["status"] == "provisioning"
+    disabled = cli.json("machines", "disable", "m")
+    assert (disabled["status"], disabled["enabled"]) == ("paused", False)
+    assert "disabled" in cli("machines", "list").out
+    assert cli.json("machines", "enable", "m")["enabled"] is True
+
+    events = cli.json("events", "--machine", "m")
+    assert all(set(event) == EVENT for event in events)
+    assert [event["type"].removeprefix("machine.") for event in events] == [
+        *("resumed", "paused", "resumed", "paused", "registered"),
+    ]
+    assert all(datetime.fromisoformat(event["at"]).tzinfo for event in events)
+    assert [event["type"] for event in cli.json("events", "--type", "machine.registered")] == ["machine.registered"]
+    assert len(cli.json("events", "--limit", "2")) == 2
+
+
+def test_kinds_are_listed_and_set(cli: Cli) -> None:
+    assert {kind["name"] for kind in cli.json("kinds", "list")} == {"default", "server", "device", "job"}
+    assert cli.json("kinds", "set", "server", "--offline-after", "90s", "--every", "30s") == {
+        "name": "server",
+        "offline_after_seconds": 90,
+        "every_seconds": 30,
+    }
+    assert cli.json("kinds", "set", "server", "--offline-after", "never")["offline_after_seconds"] == 0
+    cleared = cli.json("kinds", "set", "server", "--offline-after", "default")
+    assert (cleared["offline_after_seconds"], cleared["every_seconds"]) == (None, 30)
+    assert cli.json("kinds", "set", "camera", "--every", "1m")["every_seconds"] == 60
+
+
+def test_keys_are_made_listed_and_revoked_and_shown_once(cli: Cli) -> None:
+    made = cli.json("keys", "add", "api", "--label", "grafana", "--expires", "90d")
+    assert set(made) == {"id", "scope", "label", "key"}
+    assert made["key"].startswith("lsa_")
+    (listed,) = cli.json("keys", "list")
+    assert set(listed) == KEY
+    assert listed["hint"] == made["key"][:12]
+    assert listed["expires_at"]
+    assert made["key"] not in cli("keys", "list").out
+    assert cli.json("keys", "revoke", str(made["id"]))["revoked_at"]
+
+
+def test_a_webhook_channel_is_added_listed_switched_and_removed(cli: Cli) -> None:
+    made = cli.json("channels", "add", "webhook", "--name", "ops", "--url", "http://127.0.0.1:9/hook")
+    assert set(made) == {"id", "type", "name", "secret"}
+    assert re.fullmatch(r"whsec_[A-Za-z0-9+/=]{44}", made["secret"])
+    own = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+    (cli.folder.parent / "secret").write_text(own + "\n")
+    file = str(cli.folder.parent / "secret")
+    given = cli.json(
+        "channels", "add", "webhook", "--name", "pager", "--url", "https://x.example/", "--secret-file", file
+    )
+    assert given == {"id": 2, "type": "webhook", "name": "pager"}
+
+    listed = cli.json("channels", "list")
+    assert [channel["name"] for channel in listed] == ["ops", "pager"]
+    assert not any(secret in cli("channels", "list").out + str(listed) for secret in (made["secret"], own))
+    assert cli.json("channels", "disable", "ops", "--reason", "moved")["disabled_reason"] == "moved"
+    assert cli.json("channels", "enable", "1")["enabled"] is True
+    assert cli.json("channels", "remove", "ops") == {"id": 1, "name": "ops", "removed": True}
+    assert [channel["name"] for channel in cli.json("channels", "list")] == ["pager"]
+
+
+def test_the_rest_has_its_shapes_too(cli: Cli) -> None:
+    assert cli.json("notifications", "list") == []
+    assert cli.json("notifications", "list", "--state", "dead") == []
+    assert {plugin["type"] for plugin in cli.json("plugins")} >= {"webhook", "telegram", "console"}
+    assert cli.json("db", "check")["ok"] is True
+    assert cli.json("db", "current")["revision"] == "0001"
+    again = cli.json("db", "upgrade")
+    assert again["before"] == again["after"] == "0001"
