@@ -17,7 +17,9 @@ UPDATE liveness SET last_seen = max(coalesce(last_seen, ''), pulse.value), heard
 FROM json_each(?1) AS pulse WHERE liveness.machine_id = CAST(pulse.key AS INTEGER)
 """
 _THERE = "SELECT machine_id FROM json_each(?) AS asked CROSS JOIN liveness ON machine_id = asked.value"
-_ANY_TROUBLED = "SELECT EXISTS (SELECT 1 FROM liveness WHERE status <> 'online')"
+_FLAGS = """
+SELECT (SELECT value FROM meta WHERE key = 'slugs_version'), EXISTS (SELECT 1 FROM liveness WHERE status <> 'online')
+"""
 _TROUBLED = f"SELECT machine_id, status {_THERE.removeprefix('SELECT machine_id')} WHERE status <> 'online'"
 _MARK_BACK = """
 UPDATE liveness SET back_at = coalesce(back_at, pulse.value), check_at = ?2
@@ -37,8 +39,11 @@ _IDS = (
 )
 
 
-def slugs_version(connection: Connection) -> str:
-    return str(connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'slugs_version'").scalar())
+def flags(connection: Connection) -> tuple[str, bool]:
+    """The version of the slugs, and whether any machine at all is not online. One statement: each one more costs a
+    busy event loop beside it a turn with the interpreter's lock."""
+    row = connection.exec_driver_sql(_FLAGS).one()
+    return str(row[0]), bool(row[1])
 
 
 def ids_of(connection: Connection, slugs: Sequence[str]) -> dict[str, int]:
@@ -56,8 +61,6 @@ def there(connection: Connection, ids: str) -> frozenset[int]:
 
 def troubled(connection: Connection, ids: str) -> dict[int, str]:
     """Which of these are not online, and what they are."""
-    if not connection.exec_driver_sql(_ANY_TROUBLED).scalar():
-        return {}
     return dict(connection.exec_driver_sql(_TROUBLED, (ids,)).fetchall())
 
 

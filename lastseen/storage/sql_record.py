@@ -62,9 +62,8 @@ class Slugs:
         self._ids: dict[str, int] = {}
         self._size, self._version = size, ""
 
-    def resolve(self, connection: Connection, refs: Iterable[MachineRef]) -> Mapping[MachineRef, int]:
+    def resolve(self, connection: Connection, refs: Iterable[MachineRef], version: str) -> Mapping[MachineRef, int]:
         """Ids of refs; a slug that nobody has is left out, an id is taken at its word."""
-        version = sql.slugs_version(connection)
         if version != self._version:
             self._ids.clear()
             self._version = version
@@ -83,12 +82,14 @@ class Slugs:
 def record(connection: Connection, slugs: Slugs, beats: Sequence[Beat], now: datetime) -> Recorded:
     """`Store.record`, in the caller's transaction."""
     refs = {beat.machine for beat in beats}
-    ids = slugs.resolve(connection, refs)
+    version, any_troubled = sql.flags(connection)
+    ids = slugs.resolve(connection, refs, version)
     heard = _merged(beats, ids)
     gone = _write_heartbeats(connection, heard)
     for machine_id in gone:
         del heard[machine_id]
-    due = _write_facts(connection, heard, stamp(now))
+    troubled = sql.troubled(connection, _text(sorted(heard))) if any_troubled and heard else {}
+    due = _write_facts(connection, heard, troubled, stamp(now))
     _write_bodies(connection, heard)
     unknown = {ref for ref in refs if ref not in ids or ids[ref] in gone}
     return Recorded(frozenset(unknown), due)
@@ -126,11 +127,8 @@ def _write_heartbeats(connection: Connection, heard: Mapping[int, _Heard]) -> fr
     return frozenset(heard) - sql.there(connection, _text(sorted(heard)))
 
 
-def _write_facts(connection: Connection, heard: Mapping[int, _Heard], now: str) -> bool:
+def _write_facts(connection: Connection, heard: Mapping[int, _Heard], troubled: Mapping[int, str], now: str) -> bool:
     """What wants deciding: machines that are back, and signals. True if there is any."""
-    if not heard:
-        return False
-    troubled = sql.troubled(connection, _text(sorted(heard)))
     firsts = {id_: heard[id_].first for id_, status in troubled.items() if status in ("offline", "provisioning")}
     back = {str(machine_id): stamp(first) for machine_id, first in firsts.items() if first is not None}
     if back:
