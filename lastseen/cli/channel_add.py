@@ -15,9 +15,12 @@ import typer.main
 
 from lastseen.cli.output import Json, print_json
 from lastseen.cli.session import run, session, settings
-from lastseen.errors import ConfigurationError, InvalidInput
+from lastseen.errors import ConfigurationError, Conflict, InvalidInput
 
 Values = dict[str, Any]
+
+FLAGS = {("telegram", "token"): "--bot-token"}
+"""Flags that are called otherwise than their field."""
 
 WITHOUT_FLAG = {"webhook": {"previous_secret", "previous_until"}}
 """Fields that a change of secret fills in, and nobody types."""
@@ -52,7 +55,7 @@ def _command(type_: str, config: Any) -> Callable[..., None]:
 
     def add(**given: Any) -> None:
         name, as_json = given.pop("name"), given.pop("as_json")
-        _add(type_, name, _values(fields, given), as_json)
+        _add(type_, name, _values(type_, fields, given), as_json)
 
     parameters = [
         inspect.Parameter(
@@ -70,7 +73,7 @@ def _options(type_: str, config: Any) -> tuple[list[inspect.Parameter], dict[str
     options: list[inspect.Parameter] = []
     fields = {n: f for n, f in config.model_fields.items() if n not in WITHOUT_FLAG.get(type_, set())}
     for name, field in fields.items():
-        flag, kind, text = _flag(name), _kind(field.annotation), _help(field)
+        flag, kind, text = _flag(type_, name), _kind(field.annotation), _help(field)
         if kind == "bool":
             options.append(_option(name, bool | None, f"{flag}/--no-{flag[2:]}", text))
         elif kind == "list":
@@ -89,8 +92,8 @@ def _option(name: str, annotation: Any, flag: str, text: str) -> inspect.Paramet
     )
 
 
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+def _flag(type_: str, field: str) -> str:
+    return FLAGS.get((type_, field)) or "--" + field.replace("_", "-")
 
 
 def _help(field: Any) -> str:
@@ -115,16 +118,17 @@ def _kind(annotation: Any) -> str:
     return "list" if plain in (list, tuple, set, frozenset) else "text"
 
 
-def _values(fields: Mapping[str, Any], given: Mapping[str, Any]) -> Values:
+def _values(type_: str, fields: Mapping[str, Any], given: Mapping[str, Any]) -> Values:
     """What was said, by field; secrets may come from their files."""
     values = {name: given[name] for name in fields if given.get(name) not in (None, [])}
     for name in fields:
         path = given.get(f"{name}_file")
         if path is None:
             continue
+        flag = _flag(type_, name)
         if name in values:
-            raise typer.BadParameter(f"give {_flag(name)} or {_flag(name)}-file, not both")
-        values[name] = _read(path, f"{_flag(name)}-file")
+            raise typer.BadParameter(f"give {flag} or {flag}-file, not both")
+        values[name] = _read(path, f"{flag}-file")
     return values
 
 
@@ -161,11 +165,11 @@ async def _work(type_: str, name: str, values: Values) -> Values:
             n for n, f in load_notifier(type_).Config.model_fields.items() if f.is_required() and n not in values
         ]
         if missing:
-            raise typer.BadParameter(f"{', '.join(_flag(n) for n in missing)} must be given")
+            raise typer.BadParameter(f"{', '.join(_flag(type_, n) for n in missing)} must be given")
         try:
             check_config(type_, values)
         except InvalidInput as error:
-            raise InvalidInput(error.message, _flag(error.field) if error.field else "") from None
+            raise InvalidInput(error.message, _flag(type_, error.field) if error.field else "") from None
         config, secrets = split_secrets(type_, values)
         async with Notifiers(settings(), monitor.clock) as notifiers:
             notifier = notifiers(Channel("", name, type_, config=config), secrets)
@@ -175,6 +179,11 @@ async def _work(type_: str, name: str, values: Values) -> Values:
                 await close()
         channel = await monitor.store.add_channel(type_, name, config, secrets, lane, monitor.clock.now())
         return {"id": channel.id, "type": channel.type, "name": channel.name, **shown}
+
+
+async def _free(monitor: Any, name: str) -> None:
+    if any(channel.name == name for channel in await monitor.store.channels()):
+        raise Conflict(f"there is a channel {name!r} already")
 
 
 async def _webhook(monitor: Any, name: str, values: Values) -> Values:
@@ -187,5 +196,36 @@ async def _webhook(monitor: Any, name: str, values: Values) -> Values:
     return {"secret": values["secret"]}
 
 
-COMPLETE: Mapping[str, Callable[[Any, str, Values], Awaitable[Values]]] = {"webhook": _webhook}
+async def _telegram(monitor: Any, name: str, values: Values) -> Values:
+    """Takes the bot's token from the settings, and the chat from whoever sends the code to the bot."""
+    from lastseen.notifiers.telegram_start import bot_name, new_code, wait_for_start
+
+    chosen = settings()
+    if "token" not in values:
+        if chosen.telegram_bot_token is None:
+            raise ConfigurationError("set TELEGRAM_BOT_TOKEN, or give --bot-token-file: @BotFather makes bots")
+        values["token"] = chosen.telegram_bot_token.get_secret_value()
+    if "chat_id" in values:
+        return {}
+    await _free(monitor, name)
+    token, code, api_url = values["token"], new_code(), values.get("api_url") or chosen.telegram_api_url
+    typer.echo(_invitation(await bot_name(token, api_url), code), err=True)
+    known = len(await monitor.store.machines(0, 10_000))
+    started = await wait_for_start(token, code, name=name, machines=known, api_url=api_url, clock=monitor.clock)
+    typer.echo(f"Connected: {started.title}", err=True)
+    values["chat_id"] = started.chat_id
+    if started.thread_id is not None:
+        values.setdefault("thread_id", started.thread_id)
+    return {}
+
+
+def _invitation(bot: str, code: str) -> str:
+    return (
+        f"In the chat that is to be told, send to @{bot}:\n\n    /start {code}\n\n"
+        f"or open https://t.me/{bot}?start={code} (for a group: https://t.me/{bot}?startgroup={code}).\n"
+        "Waiting for it, at most 10 min …"
+    )
+
+
+COMPLETE: Mapping[str, Callable[[Any, str, Values], Awaitable[Values]]] = {"webhook": _webhook, "telegram": _telegram}
 """What is done before a channel of this type is stored: fills `values`, returns what is shown of it this once."""

@@ -1,0 +1,64 @@
+"""The demo: it shows what it promises, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    env = {**os.environ, "TMPDIR": str(folder), "LASTSEEN_PORT": "1", "MACHINE_OFFLINE_THRESHOLD": "never"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "lastseen", "demo", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+    )
+
+
+def test_the_demo_shows_one_outage_told_once_and_cleans_up(tmp_path: Path) -> None:
+    with start(tmp_path, "--once") as process:
+        out, err = process.communicate(timeout=90)
+    assert process.returncode == 0, out + err
+    assert "machine.offline of db-1" in out
+    assert "machine.online of db-1" in out
+    assert "✗" not in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_demo_that_is_stopped_stops_everything_it_started(tmp_path: Path) -> None:
+    with start(tmp_path) as process:
+        try:
+            children = _children(process)
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 0, out + err
+    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _children(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Once the server and some agents run."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        children = psutil.Process(process.pid).children(recursive=True)
+        if sum("agent" in _words(child) for child in children) >= 2:
+            return children
+        time.sleep(0.05)
+    raise AssertionError("no agents were started")
+
+
+def _words(child: psutil.Process) -> list[str]:
+    try:
+        return child.cmdline()
+    except psutil.Error:
+        return []
