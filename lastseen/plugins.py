@@ -89,7 +89,7 @@ def make_notifier(type_: str, config: Mapping[str, Any], secrets: Mapping[str, s
         notifier: Notifier = load_notifier(type_)(checked, tools)
     except LastseenError:
         raise
-    except Exception as error:  # a plugin's own, whose text might quote a secret: neither it nor its trace goes on
+    except Exception as error:  # noqa: BLE001  (its text might quote a secret: neither it nor its trace goes on)
         raise PluginError(f"notifier {type_!r} cannot be made: {type(error).__name__} in {_made_by(type_)}") from None
     return notifier
 

@@ -21,6 +21,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from anyio.abc import TaskStatus
 from pydantic import BaseModel, SecretStr
 from structlog.testing import capture_logs
 
@@ -204,15 +205,16 @@ async def the_loop_runs() -> AsyncIterator[None]:
     """Fails if the event loop stood still meanwhile: somebody waits without awaiting."""
     worst = 0.0
 
-    async def tick() -> None:
+    async def tick(task_status: TaskStatus[None]) -> None:
         nonlocal worst
+        task_status.started()
         while True:
             before = anyio.current_time()
             await anyio.sleep(STALL / 20)
             worst = max(worst, anyio.current_time() - before)
 
     async with anyio.create_task_group() as group:
-        group.start_soon(tick)
+        await group.start(tick)
         yield
         await anyio.sleep(STALL / 10)
         group.cancel_scope.cancel()

@@ -1,0 +1,220 @@
+"""Telegram's library, and what its exceptions mean. Imported when a bot is first used: it takes 0.2 s.
+
+The bot's token is part of every address: no text from here leaves without being searched for it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import warnings
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from telegram import Bot, LinkPreviewOptions, ReplyParameters, Update
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    EndPointNotFound,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    PassportDecryptionError,
+    RetryAfter,
+    TelegramError,
+    TimedOut,
+)
+from telegram.request import HTTPXRequest
+
+from lastseen.model import Outcome, Rejected, Retry, Scope
+from lastseen.notifiers.wording import one_line, shorten
+
+__all__ = ["BotLine", "ChatMigrated", "Conflict", "InvalidToken", "TelegramError", "Update", "is_parse_error"]
+
+PUBLIC = "https://api.telegram.org"
+READ_TIMEOUT = 8.0
+CONNECT_TIMEOUT = 5.0
+
+_TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{10,}")
+_GONE = (
+    "chat not found",
+    "chat_id is empty",
+    "chat_write_forbidden",
+    "group chat was deactivated",
+    "have no rights to send",
+    "message thread not found",
+    "need administrator rights",
+    "not enough rights",
+    "peer_id_invalid",
+    "topic_closed",
+    "topic_deleted",
+    "user is deactivated",
+    "user not found",
+)
+"""What a BadRequest says where this chat will have nothing, whatever the message is."""
+
+
+class FloodWait(TelegramError):
+    """429: the library's own exception for it warns about a coming change each time it is made or read."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"too many requests, retry after {seconds:g} s")
+        self.seconds = seconds
+
+
+class _Request(HTTPXRequest):
+    """As the library's, but says itself what 429 means."""
+
+    async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        code, body = await super().do_request(*args, **kwargs)
+        if code == 429:
+            raise FloodWait(_seconds(body))
+        return code, body
+
+
+def _seconds(body: bytes) -> float:
+    try:
+        seconds = float(json.loads(body)["parameters"]["retry_after"])
+    except (ValueError, TypeError, LookupError):
+        return 0.0
+    return max(seconds, 0.0)
+
+
+class BotLine:
+    """One bot, as far as it is needed here."""
+
+    def __init__(self, token: str, api_url: str | None) -> None:
+        _keep_tokens_out_of_logs()
+        base = (api_url or PUBLIC).rstrip("/")
+        # the environment's proxies lead to the public server; a server of one's own is reached directly
+        self._request = _Request(
+            connection_pool_size=32,
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            pool_timeout=READ_TIMEOUT,
+            httpx_kwargs={"trust_env": base == PUBLIC},
+        )
+        self.bot = Bot(
+            token,
+            base_url=f"{base}/bot",
+            base_file_url=f"{base}/file/bot",
+            request=self._request,
+            get_updates_request=self._request,
+        )
+
+    async def say(
+        self,
+        chat: int,
+        text: str,
+        *,
+        html: bool = False,
+        silent: bool = False,
+        thread: int | None = None,
+        reply_to: int | None = None,
+    ) -> str:
+        """Send it; the id of the message that it became."""
+        reply = None if reply_to is None else ReplyParameters(reply_to, allow_sending_without_reply=True)
+        sent = await self.bot.send_message(
+            chat,
+            text,
+            parse_mode="HTML" if html else None,
+            disable_notification=silent,
+            message_thread_id=thread,
+            reply_parameters=reply,
+            link_preview_options=LinkPreviewOptions(is_disabled=True),
+        )
+        return str(sent.message_id)
+
+    async def updates(self, after: int, wait: int) -> tuple[Update, ...]:
+        """New messages, waited for up to so many seconds."""
+        return await self.bot.get_updates(
+            offset=after, timeout=wait, read_timeout=wait + READ_TIMEOUT, allowed_updates=["message"]
+        )
+
+    async def name(self) -> str:
+        """The bot's user name."""
+        return (await self.bot.get_me()).username or ""
+
+    async def close(self) -> None:
+        await self._request.shutdown()
+
+
+def is_parse_error(error: TelegramError) -> bool:
+    return isinstance(error, BadRequest) and "can't parse entities" in str(error).lower()
+
+
+# -- what errors mean. BadRequest and TimedOut are kinds of NetworkError: they come before it
+
+
+def _flood(error: FloodWait, busy: bool) -> Outcome:
+    scope = Scope.LANE if busy else Scope.CHANNEL
+    return Retry(f"429, too many messages: wait {error.seconds:g} s", scope, timedelta(seconds=error.seconds))
+
+
+def _retry_after(error: RetryAfter, busy: bool) -> Outcome:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wait = error.retry_after
+    return _flood(FloodWait(wait.total_seconds() if isinstance(wait, timedelta) else wait), busy)
+
+
+def _bad_request(error: BadRequest, busy: bool) -> Outcome:
+    said = str(error).lower()
+    return Rejected(
+        f"400, {_said(error)}", Scope.CHANNEL if any(words in said for words in _GONE) else Scope.NOTIFICATION
+    )
+
+
+MEANING: tuple[tuple[type[TelegramError], Callable[[Any, bool], Outcome]], ...] = (
+    (FloodWait, _flood),
+    (RetryAfter, _retry_after),
+    (ChatMigrated, lambda error, busy: Retry("the chat has a new id")),
+    (Forbidden, lambda error, busy: Rejected(f"403, {_said(error)}", Scope.CHANNEL)),
+    (InvalidToken, lambda error, busy: Retry("401, the bot token is wrong", Scope.LANE)),
+    (EndPointNotFound, lambda error, busy: Retry("404, the Bot API server does not know this call", Scope.LANE)),
+    (Conflict, lambda error, busy: Retry("409, another program polls this bot")),
+    (PassportDecryptionError, lambda error, busy: Rejected(_said(error))),
+    (BadRequest, _bad_request),
+    (TimedOut, lambda error, busy: Retry("no answer in time: perhaps it was delivered")),
+    (NetworkError, lambda error, busy: Retry(f"cannot reach Telegram: {_said(error)}")),
+    (TelegramError, lambda error, busy: Retry(_said(error))),
+)
+
+
+def meaning(error: TelegramError, busy: bool = False) -> Outcome:
+    """What an exception of the library means for a notification. `busy`: the whole bot is near its limit."""
+    return next(outcome(error, busy) for kind, outcome in MEANING if isinstance(error, kind))
+
+
+def _said(error: TelegramError) -> str:
+    """What the library says of it in one short line: no token, and no answer that could not be parsed."""
+    said = str(error).partition(". Parsing the server response")[0]
+    said = one_line(redact(said)).removeprefix("httpx.").rstrip(".: ")
+    return shorten(said[:1].lower() + said[1:], 120) or type(error).__name__
+
+
+def redact(text: str) -> str:
+    return _TOKEN.sub("[token]", text)
+
+
+class _Redaction(logging.Filter):
+    """Bot tokens are in the addresses that these loggers write."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), ()
+        return True
+
+
+_REDACTION = _Redaction()
+
+
+def _keep_tokens_out_of_logs() -> None:
+    """httpx writes every address at INFO: that is off unless somebody has set its level, and redacted in any case."""
+    httpx = logging.getLogger("httpx")
+    if httpx.level == logging.NOTSET:
+        httpx.setLevel(logging.WARNING)
+    for name in ("httpx", "telegram.Bot", "telegram.request.BaseRequest", "telegram.request.HTTPXRequest"):
+        logging.getLogger(name).addFilter(_REDACTION)
