@@ -22,6 +22,8 @@ Values = dict[str, Any]
 FLAGS = {("telegram", "token"): "--bot-token"}
 """Flags that are called otherwise than their field."""
 
+TAKEN = {"name", "json", "help"}
+
 WITHOUT_FLAG = {"webhook": {"previous_secret", "previous_until"}}
 """Fields that a change of secret fills in, and nobody types."""
 
@@ -88,12 +90,14 @@ def _options(type_: str, config: Any) -> tuple[list[inspect.Parameter], dict[str
 def _option(name: str, annotation: Any, flag: str, text: str) -> inspect.Parameter:
     option = typer.Option(flag, help=text, show_default=False)
     return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[annotation, option], default=None
+        f"field_{name}", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[annotation, option], default=None
     )
 
 
 def _flag(type_: str, field: str) -> str:
-    return FLAGS.get((type_, field)) or "--" + field.replace("_", "-")
+    """`--field-name`; a plugin's field that is called like a flag of every channel is told apart by its type."""
+    plain = field.replace("_", "-")
+    return FLAGS.get((type_, field)) or (f"--{type_}-{plain}" if field in TAKEN else f"--{plain}")
 
 
 def _help(field: Any) -> str:
@@ -120,9 +124,9 @@ def _kind(annotation: Any) -> str:
 
 def _values(type_: str, fields: Mapping[str, Any], given: Mapping[str, Any]) -> Values:
     """What was said, by field; secrets may come from their files."""
-    values = {name: given[name] for name in fields if given.get(name) not in (None, [])}
+    values = {name: given[f"field_{name}"] for name in fields if given.get(f"field_{name}") not in (None, [])}
     for name in fields:
-        path = given.get(f"{name}_file")
+        path = given.get(f"field_{name}_file")
         if path is None:
             continue
         flag = _flag(type_, name)
