@@ -1,0 +1,82 @@
+"""Connecting a Telegram chat from the command line, against a Bot API over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.standins.telegram import TOKEN, BotApi
+
+
+@pytest.fixture
+async def api(cli: Cli) -> AsyncIterator[BotApi]:
+    async with BotApi(chats=(1, -8)).serving() as api:
+        cli.env["LASTSEEN_TELEGRAM_API_URL"] = api.url
+        yield api
+
+
+async def run(cli: Cli, *arguments: str) -> tuple[int, str, str]:
+    done = await anyio.to_thread.run_sync(lambda: cli.process(*arguments))
+    return done.code, done.out, done.err
+
+
+async def test_without_a_chat_id_it_prints_a_code_and_waits_for_who_sends_it(cli: Cli, api: BotApi) -> None:
+    cli.env["TELEGRAM_BOT_TOKEN"] = TOKEN
+    command = [sys.executable, "-m", "lastseen", "channels", "add", "telegram", "--name", "ops", "--json"]
+    process = await asyncio.create_subprocess_exec(
+        *command, env=dict(cli.environment()), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr is not None
+    said = b""
+    with anyio.fail_after(20):
+        while b"at most" not in said:
+            said += await process.stderr.readline()
+        code = re.search(rb"/start ([0-9a-f]{8})\n", said)
+        assert code is not None, said
+        api.say(-8, f"/start {code[1].decode()}", thread=3)
+        out, rest = await process.communicate()
+    assert process.returncode == 0, rest
+    assert json.loads(out) == {"id": 1, "type": "telegram", "name": "ops"}
+    (listed,) = await anyio.to_thread.run_sync(lambda: cli.process("channels", "list", "--json").value)
+    assert listed["config"] == {"chat_id": -8, "thread_id": 3}
+    assert TOKEN not in (said + rest + out).decode() + str(listed)
+    assert "Connected" in api.messages[-1].text
+
+
+async def test_with_a_chat_id_it_is_there_at_once_and_can_be_tried(cli: Cli, api: BotApi, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    token = ("--bot-token-file", str(tmp_path / "token"))
+    code, out, err = await run(cli, "channels", "add", "telegram", "--name", "ops", "--chat-id", "-8", *token, "--json")
+    assert (code, json.loads(out)) == (0, {"id": 1, "type": "telegram", "name": "ops"}), err
+    assert "getUpdates" not in api.calls
+    code, out, err = await run(cli, "channels", "test", "ops", "--json")
+    assert (code, json.loads(out)["ok"]) == (0, True), err
+    assert api.messages[-1].chat_id == -8
+    assert "Test" in api.messages[-1].text
+
+    api.state(-8, "blocked")
+    code, out, err = await run(cli, "channels", "test", "ops", "--json")
+    assert (code, json.loads(out)["ok"]) == (1, False)
+    assert TOKEN not in out + err
+
+
+async def test_a_wrong_token_is_told_before_anybody_waits(cli: Cli, api: BotApi) -> None:
+    cli.env["TELEGRAM_BOT_TOKEN"] = "1:wrong"
+    code, out, err = await run(cli, "channels", "add", "telegram", "--name", "ops")
+    assert (code, out) == (1, "")
+    assert "BotFather" in err
+    assert "1:wrong" not in err
+
+
+def test_without_a_token_it_says_where_one_comes_from(cli: Cli) -> None:
+    done = cli("channels", "add", "telegram", "--name", "ops")
+    assert done.code == 1
+    assert "TELEGRAM_BOT_TOKEN" in done.err
