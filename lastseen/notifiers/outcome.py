@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -79,7 +80,10 @@ def _why(error: Exception) -> str:
     """The operating system's word for it, from wherever in the chain it is."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
+        if isinstance(cause, ssl.SSLError) and hasattr(cause, "reason"):  # aiohttp has look-alikes without
+            problem = getattr(cause, "verify_message", "") or (cause.reason or "unknown").lower().replace("_", " ")
+            return f"TLS failed, {problem}"
+        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause.__cause__, ssl.SSLError):
             return _spoken(cause.strerror)
         cause = cause.__cause__ or cause.__context__
     return "no connection"

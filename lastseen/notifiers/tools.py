@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from lastseen.clock import Clock, SystemClock
+from lastseen.notifiers.guard import Policy, guarded_client
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,8 @@ class Tools:
     http: httpx.AsyncClient
     clock: Clock = field(default_factory=SystemClock)
     servers: Mapping[str, str] = field(default_factory=dict)
+
+
+def local_tools() -> Tools:
+    """For notifiers that a program makes itself: they may reach private addresses too. The client is to be closed."""
+    return Tools(guarded_client(Policy(allow_private=True)))

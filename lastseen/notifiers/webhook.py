@@ -18,12 +18,10 @@ import httpx
 import msgspec
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
-from lastseen.clock import SystemClock
 from lastseen.errors import ForbiddenAddress
 from lastseen.model import Event, Message, Outcome
-from lastseen.notifiers.guard import Policy, guarded_client
 from lastseen.notifiers.outcome import from_exception, http_outcome
-from lastseen.notifiers.tools import Tools
+from lastseen.notifiers.tools import Tools, local_tools
 
 PREFIX = "whsec_"
 _SIX = ("id", "name", "hostname", "description", "status", "last_seen")
@@ -71,9 +69,9 @@ class Webhook:
     def __init__(self, config: Config, tools: Tools | None = None) -> None:
         """Without `tools` it makes a client of its own, which may reach private addresses: the url is the program's."""
         self.config = config
-        self._own = None if tools is not None else guarded_client(Policy(allow_private=True))
-        self._http: httpx.AsyncClient = tools.http if tools is not None else self._own  # type: ignore[assignment]
-        self._clock = tools.clock if tools is not None else SystemClock()
+        self._owns_http = tools is None
+        tools = tools or local_tools()
+        self._http, self._clock = tools.http, tools.clock
 
     async def send(self, message: Message) -> Outcome:
         """One POST of the event as it was, signed for this attempt."""
@@ -88,8 +86,8 @@ class Webhook:
         return http_outcome(response, now)
 
     async def close(self) -> None:
-        if self._own is not None:
-            await self._own.aclose()
+        if self._owns_http:
+            await self._http.aclose()
 
 
 # -- what is sent

@@ -101,10 +101,12 @@ class When:
         return self._day(local) + local.strftime("%H:%M:%S" if seconds else "%H:%M")
 
     def span(self, start: datetime, end: datetime) -> str:
-        """`03:00–03:40`; the day once where both are on the same."""
-        local = end.astimezone(self.zone)
-        same = start.astimezone(self.zone).date() == local.date()
-        return f"{self.at(start)}–{local.strftime('%H:%M') if same else self.at(end)}"
+        """`03:00–03:40`; the day once where both are on the same, and seconds where the minutes are the same."""
+        last = end.astimezone(self.zone)
+        if start.astimezone(self.zone).date() != last.date():
+            return f"{self.at(start)}–{self.at(end)}"
+        seconds = self.at(start) == self.at(end)
+        return f"{self.at(start, seconds)}–{last.strftime('%H:%M:%S' if seconds else '%H:%M')}"
 
     def _day(self, local: datetime) -> str:
         today = self.now.astimezone(self.zone).date()

@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import ssl
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from lastseen.errors import ForbiddenAddress
 from lastseen.notifiers.addresses import Policy, refusal
 from lastseen.notifiers.guard import KEPT, guarded_client
+from lastseen.notifiers.outcome import from_exception
 from lastseen.testing.far_end import Answer, FarEnd
 
 OPEN = Policy(allow_private=True)
@@ -220,3 +227,45 @@ async def test_sixty_four_at_once_share_the_client(server: FarEnd) -> None:
     async with guarded_client(OPEN) as http:
         answers = await asyncio.gather(*[http.post(server.url, content=b"x") for _ in range(64)])
     assert {answer.status_code for answer in answers} == {200}
+
+
+# -- TLS
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """A server's context for pager.example, signed by nobody."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "pager.example")])
+    begin = datetime(2020, 1, 1, tzinfo=UTC)
+    certificate = (
+        x509.CertificateBuilder(
+            name, name, key.public_key(), x509.random_serial_number(), begin, datetime(2100, 1, 1, tzinfo=UTC)
+        )
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("pager.example")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "pager.pem"
+    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file.write_bytes(key.private_bytes(*plain) + certificate.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
+
+
+async def test_tls_asks_for_the_name_and_checks_its_certificate(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    context, asked = self_signed(tmp_path), []
+    context.sni_callback = lambda _, name, __: asked.append(name)
+
+    async def nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(nothing, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    resolving(monkeypatch, "127.0.0.1")
+    async with server, guarded_client(OPEN) as http:
+        with pytest.raises(httpx.ConnectError) as caught:
+            await http.get(f"https://pager.example:{port}/")
+    assert asked == ["pager.example"]
+    assert "cannot connect to pager.example: TLS failed, self" in from_exception(caught.value).reason

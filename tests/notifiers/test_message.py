@@ -62,6 +62,13 @@ def test_a_recovery_answers_the_alert_silently() -> None:
     assert (message.loud, message.reply_to) == (False, "99")
 
 
+def test_a_short_outage_is_told_in_seconds() -> None:
+    assert read(delivery(online(since="03:00:12", until="03:00:15")), now=at("03:00:15")) == [
+        "🟢 db-01 back after 3 s",
+        "Offline 03:00:12–03:00:15.",
+    ]
+
+
 def test_told_late_and_already_back_when_both_wait() -> None:
     both = delivery(offline(), ended=at("03:40")), delivery(online())
     assert read(*both, now=at("03:41"), failing_since=at("03:02:12")) == [

@@ -19,7 +19,7 @@ from lastseen.model import Delivered, Retry
 from lastseen.notifiers.webhook import Webhook, new_secret
 from tests.notifiers.builders import message
 from tests.standins.telegram import TOKEN, BotApi, Refused, parse_html
-from tests.standins.webhook import Receiver
+from tests.standins.webhook import WebhookReceiver
 from tests.support import eventually
 
 
@@ -104,7 +104,7 @@ def now() -> Any:
 
 async def test_the_receiver_verifies_and_counts_repeats() -> None:
     secret = new_secret()
-    async with Receiver(secret).serving() as receiver:
+    async with WebhookReceiver(secret) as receiver:
         right, wrong = (Webhook(Webhook.Config(url=receiver.url, secret=SecretStr(s))) for s in (secret, new_secret()))
         assert isinstance(await wrong.send(now()), Retry)
         assert isinstance(await right.send(message(wall=datetime(2025, 1, 1, tzinfo=UTC))), Retry), "an old timestamp"
@@ -119,7 +119,7 @@ async def test_the_receiver_verifies_and_counts_repeats() -> None:
 @pytest.mark.parametrize("how", ["reset", "503"])
 async def test_the_receiver_fails_for_a_while(how: str) -> None:
     secret = new_secret()
-    async with Receiver(secret, fail_for=0.2, how=how).serving() as receiver:
+    async with WebhookReceiver(secret, fail_for=0.2, how=how) as receiver:
         webhook = Webhook(Webhook.Config(url=receiver.url, secret=SecretStr(secret)))
 
         async def taken() -> bool:

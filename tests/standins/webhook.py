@@ -1,6 +1,7 @@
 """A webhook receiver that verifies every signature with the `standardwebhooks` package.
 
-In a test: `async with Receiver(SECRET).serving() as receiver: receiver.url`. As a process, for scenarios:
+In a test: `async with WebhookReceiver() as receiver:`, then `receiver.url`, `receiver.secret("whsec_…")` when it is
+known, and `receiver.messages`. As a process, for scenarios:
 `python -m tests.standins.webhook --secret whsec_… [--port 0] [--fail-for 3s | --fail-first 10] [--how 500|hang|reset]`
 prints one JSON line with its address, then one for each delivery (also those that it refuses).
 """
@@ -13,7 +14,7 @@ import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Self
 
@@ -37,34 +38,47 @@ class Delivery:
     at: float  # wall time, seconds
 
 
-class Receiver:
+class WebhookReceiver:
     """Keeps every delivery. `fail_for` seconds from its first request, or its `fail_first` requests, go wrong."""
 
     def __init__(
-        self, secret: str, fail_for: float = 0.0, fail_first: int = 0, how: str = "500", delay: float = 0.0
+        self, secret: str | None = None, fail_for: float = 0.0, fail_first: int = 0, how: str = "500", port: int = 0
     ) -> None:
-        self._referee = Webhook(secret)
-        self.fail_for, self.fail_first, self.how, self.delay = fail_for, fail_first, how, delay
+        self._referee = None if secret is None else Webhook(secret)
+        self.fail_for, self.fail_first, self.how = fail_for, fail_first, how
         self.deliveries: list[Delivery] = []
         self.url = ""
         self.told: Callable[[Delivery], None] = lambda delivery: None
+        self._port = port
         self._first: float | None = None
+        self._stack = contextlib.AsyncExitStack()
 
-    @contextlib.asynccontextmanager
-    async def serving(self, port: int = 0) -> AsyncIterator[Self]:
-        async with http_server(self.handle, port=port) as address:
-            self.url = f"{address}/hook"
-            yield self
+    async def __aenter__(self) -> Self:
+        address = await self._stack.enter_async_context(http_server(self.handle, port=self._port))
+        self.url = f"{address}/hook"
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.aclose()
+
+    def secret(self, secret: str) -> None:
+        """What signatures are verified with; until it is known every delivery is refused."""
+        self._referee = Webhook(secret)
 
     @property
-    def taken(self) -> list[Delivery]:
+    def messages(self) -> list[Delivery]:
         """What it said yes to."""
         return [delivery for delivery in self.deliveries if delivery.verdict == "ok"]
 
     @property
+    def refused(self) -> list[Delivery]:
+        """What had no valid signature."""
+        return [delivery for delivery in self.deliveries if delivery.verdict == "unsigned"]
+
+    @property
     def repeats(self) -> int:
         """How often something came that it had taken already."""
-        return sum(count - 1 for count in Counter(delivery.id for delivery in self.taken).values())
+        return sum(count - 1 for count in Counter(delivery.id for delivery in self.messages).values())
 
     async def handle(self, request: Received) -> Answer:
         now = time.monotonic()
@@ -79,10 +93,12 @@ class Receiver:
             return {"hang": Answer(hang=True), "reset": Answer(reset=True)}.get(self.how) or Answer(
                 int(self.how), b"no"
             )
-        return Answer(204, b"", delay=self.delay)
+        return Answer(204, b"")
 
     def _judge(self, request: Received, failing: bool) -> Delivery:
         try:
+            if self._referee is None:
+                raise WebhookVerificationError("no secret yet")
             body = self._referee.verify(request.body, dict(request.headers))
             verdict = "failed" if failing else "ok"
         except (WebhookVerificationError, ValueError):
@@ -109,9 +125,9 @@ async def _main() -> None:
     parser.add_argument("--how", default="500", help="a status, hang or reset")
     given = parser.parse_args()
     seconds = 0.0 if given.fail_for == "0" else parse_duration(given.fail_for).total_seconds()
-    receiver = Receiver(given.secret, seconds, given.fail_first, given.how)
+    receiver = WebhookReceiver(given.secret, seconds, given.fail_first, given.how, given.port)
     receiver.told = lambda delivery: print(json.dumps(asdict(delivery)), flush=True)
-    async with receiver.serving(given.port):
+    async with receiver:
         print(json.dumps({"url": receiver.url}), flush=True)
         await asyncio.Event().wait()
 
