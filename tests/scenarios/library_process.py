@@ -11,11 +11,14 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import structlog
+
 from lastseen import HeartbeatMonitor, Message
 from lastseen.notifiers import dispatcher
 
 
 async def main(database: str, out: str, threshold: str, lease: str) -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     dispatcher.LEASE = timedelta(seconds=float(lease))
     pause = 0.0
 
