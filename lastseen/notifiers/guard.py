@@ -86,6 +86,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             raise httpx.ReadTimeout(f"no answer within {self._timeout:g} s", request=request) from None
         except httpx.TransportError as error:
             raise _renamed(error, request) from error
+        except aiohttp.ClientError as error:  # what httpx-aiohttp does not know, such as an answer that is no HTTP
+            raise httpx.RemoteProtocolError(type(error).__name__, request=request) from error
         response.headers.pop("content-encoding", None)  # never asked for, and 4 KiB could unfold to megabytes
         response.headers.pop("content-length", None)
         return httpx.Response(
@@ -109,9 +111,12 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-        )
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(
+                host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+            )
+        except UnicodeError:
+            raise OSError(None, "not a name that can be resolved") from None
         for *_, sockaddr in found:
             _judge(host, ipaddress.ip_address(str(sockaddr[0])), self._policy)
         return [

@@ -223,6 +223,29 @@ async def test_a_reset_and_a_refused_connection_have_their_own_errors(server: Fa
             await http.get(f"http://127.0.0.1:{closed}/")
 
 
+@pytest.mark.parametrize(
+    "said", [b"SMTP ready\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nx: " + b"y" * 99_999, b""]
+)
+async def test_what_speaks_no_http_is_lost_connection_to_the_caller(said: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server, guarded_client(OPEN) as http:
+        with pytest.raises((httpx.NetworkError, httpx.RemoteProtocolError)) as caught:
+            await http.get(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    assert from_exception(caught.value).reason == "127.0.0.1 broke the connection"
+
+
+@pytest.mark.parametrize("host", ["a" * 70 + ".example", "a..example", "no-such-host.invalid"])
+async def test_a_name_that_cannot_be_resolved_is_a_failed_connection(host: str) -> None:
+    async with guarded_client(OPEN) as http:
+        with pytest.raises((httpx.ConnectError, httpx.UnsupportedProtocol, httpx.InvalidURL)):
+            await http.get(f"http://{host}/")
+
+
 async def test_sixty_four_at_once_share_the_client(server: FarEnd) -> None:
     async with guarded_client(OPEN) as http:
         answers = await asyncio.gather(*[http.post(server.url, content=b"x") for _ in range(64)])
