@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Delete, Dialect, Insert, Table, Update
 from sqlalchemy.dialects import sqlite
 
 insert = sqlite.insert
@@ -80,7 +81,38 @@ def keep_bodies(connection: Connection, bodies: str) -> None:
     connection.exec_driver_sql(_BODIES, (bodies,))
 
 
-def insert_or_ignore(connection: Connection, target: Table, rows: Sequence[dict[str, Any]], *unique: str) -> None:
+class Many:
+    """A statement for many rows. It is compiled once, and rows go to the driver as they are: translating every value
+    of every row through the statement's types costs more than writing them."""
+
+    def __init__(self, statement: Insert | Update | Delete, *columns: str) -> None:
+        compiled = statement.compile(dialect=_DIALECT, column_keys=list(columns) or None)
+        self._text, self._names = str(compiled), tuple(compiled.positiontup or ())
+        self._fixed = {name: plain(value) for name, value in compiled.params.items() if value is not None}
+
+    def __call__(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            fixed = self._fixed
+            values = [
+                tuple(plain(row[name]) if name in row else fixed.get(name) for name in self._names) for row in rows
+            ]
+            connection.exec_driver_sql(self._text, values)
+
+
+_DIALECT: Dialect = sqlite.dialect(paramstyle="qmark")
+
+
+def plain(value: Any) -> Any:
+    """A value as SQLite holds it: times are fixed-width text in UTC."""
+    return stamp(value) if type(value) is datetime else value
+
+
+def stamp(moment: datetime) -> str:
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(" ", "microseconds")[:26]
+
+
+def insert_or_ignore(target: Table, columns: Sequence[str], *unique: str) -> Many:
     """Rows that are there already stay as they are."""
-    if rows:
-        connection.execute(insert(target).on_conflict_do_nothing(index_elements=unique or None), list(rows))
+    return Many(insert(target).on_conflict_do_nothing(index_elements=unique or None), *columns)

@@ -71,6 +71,23 @@ MACHINE = [
     *(machines.c.enabled, machines.c.resume_by_hand),
 ]
 
+EVENT_FIELDS = (
+    *("uid", "type", "severity", "at", "machine_id", "seq", "channel_id", "previous_status", "status", "reason"),
+    *("last_seen", "snapshot"),
+)
+OUTAGE_FIELDS = (
+    *("machine_id", "started_at", "detected_at", "ended_at", "reason", "end_reason", "opened_by", "closed_by"),
+    *("acked_at", "acked_by"),
+)
+NOTIFICATION_CHANGES = (
+    *("state", "reason", "due_at", "while_open", "solo", "attempts", "rejections", "lease_token", "expires_at"),
+    *("finished_at", "receipt"),
+)
+NOTIFICATION_FIELDS = (
+    *NOTIFICATION_CHANGES,
+    *("uid", "event_id", "channel_id", "machine_id", "occasion", "cause", "created_at"),
+)
+
 _STATUS = {status.value: status for status in Status}
 
 

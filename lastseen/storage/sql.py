@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import func, select
-
 from lastseen.model import (
     Attempt,
     Beat,
@@ -35,7 +33,6 @@ from lastseen.storage import (
     sql_settle,
     sql_sources,
 )
-from lastseen.storage.rows import liveness
 from lastseen.storage.secrets import SecretBox
 from lastseen.storage.sql_cases import all_channels, find_ids, standings
 from lastseen.storage.workers import Work
@@ -87,7 +84,7 @@ class SqlStore:
         return await self.database.write(lambda c: sql_settle.order(c, machine, order, decide, now))
 
     async def next_check(self) -> datetime | None:
-        return await self.database.read(lambda c: c.execute(select(func.min(liveness.c.check_at))).scalar())
+        return await self.database.read(sql_settle.next_check)
 
     async def liveness(self, machines: Sequence[MachineRef]) -> Mapping[MachineRef, Standing]:
         def work(c: Any) -> Mapping[MachineRef, Standing]:

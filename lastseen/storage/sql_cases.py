@@ -15,6 +15,7 @@ from lastseen.model import (
     BlindPeriod,
     Case,
     Channel,
+    ChannelState,
     MachineRef,
     Order,
     Outage,
@@ -28,6 +29,7 @@ from lastseen.storage.rows import (
     MACHINE,
     as_blind_period,
     as_channel,
+    as_channel_state,
     as_kind,
     as_liveness,
     as_machine,
@@ -44,17 +46,17 @@ from lastseen.storage.rows import (
     outages,
     reports,
 )
-from lastseen.storage.sqltools import chunks
+from lastseen.storage.sqltools import chunks, several
 
 _SAID = {said.value: said for said in Said}
-_opened, _closed = events.alias("opened"), events.alias("closed")
+_opened, _first, _later = events.alias("opened"), events.alias("first_of"), events.alias("later")
 
 STANDING: Select[Any] = (
     select(*MACHINE, *KIND, *LIVENESS)
     .select_from(liveness)
     .join(machines, machines.c.id == liveness.c.machine_id)
     .join(kinds, kinds.c.name == machines.c.kind)
-    .where(machines.c.deleted_at.is_(None))
+    .where(machines.c.deleted_at.is_(None), liveness.c.machine_id.in_(several()))
 )
 _KIND_AT, _LIVENESS_AT = len(MACHINE), len(MACHINE) + len(KIND)
 
@@ -66,16 +68,18 @@ def due_ids(connection: Connection, now: datetime, limit: int) -> list[int]:
     return [row[0] for row in rows]
 
 
+_BY_SLUG = select(machines.c.slug, machines.c.id).where(machines.c.slug.in_(several()), machines.c.deleted_at.is_(None))
+_BY_ID = select(machines.c.id).where(machines.c.id.in_(several()), machines.c.deleted_at.is_(None))
+
+
 def find_ids(connection: Connection, refs: Iterable[MachineRef]) -> dict[MachineRef, int]:
     """Ids of machines that are there, by what they were asked for."""
     wanted = list(dict.fromkeys(refs))
     found: dict[MachineRef, int] = {}
-    for some in chunks([ref for ref in wanted if isinstance(ref, str)]):
-        query = select(machines.c.slug, machines.c.id).where(machines.c.slug.in_(some), machines.c.deleted_at.is_(None))
-        found.update({row[0]: row[1] for row in connection.execute(query)})
+    for slugs in chunks([ref for ref in wanted if isinstance(ref, str)]):
+        found.update({row[0]: row[1] for row in connection.execute(_BY_SLUG, {"several": slugs})})
     for ids in chunks([ref for ref in wanted if isinstance(ref, int)]):
-        query = select(machines.c.id, machines.c.id).where(machines.c.id.in_(ids), machines.c.deleted_at.is_(None))
-        found.update({row[0]: row[1] for row in connection.execute(query)})
+        found.update({row[0]: row[0] for row in connection.execute(_BY_ID, {"several": ids})})
     return found
 
 
@@ -84,7 +88,7 @@ def standings(connection: Connection, ids: Sequence[int]) -> dict[int, Standing]
     tags, open_outages = _tags(connection, ids), _open_outages(connection, ids)
     found: dict[int, Standing] = {}
     for some in chunks(ids):
-        for row in connection.execute(STANDING.where(liveness.c.machine_id.in_(some))):
+        for row in connection.execute(STANDING, {"several": some}):
             machine = as_machine(row, tuple(tags.get(row[0], ())))
             found[machine.id] = Standing(
                 machine,
@@ -116,21 +120,43 @@ def cases(connection: Connection, ids: Sequence[int], now: datetime, order: Orde
     }
 
 
+_CHANNELS = (
+    select(channels, channel_state)
+    .join_from(channels, channel_state, channel_state.c.channel_id == channels.c.id)
+    .order_by(channels.c.id)
+)
+_PRESENT = _CHANNELS.where(channels.c.deleted_at.is_(None))
+
+
 def all_channels(connection: Connection) -> list[Channel]:
-    query = (
-        select(channels, channel_state.c.lane)
-        .outerjoin_from(channels, channel_state, channel_state.c.channel_id == channels.c.id)
-        .where(channels.c.deleted_at.is_(None))
-        .order_by(channels.c.id)
-    )
-    return [as_channel(row) for row in connection.execute(query)]
+    return [as_channel(row) for row in connection.execute(_PRESENT)]
+
+
+def channels_and_states(connection: Connection) -> dict[str, tuple[Channel, ChannelState]]:
+    return {row.uid: (as_channel(row), as_channel_state(row)) for row in connection.execute(_PRESENT)}
+
+
+_TAGS = (
+    select(machine_tags.c.machine_id, machine_tags.c.tag)
+    .where(machine_tags.c.machine_id.in_(several()))
+    .order_by(machine_tags.c.machine_id, machine_tags.c.tag)
+)
+_OPEN_OUTAGES = (
+    select(outages, _opened.c.uid.label("opened_uid"))
+    .join(_opened, _opened.c.id == outages.c.opened_by)
+    .where(outages.c.machine_id.in_(several()), outages.c.ended_at.is_(None))
+)
+_SIGNALS = (
+    select(reports.c.machine_id, reports.c.kind, reports.c.at, reports.c.body)
+    .where(reports.c.pending, reports.c.machine_id.in_(several()))
+    .order_by(reports.c.machine_id, reports.c.id)
+)
 
 
 def _tags(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[str]]:
     tags: dict[int, list[str]] = defaultdict(list)
     for some in chunks(ids):
-        query = select(machine_tags).where(machine_tags.c.machine_id.in_(some)).order_by(machine_tags.c.tag)
-        for machine_id, tag in connection.execute(query):
+        for machine_id, tag in connection.execute(_TAGS, {"several": some}):
             tags[machine_id].append(tag)
     return tags
 
@@ -138,24 +164,15 @@ def _tags(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[str]]
 def _open_outages(connection: Connection, ids: Sequence[int]) -> dict[int, Outage]:
     found: dict[int, Outage] = {}
     for some in chunks(ids):
-        query = (
-            select(outages, _opened.c.uid.label("opened_uid"))
-            .join(_opened, _opened.c.id == outages.c.opened_by)
-            .where(outages.c.machine_id.in_(some), outages.c.ended_at.is_(None))
-        )
-        found.update({row.machine_id: as_outage(row, row.opened_uid, None) for row in connection.execute(query)})
+        for row in connection.execute(_OPEN_OUTAGES, {"several": some}):
+            found[row.machine_id] = as_outage(row, row.opened_uid, None)
     return found
 
 
 def _signals(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[Signal]]:
     signals: dict[int, list[Signal]] = defaultdict(list)
     for some in chunks(ids):
-        query = (
-            select(reports.c.machine_id, reports.c.kind, reports.c.at, reports.c.body)
-            .where(reports.c.pending, reports.c.machine_id.in_(some))
-            .order_by(reports.c.machine_id, reports.c.id)
-        )
-        for machine_id, kind, at, body in connection.execute(query):
+        for machine_id, kind, at, body in connection.execute(_SIGNALS, {"several": some}):
             signals[machine_id].append(Signal(_SAID[kind], at, _message(body)))
     return signals
 
@@ -169,21 +186,22 @@ def _message(body: str | None) -> str:
     return said if isinstance(said, str) else ""
 
 
+_TOLD = (
+    select(_first.c.uid, channels.c.uid)
+    .select_from(_first)
+    .join(_later, _later.c.incident_id == _first.c.id)
+    .join(notifications, notifications.c.event_id == _later.c.id)
+    .join(channels, channels.c.id == notifications.c.channel_id)
+    .where(_first.c.uid.in_(several()), notifications.c.state.in_([state.value for state in HEARD_OF_IT]))
+    .distinct()
+)
+
+
 def _told(connection: Connection, incidents: Sequence[str]) -> Mapping[str, set[str]]:
     """Which channels heard of an incident, or will."""
     told: dict[str, set[str]] = defaultdict(set)
-    first, later = events.alias("first_of"), events.alias("later")
     for some in chunks(incidents):
-        query = (
-            select(first.c.uid, channels.c.uid)
-            .select_from(first)
-            .join(later, later.c.incident_id == first.c.id)
-            .join(notifications, notifications.c.event_id == later.c.id)
-            .join(channels, channels.c.id == notifications.c.channel_id)
-            .where(first.c.uid.in_(some), notifications.c.state.in_([state.value for state in HEARD_OF_IT]))
-            .distinct()
-        )
-        for incident, channel in connection.execute(query):
+        for incident, channel in connection.execute(_TOLD, {"several": some}):
             told[incident].add(channel)
     return told
 

@@ -4,33 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, literal_column, select
 
 from lastseen.model import Event, Outage
 from lastseen.storage.rows import as_event, as_outage, channels, events, machines, notifications, outages
-from lastseen.storage.sqltools import chunks
+from lastseen.storage.sqltools import chunks, several
 
 _first = events.alias("first_of_incident")
 _opened, _closed = events.alias("opened_by_event"), events.alias("closed_by_event")
+
+
+_EVENTS = (
+    select(
+        events,
+        machines.c.slug.label("machine_slug"),
+        channels.c.uid.label("channel_uid"),
+        _first.c.uid.label("incident_uid"),
+    )
+    .outerjoin(machines, machines.c.id == events.c.machine_id)
+    .outerjoin(channels, channels.c.id == events.c.channel_id)
+    .outerjoin(_first, _first.c.id == events.c.incident_id)
+    .where(events.c.id.in_(several()))
+)
+_OUTAGES = (
+    select(
+        outages,
+        _first.c.uid.label("incident_uid"),
+        _opened.c.uid.label("opened_uid"),
+        _closed.c.uid.label("closed_uid"),
+    )
+    .select_from(_first)
+    .join(_opened, _opened.c.incident_id == _first.c.id)
+    .join(outages, outages.c.opened_by == _opened.c.id)
+    .outerjoin(_closed, _closed.c.id == outages.c.closed_by)
+    .where(_first.c.uid.in_(several()))
+    .order_by(outages.c.id)
+)
+_RECEIPTS = (
+    select(_first.c.uid, notifications.c.receipt)
+    .select_from(_first)
+    .join(_opened, _opened.c.incident_id == _first.c.id)
+    .join(notifications, notifications.c.event_id == _opened.c.id)
+    .where(
+        _first.c.uid.in_(several()),
+        notifications.c.channel_id == bindparam("channel"),
+        notifications.c.state == literal_column("'delivered'"),
+        notifications.c.receipt.is_not(None),
+    )
+    .order_by(notifications.c.id.desc())
+)
 
 
 def read_events(connection: Connection, ids: Iterable[int]) -> dict[str, Event]:
     """Events by uid."""
     known: dict[str, Event] = {}
     for some in chunks(sorted(ids)):
-        query = (
-            select(
-                events,
-                machines.c.slug.label("machine_slug"),
-                channels.c.uid.label("channel_uid"),
-                _first.c.uid.label("incident_uid"),
-            )
-            .outerjoin(machines, machines.c.id == events.c.machine_id)
-            .outerjoin(channels, channels.c.id == events.c.channel_id)
-            .outerjoin(_first, _first.c.id == events.c.incident_id)
-            .where(events.c.id.in_(some))
-        )
-        for row in connection.execute(query):
+        for row in connection.execute(_EVENTS, {"several": some}):
             known[row.uid] = as_event(row, row.machine_slug, row.channel_uid, row.incident_uid)
     return known
 
@@ -54,37 +83,10 @@ class Told:
         return None if event.incident is None else self._receipts.get(event.incident)
 
     def _read_outages(self, connection: Connection, incidents: Sequence[str]) -> None:
-        query = (
-            select(
-                outages,
-                _first.c.uid.label("incident_uid"),
-                _opened.c.uid.label("opened_uid"),
-                _closed.c.uid.label("closed_uid"),
-            )
-            .select_from(_first)
-            .join(_opened, _opened.c.incident_id == _first.c.id)
-            .join(outages, outages.c.opened_by == _opened.c.id)
-            .outerjoin(_closed, _closed.c.id == outages.c.closed_by)
-            .where(_first.c.uid.in_(incidents))
-            .order_by(outages.c.id)
-        )
-        for row in connection.execute(query):
+        for row in connection.execute(_OUTAGES, {"several": incidents}):
             self._outages[row.incident_uid] = as_outage(row, row.opened_uid, row.closed_uid)
 
     def _read_receipts(self, connection: Connection, incidents: Sequence[str], channel_id: int) -> None:
-        of_incident = events.alias("of_incident")
-        query = (
-            select(_first.c.uid, notifications.c.receipt)
-            .select_from(_first)
-            .join(of_incident, of_incident.c.incident_id == _first.c.id)
-            .join(notifications, notifications.c.event_id == of_incident.c.id)
-            .where(
-                _first.c.uid.in_(incidents),
-                notifications.c.channel_id == channel_id,
-                notifications.c.state == "delivered",
-                notifications.c.receipt.is_not(None),
-            )
-            .order_by(notifications.c.id.desc())
-        )
-        for incident, receipt in connection.execute(query):
+        """The newest first, so that the oldest stays."""
+        for incident, receipt in connection.execute(_RECEIPTS, {"several": incidents, "channel": channel_id}):
             self._receipts[incident] = receipt

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, literal_column, or_, select, update
 
 from lastseen.model import (
     Aftermath,
@@ -22,8 +22,8 @@ from lastseen.model import (
 )
 from lastseen.protocols import RetryPlan
 from lastseen.storage.fold import FINISHED_ATTEMPT, finished
-from lastseen.storage.rows import as_channel_state, attempts, channel_state, channels, notifications
-from lastseen.storage.sql_cases import all_channels
+from lastseen.storage.rows import attempt_items, attempts, channel_state, channels, notifications
+from lastseen.storage.sql_cases import channels_and_states
 from lastseen.storage.sql_outbox import is_open, update_notifications
 from lastseen.storage.sql_verdicts import event_ids, write_events, write_notifications
 from lastseen.storage.sqltools import dumped, loaded
@@ -36,64 +36,69 @@ def finish(
     _close_attempt(connection, attempt, outcome, now)
     if not _still_ours(connection, lane, attempt):
         return False
-    known = {channel.uid: channel for channel in all_channels(connection)}
-    row = connection.execute(select(channels.c.id).where(channels.c.uid == attempt.channel)).one()
-    channel = known.get(attempt.channel) or Channel(
-        attempt.channel, attempt.channel, "removed", id=row.id, enabled=False, disabled_reason="it was removed"
-    )
-    sent = _sent(connection, attempt, outcome, channel, known, now)
-    _apply(connection, channel, plan(sent), now)
+    known = channels_and_states(connection)
+    if attempt.channel not in known:
+        return False  # removed meanwhile: its rows are cancelled
+    channel, state = known[attempt.channel]
+    others = _others(channel, [other for other, _ in known.values()])
+    waiting = _waiting(connection, channel, attempt) if isinstance(outcome, Rejected) else 0
+    sent = Sent(attempt, outcome, channel, state, others, now, waiting)
+    _apply(connection, sent, plan(sent), now)
     return True
 
 
-def _close_attempt(connection: Connection, attempt: Attempt, outcome: Outcome, now: datetime) -> None:
-    open_or_lost = or_(attempts.c.finished_at.is_(None), attempts.c.outcome == "lost")
-    detail = outcome.receipt if isinstance(outcome, Delivered) else outcome.reason
-    connection.execute(
-        update(attempts)
-        .where(attempts.c.id == attempt.id, open_or_lost)
-        .values(finished_at=now, outcome=FINISHED_ATTEMPT[type(outcome)], detail=detail)
+_CLOSE = (
+    update(attempts)
+    .where(
+        attempts.c.id == bindparam("attempt"),
+        or_(attempts.c.finished_at.is_(None), attempts.c.outcome == literal_column("'lost'")),
     )
+    .values(finished_at=bindparam("now"), outcome=bindparam("became"), detail=bindparam("words"))
+)
+_OURS = (
+    select(func.count())
+    .select_from(attempt_items)
+    .join(notifications, notifications.c.id == attempt_items.c.notification_id)
+    .where(
+        attempt_items.c.attempt_id == bindparam("attempt"),
+        notifications.c.state == literal_column("'sending'"),
+        notifications.c.lease_token == bindparam("token"),
+    )
+)
+
+
+def _close_attempt(connection: Connection, attempt: Attempt, outcome: Outcome, now: datetime) -> None:
+    words = outcome.receipt if isinstance(outcome, Delivered) else outcome.reason
+    became = FINISHED_ATTEMPT[type(outcome)]
+    connection.execute(_CLOSE, {"attempt": attempt.id, "now": now, "became": became, "words": words})
 
 
 def _still_ours(connection: Connection, lane: Lease, attempt: Attempt) -> bool:
-    uids = [delivery.notification.uid for delivery in attempt.deliveries]
-    ours = select(func.count()).where(
-        notifications.c.uid.in_(uids), notifications.c.state == "sending", notifications.c.lease_token == lane.token
-    )
-    return connection.execute(ours).scalar() == len(uids)
+    ours = connection.execute(_OURS, {"attempt": attempt.id, "token": lane.token}).scalar()
+    return ours == len(attempt.deliveries)
 
 
-def _sent(
-    connection: Connection,
-    attempt: Attempt,
-    outcome: Outcome,
-    channel: Channel,
-    known: dict[str, Channel],
-    now: datetime,
-) -> Sent:
-    state = connection.execute(select(channel_state).where(channel_state.c.channel_id == channel.id)).one()
-    waiting = 0
-    if isinstance(outcome, Rejected):
-        count = select(func.count()).where(notifications.c.channel_id == channel.id, is_open(notifications))
-        waiting = (connection.execute(count).scalar() or 0) - len(attempt.deliveries)
-    return Sent(attempt, outcome, channel, as_channel_state(state), _others(channel, known), now, waiting)
+def _waiting(connection: Connection, channel: Channel, attempt: Attempt) -> int:
+    count = select(func.count()).where(notifications.c.channel_id == channel.id, is_open(notifications))
+    return (connection.execute(count).scalar() or 0) - len(attempt.deliveries)
 
 
-def _others(channel: Channel, known: dict[str, Channel]) -> tuple[Channel, ...]:
+def _others(channel: Channel, known: Sequence[Channel]) -> tuple[Channel, ...]:
     """Who is told of this channel's trouble: its owner's other channels, or everybody where nobody owns it."""
     return tuple(
         other
-        for other in known.values()
+        for other in known
         if other.enabled
         and other.uid != channel.uid
         and (channel.owner_id is None or other.owner_id == channel.owner_id)
     )
 
 
-def _apply(connection: Connection, channel: Channel, after: Aftermath, now: datetime) -> None:
+def _apply(connection: Connection, sent: Sent, after: Aftermath, now: datetime) -> None:
+    channel = sent.channel
     update_notifications(connection, [_unless_off(row, channel, now) for row in after.notifications])
-    _set_state(connection, channel, after)
+    if after.lane_wide or after.state != sent.state:
+        _set_state(connection, channel, after)
     if after.release:
         waiting = update(notifications).where(notifications.c.channel_id == channel.id, is_open(notifications))
         waiting = waiting.where(notifications.c.state == "pending", notifications.c.due_at > now)
@@ -117,12 +122,22 @@ def _unless_off(row: Notification, channel: Channel, now: datetime) -> Notificat
     return finished(row, NotificationState.CANCELLED, reason, now)
 
 
+_STATE = update(channel_state).values(
+    ready_at=bindparam("ready_at"),
+    failing_since=bindparam("failing_since"),
+    failures=bindparam("failures"),
+    succeeded_at=bindparam("succeeded_at"),
+)
+_OF_CHANNEL = _STATE.where(channel_state.c.channel_id == bindparam("channel"))
+_OF_LANE = _STATE.where(channel_state.c.lane == bindparam("of_lane"))
+
+
 def _set_state(connection: Connection, channel: Channel, after: Aftermath) -> None:
-    state = update(channel_state).values(dataclasses.asdict(after.state))
+    values = dataclasses.asdict(after.state)
     if after.lane_wide and channel.lane:
-        connection.execute(state.where(channel_state.c.lane == channel.lane))
+        connection.execute(_OF_LANE, {**values, "of_lane": channel.lane})
     else:
-        connection.execute(state.where(channel_state.c.channel_id == channel.id))
+        connection.execute(_OF_CHANNEL, {**values, "channel": channel.id})
 
 
 def _disable(connection: Connection, channel_id: int, reason: str, now: datetime) -> None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, func, insert, literal_column, select, update
 
 from lastseen.model import Attempt, ChannelState, Delivery, Event, Lease, Notification, NotificationState
 from lastseen.protocols import Admit
+from lastseen.storage import dialect_sqlite as sql
 from lastseen.storage.fold import Picked, pick
 from lastseen.storage.rows import (
+    NOTIFICATION_CHANGES,
     as_channel_state,
     as_notification,
     attempt_items,
@@ -26,7 +28,7 @@ from lastseen.storage.rows import (
     notifications,
 )
 from lastseen.storage.sql_deliveries import Told, read_events
-from lastseen.storage.sqltools import chunks
+from lastseen.storage.sqltools import chunks, several
 
 FOLLOWERS = 20
 """Unfinished notifications of one machine that are looked at, oldest first."""
@@ -40,7 +42,11 @@ _first_event = events.alias("first_event")
 
 def is_open(target: Any) -> Any:
     """As the partial indexes spell it, or they are not used."""
-    return target.c.state.in_([bindparam(None, state, literal_execute=True) for state in OPEN])
+    return target.c.state.in_([literal_column(f"'{state}'") for state in OPEN])
+
+
+SENDING = notifications.c.state == literal_column("'sending'")
+PENDING = notifications.c.state == literal_column("'pending'")
 
 
 ROWS = (
@@ -52,6 +58,48 @@ ROWS = (
     .select_from(notifications)
     .join(events, events.c.id == notifications.c.event_id)
     .outerjoin(_first_event, _first_event.c.id == events.c.incident_id)
+)
+
+
+_older = notifications.alias("older")
+_BLOCKED = select(_older.c.id).where(
+    _older.c.channel_id == notifications.c.channel_id,
+    _older.c.machine_id == notifications.c.machine_id,
+    _older.c.id < notifications.c.id,
+    is_open(_older),
+)
+_ON_CHANNEL = ROWS.where(notifications.c.channel_id == bindparam("channel"))
+_HEADS = (
+    _ON_CHANNEL.where(is_open(notifications), ~_BLOCKED.exists())
+    .order_by(notifications.c.due_at, notifications.c.id)
+    .limit(bindparam("size"))
+)
+_DUE_HEADS = _HEADS.where(notifications.c.due_at <= bindparam("now"))
+_ON_THE_WAY = _ON_CHANNEL.where(SENDING)
+_queue = (
+    select(
+        notifications.c.id,
+        func.row_number().over(partition_by=notifications.c.machine_id, order_by=notifications.c.id).label("place"),
+    )
+    .where(
+        notifications.c.channel_id == bindparam("channel"),
+        notifications.c.machine_id.in_(several()),
+        is_open(notifications),
+    )
+    .subquery()
+)
+_FOLLOWERS = ROWS.where(notifications.c.id.in_(select(_queue.c.id).where(_queue.c.place.between(2, FOLLOWERS))))
+_LAST_BATCHES = (
+    select(attempt_items.c.attempt_id, notifications.c.uid)
+    .join(notifications, notifications.c.id == attempt_items.c.notification_id)
+    .where(
+        attempt_items.c.attempt_id.in_(
+            select(func.max(attempt_items.c.attempt_id))
+            .where(attempt_items.c.notification_id.in_(several()))
+            .group_by(attempt_items.c.notification_id)
+        )
+    )
+    .order_by(attempt_items.c.attempt_id, notifications.c.id)
 )
 
 
@@ -128,55 +176,24 @@ class _Taking:
 
     def _heads(self, size: int) -> Sequence[Any]:
         """The oldest unfinished row of each machine, those that are due longest first."""
-        older = notifications.alias("older")
-        blocked = select(older.c.id).where(
-            older.c.channel_id == notifications.c.channel_id,
-            older.c.machine_id == notifications.c.machine_id,
-            older.c.id < notifications.c.id,
-            is_open(older),
-        )
-        query = ROWS.where(notifications.c.channel_id == self.channel_id, is_open(notifications), ~blocked.exists())
-        if not self.state.failures:  # a probe may be ahead of its time, nothing else
-            query = query.where(notifications.c.due_at <= self.now)
-        query = query.order_by(notifications.c.due_at, notifications.c.id).limit(size)
-        return self.connection.execute(query).fetchall()
+        values = {"channel": self.channel_id, "size": size}
+        if self.state.failures:  # a probe may be ahead of its time, nothing else
+            return self.connection.execute(_HEADS, values).fetchall()
+        return self.connection.execute(_DUE_HEADS, {**values, "now": self.now}).fetchall()
 
     def _sending(self) -> Sequence[Any]:
-        sending = notifications.c.state == bindparam(None, "sending", literal_execute=True)
-        return self.connection.execute(ROWS.where(notifications.c.channel_id == self.channel_id, sending)).fetchall()
+        return self.connection.execute(_ON_THE_WAY, {"channel": self.channel_id}).fetchall()
 
     def _followers(self, machine_ids: Sequence[int]) -> Iterable[Any]:
-        place = func.row_number().over(partition_by=notifications.c.machine_id, order_by=notifications.c.id)
         for some in chunks(machine_ids):
-            queue = (
-                select(notifications.c.id, place.label("place"))
-                .where(
-                    notifications.c.channel_id == self.channel_id,
-                    notifications.c.machine_id.in_(some),
-                    is_open(notifications),
-                )
-                .subquery()
-            )
-            near = select(queue.c.id).where(queue.c.place.between(2, FOLLOWERS))
-            yield from self.connection.execute(ROWS.where(notifications.c.id.in_(near)))
+            yield from self.connection.execute(_FOLLOWERS, {"channel": self.channel_id, "several": some})
 
     def _last_batches(self, ids: Sequence[int]) -> Mapping[str, tuple[str, ...]]:
         """For rows that were attempted before: what went in their last attempt."""
         batches: dict[str, tuple[str, ...]] = {}
         for some in chunks(ids):
-            last = (
-                select(func.max(attempt_items.c.attempt_id))
-                .where(attempt_items.c.notification_id.in_(some))
-                .group_by(attempt_items.c.notification_id)
-            )
-            query = (
-                select(attempt_items.c.attempt_id, notifications.c.id, notifications.c.uid)
-                .join(notifications, notifications.c.id == attempt_items.c.notification_id)
-                .where(attempt_items.c.attempt_id.in_(last))
-                .order_by(attempt_items.c.attempt_id, notifications.c.id)
-            )
             groups: dict[int, list[str]] = defaultdict(list)
-            for attempt_id, _, uid in self.connection.execute(query):
+            for attempt_id, uid in self.connection.execute(_LAST_BATCHES, {"several": some}):
                 groups[attempt_id].append(uid)
             for uids in groups.values():  # by rising attempt: the newest that a row was in stays
                 batches.update(dict.fromkeys(uids, tuple(uids)))
@@ -201,24 +218,34 @@ class _Taking:
         close_lost(self.connection, interrupted, self.now)
         update_notifications(self.connection, [*picked.changed, *sending])
         told = Told(self.connection, self.channel_id, [window.events[row.event] for row in sending])
-        return [self._open(window, group, probe, told) for group, probe in picked.groups]
+        opened = self._open(len(picked.groups))
+        items = []
+        made = []
+        for attempt_id, (group, probe) in zip(opened, picked.groups, strict=True):
+            items += [{"attempt_id": attempt_id, "notification_id": window.ids[row.uid]} for row in group]
+            deliveries = tuple(self._delivery(row, window.events[row.event], told) for row in group)
+            made.append(Attempt(attempt_id, self.channel, deliveries, self.now, probe, self.state.failing_since))
+        _ITEMS(self.connection, items)
+        return made
 
-    def _open(self, window: _Window, group: tuple[Notification, ...], probe: bool, told: Told) -> Attempt:
+    def _open(self, count: int) -> Sequence[int]:
+        """Ids of so many new attempts."""
         values = {
             "channel_id": self.channel_id,
             "node": self.lane.owner,
             "lease_token": self.lane.token,
             "started_at": self.now,
         }
-        made = self.connection.execute(insert(attempts).values(values)).inserted_primary_key
-        attempt_id: int = made[0]  # type: ignore[index]
-        items = [{"attempt_id": attempt_id, "notification_id": window.ids[row.uid]} for row in group]
-        self.connection.execute(insert(attempt_items), items)
-        deliveries = []
-        for row in group:
-            event = window.events[row.event]
-            deliveries.append(Delivery(row, event, told.outage(event), told.receipt(event)))
-        return Attempt(attempt_id, self.channel, tuple(deliveries), self.now, probe, self.state.failing_since)
+        if not count:
+            return []
+        return self.connection.execute(_ATTEMPTS, [values] * count).scalars().all()
+
+    def _delivery(self, row: Notification, event: Event, told: Told) -> Delivery:
+        return Delivery(row, event, told.outage(event), told.receipt(event))
+
+
+_ATTEMPTS = insert(attempts).returning(attempts.c.id)
+_ITEMS = sql.Many(insert(attempt_items), "attempt_id", "notification_id")
 
 
 def close_lost(connection: Connection, ids: Sequence[int], now: datetime) -> None:
@@ -229,72 +256,51 @@ def close_lost(connection: Connection, ids: Sequence[int], now: datetime) -> Non
         connection.execute(lost.values(finished_at=now, outcome="lost", detail="its lease was lost"))
 
 
-_CHANGE = (
+_CHANGE = sql.Many(
     update(notifications)
     .where(notifications.c.uid == bindparam("of_uid"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "state",
-                "reason",
-                "due_at",
-                "while_open",
-                "solo",
-                "attempts",
-                "rejections",
-                "lease_token",
-                "expires_at",
-                "finished_at",
-                "receipt",
-            )
-        }
-    )
+    .values({name: bindparam(name) for name in NOTIFICATION_CHANGES})
 )
 
 
 def update_notifications(connection: Connection, rows: Sequence[Notification]) -> None:
-    if rows:
-        connection.execute(_CHANGE, [{**notification_values(row), "of_uid": row.uid} for row in rows])
+    _CHANGE(connection, [{**notification_values(row), "of_uid": row.uid} for row in rows])
+
+
+_waiting = (
+    select(notifications.c.due_at)
+    .where(notifications.c.channel_id == channels.c.id, is_open(notifications), PENDING)
+    .order_by(notifications.c.due_at, notifications.c.id)
+    .limit(1)
+    .correlate(channels)
+    .scalar_subquery()
+)
+_oldest = (
+    select(func.min(notifications.c.lease_token))
+    .where(notifications.c.channel_id == channels.c.id, SENDING)
+    .correlate(channels)
+    .scalar_subquery()
+)
+_NEXT = (
+    select(
+        _waiting.label("waiting"),
+        _oldest.label("oldest"),
+        channel_state.c.failures,
+        channel_state.c.ready_at,
+        leases.c.token,
+        leases.c.until,
+    )
+    .select_from(channels)
+    .join(channel_state, channel_state.c.channel_id == channels.c.id)
+    .outerjoin(leases, leases.c.name == channel_state.c.lane)
+    .where(channels.c.deleted_at.is_(None))
+)
 
 
 def next_due(connection: Connection) -> datetime | None:
     """`Store.next_due`: per channel its longest due row or the end of its cool-down; and the end of the lease of
     whoever was sending, because after that somebody else may."""
-    waiting = (
-        select(notifications.c.due_at)
-        .where(
-            notifications.c.channel_id == channels.c.id,
-            is_open(notifications),
-            notifications.c.state == "pending",
-        )
-        .order_by(notifications.c.due_at, notifications.c.id)
-        .limit(1)
-        .correlate(channels)
-        .scalar_subquery()
-    )
-    sending = notifications.c.state == bindparam(None, "sending", literal_execute=True)
-    oldest = (
-        select(func.min(notifications.c.lease_token))
-        .where(notifications.c.channel_id == channels.c.id, sending)
-        .correlate(channels)
-        .scalar_subquery()
-    )
-    query = (
-        select(
-            waiting.label("waiting"),
-            oldest.label("oldest"),
-            channel_state.c.failures,
-            channel_state.c.ready_at,
-            leases.c.token,
-            leases.c.until,
-        )
-        .select_from(channels)
-        .join(channel_state, channel_state.c.channel_id == channels.c.id)
-        .outerjoin(leases, leases.c.name == channel_state.c.lane)
-        .where(channels.c.deleted_at.is_(None), or_(channels.c.enabled, and_(waiting.is_not(None))))
-    )
-    moments = [moment for row in connection.execute(query) for moment in _moments(row)]
+    moments = [moment for row in connection.execute(_NEXT) for moment in _moments(row)]
     return min(moments, default=None)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -17,18 +17,12 @@ from sqlalchemy import Connection
 
 from lastseen.model import HEARTBEATS, SIGNALS, Beat, MachineRef, Recorded, Said
 from lastseen.storage import dialect_sqlite as sql
+from lastseen.storage.dialect_sqlite import stamp
 
 REMEMBERED = 250_000
 """Slugs whose id is kept in memory."""
 
 _json = msgspec.json.Encoder()
-
-
-def stamp(moment: datetime) -> str:
-    """A time as the database holds it: fixed-width text in UTC."""
-    if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
-    return moment.isoformat(" ", "microseconds")[:26]
 
 
 @dataclass(slots=True)

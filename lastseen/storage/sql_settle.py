@@ -22,6 +22,13 @@ from lastseen.storage.translate import translated
 _log = get_logger()
 
 
+def next_check(connection: Connection) -> datetime | None:
+    """`Store.next_check`. The condition is the index's own: without it all rows would be read."""
+    query = select(liveness.c.check_at).where(liveness.c.check_at.is_not(None)).order_by(liveness.c.check_at).limit(1)
+    moment: datetime | None = connection.execute(query).scalar()
+    return moment
+
+
 def settle(connection: Connection, decide: Decide, now: datetime, limit: int) -> list[Event]:
     """`Store.settle`, in the caller's transaction."""
     ids = due_ids(connection, now, limit)

@@ -12,7 +12,10 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from lastseen.model import Case, Event, Notification, Outage, Verdict
 from lastseen.storage import dialect_sqlite as sql
 from lastseen.storage.rows import (
+    EVENT_FIELDS,
     LIVENESS_FIELDS,
+    NOTIFICATION_FIELDS,
+    OUTAGE_FIELDS,
     api_keys,
     channels,
     event_values,
@@ -27,7 +30,7 @@ from lastseen.storage.rows import (
     outages,
     reports,
 )
-from lastseen.storage.sqltools import bump, chunks
+from lastseen.storage.sqltools import bump, chunks, several
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,21 @@ class Decided:
     @property
     def machine_id(self) -> int:
         return self.case.standing.machine.id
+
+
+_EVENTS = sql.insert_or_ignore(events, EVENT_FIELDS, "uid")
+_INCIDENTS = sql.Many(update(events).where(events.c.id == bindparam("event")).values(incident_id=bindparam("incident")))
+_NOTIFICATIONS = sql.insert_or_ignore(notifications, NOTIFICATION_FIELDS)
+_put_outage = sql.insert(outages)
+_OUTAGES = sql.Many(
+    _put_outage.on_conflict_do_update(
+        index_elements=["opened_by"],
+        set_={n: _put_outage.excluded[n] for n in ("ended_at", "end_reason", "closed_by", "acked_at", "acked_by")},
+    ),
+    *OUTAGE_FIELDS,
+)
+_MARKS = sql.insert_or_ignore(offline_marks, ("machine_id", "notified_at", "event_id"), "machine_id")
+_UNMARK = sql.Many(delete(offline_marks).where(offline_marks.c.machine_id == bindparam("of_machine")))
 
 
 def write_verdicts(connection: Connection, decided: Sequence[Decided], now: datetime) -> list[Event]:
@@ -69,7 +87,7 @@ def write_events(connection: Connection, given: Sequence[Event]) -> list[Event]:
         return []
     channel_ids = ids_of_channels(connection) if any(event.channel for event in new) else {}
     rows = [event_values(event, channel_ids.get(event.channel or "")) for event in new]
-    sql.insert_or_ignore(connection, events, rows, "uid")
+    _EVENTS(connection, rows)
     _link_incidents(connection, new)
     return new
 
@@ -80,20 +98,16 @@ def _link_incidents(connection: Connection, new: Sequence[Event]) -> None:
     if not linked:
         return
     ids = event_ids(connection, {uid for event in linked for uid in (event.uid, event.incident or "")})
-    link = update(events).where(events.c.id == bindparam("event")).values(incident_id=bindparam("incident"))
-    rows = [{"event": ids[event.uid], "incident": ids.get(event.incident or "")} for event in linked]
-    connection.execute(link, rows)
+    _INCIDENTS(connection, [{"event": ids[one.uid], "incident": ids.get(one.incident or "")} for one in linked])
+
+
+_IDS = select(events.c.uid, events.c.id).where(events.c.uid.in_(several()))
 
 
 def event_ids(connection: Connection, uids: Iterable[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for some in chunks(uids):
-        found.update(
-            {
-                row[0]: row[1]
-                for row in connection.execute(select(events.c.uid, events.c.id).where(events.c.uid.in_(some)))
-            }
-        )
+        found.update({row[0]: row[1] for row in connection.execute(_IDS, {"several": some})})
     return found
 
 
@@ -122,10 +136,10 @@ def write_notifications(connection: Connection, rows: Sequence[Notification], ev
         for row in rows
         if row.channel in channel_ids
     ]
-    sql.insert_or_ignore(connection, notifications, values)
+    _NOTIFICATIONS(connection, values)
 
 
-_LIVENESS = (
+_LIVENESS = sql.Many(
     update(liveness)
     .where(liveness.c.machine_id == bindparam("of_machine"), liveness.c.event_seq == bindparam("seq_before"))
     .values({name: bindparam(name) for name in LIVENESS_FIELDS})
@@ -141,26 +155,20 @@ def _write_liveness(connection: Connection, decided: Sequence[Decided]) -> None:
         }
         for one in decided
     ]
-    connection.execute(_LIVENESS, rows)
+    _LIVENESS(connection, rows)
 
 
 def _write_outages(connection: Connection, given: Sequence[Outage], event_id: Mapping[str, int]) -> None:
     """Those that ended first: a machine has one open outage at most. The offline mark is there while one is open."""
     ended = [outage for outage in given if outage.ended_at is not None]
     opened = [outage for outage in given if outage.ended_at is None]
-    put = sql.insert(outages)
-    changed = {name: put.excluded[name] for name in ("ended_at", "end_reason", "closed_by", "acked_at", "acked_by")}
     for some in (ended, opened):
-        if some:
-            rows = [_outage_values(outage, event_id) for outage in some]
-            connection.execute(put.on_conflict_do_update(index_elements=["opened_by"], set_=changed), rows)
-    if ended:
-        rows = [{"of_machine": machine_id} for machine_id in {outage.machine_id for outage in ended}]
-        connection.execute(delete(offline_marks).where(offline_marks.c.machine_id == bindparam("of_machine")), rows)
+        _OUTAGES(connection, [_outage_values(outage, event_id) for outage in some])
+    _UNMARK(connection, [{"of_machine": machine_id} for machine_id in sorted({o.machine_id for o in ended})])
     marks = [
         {"machine_id": o.machine_id, "notified_at": o.detected_at, "event_id": event_id[o.opened_by]} for o in opened
     ]
-    sql.insert_or_ignore(connection, offline_marks, marks, "machine_id")
+    _MARKS(connection, marks)
 
 
 def _outage_values(outage: Outage, event_id: Mapping[str, int]) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import BindParameter, Connection, Table, bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import SQLModel
 
@@ -28,6 +28,11 @@ def chunks(values: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
     everything = list(values)
     for start in range(0, len(everything), size):
         yield everything[start : start + size]
+
+
+def several(name: str = "several") -> BindParameter[Any]:
+    """A list as one parameter of a statement that is built once: `column.in_(several())`."""
+    return bindparam(name, expanding=True)
 
 
 def seconds(span: timedelta | None) -> float | None:
@@ -52,10 +57,6 @@ def rfc3339(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
-def latest(moments: Iterable[datetime | None]) -> datetime | None:
-    return max((m for m in moments if m is not None), default=None)
-
-
 def meta_value(connection: Connection, key: str) -> str | None:
     meta = table(Meta)
     return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
@@ -69,7 +70,3 @@ def set_meta(connection: Connection, key: str, value: str) -> None:
 def bump(connection: Connection, key: str) -> None:
     """Count a version in `meta` up."""
     set_meta(connection, key, str(int(meta_value(connection, key) or 0) + 1))
-
-
-def by_key(rows: Iterable[Sequence[Any]]) -> dict[Any, Any]:
-    return {row[0]: row[1] for row in rows}
