@@ -9,6 +9,7 @@ against anybody; one that jumps back is approached slowly, by running 10 % slow 
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -101,6 +102,12 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(max(0.0, seconds))
+
+
+def rest(seconds: float) -> None:
+    """Let a thread do nothing for so long. By select and not by time.sleep, which counts to a moment of the clock and
+    fails where that clock is tampered with: a thread must not die of it."""
+    select.select((), (), (), seconds)
 
 
 async def wait_or(event: anyio.Event, seconds: float | None, clock: Clock) -> None:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 
-from lastseen.clock import SystemClock
+from lastseen.clock import SystemClock, rest
 from lastseen.errors import ConfigurationError
 from lastseen.storage.translate import translated
 from lastseen.storage.workers import Work, Workers
@@ -181,4 +180,4 @@ def patiently(step: Callable[[], T]) -> T:
                 raise
             if monotonic() > give_up:
                 raise
-        time.sleep(POLL)
+        rest(POLL)

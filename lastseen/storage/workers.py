@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from lastseen.clock import SystemClock
+from lastseen.clock import SystemClock, rest
 from lastseen.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -107,7 +106,7 @@ class Workers:
                 if not job.future.cancelled():
                     self._do(session, job)
                 if self._polite and self._monotonic() - busy_since >= STINT:
-                    time.sleep(REST)
+                    rest(REST)
                     busy_since = self._monotonic()
         finally:
             session.close()
