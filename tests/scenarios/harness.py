@@ -73,9 +73,13 @@ class Server:
         self.process.wait(10)
 
     async def beat(self, key: str, body: dict[str, Any] | None = None) -> int:
+        """The status of the answer; 0 for none (a connection that was idle while the server was stopped is closed)."""
         content = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {key}"}
-        answer = await self.client.post(f"{self.url}/api/v1/heartbeat", content=content, headers=headers)
+        try:
+            answer = await self.client.post(f"{self.url}/api/v1/heartbeat", content=content, headers=headers)
+        except httpx.TransportError:
+            return 0
         return answer.status_code
 
     async def stop(self) -> None:
