@@ -44,7 +44,10 @@ class Decided:
 
 
 _EVENTS = sql.insert_or_ignore(events, EVENT_FIELDS, "uid")
-_INCIDENTS = sql.Many(update(events).where(events.c.id == bindparam("event")).values(incident_id=bindparam("incident")))
+_INCIDENTS = sql.Many(
+    update(events).where(events.c.uid == bindparam("event")).values(incident_id=bindparam("incident"))
+)
+_FIRST_OF_ITS_OWN = update(events).where(events.c.uid.in_(several())).values(incident_id=events.c.id)
 _NOTIFICATIONS = sql.insert_or_ignore(notifications, NOTIFICATION_FIELDS)
 _put_outage = sql.insert(outages)
 _OUTAGES = sql.Many(
@@ -93,12 +96,13 @@ def write_events(connection: Connection, given: Sequence[Event]) -> list[Event]:
 
 
 def _link_incidents(connection: Connection, new: Sequence[Event]) -> None:
-    """An incident is known by its first event, which may be one of these."""
-    linked = [event for event in new if event.incident is not None]
-    if not linked:
-        return
-    ids = event_ids(connection, {uid for event in linked for uid in (event.uid, event.incident or "")})
-    _INCIDENTS(connection, [{"event": ids[one.uid], "incident": ids.get(one.incident or "")} for one in linked])
+    """An incident is known by its first event, which is nearly always this one or an older one."""
+    for some in chunks([event.uid for event in new if event.incident == event.uid]):
+        connection.execute(_FIRST_OF_ITS_OWN, {"several": some})
+    later = [event for event in new if event.incident not in (None, event.uid)]
+    if later:
+        ids = event_ids(connection, {event.incident or "" for event in later})
+        _INCIDENTS(connection, [{"event": one.uid, "incident": ids.get(one.incident or "")} for one in later])
 
 
 _IDS = select(events.c.uid, events.c.id).where(events.c.uid.in_(several()))
