@@ -29,7 +29,12 @@ CONFLICTS: tuple[type[BaseException], ...] = (sa.IntegrityError, sqlite3.Integri
 UNFIT: tuple[type[BaseException], ...] = (sa.DataError, sqlite3.DataError)
 """A value that no column can hold."""
 
-BROKEN: tuple[type[BaseException], ...] = (sa.SQLAlchemyError, sa.EmulatedDBAPIException, sqlite3.Error, sqlite3.Warning)
+BROKEN: tuple[type[BaseException], ...] = (
+    sa.SQLAlchemyError,
+    sa.EmulatedDBAPIException,
+    sqlite3.Error,
+    sqlite3.Warning,
+)
 """Everything else of theirs: a damaged file (DatabaseError), or a mistake of ours. It does not go away by itself, but
 the caller's seat knows no better name for it than that the store cannot be used."""
 
