@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Delete, Dialect, Insert, Table, Update
 from sqlalchemy.dialects import sqlite
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 insert = sqlite.insert
 """The dialect's INSERT … ON CONFLICT."""
@@ -87,27 +89,29 @@ class Many:
 
     def __init__(self, statement: Insert | Update | Delete, *columns: str) -> None:
         compiled = statement.compile(dialect=_DIALECT, column_keys=list(columns) or None)
-        self._text, self._names = str(compiled), tuple(compiled.positiontup or ())
-        self._fixed = {name: plain(value) for name, value in compiled.params.items() if value is not None}
+        names = tuple(compiled.positiontup or ())
+        self._text = str(compiled)
+        self._values = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+        known = statement.table.c
+        self._times = [n for n, name in enumerate(names) if name in known and isinstance(known[name].type, UTCDateTime)]
 
     def __call__(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         if rows:
-            fixed = self._fixed
-            values = [
-                tuple(plain(row[name]) if name in row else fixed.get(name) for name in self._names) for row in rows
-            ]
-            connection.exec_driver_sql(self._text, values)
+            connection.exec_driver_sql(self._text, [self._row(row) for row in rows])
+
+    def _row(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        values = list(self._values(row))
+        for place in self._times:
+            if values[place] is not None:
+                values[place] = stamp(values[place])
+        return tuple(values)
 
 
 _DIALECT: Dialect = sqlite.dialect(paramstyle="qmark")
 
 
-def plain(value: Any) -> Any:
-    """A value as SQLite holds it: times are fixed-width text in UTC."""
-    return stamp(value) if type(value) is datetime else value
-
-
 def stamp(moment: datetime) -> str:
+    """A time as SQLite holds it: fixed-width text in UTC."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     return moment.isoformat(" ", "microseconds")[:26]

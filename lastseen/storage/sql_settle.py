@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.exc import OperationalError
 
 from lastseen.errors import Conflict, InvalidInput, StoreUnavailable, UnknownMachine
 from lastseen.log import get_logger
@@ -71,10 +73,12 @@ def _one_by_one(
     return committed
 
 
+_NOBODYS_FAULT = (StoreUnavailable, OperationalError, sqlite3.OperationalError, OSError)
+
+
 def _raise_if_unavailable(error: Exception) -> None:
-    """A full disk is nobody's verdict's fault."""
-    ours = translated(error)
-    if isinstance(ours, StoreUnavailable) or isinstance(error, StoreUnavailable):
+    """A full disk is no verdict's fault."""
+    if isinstance(error, _NOBODYS_FAULT):
         raise error
 
 

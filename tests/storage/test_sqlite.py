@@ -208,15 +208,17 @@ async def test_a_verdict_that_cannot_be_written_parks_that_machine_only(store: S
             event = type(event)(**{**_fields(event), "snapshot": bad["snapshot"]})
         elif wrong == "bad-reason":
             event = type(event)(**{**_fields(event), "reason": bad["surrogate"]})
+        elif wrong == "bad-type":
+            event = type(event)(**{**_fields(event), "reason": object()})
         elif wrong == "bad-state":
             return Verdict(type(verdict.liveness)(**{**_fields(verdict.liveness), "check_at": None, "back_at": at(1)}))
         return Verdict(verdict.liveness, (event,), verdict.outages, verdict.notifications)
 
-    names = ["good1", "bad-snapshot", "bad-reason", "bad-state", "good2"]
+    names = ["good1", "bad-snapshot", "bad-reason", "bad-type", "bad-state", "good2"]
     await online(store, *names)
     events = await store.settle(decide, at(200))
     assert sorted(str(e.machine) for e in events) == ["good1", "good2"]
-    for name in names[1:4]:
+    for name in names[1:5]:
         row = (await standing(store, name)).liveness
         assert (row.status, row.check_at) == (Status.ONLINE, at(500)), name
 
