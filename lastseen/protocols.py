@@ -62,6 +62,7 @@ class Store(Protocol):
 
     async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
         """Write down what was heard, in the order given. All or none of the known machines' beats are durable.
+        Calls may overlap; they take effect in the order in which they were made.
 
         For each machine: `last_seen` becomes the newest `at` of its heartbeats (alive, ok, error) and never goes back;
         `heard` gains the source's bit; the newest body is kept as the latest report. Where the machine is offline or

@@ -21,6 +21,10 @@ CAPACITY = 50_000
 """Heartbeats that may wait; one more is answered `Busy`."""
 
 LARGEST_BATCH = 5_000
+IN_FLIGHT = 3
+"""Batches that the store may have at once: the next is there when one is done."""
+
+Batch = list[tuple[Beat, asyncio.Future[None]]]
 
 _TICK = timedelta(microseconds=1)
 _log = get_logger()
@@ -39,8 +43,8 @@ class Recorder:
     ) -> None:
         self._store, self._clock, self._capacity = store, clock, capacity
         self._on_due, self._on_failed = on_due, on_failed
-        self._waiting: list[tuple[Beat, asyncio.Future[None]]] = []
-        self._writing: list[tuple[Beat, asyncio.Future[None]]] = []
+        self._waiting: Batch = []
+        self._writing: dict[asyncio.Task[None], Batch] = {}  # in the order in which they were received
         self._wake = asyncio.Event()
         self._after: datetime | None = None
         self._open = False
@@ -52,7 +56,7 @@ class Recorder:
     @property
     def oldest_waiting(self) -> datetime | None:
         """When the oldest heartbeat that is not stored yet was received: settling must not overtake it."""
-        first = self._writing or self._waiting
+        first = next(iter(self._writing.values()), self._waiting)
         return first[0][0].at if first else None
 
     def record(self, beat: Beat) -> asyncio.Future[None]:
@@ -68,8 +72,7 @@ class Recorder:
             self._after = beat.at  # what is heard later must be later, even within one tick of the clock
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((beat, future))
-        if not self._writing:
-            self._wake.set()
+        self._wake.set()
         return future
 
     def open(self) -> None:
@@ -82,24 +85,35 @@ class Recorder:
         self._wake.set()
 
     async def run(self) -> None:
-        """Write batches until closed."""
-        while self._open or self._waiting:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                await self._write_next()
-
-    async def _write_next(self) -> None:
-        self._writing, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
+        """Write batches until closed, and what waits then."""
         try:
-            await self._write(self._writing)
-        except asyncio.CancelledError:
-            _fail(self._writing, StoreUnavailable("stopping"))
-            raise
+            while self._open or self._waiting:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._waiting:
+                    await self._room()
+                    self._write_next()
         finally:
-            self._writing = []
+            await self._end()
 
-    async def _write(self, batch: list[tuple[Beat, asyncio.Future[None]]]) -> None:
+    async def _room(self) -> None:
+        while len(self._writing) >= IN_FLIGHT:
+            await asyncio.wait(self._writing, return_when=asyncio.FIRST_COMPLETED)
+
+    def _write_next(self) -> None:
+        batch, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
+        task = asyncio.create_task(self._write(batch))
+        self._writing[task] = batch
+        task.add_done_callback(self._writing.pop)
+
+    async def _end(self) -> None:
+        """Cancelled or closed: nobody who was promised an answer is left without one."""
+        if self._writing:
+            await asyncio.wait(self._writing)
+        _fail(self._waiting, StoreUnavailable("the monitor has stopped"))
+        self._waiting = []
+
+    async def _write(self, batch: Batch) -> None:
         try:
             recorded = await self._store.record([beat for beat, _ in batch], self._clock.now())
         except LastseenError as error:
@@ -116,7 +130,7 @@ class Recorder:
         else:
             self._answer(batch, recorded)
 
-    def _answer(self, batch: list[tuple[Beat, asyncio.Future[None]]], recorded: Recorded) -> None:
+    def _answer(self, batch: Batch, recorded: Recorded) -> None:
         unknown = recorded.unknown
         for beat, future in batch:
             if future.done():
@@ -129,7 +143,7 @@ class Recorder:
             self._on_due()
 
 
-def _fail(batch: list[tuple[Beat, asyncio.Future[None]]], error: Exception) -> None:
+def _fail(batch: Batch, error: Exception) -> None:
     for _, future in batch:
         if not future.done():
             future.set_exception(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -41,7 +41,10 @@ T = TypeVar("T")
 
 
 class Database(Protocol):
-    """Runs transactions. Raises only errors of ours."""
+    """Runs transactions. Raises only errors of ours. `on_rollback` is called where a write was undone: what was learnt
+    in it may never have been."""
+
+    on_rollback: Callable[[], None]
 
     async def open(self) -> None: ...
 
@@ -58,6 +61,7 @@ class SqlStore:
     def __init__(self, database: Database, secrets: SecretBox) -> None:
         self.database, self.secrets = database, secrets
         self._slugs = sql_record.Slugs()
+        database.on_rollback = self._slugs.forget
 
     async def open(self) -> None:
         """Open the database; makes and upgrades it where that was asked for. Opening twice is harmless."""

@@ -72,6 +72,11 @@ class Slugs:
             ref: known[ref] if isinstance(ref, str) else ref for ref in refs if not isinstance(ref, str) or ref in known
         }
 
+    def forget(self) -> None:
+        """What was learnt in a transaction that was undone may never have been."""
+        self._ids.clear()
+        self._version = ""
+
 
 def record(connection: Connection, slugs: Slugs, beats: Sequence[Beat], now: datetime) -> Recorded:
     """`Store.record`, in the caller's transaction."""

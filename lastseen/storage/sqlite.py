@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 READERS = 3
+TOGETHER = 64
+"""Writes that may share one commit."""
+
 POLL = 0.0005
 """Seconds between two tries to become the one who writes."""
 
@@ -76,6 +79,7 @@ class SqliteDatabase:
         if migrate not in ("auto", "check"):
             raise ConfigurationError(f'migrate must be "auto" or "check", not {migrate!r}')
         self.path, self._migrate = path, migrate
+        self.on_rollback: Callable[[], None] = lambda: None
         self._writer: Workers | None = None
         self._readers: Workers | None = None
 
@@ -85,8 +89,11 @@ class SqliteDatabase:
         if self._writer is not None:
             return
         await asyncio.to_thread(upgrade.upgrade if self._migrate == "auto" else upgrade.check, self.path)
-        self._writer = Workers("writer", 1, lambda: SqliteSession(writer_engine(self.path)), polite=True)
+        self._writer = Workers("writer", 1, self._session, polite=True, together=TOGETHER)
         self._readers = Workers("reader", READERS, lambda: SqliteSession(reader_engine(self.path)))
+
+    def _session(self) -> SqliteSession:
+        return SqliteSession(writer_engine(self.path), self.on_rollback)
 
     async def close(self) -> None:
         readers, writer, self._readers, self._writer = self._readers, self._writer, None, None
@@ -112,8 +119,8 @@ class SqliteDatabase:
 class SqliteSession:
     """One thread's connection."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, on_rollback: Callable[[], None] = lambda: None) -> None:
+        self._engine, self._on_rollback = engine, on_rollback
         self._connection: Connection | None = None
 
     def run(self, work: Work[T]) -> T:
@@ -123,6 +130,7 @@ class SqliteSession:
             with self._connection.begin():
                 return work(self._connection)
         except Exception as error:
+            self._on_rollback()
             ours = translated(error)
             if ours is None:
                 raise

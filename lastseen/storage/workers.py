@@ -7,9 +7,10 @@ order in which they were asked for. Cancelling a caller never interrupts a trans
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -58,11 +59,18 @@ class _Job:
 
 
 class Workers:
-    """`count` threads on one queue. `polite`: they rest now and then."""
+    """`count` threads on one queue. `polite`: they rest now and then.
 
-    def __init__(self, name: str, count: int, make: Callable[[], Session], polite: bool = False) -> None:
+    `together`: how many waiting pieces of work one transaction may hold. They share its commit, which is what a write
+    costs; if one of them fails, all are rolled back and each is done again on its own. So work must bear repeating, and
+    have no effect but on the connection and in its result.
+    """
+
+    def __init__(
+        self, name: str, count: int, make: Callable[[], Session], polite: bool = False, together: int = 1
+    ) -> None:
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._make, self._polite = make, polite
+        self._make, self._polite, self._together = make, polite, together
         self._monotonic = SystemClock().monotonic
         self._open = True
         self._threads = [
@@ -103,13 +111,35 @@ class Workers:
                 now = self._monotonic()
                 if now - waited_since >= REST:
                     busy_since = now
-                if not job.future.cancelled():
-                    self._do(session, job)
+                self._do_all(session, [job, *self._waiting()])
                 if self._polite and self._monotonic() - busy_since >= STINT:
                     rest(REST)
                     busy_since = self._monotonic()
         finally:
             session.close()
+
+    def _waiting(self) -> Iterator[_Job]:
+        """What else is there already."""
+        for _ in range(self._together - 1):
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if job is None:
+                self._queue.put(None)  # the end is for later: this is done first
+                return
+            yield job
+
+    def _do_all(self, session: Session, jobs: list[_Job]) -> None:
+        wanted = [job for job in jobs if not job.future.cancelled()]
+        if len(wanted) > 1:
+            with contextlib.suppress(BaseException):  # one of them failed: which one is found out, and answered, below
+                results = session.run(lambda connection: [job.work(connection) for job in wanted])
+                for job, result in zip(wanted, results, strict=True):
+                    job.answer(result, None)
+                return
+        for job in wanted:
+            self._do(session, job)
 
     def _do(self, session: Session, job: _Job) -> None:
         try:
