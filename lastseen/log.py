@@ -34,7 +34,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "dispatcher_failed": ("error", "error", "a pass of the dispatcher failed; it goes on"),
     "dispatcher_started": ("info", "", "what waits to be told is sent"),
     "event_committed": ("info", "type, machine, seq, reason", "a change of status was written"),
-    "heartbeat_monitor_started": ("info", "interval, threshold", "the monitor watches"),
+    "heartbeat_monitor_started": ("info", "interval", "the monitor watches"),
     "heartbeat_monitor_stopped": ("info", "", "the monitor has stopped"),
     "machine_clock_skewed": (
         "warning",

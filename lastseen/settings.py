@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1, alias="LASTSEEN_HOST", description="the address `serve` listens on")
     port: int = Field(8383, ge=0, le=65535, alias="LASTSEEN_PORT", description="its port; 0 takes a free one")
     public_url: Address | None = Field(
-        None, alias="LASTSEEN_PUBLIC_URL", description="how people reach the server; messages link to it"
+        None, alias="LASTSEEN_PUBLIC_URL", description="how people reach the server, for links; no message has one yet"
     )
     timezone: Annotated[ZoneInfo | None, BeforeValidator(_zone)] = Field(
         None, alias="LASTSEEN_TIMEZONE", description="the time zone of messages; by default the computer's"
