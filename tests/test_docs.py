@@ -22,7 +22,8 @@ import typer.main
 
 from lastseen.cli.demo_stage import receiving, until
 from lastseen.log import EVENTS
-from lastseen.model import Event, Severity
+from lastseen.model import Event, Severity, Status
+from lastseen.monitor.states import TABLE, Fact
 from lastseen.notifiers.webhook import payload
 from lastseen.settings import OTHER_VARIABLES, Settings
 from tests.cli.conftest import Cli
@@ -127,8 +128,8 @@ def test_every_make_target_named_is_one(page: Path) -> None:
 def rows(page: str) -> list[list[str]]:
     """The cells of every table row of a page, without header and rule."""
     lines = (ROOT / "docs" / page).read_text().splitlines()
-    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| `")]
-    return [[row[0].strip("` "), *row[1:]] for row in cells]
+    cells = [[cell.strip() for cell in line[1:].rstrip("|").split("|")] for line in lines if line.startswith("| `")]
+    return [[row[0].strip("`"), *row[1:]] for row in cells]
 
 
 def test_the_settings_page_is_what_can_be_set() -> None:
@@ -165,6 +166,15 @@ def log_calls() -> Iterator[tuple[str, str, frozenset[str]]]:
             first = node.args[0] if node.args else None
             assert isinstance(first, ast.Constant), f"{file}:{node.lineno}: the name of a log line is a constant"
             yield str(first.value), node.func.attr, frozenset(str(k.arg) for k in node.keywords) - {"exc_info"}
+
+
+def test_the_states_page_is_the_table_that_decides() -> None:
+    facts = (Fact.HEARD, Fact.OK, Fact.ERROR, Fact.GONE, Fact.SILENT, Fact.PAUSE, Fact.RESUME)
+    said = {row[0]: row[1:] for row in rows("design.md") if row[0] in ("provisioning", "online", "offline", "error")}
+    assert list(said) == ["provisioning", "online", "offline", "error"]
+    for status, cells in said.items():
+        moves = [TABLE[Status(status), fact] for fact in facts]
+        assert cells == ["" if move is None else f"→ {move.to}" for move in moves], status
 
 
 def test_the_code_of_the_library_page_is_the_files_that_it_names() -> None:
