@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from lastseen.model.outbox import Channel, Event, Notification
 from lastseen.model.words import (
     HTTP_SOURCE,
@@ -106,9 +108,11 @@ class Standing:
 # --- what machines say ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """One report of one machine, as it goes to `Store.record`. `body` is a JSON object as text, kept as it came."""
+class Beat(msgspec.Struct, frozen=True):
+    """One report of one machine, as it goes to `Store.record`. `body` is a JSON object as text, kept as it came.
+
+    A Struct, because one is made for every heartbeat: a frozen dataclass takes eight times as long to make.
+    """
 
     machine: MachineRef
     at: datetime

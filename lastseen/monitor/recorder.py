@@ -7,9 +7,10 @@ bottleneck, and a lone heartbeat does not wait for company.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Callable
 from datetime import datetime, timedelta
+
+import msgspec
 
 from lastseen.clock import Clock
 from lastseen.errors import Busy, LastseenError, StoreUnavailable, UnknownMachine
@@ -67,7 +68,7 @@ class Recorder:
         if len(self._waiting) >= self._capacity:
             raise Busy(f"{self._capacity} heartbeats are waiting to be stored")
         if self._after is not None and beat.at <= self._after:
-            beat = dataclasses.replace(beat, at=self._after + _TICK)
+            beat = msgspec.structs.replace(beat, at=self._after + _TICK)
         if beat.said is Said.GOODBYE:
             self._after = beat.at  # what is heard later must be later, even within one tick of the clock
         future = asyncio.get_running_loop().create_future()

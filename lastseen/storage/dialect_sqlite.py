@@ -42,10 +42,15 @@ _IDS = (
 )
 
 
+def _raw(connection: Connection) -> Any:
+    """The driver's connection, for the statements that every batch needs."""
+    return connection.connection.dbapi_connection
+
+
 def flags(connection: Connection) -> tuple[str, bool]:
     """The version of the slugs, and whether any machine at all is not online. One statement: each one more costs a
     busy event loop beside it a turn with the interpreter's lock."""
-    row = connection.exec_driver_sql(_FLAGS).one()
+    row = _raw(connection).execute(_FLAGS).fetchone()
     return str(row[0]), bool(row[1])
 
 
@@ -55,7 +60,8 @@ def ids_of(connection: Connection, slugs: Sequence[str]) -> dict[str, int]:
 
 def move_on(connection: Connection, pulses: str, bits: int) -> int:
     """`pulses`: a JSON object of times by id, by rising id. The number of machines that are there."""
-    return connection.exec_driver_sql(_MOVE_ON, (pulses, bits)).rowcount
+    touched: int = _raw(connection).execute(_MOVE_ON, (pulses, bits)).rowcount
+    return touched
 
 
 def there(connection: Connection, ids: str) -> frozenset[int]:

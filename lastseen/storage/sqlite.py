@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_monotonic = SystemClock().monotonic
 READERS = 3
 TOGETHER = 64
 """Writes that may share one commit."""
@@ -44,6 +45,7 @@ WRITER = {
     "wal_autocheckpoint": "40000",  # pages, 40 MB: many updates of one page are written back once
     "temp_store": "MEMORY",
 }
+WRITE, READ = "BEGIN IMMEDIATE", "BEGIN"
 READER = {"query_only": "ON", "cache_size": "-2048"}
 
 
@@ -90,10 +92,10 @@ class SqliteDatabase:
             return
         await asyncio.to_thread(upgrade.upgrade if self._migrate == "auto" else upgrade.check, self.path)
         self._writer = Workers("writer", 1, self._session, polite=True, together=TOGETHER)
-        self._readers = Workers("reader", READERS, lambda: SqliteSession(reader_engine(self.path)))
+        self._readers = Workers("reader", READERS, lambda: SqliteSession(reader_engine(self.path), READ))
 
     def _session(self) -> SqliteSession:
-        return SqliteSession(writer_engine(self.path), self.on_rollback)
+        return SqliteSession(writer_engine(self.path), WRITE, self.on_rollback)
 
     async def close(self) -> None:
         readers, writer, self._readers, self._writer = self._readers, self._writer, None, None
@@ -119,16 +121,15 @@ class SqliteDatabase:
 class SqliteSession:
     """One thread's connection."""
 
-    def __init__(self, engine: Engine, on_rollback: Callable[[], None] = lambda: None) -> None:
-        self._engine, self._on_rollback = engine, on_rollback
+    def __init__(self, engine: Engine, begin: str, on_rollback: Callable[[], None] = lambda: None) -> None:
+        self._engine, self._begin, self._on_rollback = engine, begin, on_rollback
         self._connection: Connection | None = None
 
     def run(self, work: Work[T]) -> T:
         try:
             if self._connection is None:
                 self._connection = self._engine.connect()
-            with self._connection.begin():
-                return work(self._connection)
+            return self._in_transaction(self._connection, work)
         except Exception as error:
             self._on_rollback()
             ours = translated(error)
@@ -136,6 +137,25 @@ class SqliteSession:
                 raise
             self.close()  # whatever state it is in: the next transaction has a connection without a past
             raise ours from error
+
+    def _in_transaction(self, connection: Connection, work: Work[T]) -> T:
+        """Begun and ended on the driver's own connection: SQLAlchemy's part in it would cost as much as a batch of
+        heartbeats. Where the work uses SQLAlchemy, that joins the transaction it finds."""
+        raw: Any = connection.connection.dbapi_connection
+        patiently(raw.execute, self._begin)
+        try:
+            result = work(connection)
+            if connection.in_transaction():
+                connection.commit()
+            else:
+                raw.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction():
+                connection.rollback()
+            elif raw.in_transaction:
+                raw.execute("ROLLBACK")
+            raise
+        return result
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -147,11 +167,11 @@ class SqliteSession:
 
 
 def writer_engine(path: Path, pragmas: dict[str, str] = WRITER) -> Engine:
-    return _engine(path, pragmas, "BEGIN IMMEDIATE")
+    return _engine(path, pragmas, WRITE)
 
 
 def reader_engine(path: Path) -> Engine:
-    return _engine(path, READER, "BEGIN")
+    return _engine(path, READER, READ)
 
 
 def _engine(path: Path, pragmas: dict[str, str], begin: str) -> Engine:
@@ -160,7 +180,7 @@ def _engine(path: Path, pragmas: dict[str, str], begin: str) -> Engine:
         connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             for name, value in pragmas.items():
-                patiently(lambda name=name, value=value: connection.execute(f"PRAGMA {name}={value}"))  # type: ignore[misc]
+                patiently(connection.execute, f"PRAGMA {name}={value}")
         except BaseException:
             connection.close()
             raise
@@ -171,21 +191,22 @@ def _engine(path: Path, pragmas: dict[str, str], begin: str) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         raw: Any = connection.connection.dbapi_connection
-        patiently(lambda: raw.execute(begin))
+        if not raw.in_transaction:
+            patiently(raw.execute, begin)
 
     return engine
 
 
-def patiently(step: Callable[[], T]) -> T:
+def patiently(step: Callable[..., T], *args: Any) -> T:
     """Do it as soon as no other connection stands in the way; the last refusal is raised after PATIENCE seconds."""
-    monotonic = SystemClock().monotonic
-    give_up = monotonic() + PATIENCE
+    give_up: float | None = None
     while True:
         try:
-            return step()
+            return step(*args)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise
-            if monotonic() > give_up:
+            give_up = give_up or _monotonic() + PATIENCE
+            if _monotonic() > give_up:
                 raise
         rest(POLL)
