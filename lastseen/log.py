@@ -34,7 +34,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "dispatcher_failed": ("error", "error", "a pass of the dispatcher failed; it goes on"),
     "dispatcher_started": ("info", "", "what waits to be told is sent"),
     "event_committed": ("info", "type, machine, seq, reason", "a change of status was written"),
-    "heartbeat_monitor_started": ("info", "interval", "the monitor watches"),
+    "heartbeat_monitor_started": ("info", "interval, threshold", "the monitor watches"),
     "heartbeat_monitor_stopped": ("info", "", "the monitor has stopped"),
     "machine_clock_skewed": (
         "warning",
@@ -44,6 +44,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "machine_parked": ("error", "machine_id, error", "deciding for this machine failed; it is tried again in 5 min"),
     "notification_dead": ("error", "notification, channel, reason", "given up; `lastseen notifications replay`"),
     "notification_delivered": ("info", "notification, channel, type, machine", "the far end has it"),
+    "notifier_answered_nonsense": ("warning", "channel, answer", "a plugin returned no outcome; taken for delivered"),
     "notifier_not_closed": ("warning", "error", "a plugin raised while it was closed"),
     "port_bound": ("info", "url", "connections queue from now on"),
     "record_failed": ("error", "error, beats", "a batch of heartbeats could not be stored; none was acknowledged"),

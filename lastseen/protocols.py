@@ -19,7 +19,7 @@ an exception of the library underneath. `now` is always an argument: a store rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
@@ -117,8 +117,9 @@ class Store(Protocol):
         """Write what became of an attempt: `plan` is called with the channel's state as it is now, and its aftermath
         is applied. False: a row's token is not the lane's any more; then only the attempt's outcome is kept."""
 
-    async def next_due(self) -> datetime | None:
-        """The earliest moment at which `take` might have something, over all channels; None: nothing waits."""
+    async def next_due(self, channels: Collection[str] | None = None) -> datetime | None:
+        """The earliest moment at which `take` might have something for these channels (uids; None: for any); None:
+        nothing waits."""
 
 
 @runtime_checkable

@@ -202,7 +202,7 @@ def _repeats(arrivals: list[Arrival]) -> int:
 def _stay(console: Console, stage: Stage) -> None:
     url = stage.logged("serve", "serving") or {}
     console.print(
-        f"\nThe server stays up at [bold]{url.get('url', '')}[/] (its API: /api/docs). Ctrl-C stops everything."
+        f"\nThe server stays up at [bold]{url.get('url', '')}[/] (/api/v1/openapi.json). Ctrl-C stops everything."
     )
     console.print(
         f"Look at it with:  LASTSEEN_DATA_DIR={stage.env['LASTSEEN_DATA_DIR']} lastseen machines list", soft_wrap=True

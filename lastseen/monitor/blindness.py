@@ -7,6 +7,7 @@ written, the wall clock jumped. The arithmetic that credits it is in `lastseen.m
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -49,6 +50,7 @@ class Listener:
         self._looked = clock.monotonic()
         self._heard_until = clock.now()
         self._marked = clock.monotonic()
+        self._marking = asyncio.Lock()
         self._store_lost_at: datetime | None = None
         self._missed: list[BlindPeriod] = []
         self.periods: list[BlindPeriod] = []  # the newest, for stores that keep none
@@ -67,25 +69,36 @@ class Listener:
         self._looked, self._heard_until = self._clock.monotonic(), self._clock.now()
         await self._mark(self._heard_until)
 
-    async def look(self) -> Look:
-        """Compare the clocks, record what was missed, move the mark on.
-
-        Decisions are made for the moment of this look: a process that is stopped right after it decides nothing about
-        the time since.
-        """
+    def glance(self) -> Look:
+        """Compare the clocks and note what was missed. Waits for nothing: what it measures is the event loop itself."""
         step = self._clock.measure()
         now, mono = self._clock.now(), self._clock.monotonic()
         if step is not None and step.after > step.before:
             _log.warning("clock_stepped", seconds=round((step.after - step.before).total_seconds(), 1))
             self._miss(min(self._heard_until, step.before), step.after, BlindReason.CLOCK)
-        elif step is not None:
-            _log.warning("clock_fell_back", seconds=round(step.behind.total_seconds(), 1))
         elif mono - self._looked > STALLED and not self._clock.virtual:
             self._miss(self._heard_until, now, BlindReason.STALLED)
+        if step is not None and step.behind:
+            _log.warning("clock_fell_back", seconds=round(step.behind.total_seconds(), 1))
         self._looked, self._heard_until = mono, now
-        if self._missed or self._store_lost_at is not None or mono - self._marked >= MARK_EVERY:
-            await self._mark(now)
         return Look(now, step is not None)
+
+    async def look(self) -> Look:
+        """A glance, and what was missed until then is in the store.
+
+        Decisions are made for the moment of this look: a process that is stopped right after it decides nothing about
+        the time since.
+        """
+        look = self.glance()
+        await self.keep()
+        return look
+
+    async def keep(self) -> None:
+        """Write what was missed, and move the mark on when it is time."""
+        async with self._marking:
+            due = self._clock.monotonic() - self._marked >= MARK_EVERY
+            if self._missed or self._store_lost_at is not None or due:
+                await self._mark(self._heard_until)
 
     def store_failed(self) -> None:
         """A write failed: from the last mark that got through nobody could have been heard for certain."""
@@ -101,13 +114,14 @@ class Listener:
 
     async def _mark(self, now: datetime) -> None:
         """Move the mark, with all that was missed. What cannot be written now is written with the next."""
-        missed = list(self._missed)
-        if self._store_lost_at is not None:
-            missed.append(BlindPeriod(self._source, self._store_lost_at, now, BlindReason.STORE))
+        kept, lost_at = list(self._missed), self._store_lost_at
+        missed = kept if lost_at is None else [*kept, BlindPeriod(self._source, lost_at, now, BlindReason.STORE)]
         began = self._clock.monotonic()
         if self._marks is not None:
             await self._marks.mark(self._source, self._node, now, missed)
-        self._missed, self._store_lost_at, self._marked = self._missed[len(missed) :], None, began
+        self._missed, self._marked = self._missed[len(kept) :], began
+        if self._store_lost_at == lost_at:  # another one that came meanwhile is for the next mark
+            self._store_lost_at = None
         self.periods = (self.periods + missed)[-_KEPT:]
         for period in missed:
             span = now - period.started_at if period.ended_at is None else period.ended_at - period.started_at

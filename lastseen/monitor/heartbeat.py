@@ -86,10 +86,17 @@ class HeartbeatMonitor:
         self.rules = Rules(offline_after=default, goodbye_grace=_grace(goodbye_grace))
         self.check_interval = parse_duration(check_interval, "check_interval")
         self._register_unknown = register_unknown
-        self._roster = Roster(self.store, named(notify), notifier_for)
+        self._roster = Roster(self.store, named(notify), notifier_for, self.clock.monotonic)
         self.dispatcher = Dispatcher(self.store, self._roster, self.clock, self.node, Wording(timezone, public_url))
         self._loops = Loops(
-            self.store, self.clock, self.node, self._decide, self.dispatcher, self.check_interval, scheduler
+            self.store,
+            self.clock,
+            self.node,
+            self._decide,
+            self.dispatcher,
+            self.check_interval,
+            self.rules.offline_after,
+            scheduler,
         )
         self._task: asyncio.Task[None] | None = None
         self._stack: AsyncExitStack | None = None
@@ -115,10 +122,7 @@ class HeartbeatMonitor:
             return
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._open_store())
-            if isinstance(self.store, Sources):
-                newest = await self.store.newest_mark()
-                if newest is not None:
-                    self.clock.start_at(newest)
+            await self._loops.listener.start()
             if isinstance(self.store, Catalog):
                 await self.store.default_threshold(self.rules.offline_after, self.clock.now())
             await self._roster.start(self.clock.now())
@@ -145,6 +149,9 @@ class HeartbeatMonitor:
     async def opened(self) -> AsyncIterator[Self]:
         """Only the store, without watching or sending: for commands beside a monitor that runs elsewhere."""
         async with self._open_store():
+            newest = await self.store.newest_mark() if isinstance(self.store, Sources) else None
+            if newest is not None:
+                self.clock.start_at(newest)  # the time that whoever watches lives in
             yield self
 
     @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 BATCH = 500
 """Machines that one settle decides on."""
 
+POLL = 4
+"""Ticks between two looks for deadlines that another process has moved."""
+
 GRACE = 8.0
 """Seconds that sends in flight have when the monitor stops."""
 
@@ -43,10 +47,12 @@ class Loops:
         decide: Decide,
         dispatcher: Dispatcher,
         interval: timedelta,
+        threshold: timedelta,
         scheduler: AsyncIOScheduler | None,
     ) -> None:
         self._store, self._clock, self._decide, self._interval = store, clock, decide, interval
         self._dispatcher = dispatcher
+        self._threshold = spell(threshold) if threshold else "never"
         self._schedule = make_schedule(clock, interval, scheduler)
         self.recorder = Recorder(store, clock, self._schedule.wake, lambda: self.listener.store_failed())
         self.listener = Listener(store, clock, node)
@@ -64,14 +70,13 @@ class Loops:
         return self.recorder.idle and self._watching and not self._sweeping.locked() and self._dispatcher.idle
 
     async def start(self) -> None:
-        await self.listener.start()
         self._schedule.start()
         loops = {"record": self.recorder.run, "watch": self._watch, "dispatch": self._dispatcher.run}
         if not self._clock.virtual:
-            loops["tick"] = self._tick
+            loops |= {"tick": self._tick, "keep": self._keep}
         self.recorder.open()
         self._tasks = [asyncio.create_task(loop(), name=f"lastseen-{name}") for name, loop in loops.items()]
-        _log.info("heartbeat_monitor_started", interval=spell(self._interval))
+        _log.info("heartbeat_monitor_started", interval=spell(self._interval), threshold=self._threshold)
 
     async def stop(self) -> None:
         """Accepted heartbeats are stored; sends in flight have some seconds; then everything is given back."""
@@ -144,12 +149,21 @@ class Loops:
             self._schedule.wake()  # an order may have moved a deadline nearer
 
     async def _tick(self) -> None:
-        """Look at the clocks twice a second, and leave a mark now and then."""
+        """Look at the clocks twice a second."""
         while True:
             await asyncio.sleep(TICK)
+            if self.listener.glance().stepped:
+                self._schedule.clock_stepped()
+                self._schedule.wake()
+
+    async def _keep(self) -> None:
+        """Leave a mark now and then, and notice deadlines that other processes have moved. Apart from the tick: a slow
+        store must not look like a stalled process."""
+        for number in itertools.count(1):
+            await asyncio.sleep(TICK)
             try:
-                if (await self.listener.look()).stepped:
-                    self._schedule.clock_stepped()
-                    self._schedule.wake()
-            except Exception as error:  # noqa: BLE001  (whatever failed: the next tick tries again)
+                await self.listener.keep()
+                if number % POLL == 0:
+                    self._schedule.look_at(await self._store.next_check())
+            except Exception as error:  # noqa: BLE001  (whatever failed: the next one tries again)
                 self._failed(error)

@@ -115,6 +115,11 @@ class WallSchedule:
         self._event.set()
 
     def look_at(self, moment: datetime | None) -> None:
+        if moment == self._next and self._scheduler.get_job(self._ids[1]) is not None:
+            return
+        self._set_next(moment)
+
+    def _set_next(self, moment: datetime | None) -> None:
         self._next = moment
         if moment is not None:
             self._add("date", self._ids[1])
@@ -123,7 +128,7 @@ class WallSchedule:
 
     def clock_stepped(self) -> None:
         self._set_interval()
-        self.look_at(self._next)
+        self._set_next(self._next)
 
     def stop(self) -> None:
         self._scheduler.remove_listener(self._complain)

@@ -6,6 +6,7 @@ which the next lease, with its larger token, takes again under the same ids.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +37,7 @@ from lastseen.model import (
 from lastseen.model.outbox import Aftermath
 from lastseen.notifiers.admit import admit
 from lastseen.notifiers.message import render
+from lastseen.notifiers.outcome import from_exception
 from lastseen.notifiers.retry import follow
 from lastseen.notifiers.roster import Roster, Speaker
 from lastseen.protocols import Leases, Store
@@ -49,6 +51,8 @@ WIDTH = 32
 
 AGAIN = 1.0
 """Seconds to wait when something is due that cannot be taken now."""
+
+UNSTORABLE = Retry("its answer cannot be stored", Scope.NOTIFICATION)
 
 _log = get_logger()
 
@@ -69,6 +73,7 @@ class Dispatcher:
         self._wording = wording or Wording()
         self._leases: dict[str, Lease] = {}
         self._busy: set[str] = set()
+        self._flying: dict[str, _Flying] = {}
         self._visited: set[str] = set()  # lanes we hold: what others left `sending` on them was taken up
         self._called: set[str] = set()  # lanes that were busy when something fell due: they look once more
         self._wake = anyio.Event()
@@ -107,7 +112,8 @@ class Dispatcher:
             if self._stale or not self._clock.virtual:
                 self._stale = False
                 await self._roster.refresh()
-            due = await self._store.next_due()
+                await self._roster.close_retired(self._busy)
+            due = await self._store.next_due(self._roster.speakers.keys())
             now = self._clock.now()
             lanes = self._roster.lanes()
             waits = due is not None and due <= now
@@ -125,6 +131,8 @@ class Dispatcher:
     def _set_to_work(self, group: TaskGroup, name: str, speakers: Sequence[Speaker]) -> None:
         if name in self._busy:
             self._called.add(name)
+            if name in self._flying:
+                self._flying[name].called()
             return
         self._busy.add(name)
         group.start_soon(self._work, name, speakers)
@@ -143,10 +151,9 @@ class Dispatcher:
             lease = await self._hold(name, speakers)
             if lease is not None and await self._drain(lease, {s.channel.uid: s for s in speakers}):
                 self.wake()
-        except LastseenError as error:
-            _log.error("dispatcher_failed", error=str(error))
         except Exception as error:  # noqa: BLE001  (one lane's trouble must not stop the others)
-            _log.error("dispatcher_failed", error=repr(error))
+            self._lost(name)
+            _log.error("dispatcher_failed", error=_words(error))
         finally:
             self._busy.discard(name)
             self._landed.set()
@@ -156,11 +163,10 @@ class Dispatcher:
 
     async def _drain(self, lease: Lease, speakers: dict[str, Speaker]) -> bool:
         """True: something was sent."""
-        sent, flying = False, _Flying()
+        sent, flying = False, self._flying.setdefault(lease.name, _Flying())
         async with anyio.create_task_group() as group:
             while True:
-                held = await self._renewed(lease)
-                attempts = await self._take(held, speakers, WIDTH - flying.count) if held and not self._stopping else ()
+                attempts = await self._more(lease, speakers, WIDTH - flying.count)
                 for attempt in attempts:
                     sent = True
                     flying.count += 1
@@ -168,7 +174,18 @@ class Dispatcher:
                 if not flying.count:
                     break
                 await flying.some_landed(at_most=WIDTH // 2 if attempts else flying.count - 1)
+        del self._flying[lease.name]
         return sent
+
+    async def _more(self, lease: Lease, speakers: dict[str, Speaker], limit: int) -> Sequence[Attempt]:
+        """What may be sent now. Where that cannot be known the lane takes nothing more; what is in the air lands."""
+        try:
+            held = await self._renewed(lease)
+            return await self._take(held, speakers, limit) if held and limit and not self._stopping else ()
+        except Exception as error:  # noqa: BLE001  (raising here would cancel the sends in flight)
+            self._lost(lease.name)
+            _log.error("dispatcher_failed", error=_words(error))
+            return ()
 
     async def _take(self, lease: Lease, speakers: dict[str, Speaker], limit: int) -> Sequence[Attempt]:
         def may(notification: Notification, event: Event, now: datetime) -> Admission:
@@ -232,7 +249,10 @@ class Dispatcher:
             await self._finish(held, speaker, attempt, outcome)
         except Exception as error:  # noqa: BLE001  (the rows stay `sending`; a new lease takes them again)
             self._lost(lease.name)
-            _log.error("dispatcher_failed", error=str(error) or repr(error))
+            _log.error("dispatcher_failed", error=_words(error))
+        except BaseException:
+            self._lost(lease.name)
+            raise
         finally:
             flying.landed()
 
@@ -243,11 +263,28 @@ class Dispatcher:
             return Rejected(f"cannot be rendered: {type(error).__name__}")
         try:
             with anyio.fail_after(speaker.timeout):
-                return await speaker.notifier.send(message) or Delivered()
+                return self._understood(speaker, await speaker.notifier.send(message))
         except TimeoutError:
             return Retry(f"no answer within {speaker.timeout:g} s")
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return Retry("it was cancelled from within")
         except Exception as error:  # noqa: BLE001  (a plugin may raise anything: it is tried again)
-            return Retry(type(error).__name__, Scope.CHANNEL)
+            return from_exception(error)
+
+    def _understood(self, speaker: Speaker, answer: object) -> Outcome:
+        """A plugin's answer, as something that can be stored. None and nonsense mean: it did not raise."""
+        match answer:
+            case Delivered():
+                return replace(answer, receipt=None if answer.receipt is None else _plain(answer.receipt))
+            case Retry() | Rejected():
+                return replace(answer, reason=_plain(answer.reason))
+            case None:
+                return Delivered()
+        _log.warning("notifier_answered_nonsense", channel=speaker.channel.name, answer=type(answer).__name__)
+        return Delivered()
 
     def _render(self, speaker: Speaker, attempt: Attempt) -> Message:
         message = render(
@@ -276,6 +313,11 @@ class Dispatcher:
                 if self._clock.now() >= lease.until:
                     raise
                 await self._clock.sleep(AGAIN)
+            except Exception as error:
+                if outcome == UNSTORABLE:
+                    raise
+                _log.error("dispatcher_failed", error=_words(error))
+                outcome = UNSTORABLE
         if kept:
             self._tell(speaker, attempt, outcome, settled[0])
 
@@ -310,20 +352,36 @@ class Dispatcher:
             if isinstance(self._store, Leases):
                 await self._store.release(lease, self._clock.now())
         self._leases.clear()
+        self._visited.clear()
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, LastseenError) else repr(error)
+
+
+def _plain(text: object) -> str:
+    """Text that every store can hold."""
+    return str(text).replace("\0", " ").encode("utf-8", "replace").decode()[:2000]
 
 
 class _Flying:
-    """How many sends are in flight, and a way to wait until there are fewer."""
+    """How many sends are in flight, and a way to wait until there are fewer, or until there may be more to send."""
 
     def __init__(self) -> None:
         self.count = 0
+        self._called = False
         self._changed = anyio.Event()
+
+    def called(self) -> None:
+        self._called = True
+        self._changed.set()
 
     def landed(self) -> None:
         self.count -= 1
         self._changed.set()
 
     async def some_landed(self, at_most: int) -> None:
-        while self.count > max(at_most, 0):
+        while self.count > max(at_most, 0) and not (self._called and self.count < WIDTH):
             self._changed = anyio.Event()
             await self._changed.wait()
+        self._called = False

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import anyio
 
 from lastseen.errors import LastseenError
 from lastseen.log import get_logger
@@ -20,6 +22,9 @@ Notify = Callable[[Message], Any] | Notifier
 """What `notify=` takes: a function of one Message, or a notifier."""
 
 TIMEOUT = 15.0
+AGAIN = 30.0
+"""Seconds until it is tried again to make a notifier that could not be made."""
+
 _log = get_logger()
 
 
@@ -85,7 +90,15 @@ def lane_of(channel: str, notifier: Notifier) -> str:
 class Roster:
     """Speakers by channel uid. `refresh` follows what other processes change."""
 
-    def __init__(self, store: Store, in_code: Mapping[str, Notifier], notifier_for: NotifierFor | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        in_code: Mapping[str, Notifier],
+        notifier_for: NotifierFor | None,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._monotonic, self._try_again = monotonic, monotonic() + AGAIN
+        self._retired: list[Speaker] = []
         self._rows = store if isinstance(store, Channels) else None
         self._in_code, self._notifier_for = dict(in_code), notifier_for
         self._made: dict[str, tuple[Channel, Speaker | None]] = {}
@@ -107,8 +120,10 @@ class Roster:
         for uid in [uid for uid, (channel, _) in self._made.items() if wanted.get(uid) != channel]:
             await self._drop(uid)
         for uid, channel in wanted.items():
-            if uid not in self._made:
+            if uid not in self._made or (self._made[uid][1] is None and self._monotonic() >= self._try_again):
                 self._made[uid] = (channel, await self._make(channel))
+        if self._monotonic() >= self._try_again:
+            self._try_again = self._monotonic() + AGAIN
         self.speakers = {uid: speaker for uid, (_, speaker) in self._made.items() if speaker is not None}
 
     def _code_channels(self) -> tuple[Channel, ...]:
@@ -133,6 +148,12 @@ class Roster:
     async def _drop(self, uid: str) -> None:
         channel, speaker = self._made.pop(uid)
         if speaker is not None and channel.type != "code":
+            self._retired.append(speaker)
+
+    async def close_retired(self, busy: Collection[str]) -> None:
+        """Close the notifiers that were replaced, but not while their lane may still use them."""
+        for speaker in [speaker for speaker in self._retired if speaker.lane not in busy]:
+            self._retired.remove(speaker)
             await _call(speaker.notifier, "close")
 
     def lanes(self) -> dict[str, Sequence[Speaker]]:
@@ -144,6 +165,7 @@ class Roster:
     async def stop(self) -> None:
         for uid in list(self._made):
             await self._drop(uid)
+        await self.close_retired(())
         for notifier in self._in_code.values():
             await _call(notifier, "close")
 
@@ -154,7 +176,8 @@ async def _call(notifier: Notifier, name: str) -> None:
     if method is None:
         return
     try:
-        await method()
+        with anyio.fail_after(TIMEOUT):
+            await method()
     except Exception as error:
         if name != "close":
             raise

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -56,6 +57,16 @@ def absorb(liveness: Liveness, beat: Beat, now: datetime) -> tuple[Liveness, boo
             liveness = dataclasses.replace(liveness, back_at=liveness.back_at or beat.at, check_at=now)
     signal = beat.said in SIGNALS and liveness.status is not Status.PAUSED
     return (dataclasses.replace(liveness, check_at=now) if signal else liveness), signal
+
+
+def message_of(body: str | None) -> str:
+    """The `message` field of a report's body; "" where there is none. Never raises: it is read for many machines at
+    once, and one odd report must not stop them all."""
+    try:
+        said = json.loads(body or "{}")["message"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""
+    return said if isinstance(said, str) else ""
 
 
 def obey(machine: Machine, order: Order) -> Machine:

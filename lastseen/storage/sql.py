@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -104,8 +104,8 @@ class SqlStore:
     async def finish(self, lane: Lease, attempt: Attempt, outcome: Outcome, plan: RetryPlan, now: datetime) -> bool:
         return await self.database.write(lambda c: sql_finish.finish(c, lane, attempt, outcome, plan, now))
 
-    async def next_due(self) -> datetime | None:
-        return await self.database.read(sql_outbox.next_due)
+    async def next_due(self, channels: Collection[str] | None = None) -> datetime | None:
+        return await self.database.read(lambda c: sql_outbox.next_due(c, channels))
 
     # -- Leases
 

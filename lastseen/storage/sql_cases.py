@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -23,6 +22,7 @@ from lastseen.model import (
     Signal,
     Standing,
 )
+from lastseen.storage.fold import message_of
 from lastseen.storage.rows import (
     KIND,
     LIVENESS,
@@ -173,17 +173,8 @@ def _signals(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[Si
     signals: dict[int, list[Signal]] = defaultdict(list)
     for some in chunks(ids):
         for machine_id, kind, at, body in connection.execute(_SIGNALS, {"several": some}):
-            signals[machine_id].append(Signal(_SAID[kind], at, _message(body)))
+            signals[machine_id].append(Signal(_SAID[kind], at, message_of(body)))
     return signals
-
-
-def _message(body: str | None) -> str:
-    """The `message` field of a report's body; "" where there is none."""
-    try:
-        said = json.loads(body or "{}")["message"]
-    except (ValueError, LookupError, TypeError):
-        return ""
-    return said if isinstance(said, str) else ""
 
 
 _TOLD = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -114,10 +114,11 @@ def take(connection: Connection, lane: Lease, admit: Admit, now: datetime, limit
         .where(channels.c.uid.in_(sorted(lane.channels)), channels.c.deleted_at.is_(None))
         .order_by(channels.c.id)
     )
-    for row in connection.execute(query).fetchall():
-        if len(opened) >= limit:
-            break
-        opened += _Taking(connection, lane, admit, now, row).run(limit - len(opened))
+    rows = connection.execute(query).fetchall()
+    for number, row in enumerate(rows):
+        share = -(-(limit - len(opened)) // (len(rows) - number))  # the first channel leaves something for the others
+        if share:
+            opened += _Taking(connection, lane, admit, now, row).run(share)
     return opened
 
 
@@ -297,10 +298,11 @@ _NEXT = (
 )
 
 
-def next_due(connection: Connection) -> datetime | None:
+def next_due(connection: Connection, of: Collection[str] | None = None) -> datetime | None:
     """`Store.next_due`: per channel its longest due row or the end of its cool-down; and the end of the lease of
     whoever was sending, because after that somebody else may."""
-    moments = [moment for row in connection.execute(_NEXT) for moment in _moments(row)]
+    query = _NEXT if of is None else _NEXT.where(channels.c.uid.in_(sorted(of)))
+    moments = [moment for row in connection.execute(query) for moment in _moments(row)]
     return min(moments, default=None)
 
 

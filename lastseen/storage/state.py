@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,7 +38,7 @@ from lastseen.model import (
     Watch,
 )
 from lastseen.protocols import Admit, Decide, RetryPlan
-from lastseen.storage.fold import FINISHED_ATTEMPT, PARK, absorb, newborn, obey, pick, told
+from lastseen.storage.fold import FINISHED_ATTEMPT, PARK, absorb, message_of, newborn, obey, pick, told
 
 KEPT = 20_000
 """Events and notifications that are kept before finished ones are forgotten."""
@@ -88,7 +87,7 @@ class StateStore:
                 self.state.rows[machine.id], signal = absorb(self.state.rows[machine.id], beat, now)
                 if signal:
                     self.state.signals.setdefault(machine.id, []).append(
-                        Signal(beat.said, beat.at, _message(beat.body))
+                        Signal(beat.said, beat.at, message_of(beat.body))
                     )
             unknown = frozenset(beat.machine for machine, beat in known if machine is None)
             due = any(machine and self._due(machine.id, now) for machine, _ in known)
@@ -214,7 +213,9 @@ class StateStore:
     async def take(self, lane: Lease, admit: Admit, now: datetime, limit: int) -> Sequence[Attempt]:
         async with self.turn():
             attempts: list[Attempt] = []
-            for channel in sorted(lane.channels):
+            waiting = sorted(lane.channels)
+            for number, channel in enumerate(waiting):
+                share = -(-limit // (len(waiting) - number))  # the first channel leaves something for the others
                 rows = [n for n in self.state.outbox.values() if n.channel == channel and n.finished_at is None]
                 state = self.state.states.get(channel, ChannelState())
                 picked = pick(
@@ -223,7 +224,7 @@ class StateStore:
                     lane,
                     lambda n: admit(n, self.state.events[n.event], now),
                     now,
-                    limit,
+                    share,
                     self.state.batches,
                 )
                 self.state.outbox.update({row.uid: row for row in picked.changed})
@@ -273,20 +274,15 @@ class StateStore:
             if row.channel == channel and row.state is NotificationState.PENDING and row.due_at > now:
                 self.state.outbox[row.uid] = dataclasses.replace(row, due_at=now)
 
-    async def next_due(self) -> datetime | None:
+    async def next_due(self, channels: Collection[str] | None = None) -> datetime | None:
         async with self.turn():
-            open_rows = [n for n in self.state.outbox.values() if n.state is NotificationState.PENDING]
+            open_rows = [
+                n
+                for n in self.state.outbox.values()
+                if n.state is NotificationState.PENDING and (channels is None or n.channel in channels)
+            ]
             return min((self._ready(row) for row in open_rows), default=None)
 
     def _ready(self, row: Notification) -> datetime:
         state = self.state.states.get(row.channel, ChannelState())
         return state.ready_at if state.failures and state.ready_at else row.due_at
-
-
-def _message(body: str | None) -> str:
-    """The `message` field of a report's body; "" where there is none."""
-    try:
-        said = json.loads(body or "{}")["message"]
-    except (ValueError, LookupError, TypeError):
-        return ""
-    return said if isinstance(said, str) else ""

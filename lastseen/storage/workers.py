@@ -7,7 +7,6 @@ order in which they were asked for. Cancelling a caller never interrupts a trans
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -133,8 +132,15 @@ class Workers:
     def _do_all(self, session: Session, jobs: list[_Job]) -> None:
         wanted = [job for job in jobs if not job.future.cancelled()]
         if len(wanted) > 1:
-            with contextlib.suppress(BaseException):  # one of them failed: which one is found out, and answered, below
+            try:
                 results = session.run(lambda connection: [job.work(connection) for job in wanted])
+            except StoreUnavailable as error:  # none of them can be done: asking for each would only take longer
+                for job in wanted:
+                    job.answer(None, error)
+                return
+            except BaseException:  # noqa: BLE001, S110  (one of them failed: which one is found out and answered below)
+                pass
+            else:
                 for job, result in zip(wanted, results, strict=True):
                     job.answer(result, None)
                 return
