@@ -10,15 +10,15 @@ from typing import Any
 
 import anyio
 import httpx
-from lastseen.notifiers.tools import local_tools
-from lastseen.notifiers.webhook import Webhook, new_secret
-from lastseen.plugins import make_notifier
 
 from benchmarks.common import Figure, arguments, machine, report, workspace
 from benchmarks.fleet import fill, text
 from benchmarks.receiver import Receiver
 from lastseen.clock import SystemClock
 from lastseen.monitor.heartbeat import HeartbeatMonitor
+from lastseen.notifiers.tools import local_tools
+from lastseen.notifiers.webhook import Webhook, new_secret
+from lastseen.plugins import make_notifier
 
 IN_FLIGHT = 32
 
