@@ -74,7 +74,7 @@ def main() -> None:
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk")
     short = arguments().short
-    rounds, seconds = (1, 2) if short else (5, 8)
+    rounds, seconds = (1, 2) if short else (5, 6)
     with workspace() as folder:
         env = {"LASTSEEN_DATA_DIR": str(folder)}
         lastseen("db", "upgrade", env=env)

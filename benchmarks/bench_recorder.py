@@ -71,7 +71,7 @@ def bare(path: Path, ids: list[int], batch: int, seconds: float) -> float:
 
 def main() -> None:
     short = arguments().short
-    machines, rounds, seconds = (2000, 1, 0.5) if short else (100_000, 5, 4.0)
+    machines, rounds, seconds = (2000, 1, 0.5) if short else (100_000, 5, 3.0)
     with workspace() as folder:
         path = folder / "lastseen.db"
         fill(path, machines, SystemClock().now())

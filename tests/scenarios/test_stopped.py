@@ -82,14 +82,14 @@ async def test_a_server_that_was_down_for_longer_than_the_threshold_blames_nobod
 
 # --- the wall clock ---------------------------------------------------------------------------------------------------
 
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
 async def test_a_wall_clock_that_jumps_an_hour_raises_no_false_alarm_and_hides_no_silence(
     tmp_path: Path, hours: int
 ) -> None:
-    if not FAKETIME.exists():
+    if FAKETIME is None:
         assert os.environ.get("CI") != "true", "libfaketime is missing: .ci/run installs it"
         pytest.skip("libfaketime is not installed (apt-get install faketime): the clock cannot be stepped")
     keys = await fleet(tmp_path, 5)
