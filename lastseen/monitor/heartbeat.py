@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
@@ -182,9 +182,10 @@ class HeartbeatMonitor:
         """The machine said that it stops, or its broker says that it is gone: offline after the grace."""
         await self._record(Beat(machine, self.clock.now(), Said.GOODBYE), register=False)
 
-    async def record(self, beat: Beat) -> None:
-        """A heartbeat that is parsed already. Never declares a machine."""
-        await self._loops.recorder.record(beat)
+    def record(self, beat: Beat) -> Awaitable[None]:
+        """A heartbeat that is parsed already; await what this returns. Never declares a machine. No coroutine of its
+        own: it is called for every heartbeat there is."""
+        return self._loops.recorder.record(beat)
 
     async def _record(self, beat: Beat, register: bool) -> None:
         try:

@@ -73,7 +73,8 @@ class Recorder:
             self._after = beat.at  # what is heard later must be later, even within one tick of the clock
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((beat, future))
-        self._wake.set()
+        if len(self._waiting) == 1:
+            self._wake.set()
         return future
 
     def open(self) -> None:
