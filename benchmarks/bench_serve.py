@@ -130,7 +130,7 @@ def fall_silent(folder: Path, count: int) -> None:
 
 def main() -> None:
     short = arguments().short
-    count, rounds, seconds = (1000, 1, 2.0) if short else (100_000, 3, 20.0)
+    count, rounds, seconds = (1000, 1, 2.0) if short else (100_000, 2, 10.0)
     start, memory, cpu, base_start, base_memory, base_cpu, lag, quiet = [], [], [], [], [], [], [], []
     with workspace() as folder:
         fill(folder / "lastseen.db", count, SystemClock().now(), timedelta(days=1))

@@ -187,8 +187,11 @@ class Channels(Protocol):
     async def remove_channel(self, channel: str, now: datetime) -> None:
         """Soft-delete it; what waits is cancelled."""
 
-    async def change_channel(self, channel: str, changes: Mapping[str, Any], now: datetime) -> Channel:
-        """Merge into its config."""
+    async def change_channel(
+        self, channel: str, changes: Mapping[str, Any], now: datetime, secrets: Mapping[str, str] | None = None
+    ) -> Channel:
+        """Merge `changes` into its config, and replace its secrets where some are given. Its version grows, which is
+        how whoever sends to it learns of it."""
 
 
 @runtime_checkable

@@ -105,6 +105,37 @@ def disable(
     _switch(channel, as_json, enabled=False, reason=reason)
 
 
+@app.command("rotate-secret")
+def rotate_secret(
+    channel: Ref,
+    keep: Annotated[str, typer.Option(help="How long the old secret signs too.", metavar="DURATION")] = "7d",
+    as_json: Json = False,
+) -> None:
+    """Give a webhook a new secret; until the old one ends, requests carry a signature by each."""
+
+    async def work() -> tuple[Channel, str]:
+        from lastseen.durations import parse_duration
+        from lastseen.notifiers.webhook import new_secret
+
+        span = parse_duration(keep, "keep")
+        async with session() as monitor:
+            store, clock = monitor.store, monitor.clock
+            found = find_channel(await store.channels(), channel)
+            if found.type != "webhook":
+                raise ConfigurationError(f"{found.name} is of type {found.type}: only webhooks have a secret to rotate")
+            old = (await store.channel_secrets(found.uid)).get("secret")
+            fresh = new_secret()
+            secrets = {"secret": fresh, **({"previous_secret": old} if old else {})}
+            until = {"previous_until": (clock.wall() + span).isoformat()}  # receivers live in wall time
+            return await store.change_channel(found.uid, until, clock.now(), secrets), fresh
+
+    changed, fresh = run(work)
+    if as_json:
+        print_json({"id": changed.id, "type": changed.type, "name": changed.name, "secret": fresh})
+    else:
+        typer.echo(f"{changed.name} has a new secret, shown this once; the old one signs too for {keep}:\n{fresh}")
+
+
 @app.command()
 def remove(channel: Ref, as_json: Json = False) -> None:
     """Remove a channel and its secrets; what was told through it stays in the history."""

@@ -99,6 +99,7 @@ class Roster:
     ) -> None:
         self._monotonic, self._try_again = monotonic, monotonic() + AGAIN
         self._retired: list[Speaker] = []
+        self._complained: dict[str, str] = {}
         self._rows = store if isinstance(store, Channels) else None
         self._in_code, self._notifier_for = dict(in_code), notifier_for
         self._made: dict[str, tuple[Channel, Speaker | None]] = {}
@@ -141,8 +142,11 @@ class Roster:
             await _call(notifier, "start")
         except Exception as error:  # noqa: BLE001  (a plugin that cannot be made harms its own channel only)
             reason = str(error) if isinstance(error, LastseenError) else f"{type(error).__name__} while it was made"
-            _log.warning("channel_without_notifier", channel=channel.name, type=channel.type, reason=reason)
+            if self._complained.get(channel.uid) != reason:  # once, and again when it is another reason
+                self._complained[channel.uid] = reason
+                _log.warning("channel_without_notifier", channel=channel.name, type=channel.type, reason=reason)
             return None
+        self._complained.pop(channel.uid, None)
         return Speaker(channel, notifier, lane_of(channel.uid, notifier))
 
     async def _drop(self, uid: str) -> None:

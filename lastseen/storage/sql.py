@@ -156,8 +156,10 @@ class SqlStore:
     async def remove_channel(self, channel: str, now: datetime) -> None:
         await self.database.write(lambda c: sql_channels.remove(c, channel, now))
 
-    async def change_channel(self, channel: str, changes: Mapping[str, Any], now: datetime) -> Channel:
-        return await self.database.write(lambda c: sql_channels.change(c, channel, changes, now))
+    async def change_channel(
+        self, channel: str, changes: Mapping[str, Any], now: datetime, secrets: Mapping[str, str] | None = None
+    ) -> Channel:
+        return await self.database.write(lambda c: sql_channels.change(c, self.secrets, channel, changes, secrets))
 
     async def rotate_secrets(self) -> int:
         """Encrypt all secrets anew with the first key; how many there were. Raises SecretsLocked."""

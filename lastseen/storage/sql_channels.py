@@ -112,10 +112,14 @@ def remove(connection: Connection, uid: str, now: datetime) -> None:
     end_all(connection, channel.id, NotificationState.CANCELLED, reason, now, ("pending", "sending"))
 
 
-def change(connection: Connection, uid: str, changes: Mapping[str, Any], now: datetime) -> Channel:
+def change(
+    connection: Connection, box: SecretBox, uid: str, changes: Mapping[str, Any], given: Mapping[str, str] | None
+) -> Channel:
     channel = find(connection, uid)
     config = connection.execute(select(channels.c.config).where(channels.c.id == channel.id)).scalar() or "{}"
-    merged = dumped({**loaded(config), **changes})
+    values: dict[str, Any] = {"config": dumped({**loaded(config), **changes})}
+    if given is not None:
+        values["secrets"] = box.seal(connection, given)
     changed = update(channels).where(channels.c.id == channel.id)
-    connection.execute(changed.values(config=merged, version=channels.c.version + 1))
+    connection.execute(changed.values(**values, version=channels.c.version + 1))
     return find(connection, uid)

@@ -102,6 +102,17 @@ class OptionalSuite(StoreSuiteBase):
             with pytest.raises(Conflict):
                 await store.add_channel("webhook", "w", {}, {}, "l", at(0))
 
+    async def test_a_change_of_config_or_secrets_is_seen_by_the_version(self) -> None:
+        self.needs("channels")
+        async with self.opened() as store:
+            made = await store.add_channel("webhook", "w", {"url": "http://x"}, {"secret": "old-one"}, "l", at(0))
+            changed = await store.change_channel(made.uid, {"until": "later"}, at(1))
+            assert dict(changed.config) == {"url": "http://x", "until": "later"}
+            assert await store.channel_secrets(made.uid) == {"secret": "old-one"}
+            rotated = await store.change_channel(made.uid, {}, at(2), {"secret": "new-one"})
+            assert await store.channel_secrets(made.uid) == {"secret": "new-one"}
+            assert made.version < changed.version < rotated.version
+
     async def test_switching_a_channel_off_cancels_what_waits(self) -> None:
         self.needs("channels")
         async with self.opened() as store:

@@ -1,0 +1,165 @@
+"""The main job with every real part: server, agent, a signed webhook, a Telegram chat behind the Bot API's rules."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.scenarios.harness import Server, fleet, rows, server
+from tests.secrecy import secret
+from tests.standins.telegram import TOKEN, BotApi
+from tests.standins.webhook import WebhookReceiver
+from tests.support import eventually
+
+
+@contextmanager
+def agent(serve: Server, key: str, folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A real `lastseen agent`, killed at the end."""
+    key_file = folder / "agent.key"
+    key_file.write_text(key)
+    command = [sys.executable, "-m", "lastseen", "agent", "--server", serve.url, "--key-file", str(key_file)]
+    process = subprocess.Popen(
+        [*command, "--interval", "300ms", *options],
+        env=dict(os.environ),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def channels(serve: Server, receiver: WebhookReceiver) -> None:
+    added = serve.cli("channels", "add", "webhook", "--name", "pager", "--url", receiver.url)
+    receiver.secret(secret(added["secret"]))
+    serve.cli("channels", "add", "telegram", "--name", "ops", "--chat-id", "1")
+
+
+UNFINISHED = "SELECT 1 FROM notifications WHERE state IN ('pending', 'sending')"
+
+
+async def status(folder: Path, wanted: str) -> None:
+    await eventually(lambda: rows(folder, "SELECT status FROM liveness") == [(wanted,)], timeout=30)
+
+
+async def test_a_silent_machine_is_told_once_by_each_channel_and_so_is_its_return(tmp_path: Path) -> None:
+    (key,) = (await fleet(tmp_path, 1)).values()
+    async with WebhookReceiver() as receiver, BotApi(secret(TOKEN), chats=(1,)).serving() as bot:
+        env = {"TELEGRAM_BOT_TOKEN": TOKEN, "LASTSEEN_TELEGRAM_API_URL": bot.url, "LASTSEEN_GOODBYE_GRACE": "500ms"}
+        async with server(tmp_path, **env) as serve:
+            serve.cli("db", "check")
+            channels(serve, receiver)
+            await serve.start()
+            with agent(serve, key, tmp_path):
+                await status(tmp_path, "online")
+            await eventually(lambda: len(receiver.messages) == 1 and len(bot.messages) == 1, timeout=30)
+            with agent(serve, key, tmp_path, "--goodbye") as running:
+                await eventually(lambda: len(receiver.messages) == 2 and len(bot.messages) == 2, timeout=30)
+                running.send_signal(signal.SIGTERM)
+                await eventually(lambda: len(receiver.messages) == 3 and len(bot.messages) == 3, timeout=30)
+            assert await serve.beat(key, {"status": "error", "message": "tank level sensor stuck"}) == 204
+            await eventually(lambda: len(receiver.messages) == 4 and len(bot.messages) == 4, timeout=30)
+            assert await serve.beat(key, {"status": "ok"}) == 204
+            await eventually(lambda: len(receiver.messages) >= 5 and len(bot.messages) >= 5, timeout=30)
+    assert [m.type for m in receiver.messages[:5]] == [
+        "machine.offline",
+        "machine.online",
+        "machine.offline",
+        "machine.error",
+        "machine.online",
+    ]
+    assert receiver.repeats == 0
+    assert not receiver.refused
+    alert, back, gone, error, end = bot.messages[:5]  # silent again by now, perhaps
+    assert alert.text.startswith("🔴 m0 offline since")
+    assert (back.reply_to, back.silent) == (alert.message_id, True)
+    assert "(said goodbye)" in gone.text
+    assert error.text.startswith("🟠 m0: tank level sensor stuck")
+    assert end.reply_to == gone.message_id
+    reasons = [reason for (reason,) in rows(tmp_path, "SELECT reason FROM events WHERE type = 'machine.offline'")]
+    assert reasons[:2] == ["silent", "goodbye"]
+
+
+async def test_trouble_at_telegram_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
+    (key,) = (await fleet(tmp_path, 1)).values()
+    async with WebhookReceiver() as receiver, BotApi(secret(TOKEN), chats=(1,)).serving() as bot:
+        env = {"TELEGRAM_BOT_TOKEN": TOKEN, "LASTSEEN_TELEGRAM_API_URL": bot.url}
+        async with server(tmp_path, **env) as serve:
+            channels(serve, receiver)
+            await serve.start()
+            bot.fail(2)
+            assert await serve.beat(key) == 204
+            await eventually(lambda: len(receiver.messages) == 1, timeout=30)
+            assert await serve.beat(key) == 204
+            await eventually(lambda: not rows(tmp_path, UNFINISHED), timeout=60)
+    told = " ".join(message.text for message in bot.messages)
+    assert "Told late" in told or "back after" in told or "was offline" in told
+    states = dict(rows(tmp_path, "SELECT state, count(*) FROM notifications GROUP BY 1"))
+    assert set(states) <= {"delivered", "skipped"}
+    assert receiver.repeats == 0
+
+
+async def test_a_chat_that_is_gone_and_a_url_that_is_gone_are_told_to_the_other(tmp_path: Path) -> None:
+    (key,) = (await fleet(tmp_path, 1)).values()
+    async with WebhookReceiver() as receiver, BotApi(secret(TOKEN), chats=(1,)).serving() as bot:
+        env = {"TELEGRAM_BOT_TOKEN": TOKEN, "LASTSEEN_TELEGRAM_API_URL": bot.url}
+        async with server(tmp_path, **env) as serve:
+            channels(serve, receiver)
+            await serve.start()
+            bot.state(1, "blocked")
+            assert await serve.beat(key) == 204
+            await eventually(lambda: "channel.failing" in [m.type for m in receiver.messages], timeout=30)
+            (ops,) = [c for c in serve.cli("channels", "list") if c["name"] == "ops"]
+            assert (ops["enabled"], ops["disabled_by"]) == (False, "far_end")
+            bot.state(1, "ok")
+            serve.cli("channels", "enable", "ops")
+            receiver.fail_first, receiver.how = 10_000, "410"
+            assert await serve.beat(key) == 204
+            await eventually(lambda: any('"pager"' in m.text for m in bot.messages), timeout=30)
+            (pager,) = [c for c in serve.cli("channels", "list") if c["name"] == "pager"]
+            assert (pager["enabled"], pager["disabled_by"]) == (False, "far_end")
+
+
+async def test_a_rotated_secret_and_a_migrated_chat_are_followed_by_the_running_server(tmp_path: Path) -> None:
+    (key,) = (await fleet(tmp_path, 1)).values()
+    async with WebhookReceiver() as receiver, BotApi(secret(TOKEN), chats=(1, -5)).serving() as bot:
+        env = {"TELEGRAM_BOT_TOKEN": TOKEN, "LASTSEEN_TELEGRAM_API_URL": bot.url}
+        async with server(tmp_path, **env) as serve:
+            added = serve.cli("channels", "add", "webhook", "--name", "pager", "--url", receiver.url)
+            receiver.secret(secret(added["secret"]))
+            serve.cli("channels", "add", "telegram", "--name", "group", "--chat-id=-5")
+            await serve.start()
+            bot.state(-5, "migrated", -1005)
+            assert await serve.beat(key) == 204
+            await eventually(lambda: len(receiver.messages) == 1 and len(bot.messages) == 1, timeout=30)
+            assert bot.messages[0].chat_id == -1005
+            (group,) = [c for c in serve.cli("channels", "list") if c["name"] == "group"]
+            assert group["config"]["chat_id"] == -1005
+            rotated = serve.cli("channels", "rotate-secret", "pager", "--keep", "1h")
+            assert await serve.beat(key) == 204
+            await eventually(lambda: len(receiver.messages) == 2, timeout=30)  # the old secret signs too
+            receiver.secret(secret(rotated["secret"]))
+            await eventually(lambda: len(receiver.messages) == 3, timeout=30)  # silent again, by the new one
+    assert not receiver.refused
+
+
+async def test_a_lost_key_locks_those_channels_and_stops_nothing_else(tmp_path: Path) -> None:
+    (key,) = (await fleet(tmp_path, 1)).values()
+    async with WebhookReceiver() as receiver, server(tmp_path) as serve:
+        added = serve.cli("channels", "add", "webhook", "--name", "pager", "--url", receiver.url)
+        receiver.secret(secret(added["secret"]))
+        serve.cli("channels", "add", "console", "--name", "here")
+        for file in tmp_path.glob("*.key"):
+            file.unlink()
+        await serve.start()
+        assert await serve.beat(key) == 204
+        await eventually(lambda: "m0 offline since" in serve.log.read_text(), timeout=30)
+        assert receiver.messages == []
+        assert serve.log.read_text().count("channel_without_notifier") == 1
