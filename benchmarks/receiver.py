@@ -34,7 +34,7 @@ class Receiver:
                 await reader.readexactly(int(fields.get(b"content-length", b"0")))
                 writer.write(self._answer(fields.get(b"webhook-id", b"").decode()))
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             writer.close()
 
     def _answer(self, uid: str) -> bytes:
