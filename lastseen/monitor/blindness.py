@@ -11,6 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from lastseen import counters
 from lastseen.clock import Clock
 from lastseen.log import get_logger
 from lastseen.model import BlindPeriod, BlindReason
@@ -64,6 +65,7 @@ class Listener:
                 self._clock.start_at(newest)
             now = self._clock.now()
             self._source, before = await self._marks.listen(self._name, self._node, now)
+            counters.name_source(self._source, self._name)
             if before is not None and (behind or (now - before).total_seconds() > STALLED):
                 self._miss(before, now, BlindReason.STOPPED)
         self._looked, self._heard_until = self._clock.monotonic(), self._clock.now()
@@ -125,6 +127,7 @@ class Listener:
         self.periods = (self.periods + missed)[-_KEPT:]
         for period in missed:
             span = now - period.started_at if period.ended_at is None else period.ended_at - period.started_at
+            counters.BLIND.inc(self._name, period.reason.value, by=span.total_seconds())
             _log.warning(
                 "blind_time_recorded",
                 source=self._name,

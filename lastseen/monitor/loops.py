@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import anyio
 
+from lastseen import counters
 from lastseen.clock import Clock
 from lastseen.durations import spell
 from lastseen.errors import LastseenError, StoreUnavailable
 from lastseen.log import get_logger
-from lastseen.model import Event
+from lastseen.model import Event, EventType
 from lastseen.monitor.blindness import TICK, Listener
 from lastseen.monitor.recorder import Recorder
 from lastseen.monitor.schedule import make_schedule
@@ -58,6 +60,7 @@ class Loops:
         self.listener = Listener(store, clock, node)
         self._sweeping = asyncio.Lock()
         self._watching = False
+        self._planned: datetime | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -107,7 +110,7 @@ class Loops:
             self._watching = False
             try:
                 await self.sweep()
-                self._schedule.look_at(await self._store.next_check())
+                self._look_at(await self._store.next_check())
             except Exception as error:  # noqa: BLE001  (a store is a plugin, and nothing else would look)
                 self._failed(error)
 
@@ -115,12 +118,16 @@ class Loops:
         _log.error("settle_failed", error=str(error) if isinstance(error, LastseenError) else repr(error))
         if isinstance(error, StoreUnavailable):
             self.listener.store_failed()
-        self._schedule.look_at(self._clock.now() + min(self._interval, timedelta(seconds=1)))
+        self._look_at(self._clock.now() + min(self._interval, timedelta(seconds=1)))
+
+    def _look_at(self, moment: datetime | None) -> None:
+        self._planned = moment
+        self._schedule.look_at(moment)
 
     async def sweep(self) -> list[Event]:
         """Decide for everyone who is due. What we may have missed is recorded first, and what is received but not
         stored yet is not overtaken."""
-        async with self._sweeping:
+        async with self._sweeping, self._measured():
             look = await self.listener.look()
             if look.stepped:
                 self._schedule.clock_stepped()
@@ -139,9 +146,20 @@ class Loops:
                     return events  # stuck: somebody else holds what is due
                 stuck = following
 
+    @asynccontextmanager
+    async def _measured(self) -> AsyncIterator[None]:
+        """How late this look is, and how long it takes."""
+        began, now = self._clock.monotonic(), self._clock.now()
+        if self._planned is not None and self._planned <= now:
+            counters.SWEEP_LAG.observe((now - self._planned).total_seconds())
+            self._planned = None
+        yield
+        counters.SWEEPS.observe(self._clock.monotonic() - began)
+
     async def committed(self, events: Sequence[Event]) -> None:
         """Events were written: have them told, and look again when that is needed."""
         for event in events:
+            count(event)
             _log.info("event_committed", type=event.type, machine=event.machine, seq=event.seq, reason=event.reason)
         if events:
             self._dispatcher.wake()
@@ -164,6 +182,15 @@ class Loops:
             try:
                 await self.listener.keep()
                 if number % POLL == 0:
-                    self._schedule.look_at(await self._store.next_check())
+                    self._look_at(await self._store.next_check())
             except Exception as error:  # noqa: BLE001  (whatever failed: the next one tries again)
                 self._failed(error)
+
+
+def count(event: Event) -> None:
+    """One committed event, and how long after its deadline it was found."""
+    counters.EVENTS.inc(event.type)
+    due_at = event.snapshot.get("due_at")
+    if due_at is not None and event.type == EventType.OFFLINE:
+        late = event.at - datetime.fromisoformat(due_at)
+        counters.DETECTION.observe(late.total_seconds(), event.reason)

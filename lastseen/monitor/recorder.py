@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from lastseen import counters
 from lastseen.clock import Clock
 from lastseen.errors import Busy, LastseenError, StoreUnavailable, UnknownMachine
 from lastseen.log import get_logger
@@ -55,6 +56,11 @@ class Recorder:
         return not self._waiting and not self._writing
 
     @property
+    def waiting(self) -> int:
+        """Heartbeats that were received and are not stored yet."""
+        return len(self._waiting) + sum(map(len, self._writing.values()))
+
+    @property
     def oldest_waiting(self) -> datetime | None:
         """When the oldest heartbeat that is not stored yet was received: settling must not overtake it."""
         first = next(iter(self._writing.values()), self._waiting)
@@ -64,8 +70,10 @@ class Recorder:
         """A future that is done when the heartbeat is durable; it fails with UnknownMachine or StoreUnavailable.
         Raises Busy when the queue is full."""
         if not self._open:
+            counters.HEARTBEATS.inc(counters.source_name(beat.source), "failed")
             raise StoreUnavailable("the monitor is not running")
         if len(self._waiting) >= self._capacity:
+            counters.HEARTBEATS.inc(counters.source_name(beat.source), "busy")
             raise Busy(f"{self._capacity} heartbeats are waiting to be stored")
         if self._after is not None and beat.at <= self._after:
             beat = msgspec.structs.replace(beat, at=self._after + _TICK)
@@ -116,6 +124,7 @@ class Recorder:
         self._waiting = []
 
     async def _write(self, batch: Batch) -> None:
+        began = self._clock.monotonic()
         try:
             recorded = await self._store.record([beat for beat, _ in batch], self._clock.now())
         except LastseenError as error:
@@ -130,10 +139,17 @@ class Recorder:
             _log.error("record_failed", error=repr(error), beats=1)
             _fail(batch, StoreUnavailable(f"this heartbeat could not be stored: {type(error).__name__}"))
         else:
+            counters.BATCHES.observe(len(batch))
+            counters.COMMITS.observe(self._clock.monotonic() - began)
             self._answer(batch, recorded)
 
     def _answer(self, batch: Batch, recorded: Recorded) -> None:
         unknown = recorded.unknown
+        if unknown:
+            _count([one for one in batch if one[0].machine in unknown], "unknown")
+            _count([one for one in batch if one[0].machine not in unknown], "stored")
+        else:
+            _count(batch, "stored")
         for beat, future in batch:
             if future.done():
                 continue
@@ -145,7 +161,15 @@ class Recorder:
             self._on_due()
 
 
+def _count(batch: Batch, outcome: str) -> None:
+    """Nearly every batch has one source."""
+    sources = [beat.source for beat, _ in batch]
+    for source in set(sources):
+        counters.HEARTBEATS.inc(counters.source_name(source), outcome, by=sources.count(source))
+
+
 def _fail(batch: Batch, error: Exception) -> None:
+    _count(batch, "failed")
     for _, future in batch:
         if not future.done():
             future.set_exception(error)

@@ -15,6 +15,7 @@ from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_J
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
+from lastseen import counters
 from lastseen.clock import Clock, wait_or
 from lastseen.log import get_logger
 
@@ -104,6 +105,7 @@ class WallSchedule:
     def _complain(self, event: Any) -> None:
         if event.job_id in self._ids:
             _log.warning("wake_missed", job=event.job_id.rsplit("-", 1)[1], what=_WHAT[event.code])
+            counters.WAKES_MISSED.inc(_WHAT[event.code])
             self.wake()
 
     async def wait(self) -> None:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 
+from lastseen import counters
 from lastseen.clock import SystemClock, rest
-from lastseen.errors import ConfigurationError
+from lastseen.errors import ConfigurationError, StoreUnavailable
 from lastseen.storage.translate import translated
 from lastseen.storage.workers import Work, Workers
 
@@ -112,8 +113,6 @@ class SqliteDatabase:
 
     def _running(self, workers: Workers | None) -> Workers:
         if workers is None:
-            from lastseen.errors import StoreUnavailable
-
             raise StoreUnavailable("the store is not open")
         return workers
 
@@ -135,6 +134,8 @@ class SqliteSession:
             ours = translated(error)
             if ours is None:
                 raise
+            if isinstance(ours, StoreUnavailable):
+                counters.STORE_ERRORS.inc("write" if self._begin == WRITE else "read")
             self.close()  # whatever state it is in: the next transaction has a connection without a past
             raise ours from error
 
