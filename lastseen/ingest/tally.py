@@ -1,0 +1,34 @@
+"""Counting what was not taken. What reaches the recorder is counted there: stored, unknown, busy, failed."""
+
+from __future__ import annotations
+
+from lastseen import counters
+from lastseen.problems import DISABLED, NO_KEY, Problem
+
+_OUTCOMES = {
+    400: "malformed",
+    401: "refused",
+    403: "refused",
+    408: "abandoned",
+    411: "malformed",
+    413: "malformed",
+    422: "malformed",
+    429: "limited",
+    500: "failed",
+}
+
+
+def count_refusal(problem: Problem, source: str = "http") -> None:
+    """A heartbeat that this problem answers. What is no heartbeat (405) is not counted."""
+    outcome = _OUTCOMES.get(problem.status)
+    if outcome is not None:
+        counters.HEARTBEATS.inc(source, outcome)
+    count_key_refusal(problem)
+
+
+def count_key_refusal(problem: Problem) -> None:
+    """Whatever was asked for: its key was not accepted."""
+    if problem.status == 401:
+        counters.KEY_REFUSALS.inc("missing" if problem is NO_KEY else "wrong")
+    elif problem.status == 403:
+        counters.KEY_REFUSALS.inc("disabled" if problem is DISABLED else "scope")
