@@ -38,8 +38,8 @@ def make_silent(path: Path, number: int) -> None:
     first = number * SILENT + 1
     with sqlite3.connect(path) as db:
         db.execute(
-            "UPDATE liveness SET last_seen = ?, check_at = ? WHERE machine_id BETWEEN ? AND ?",
-            (text(past), text(past + timedelta(days=1)), first, first + SILENT - 1),
+            "UPDATE liveness SET last_seen = ?, watch_from = ?, check_at = ? WHERE machine_id BETWEEN ? AND ?",
+            (text(past), text(past), text(past + timedelta(days=1)), first, first + SILENT - 1),
         )
     db.close()
 
@@ -58,7 +58,9 @@ async def measure(path: Path, rounds: int) -> tuple[list[float], list[float], li
         await anyio.to_thread.run_sync(make_silent, path, number)
         began, found = clock.monotonic(), 0
         while found < SILENT:
-            found += len(await store.settle(lambda case: decide(case, rules), clock.now()))
+            events = await store.settle(lambda case: decide(case, rules), clock.now())
+            assert events, f"only {found} of {SILENT} were found silent"
+            found += len(events)
         silent.append((clock.monotonic() - began) * 1000)
         everything.append(await anyio.to_thread.run_sync(list_all, path))
     await store.close()  # type: ignore[attr-defined]

@@ -14,9 +14,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 import anyio
+
+
+@lru_cache(maxsize=1024)
+def rfc3339(moment: datetime | None) -> str | None:
+    """`2025-10-10T16:32:00Z`, with microseconds only where there are some."""
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
 
 STEP = timedelta(seconds=2)
 """A difference between wall and monotonic time larger than this is a step, not drift."""

@@ -74,9 +74,11 @@ async def test_fastapi_with_two_workers_on_one_database_tells_once(tmp_path: Pat
             await eventually(beat, timeout=40)
             await eventually(lambda: "machine.offline" in out.read_text(), timeout=30)
             await eventually(beat)
-            await eventually(lambda: "machine.online" in out.read_text().split("machine.offline")[-1], timeout=30)
+            await eventually(lambda: out.read_text().count("\nMessage(") >= 2, timeout=30)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
     told = [line for line in out.read_text().splitlines() if line.startswith("Message(")]
-    assert len(told) == 2, told
+    kinds = [re.findall(r"type='(machine\.[a-z]+)'", line)[0] for line in told]
+    assert kinds[:2] == ["machine.offline", "machine.online"], told  # a slow end may see it fall silent once more
+    assert kinds[2:] in ([], ["machine.offline"]), told

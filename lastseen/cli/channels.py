@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -233,4 +233,4 @@ async def _message(monitor: Any, speaker: Any) -> Message:
     event = Event(str(uuid.uuid4()), EventType.CHANNEL_TEST, Severity.INFO, now, "test", snapshot, channel=channel.uid)
     row = Notification(str(uuid.uuid4()), event.uid, channel.uid, due_at=now, created_at=now, expires_at=now)
     message = render([Delivery(row, event)], now, tz=chosen.timezone, label=speaker.label, public_url=chosen.public_url)
-    return replace(message, wall=monitor.clock.wall())
+    return dataclasses.replace(message, wall=monitor.clock.wall())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -61,7 +60,7 @@ def set_(
     as_json: Json = False,
 ) -> None:
     """Make or change a kind; its machines are looked at again at once."""
-    from lastseen.model import Kind
+    from lastseen.model import Kind, replace
 
     async def work() -> Any:
         async with session() as monitor:

@@ -1,4 +1,4 @@
-"""The words of lastseen as values: frozen dataclasses and enums, no behaviour but what follows from a value itself.
+"""The words of lastseen as values: frozen values and enums, no behaviour but what follows from a value itself.
 
 All times are aware UTC datetimes of the store's clock; all durations are timedeltas. In code an int is a machine's id
 and a str its slug.
@@ -64,6 +64,7 @@ from lastseen.model.words import (
     Scope,
     Severity,
     Status,
+    replace,
 )
 
 __all__ = [
@@ -125,6 +126,7 @@ __all__ = [
     "code_channel_uid",
     "event_uid",
     "notification_uid",
+    "replace",
     "slugify",
     "subject_event_uid",
 ]

@@ -23,8 +23,7 @@ from lastseen.model.words import (
 # --- what is watched --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True, gc=False):
     """A group of machines with a common threshold. None: the default threshold; NEVER: never offline by silence."""
 
     name: str = "default"
@@ -32,8 +31,7 @@ class Kind:
     every: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True, gc=False):
     """What people wrote about a machine."""
 
     id: int
@@ -51,8 +49,7 @@ class Machine:
     resume_by_hand: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Liveness:
+class Liveness(msgspec.Struct, frozen=True, gc=False):
     """What the monitor knows about a machine: one narrow row.
 
     `check_at` is a promise to look again, never later than the true deadline; None: nothing to look for.
@@ -79,8 +76,7 @@ class Liveness:
         return self.watch_from if self.last_seen is None else max(self.last_seen, self.watch_from)
 
 
-@dataclass(frozen=True, slots=True)
-class Outage:
+class Outage(msgspec.Struct, frozen=True, gc=False):
     """From the later of last_seen and the start of watching to the first heartbeat after it."""
 
     machine_id: int
@@ -95,8 +91,7 @@ class Outage:
     acked_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """All that a store knows of one machine now. `outage` is the open one."""
 
     machine: Machine
@@ -108,7 +103,7 @@ class Standing:
 # --- what machines say ------------------------------------------------------------------------------------------------
 
 
-class Beat(msgspec.Struct, frozen=True):
+class Beat(msgspec.Struct, frozen=True, gc=False):
     """One report of one machine, as it goes to `Store.record`. `body` is a JSON object as text, kept as it came.
 
     A Struct, because one is made for every heartbeat: a frozen dataclass takes eight times as long to make.
@@ -130,8 +125,7 @@ class Recorded:
     due: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(msgspec.Struct, frozen=True, gc=False):
     """A report that waits to be decided on. `message` is its `message` field, else ""."""
 
     said: Said
@@ -203,8 +197,7 @@ Order = Watch | Pause | Resume | Disable | Enable | Forget | Acknowledge
 # --- what is decided --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(msgspec.Struct, frozen=True, gc=False):
     """Everything `decide` may look at. `told`: uids of the channels that heard of the open incident."""
 
     standing: Standing
@@ -216,8 +209,7 @@ class Case:
     told: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """Everything a store writes for one machine, in one transaction.
 
     `liveness` replaces the row; `events`, then what hangs on them: `outages` (put by `opened_by`), `notifications`.

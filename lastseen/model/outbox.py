@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from lastseen.model.words import Cause, NotificationState, Scope, Severity, Status
 
 if TYPE_CHECKING:
     from lastseen.model.machine import Outage
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """A committed fact. Messages are rendered from `snapshot` alone (its fields: `lastseen.monitor.decide.snapshot`).
 
     `seq` is the machine's own counter (None for events without a machine); `incident` the uid of the event that opened
@@ -54,8 +55,7 @@ class Channel:
     version: int = 1  # grows with every change of the row, its secrets included
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(msgspec.Struct, frozen=True, gc=False):
     """One event for one channel: a row in the outbox. `uid` is what far ends see (`webhook-id`)."""
 
     uid: str

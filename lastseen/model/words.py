@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from enum import StrEnum
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+T = TypeVar("T")
+
+
+def replace(value: T, **changes: Any) -> T:
+    """The value with other fields. Most values of the model are msgspec Structs, because a sweep makes thousands of
+    them and a frozen dataclass takes eight times as long to make; those that nobody makes many of are dataclasses."""
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.replace(value, **changes)
+    return cast("T", dataclasses.replace(cast("Any", value), **changes))
+
 
 MachineRef = int | str
 """A machine's id (int) or its slug (str)."""

@@ -6,12 +6,12 @@ diagram), and collects what follows: the new row, events, outages, notifications
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from lastseen.clock import rfc3339
 from lastseen.model import (
     HEARTBEATS,
     Acknowledge,
@@ -34,6 +34,7 @@ from lastseen.model import (
     Verdict,
     Watch,
     event_uid,
+    replace,
 )
 from lastseen.monitor.audience import notify
 from lastseen.monitor.deadline import Rules, Threshold, gone_at, silent_at, threshold
@@ -122,7 +123,7 @@ class _Turn:
         if happened.fact is Fact.GOODBYE:
             self._note_goodbye(happened.at)
         if happened.fact is Fact.ACKNOWLEDGED and self.outage is not None:
-            self._put(dataclasses.replace(self.outage, acked_at=self.now, acked_by=happened.reason))
+            self._put(replace(self.outage, acked_at=self.now, acked_by=happened.reason))
         move = TABLE[self.row.status, happened.fact]
         if move is not None:
             self._move(move, happened)
@@ -130,7 +131,7 @@ class _Turn:
     def _note_goodbye(self, at: datetime) -> None:
         newer = self.row.last_seen is not None and self.row.last_seen > at
         if self.row.status in WATCHED and not newer:
-            self.row = dataclasses.replace(self.row, goodbye_at=at)
+            self.row = replace(self.row, goodbye_at=at)
 
     def look_at_the_clock(self) -> None:
         """Is it gone or silent by now? If not, when to look again."""
@@ -138,13 +139,13 @@ class _Turn:
         if row.goodbye_at is not None and (
             row.status not in WATCHED or (row.last_seen is not None and row.last_seen > row.goodbye_at)
         ):
-            row = self.row = dataclasses.replace(row, goodbye_at=None)
+            row = self.row = replace(row, goodbye_at=None)
         due = self._deadline() if row.status in WATCHED else None
         if due is not None and due[0] <= self.now and self.case.order is None:
             self.take(_Happened(due[1], self.now, "goodbye" if due[1] is Fact.GONE else "silent"))
-            self.row = dataclasses.replace(self.row, goodbye_at=None)
+            self.row = replace(self.row, goodbye_at=None)
             due = None
-        self.row = dataclasses.replace(
+        self.row = replace(
             self.row,
             check_at=due and due[0],
             back_at=None,
@@ -173,7 +174,7 @@ class _Turn:
         ended = self._end_outage(move, happened, uid)
         opened = self._open_outage(move, happened, uid)
         self._tell(move, happened, uid, seq, incident, ended or opened)
-        self.row = dataclasses.replace(
+        self.row = replace(
             before,
             status=move.to or before.status,
             status_since=self.now,
@@ -184,13 +185,13 @@ class _Turn:
         if move.to is None:
             self.removed = True
         if happened.fact in (Fact.RESUME, Fact.RESUME_UNHEARD):
-            self.row = dataclasses.replace(self.row, watch_from=self.now)
+            self.row = replace(self.row, watch_from=self.now)
 
     def _end_outage(self, move: Move, happened: _Happened, uid: str) -> Outage | None:
         if self.outage is None or move.ends is None:
             return None
         at = max(happened.at, self.outage.started_at)
-        ended = dataclasses.replace(self.outage, ended_at=at, end_reason=move.ends, closed_by=uid)
+        ended = replace(self.outage, ended_at=at, end_reason=move.ends, closed_by=uid)
         self._put(ended)
         self.outage = None
         return ended
@@ -270,11 +271,6 @@ class _Turn:
             notifications=tuple(self.notifications),
             removed=self.removed,
         )
-
-
-def rfc3339(moment: datetime | None) -> str | None:
-    """`2025-10-10T16:32:00Z`, with microseconds only where there are some."""
-    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
 def whole_seconds(span: timedelta) -> int | float:

@@ -7,7 +7,6 @@ import functools
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -34,6 +33,7 @@ from lastseen.model import (
     Said,
     Verdict,
     Watch,
+    replace,
 )
 from lastseen.monitor.deadline import Rules
 from lastseen.monitor.decide import decide
@@ -186,6 +186,10 @@ class HeartbeatMonitor:
         """A heartbeat that is parsed already; await what this returns. Never declares a machine. No coroutine of its
         own: it is called for every heartbeat there is."""
         return self._loops.recorder.record(beat)
+
+    def record_many(self, beats: Sequence[Beat]) -> Sequence[asyncio.Future[None]]:
+        """As `record`, for all of them or, when there is no room for so many, for none."""
+        return self._loops.recorder.record_many(beats)
 
     async def _record(self, beat: Beat, register: bool) -> None:
         try:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from lastseen.clock import rfc3339
 from lastseen.model import HTTP_SOURCE, Standing, Status
 from lastseen.monitor.deadline import Rules, interval, threshold
-from lastseen.monitor.decide import WATCHED, rfc3339, whole_seconds
+from lastseen.monitor.decide import WATCHED, whole_seconds
 
 SOURCE_NAMES: Mapping[int, str] = {HTTP_SOURCE: "http"}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 import anyio
@@ -33,6 +33,7 @@ from lastseen.model import (
     Retry,
     Scope,
     Sent,
+    replace,
 )
 from lastseen.model.outbox import Aftermath
 from lastseen.notifiers.admit import admit

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, tzinfo
 
-from lastseen.model import Delivery, Message
+from lastseen.model import Delivery, Message, replace
 from lastseen.notifiers.texts import Item, Told, tell
 from lastseen.notifiers.wording import TITLE, Line, When, body, fit, one_line, shorten
 

@@ -6,7 +6,6 @@ the first success makes everything that waits due. *Notification* trouble harms 
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,6 +23,7 @@ from lastseen.model import (
     Sent,
     Severity,
     notification_uid,
+    replace,
     subject_event_uid,
 )
 
@@ -112,9 +112,9 @@ def _cooled(sent: Sent, outcome: Retry) -> ChannelState:
     asked = min(outcome.after or timedelta(0), LONGEST_RETRY_AFTER)
     together = state.ready_at is not None and sent.attempt.started_at < state.ready_at
     if state.failures and together:
-        return dataclasses.replace(state, ready_at=max(state.ready_at or now, now + asked))
+        return replace(state, ready_at=max(state.ready_at or now, now + asked))
     own = min(COOL_DOWN * 2 ** min(state.failures, 10), LONGEST_COOL_DOWN)
-    return dataclasses.replace(
+    return replace(
         state, ready_at=now + max(own, asked), failing_since=state.failing_since or now, failures=state.failures + 1
     )
 
@@ -133,7 +133,7 @@ def _refused(row: Notification, reason: str, schedule: Schedule, jitter: float, 
     """One of a batch may have spoiled it for all: each goes alone from now on."""
     if len(sent.attempt.deliveries) > 1:
         return _open(row, reason, sent.now, solo=True)
-    row = dataclasses.replace(row, rejections=row.rejections + 1)
+    row = replace(row, rejections=row.rejections + 1)
     if row.rejections >= REFUSALS:
         return _end(row, NotificationState.DEAD, f"refused {row.rejections} times: {reason}", sent.now)
     return _again(row, reason, schedule, jitter, sent)
@@ -174,7 +174,7 @@ def _gone(sent: Sent, reason: str) -> Aftermath:
 
 
 def _open(row: Notification, reason: str, due_at: datetime, solo: bool = False) -> Notification:
-    return dataclasses.replace(
+    return replace(
         row,
         state=NotificationState.PENDING,
         reason=reason,
@@ -187,6 +187,4 @@ def _open(row: Notification, reason: str, due_at: datetime, solo: bool = False) 
 def _end(
     row: Notification, state: NotificationState, reason: str | None, now: datetime, receipt: str | None = None
 ) -> Notification:
-    return dataclasses.replace(
-        row, state=state, reason=reason, finished_at=now, lease_token=None, receipt=receipt or row.receipt
-    )
+    return replace(row, state=state, reason=reason, finished_at=now, lease_token=None, receipt=receipt or row.receipt)

@@ -16,7 +16,8 @@ insert = sqlite.insert
 """The dialect's INSERT … ON CONFLICT."""
 
 _MOVE_ON = """
-UPDATE liveness SET last_seen = max(coalesce(last_seen, ''), pulse.value), heard = heard | ?2
+UPDATE liveness SET heard = heard | ?2, last_seen = max(
+  coalesce(last_seen, ''), substr(replace(replace(pulse.value, 'T', ' '), 'Z', '.000000'), 1, 26))
 FROM json_each(?1) AS pulse WHERE liveness.machine_id = CAST(pulse.key AS INTEGER)
 """
 _THERE = "SELECT machine_id FROM json_each(?) AS asked CROSS JOIN liveness ON machine_id = asked.value"
@@ -59,7 +60,8 @@ def ids_of(connection: Connection, slugs: Sequence[str]) -> dict[str, int]:
 
 
 def move_on(connection: Connection, pulses: str, bits: int) -> int:
-    """`pulses`: a JSON object of times by id, by rising id. The number of machines that are there."""
+    """`pulses`: a JSON object of times (RFC 3339 in UTC, as msgspec writes them) by id, by rising id. The number of
+    machines that are there."""
     touched: int = _raw(connection).execute(_MOVE_ON, (pulses, bits)).rowcount
     return touched
 
@@ -89,6 +91,13 @@ def keep_bodies(connection: Connection, bodies: str) -> None:
     connection.exec_driver_sql(_BODIES, (bodies,))
 
 
+def reserve_ids(connection: Connection, table: Table, count: int) -> range:
+    """Ids of the next rows. There is one writer at a time, and its transaction ends before the next begins; rows that
+    take these ids move the table's counter on."""
+    found = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,)).scalar() or 0
+    return range(found + 1, found + 1 + count)
+
+
 class Many:
     """A statement for many rows. It is compiled once, and rows go to the driver as they are: translating every value
     of every row through the statement's types costs more than writing them."""
@@ -103,13 +112,17 @@ class Many:
 
     def __call__(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         if rows:
-            connection.exec_driver_sql(self._text, [self._row(row) for row in rows])
+            stamps: dict[datetime | None, str | None] = {None: None}  # most rows of one call share most of their times
+            connection.exec_driver_sql(self._text, [self._row(row, stamps) for row in rows])
 
-    def _row(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _row(self, row: Mapping[str, Any], stamps: dict[datetime | None, str | None]) -> tuple[Any, ...]:
         values = list(self._values(row))
         for place in self._times:
-            if values[place] is not None:
-                values[place] = stamp(values[place])
+            moment = values[place]
+            text = stamps.get(moment, "")
+            if text == "":
+                text = stamps[moment] = stamp(moment)
+            values[place] = text
         return tuple(values)
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +34,7 @@ from lastseen.model import (
     Send,
     Status,
     Watch,
+    replace,
 )
 
 PARK = timedelta(minutes=5)
@@ -52,11 +52,11 @@ def absorb(liveness: Liveness, beat: Beat, now: datetime) -> tuple[Liveness, boo
     """The row after one more report, and whether the report is a signal that must be kept until it was decided on."""
     if beat.said in HEARTBEATS:
         seen = beat.at if liveness.last_seen is None else max(liveness.last_seen, beat.at)
-        liveness = dataclasses.replace(liveness, last_seen=seen, heard=liveness.heard | (1 << beat.source))
+        liveness = replace(liveness, last_seen=seen, heard=liveness.heard | (1 << beat.source))
         if liveness.status in (Status.OFFLINE, Status.PROVISIONING):
-            liveness = dataclasses.replace(liveness, back_at=liveness.back_at or beat.at, check_at=now)
+            liveness = replace(liveness, back_at=liveness.back_at or beat.at, check_at=now)
     signal = beat.said in SIGNALS and liveness.status is not Status.PAUSED
-    return (dataclasses.replace(liveness, check_at=now) if signal else liveness), signal
+    return (replace(liveness, check_at=now) if signal else liveness), signal
 
 
 def message_of(body: str | None) -> str:
@@ -73,13 +73,13 @@ def obey(machine: Machine, order: Order) -> Machine:
     """What people wrote about the machine, after this order."""
     match order:
         case Watch(changes=changes):
-            return dataclasses.replace(machine, **changes)
+            return replace(machine, **changes)
         case Pause(by_hand=by_hand):
-            return dataclasses.replace(machine, resume_by_hand=by_hand)
+            return replace(machine, resume_by_hand=by_hand)
         case Disable():
-            return dataclasses.replace(machine, enabled=False)
+            return replace(machine, enabled=False)
         case Enable():
-            return dataclasses.replace(machine, enabled=True)
+            return replace(machine, enabled=True)
     return machine
 
 
@@ -97,7 +97,7 @@ def told(notifications: Iterable[Notification], incident: str | None) -> frozens
 
 def finished(row: Notification, state: NotificationState, reason: str | None, now: datetime) -> Notification:
     """The row in a final state."""
-    return dataclasses.replace(row, state=state, reason=reason, finished_at=now, lease_token=None)
+    return replace(row, state=state, reason=reason, finished_at=now, lease_token=None)
 
 
 @dataclass(slots=True)
@@ -157,7 +157,7 @@ class _Picker:
             if row.lease_token is not None and row.lease_token >= self.lane.token:
                 self.sending.add(key)
                 return
-            row = dataclasses.replace(row, state=NotificationState.PENDING, lease_token=None)
+            row = replace(row, state=NotificationState.PENDING, lease_token=None)
             self.out.changed.append(row)
         self.queues.setdefault(key, []).append(row)
 
@@ -210,9 +210,7 @@ class _Picker:
             return None
         if isinstance(admission, Hold):
             later = admission.until - self.now
-            held = dataclasses.replace(
-                row, due_at=admission.until, reason=admission.reason, expires_at=row.expires_at + later
-            )
+            held = replace(row, due_at=admission.until, reason=admission.reason, expires_at=row.expires_at + later)
             self.out.changed.append(held)
         return admission
 
@@ -242,7 +240,7 @@ class _Picker:
         probe = self.failing and all(row.due_at > self.now for row in group)
         self.used.update(row.uid for row in group)
         sending = tuple(
-            dataclasses.replace(
+            replace(
                 row,
                 state=NotificationState.SENDING,
                 lease_token=self.lane.token,

@@ -72,8 +72,8 @@ MACHINE = [
 ]
 
 EVENT_FIELDS = (
-    *("uid", "type", "severity", "at", "machine_id", "seq", "channel_id", "previous_status", "status", "reason"),
-    *("last_seen", "snapshot"),
+    *("id", "uid", "type", "severity", "at", "machine_id", "seq", "channel_id", "incident_id", "previous_status"),
+    *("status", "reason", "last_seen", "snapshot"),
 )
 OUTAGE_FIELDS = (
     *("machine_id", "started_at", "detected_at", "ended_at", "reason", "end_reason", "opened_by", "closed_by"),
@@ -203,7 +203,7 @@ def as_channel_state(row: Any) -> ChannelState:
 
 
 def event_values(event: Event, channel_id: int | None) -> dict[str, Any]:
-    """All but the incident, which may be an event of the same batch."""
+    """All but its id and its incident's, which may be an event of the same batch."""
     return {
         "uid": event.uid,
         "type": event.type,

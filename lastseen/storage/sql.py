@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -21,12 +22,15 @@ from lastseen.model import (
     Recorded,
     Standing,
 )
-from lastseen.protocols import Admit, Decide, Key, KeyMatch, RetryPlan
+from lastseen.model.insight import Checkup, Gauges
+from lastseen.protocols import Admit, Decide, Key, KeyMatch, OutOfService, RetryPlan
 from lastseen.storage import (
     sql_catalog,
     sql_channels,
+    sql_checkup,
     sql_finish,
     sql_history,
+    sql_insight,
     sql_keys,
     sql_outbox,
     sql_record,
@@ -53,6 +57,9 @@ class Database(Protocol):
     async def write(self, work: Work[T]) -> T: ...
 
     async def read(self, work: Work[T]) -> T: ...
+
+    def sizes(self) -> Mapping[str, int]:
+        """Bytes by kind of file."""
 
 
 class SqlStore:
@@ -194,10 +201,11 @@ class SqlStore:
         label: str = "",
         expires_at: datetime | None = None,
         replaces: bool = False,
+        defaults: Mapping[str, Any] | None = None,
+        shown: str | None = None,
     ) -> Key:
-        return await self.database.write(
-            lambda c: sql_keys.add(c, scope, digest, hint, now, machine_id, label, expires_at, replaces)
-        )
+        new = sql_keys.New(scope, digest, hint, now, machine_id, label, expires_at, replaces, defaults or {}, shown)
+        return await self.database.write(lambda c: sql_keys.add(c, self.secrets, new))
 
     async def find_key(self, digest: str, now: datetime) -> KeyMatch | None:
         return await self.database.read(lambda c: sql_keys.find(c, digest, now))
@@ -210,6 +218,12 @@ class SqlStore:
 
     async def revoke_key(self, key_id: int, now: datetime) -> Key:
         return await self.database.write(lambda c: sql_keys.revoke(c, key_id, now))
+
+    async def shown_keys(self, machines: Sequence[int] | None = None) -> Mapping[int, str]:
+        return await self.database.read(lambda c: sql_keys.shown(c, self.secrets, machines))
+
+    async def out_of_service(self) -> OutOfService:
+        return await self.database.read(sql_keys.out_of_service)
 
     async def keys_version(self) -> int:
         return await self.database.read(sql_keys.version)
@@ -228,3 +242,12 @@ class SqlStore:
 
     async def replay(self, notification: int, now: datetime) -> Mapping[str, Any]:
         return await self.database.write(lambda c: sql_history.replay(c, notification, now))
+
+    # -- Insight
+
+    async def gauges(self, now: datetime) -> Gauges:
+        found = await self.database.read(lambda c: sql_insight.gauges(c, now))
+        return replace(found, sizes=self.database.sizes())
+
+    async def checkup(self, now: datetime) -> Checkup:
+        return await self.database.read(lambda c: sql_checkup.checkup(c, now))

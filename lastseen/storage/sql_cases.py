@@ -88,7 +88,7 @@ def standings(connection: Connection, ids: Sequence[int]) -> dict[int, Standing]
     tags, open_outages = _tags(connection, ids), _open_outages(connection, ids)
     found: dict[int, Standing] = {}
     for some in chunks(ids):
-        for row in connection.execute(STANDING, {"several": some}):
+        for row in connection.execute(STANDING, {"several": some}).all():  # one fetch, not one a row
             machine = as_machine(row, tuple(tags.get(row[0], ())))
             found[machine.id] = Standing(
                 machine,
@@ -156,7 +156,7 @@ _SIGNALS = (
 def _tags(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[str]]:
     tags: dict[int, list[str]] = defaultdict(list)
     for some in chunks(ids):
-        for machine_id, tag in connection.execute(_TAGS, {"several": some}):
+        for machine_id, tag in connection.execute(_TAGS, {"several": some}).all():
             tags[machine_id].append(tag)
     return tags
 
@@ -164,7 +164,7 @@ def _tags(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[str]]
 def _open_outages(connection: Connection, ids: Sequence[int]) -> dict[int, Outage]:
     found: dict[int, Outage] = {}
     for some in chunks(ids):
-        for row in connection.execute(_OPEN_OUTAGES, {"several": some}):
+        for row in connection.execute(_OPEN_OUTAGES, {"several": some}).all():
             found[row.machine_id] = as_outage(row, row.opened_uid, None)
     return found
 
@@ -172,7 +172,7 @@ def _open_outages(connection: Connection, ids: Sequence[int]) -> dict[int, Outag
 def _signals(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[Signal]]:
     signals: dict[int, list[Signal]] = defaultdict(list)
     for some in chunks(ids):
-        for machine_id, kind, at, body in connection.execute(_SIGNALS, {"several": some}):
+        for machine_id, kind, at, body in connection.execute(_SIGNALS, {"several": some}).all():
             signals[machine_id].append(Signal(_SAID[kind], at, message_of(body)))
     return signals
 

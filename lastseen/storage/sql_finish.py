@@ -25,7 +25,7 @@ from lastseen.storage.fold import FINISHED_ATTEMPT, finished
 from lastseen.storage.rows import attempt_items, attempts, channel_state, channels, notifications
 from lastseen.storage.sql_cases import channels_and_states
 from lastseen.storage.sql_outbox import is_open, update_notifications
-from lastseen.storage.sql_verdicts import event_ids, write_events, write_notifications
+from lastseen.storage.sql_verdicts import write_events, write_notifications
 from lastseen.storage.sqltools import dumped, loaded
 
 
@@ -110,8 +110,8 @@ def _apply(connection: Connection, sent: Sent, after: Aftermath, now: datetime) 
         connection.execute(moved.values(config=merged, version=channels.c.version + 1))
     if after.disable is not None:
         _disable(connection, channel.id, after.disable, now)
-    write_events(connection, after.events)
-    write_notifications(connection, after.more, event_ids(connection, {row.event for row in after.more}))
+    _, ids = write_events(connection, after.events)
+    write_notifications(connection, after.more, ids)
 
 
 def _unless_off(row: Notification, channel: Channel, now: datetime) -> Notification:

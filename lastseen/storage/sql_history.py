@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
+from lastseen.clock import rfc3339
 from lastseen.errors import Conflict, NotFound, UnknownMachine
 from lastseen.model import MachineRef, NotificationState, notification_uid
 from lastseen.storage.rows import channels, events, machines, notifications
-from lastseen.storage.sqltools import rfc3339
 
 TOLD_FOR = timedelta(hours=76)
 

@@ -2,61 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, or_, select, text, update
 
 from lastseen.errors import Conflict, InvalidInput, NotFound, UnknownMachine
-from lastseen.protocols import Key, KeyMatch
-from lastseen.storage.rows import api_keys, machines
-from lastseen.storage.sqltools import bump, meta_value
+from lastseen.model import MachineRef
+from lastseen.protocols import Key, KeyMatch, OutOfService
+from lastseen.storage.rows import api_keys, liveness, machines
+from lastseen.storage.secrets import SecretBox
+from lastseen.storage.sqltools import bump, chunks, dumped, loaded, meta_value, several
 
 OVERLAP = timedelta(days=7)
 """How long a replaced key stays valid if the new one is not used."""
 
+_REPLACES, _TEXT = "replaces", "text"
 SCOPES = ("machine", "fleet", "api", "ping", "push")
 
 
-def add(
-    connection: Connection,
-    scope: str,
-    digest: str,
-    hint: str,
-    now: datetime,
-    machine_id: int | None,
-    label: str,
-    expires_at: datetime | None,
-    replaces: bool,
-) -> Key:
-    if scope not in SCOPES:
-        raise InvalidInput(f"must be one of {', '.join(SCOPES)}", "scope")
-    if scope in ("machine", "push") and machine_id is None:
-        raise InvalidInput(f"a {scope} key belongs to a machine", "machine_id")
-    if machine_id is not None:
-        there = select(machines.c.id).where(machines.c.id == machine_id, machines.c.deleted_at.is_(None))
-        if connection.execute(there).scalar() is None:
-            raise UnknownMachine(machine_id)
-    if connection.execute(select(api_keys.c.id).where(api_keys.c.digest == digest)).scalar() is not None:
-        raise Conflict("there is a key with this digest already")
-    if replaces and machine_id is not None:
-        until = now + OVERLAP
-        later = or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > until)
-        others = update(api_keys).where(_valid(now), api_keys.c.machine_id == machine_id, api_keys.c.scope == scope)
-        connection.execute(others.where(later).values(expires_at=until))
+class New(NamedTuple):
+    """What `Keys.add_key` was given."""
+
+    scope: str
+    digest: str
+    hint: str
+    now: datetime
+    machine_id: int | None
+    label: str
+    expires_at: datetime | None
+    replaces: bool
+    defaults: Mapping[str, Any]
+    shown: str | None
+
+
+def add(connection: Connection, box: SecretBox, new: New) -> Key:
+    _check(connection, new)
+    if new.replaces and new.machine_id is not None:
+        _shorten(connection, new)
     row = {
-        "scope": scope,
-        "digest": digest,
-        "hint": hint,
-        "machine_id": machine_id,
-        "label": label,
-        "created_at": now,
-        "expires_at": expires_at,
-        "defaults": '{"replaces":true}' if replaces else "{}",
+        "scope": new.scope,
+        "digest": new.digest,
+        "hint": new.hint,
+        "machine_id": new.machine_id,
+        "label": new.label,
+        "created_at": new.now,
+        "expires_at": new.expires_at,
+        "defaults": dumped({**new.defaults, **({_REPLACES: True} if new.replaces else {})}),
+        "shown_cipher": None if new.shown is None else box.seal(connection, {_TEXT: new.shown}),
     }
     made = connection.execute(insert(api_keys).values(row)).inserted_primary_key
     bump(connection, "keys_version")
     return _read(connection, made[0])  # type: ignore[index]
+
+
+def _check(connection: Connection, new: New) -> None:
+    if new.scope not in SCOPES:
+        raise InvalidInput(f"must be one of {', '.join(SCOPES)}", "scope")
+    if new.scope in ("machine", "push") and new.machine_id is None:
+        raise InvalidInput(f"a {new.scope} key belongs to a machine", "machine_id")
+    if new.shown is not None and new.scope not in ("ping", "push"):
+        raise InvalidInput(f"the text of a {new.scope} key is not kept", "shown")
+    if new.machine_id is not None:
+        there = select(machines.c.id).where(machines.c.id == new.machine_id, machines.c.deleted_at.is_(None))
+        if connection.execute(there).scalar() is None:
+            raise UnknownMachine(new.machine_id)
+    if connection.execute(select(api_keys.c.id).where(api_keys.c.digest == new.digest)).scalar() is not None:
+        raise Conflict("there is a key with this digest already")
+
+
+def _shorten(connection: Connection, new: New) -> None:
+    """The keys that this one replaces end some day even if it is never used."""
+    until = new.now + OVERLAP
+    later = or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > until)
+    same = (api_keys.c.machine_id == new.machine_id) & (api_keys.c.scope == new.scope)
+    connection.execute(update(api_keys).where(_valid(new.now), same, later).values(expires_at=until))
 
 
 def find(connection: Connection, digest: str, now: datetime) -> KeyMatch | None:
@@ -78,7 +99,7 @@ def used(connection: Connection, key_id: int, now: datetime) -> None:
     if row is None or row.first_used_at is not None:
         return
     connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(first_used_at=now))
-    if '"replaces":true' in row.defaults:
+    if loaded(row.defaults).get(_REPLACES):
         older = update(api_keys).where(
             api_keys.c.machine_id == row.machine_id, api_keys.c.scope == row.scope, api_keys.c.id < key_id
         )
@@ -96,6 +117,38 @@ def revoke(connection: Connection, key_id: int, now: datetime) -> Key:
     connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=revoked_at))
     bump(connection, "keys_version")
     return _read(connection, key_id)
+
+
+def shown(connection: Connection, box: SecretBox, of: Sequence[int] | None) -> dict[int, str]:
+    columns = select(api_keys.c.id, api_keys.c.shown_cipher).where(
+        api_keys.c.shown_cipher.is_not(None), api_keys.c.revoked_at.is_(None)
+    )
+    if of is None:
+        rows = connection.execute(columns.where(api_keys.c.machine_id.is_(None))).fetchall()
+    else:
+        rows = [
+            row
+            for some in chunks(of)
+            for row in connection.execute(columns.where(api_keys.c.machine_id.in_(several())), {"several": some})
+        ]
+    return {row.id: box.unseal(row.shown_cipher)[_TEXT] for row in rows}
+
+
+def out_of_service(connection: Connection) -> OutOfService:
+    """Whoever is disabled is paused, so this reads the few rows that an index has."""
+    query = (
+        select(machines.c.id, machines.c.slug, machines.c.enabled, machines.c.resume_by_hand)
+        .join(liveness, liveness.c.machine_id == machines.c.id)
+        .where(text("liveness.status <> 'online'"), liveness.c.status == "paused", machines.c.deleted_at.is_(None))
+    )
+    disabled: set[MachineRef] = set()
+    until_ping: set[MachineRef] = set()
+    for row in connection.execute(query):
+        if not row.enabled:
+            disabled |= {row.id, row.slug}
+        elif not row.resume_by_hand:
+            until_ping |= {row.id, row.slug}
+    return OutOfService(frozenset(disabled), frozenset(until_ping))
 
 
 def version(connection: Connection) -> int:
@@ -125,4 +178,5 @@ def _as_key(row: Any) -> Key:
         first_used_at=row.first_used_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
+        defaults={name: value for name, value in loaded(row.defaults).items() if name != _REPLACES},
     )

@@ -7,9 +7,9 @@ row would hand the interpreter's lock back and forth for every machine. The plai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -27,7 +27,8 @@ _json = msgspec.json.Encoder()
 
 @dataclass(slots=True)
 class _Heard:
-    """What a batch says of one machine. `first`, `newest`: of its heartbeats, in the order given and by time."""
+    """What a batch says of a machine that says more than that it is alive, or says it twice. `first`, `newest`: of its
+    heartbeats, in the order given and by time."""
 
     first: datetime | None = None
     newest: datetime | None = None
@@ -56,21 +57,19 @@ class Slugs:
         self._ids: dict[str, int] = {}
         self._size, self._version = size, ""
 
-    def resolve(self, connection: Connection, refs: Iterable[MachineRef], version: str) -> Mapping[MachineRef, int]:
-        """Ids of refs; a slug that nobody has is left out, an id is taken at its word."""
+    def resolve(self, connection: Connection, wanted: Set[str], version: str) -> Mapping[str, int]:
+        """Ids by slug; a slug that nobody has is left out."""
         if version != self._version:
             self._ids.clear()
             self._version = version
         known = self._ids
-        missing = {ref for ref in refs if isinstance(ref, str) and ref not in known}
+        missing = set(wanted) - known.keys()
         if missing:
             if len(known) + len(missing) > self._size:
                 known.clear()
-                missing = {ref for ref in refs if isinstance(ref, str)}
+                missing = set(wanted)
             known.update(sql.ids_of(connection, sorted(missing)))
-        return {
-            ref: known[ref] if isinstance(ref, str) else ref for ref in refs if not isinstance(ref, str) or ref in known
-        }
+        return {slug: known[slug] for slug in wanted if slug in known}
 
     def forget(self) -> None:
         """What was learnt in a transaction that was undone may never have been."""
@@ -78,63 +77,108 @@ class Slugs:
         self._version = ""
 
 
+class _Batch:
+    """What was heard, by machine. Nearly always that is one plain heartbeat of each: those are `plain`, and cost no
+    more than a place in a dictionary."""
+
+    def __init__(self, beats: Sequence[Beat], slugs: Mapping[str, int]) -> None:
+        self.plain: dict[int, Beat] = {}
+        self.rest: dict[int, _Heard] = {}
+        plain, rest, alive = self.plain, self.rest, Said.ALIVE
+        for beat in beats:
+            machine_id = beat.machine
+            if type(machine_id) is not int:
+                found = slugs.get(machine_id)  # type: ignore[arg-type]
+                if found is None:
+                    continue
+                machine_id = found
+            if beat.said is alive and beat.body is None and machine_id not in plain and machine_id not in rest:
+                plain[machine_id] = beat
+            else:
+                self._add(machine_id, beat)
+
+    def _add(self, machine_id: int, beat: Beat) -> None:
+        if machine_id not in self.rest:
+            one = self.rest[machine_id] = _Heard()
+            before = self.plain.pop(machine_id, None)
+            if before is not None:
+                one.add(before)
+        self.rest[machine_id].add(beat)
+
+    def ids(self) -> list[int]:
+        return sorted([*self.plain, *self.rest])
+
+    def firsts(self) -> dict[int, datetime]:
+        """The first heartbeat of each machine that sent one."""
+        found = {machine_id: one.first for machine_id, one in self.rest.items() if one.first is not None}
+        return {**{machine_id: beat.at for machine_id, beat in self.plain.items()}, **found}
+
+    def pulses(self) -> dict[int, dict[int, datetime]]:
+        """The newest heartbeat of each machine, by the sources it was heard on; ids rising."""
+        plain, rest = self.plain, self.rest
+        by_bits: dict[int, dict[int, datetime]] = {}
+        for machine_id in self.ids():
+            beat = plain.get(machine_id)
+            if beat is not None:
+                bits, newest = 1 << beat.source, beat.at
+            else:
+                one = rest[machine_id]
+                if one.newest is None:
+                    continue
+                bits, newest = one.bits, one.newest
+            if newest.tzinfo is not UTC:
+                newest = newest.astimezone(UTC)
+            pulses = by_bits.get(bits)
+            if pulses is None:
+                pulses = by_bits[bits] = {}
+            pulses[machine_id] = newest
+        return by_bits
+
+    def drop(self, gone: Iterable[int]) -> None:
+        for machine_id in gone:
+            self.plain.pop(machine_id, None)
+            self.rest.pop(machine_id, None)
+
+
 def record(connection: Connection, slugs: Slugs, beats: Sequence[Beat], now: datetime) -> Recorded:
     """`Store.record`, in the caller's transaction."""
     refs = {beat.machine for beat in beats}
+    names = {ref for ref in refs if isinstance(ref, str)}
     version, any_troubled = sql.flags(connection)
-    ids = slugs.resolve(connection, refs, version)
-    heard = _merged(beats, ids)
-    gone = _write_heartbeats(connection, heard)
-    for machine_id in gone:
-        del heard[machine_id]
-    troubled = sql.troubled(connection, _text(sorted(heard))) if any_troubled and heard else {}
-    due = _write_facts(connection, heard, troubled, stamp(now))
-    _write_bodies(connection, heard)
-    unknown = {ref for ref in refs if ref not in ids or ids[ref] in gone}
+    ids = slugs.resolve(connection, names, version)
+    batch = _Batch(beats, ids)
+    gone = _write_heartbeats(connection, batch)
+    batch.drop(gone)
+    troubled = sql.troubled(connection, _text(batch.ids())) if any_troubled else {}
+    due = _write_facts(connection, batch, troubled, stamp(now))
+    _write_bodies(connection, batch)
+    unknown: set[MachineRef] = {*(names - ids.keys())}
+    if gone:
+        unknown |= {ref for ref in refs if (ids.get(ref) if isinstance(ref, str) else ref) in gone}
     return Recorded(frozenset(unknown), due)
 
 
-def _merged(beats: Sequence[Beat], ids: Mapping[MachineRef, int]) -> dict[int, _Heard]:
-    heard: dict[int, _Heard] = {}
-    for beat in beats:
-        machine_id = ids.get(beat.machine)
-        if machine_id is None:
-            continue
-        one = heard.get(machine_id)
-        if one is None:
-            one = heard[machine_id] = _Heard()
-        if beat.said is Said.ALIVE and beat.body is None and one.newest is None:
-            one.first = one.newest = beat.at  # nearly always: one plain heartbeat of a machine
-            one.bits = 1 << beat.source
-        else:
-            one.add(beat)
-    return heard
-
-
-def _write_heartbeats(connection: Connection, heard: Mapping[int, _Heard]) -> frozenset[int]:
+def _write_heartbeats(connection: Connection, batch: _Batch) -> frozenset[int]:
     """Move last_seen on. Returns the machines that are not there."""
-    by_bits: dict[int, dict[str, str]] = {}
-    for machine_id in sorted(heard):
-        one = heard[machine_id]
-        if one.newest is not None:
-            by_bits.setdefault(one.bits, {})[str(machine_id)] = stamp(one.newest)
     touched = 0
-    for bits, pulses in by_bits.items():
+    for bits, pulses in batch.pulses().items():
         touched += sql.move_on(connection, _text(pulses), bits)
-    if touched == len(heard):
+    if touched == len(batch.plain) + len(batch.rest):
         return frozenset()
-    return frozenset(heard) - sql.there(connection, _text(sorted(heard)))
+    asked = batch.ids()
+    return frozenset(asked) - sql.there(connection, _text(asked))
 
 
-def _write_facts(connection: Connection, heard: Mapping[int, _Heard], troubled: Mapping[int, str], now: str) -> bool:
+def _write_facts(connection: Connection, batch: _Batch, troubled: Mapping[int, str], now: str) -> bool:
     """What wants deciding: machines that are back, and signals. True if there is any."""
-    firsts = {id_: heard[id_].first for id_, status in troubled.items() if status in ("offline", "provisioning")}
-    back = {str(machine_id): stamp(first) for machine_id, first in firsts.items() if first is not None}
+    away = [machine_id for machine_id, status in troubled.items() if status in ("offline", "provisioning")]
+    firsts = batch.firsts() if away else {}
+    back = {machine_id: stamp(firsts[machine_id]) for machine_id in away if machine_id in firsts}
     if back:
         sql.mark_back(connection, _text(back), now)
     signals = [
         (machine_id, beat)
-        for machine_id, one in heard.items()
+        for machine_id, one in batch.rest.items()
         if one.signals and troubled.get(machine_id) != "paused"
         for beat in one.signals
     ]
@@ -149,10 +193,10 @@ def _signal(machine_id: int, beat: Beat) -> tuple[Any, ...]:
     return machine_id, beat.source, stamp(beat.at), said_at, beat.said.value, beat.body
 
 
-def _write_bodies(connection: Connection, heard: Mapping[int, _Heard]) -> None:
+def _write_bodies(connection: Connection, batch: _Batch) -> None:
     bodies = [
         (machine_id, stamp(one.body.at), one.body.body)
-        for machine_id, one in sorted(heard.items())
+        for machine_id, one in sorted(batch.rest.items())
         if one.body is not None
     ]
     if bodies:

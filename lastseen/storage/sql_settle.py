@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from lastseen.errors import Conflict, InvalidInput, StoreUnavailable, UnknownMachine
 from lastseen.log import get_logger
-from lastseen.model import SLUG, Case, Disable, Enable, Event, Machine, MachineRef, Order, Watch
+from lastseen.model import SLUG, Case, Disable, Enable, Event, Machine, MachineRef, Order, Pause, Resume, Watch
 from lastseen.protocols import Decide
 from lastseen.storage.fold import PARK, newborn, obey
 from lastseen.storage.rows import kinds, liveness, liveness_values, machine_tags, machine_values, machines
@@ -120,7 +120,7 @@ def _declare(connection: Connection, slug: str, now: datetime) -> int:
 def _obey(connection: Connection, machine: Machine, given: Order) -> None:
     """Write down what people changed about the machine."""
     changed = obey(machine, given)
-    if isinstance(given, Disable | Enable):
+    if isinstance(given, Disable | Enable | Pause | Resume):
         bump(connection, "keys_version")
     if changed == machine:
         return

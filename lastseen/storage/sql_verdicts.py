@@ -44,10 +44,6 @@ class Decided:
 
 
 _EVENTS = sql.insert_or_ignore(events, EVENT_FIELDS, "uid")
-_INCIDENTS = sql.Many(
-    update(events).where(events.c.uid == bindparam("event")).values(incident_id=bindparam("incident"))
-)
-_FIRST_OF_ITS_OWN = update(events).where(events.c.uid.in_(several())).values(incident_id=events.c.id)
 _NOTIFICATIONS = sql.insert_or_ignore(notifications, NOTIFICATION_FIELDS)
 _put_outage = sql.insert(outages)
 _OUTAGES = sql.Many(
@@ -63,8 +59,8 @@ _UNMARK = sql.Many(delete(offline_marks).where(offline_marks.c.machine_id == bin
 
 def write_verdicts(connection: Connection, decided: Sequence[Decided], now: datetime) -> list[Event]:
     """The events that were new, in order."""
-    new = write_events(connection, [event for one in decided for event in one.verdict.events])
-    ids = _event_ids(connection, decided)
+    new, ids = write_events(connection, [event for one in decided for event in one.verdict.events])
+    ids |= event_ids(connection, _named(decided) - ids.keys())
     stale = {event.uid for one in decided for event in one.verdict.events} - {event.uid for event in new}
     _write_liveness(connection, decided)
     _write_outages(connection, [o for one in decided for o in one.verdict.outages if not _hangs(o, stale)], ids)
@@ -80,29 +76,29 @@ def _hangs(outage: Outage, stale: set[str]) -> bool:
     return (outage.closed_by or outage.opened_by) in stale
 
 
-def write_events(connection: Connection, given: Sequence[Event]) -> list[Event]:
-    """Insert those that are not there yet; returns them."""
+def write_events(connection: Connection, given: Sequence[Event]) -> tuple[list[Event], dict[str, int]]:
+    """Insert those that are not there yet; returns them, and the ids of all that were given.
+
+    Their ids are reserved before they are written, so that an event may name itself as its incident, and what hangs on
+    it need not ask for its id.
+    """
     if not given:
-        return []
-    there = event_ids(connection, [event.uid for event in given])
-    new = list({event.uid: event for event in given if event.uid not in there}.values())
+        return [], {}
+    ids = event_ids(connection, [event.uid for event in given])
+    new = list({event.uid: event for event in given if event.uid not in ids}.values())
     if not new:
-        return []
+        return [], ids
+    ids |= zip([event.uid for event in new], sql.reserve_ids(connection, events, len(new)), strict=True)
+    incidents = {event.incident for event in new if event.incident is not None}
+    known = ids | event_ids(connection, incidents - ids.keys())
     channel_ids = ids_of_channels(connection) if any(event.channel for event in new) else {}
-    rows = [event_values(event, channel_ids.get(event.channel or "")) for event in new]
+    rows = []
+    for event in new:
+        row = event_values(event, channel_ids.get(event.channel or ""))
+        row["id"], row["incident_id"] = ids[event.uid], known.get(event.incident or "")
+        rows.append(row)
     _EVENTS(connection, rows)
-    _link_incidents(connection, new)
-    return new
-
-
-def _link_incidents(connection: Connection, new: Sequence[Event]) -> None:
-    """An incident is known by its first event, which is nearly always this one or an older one."""
-    for some in chunks([event.uid for event in new if event.incident == event.uid]):
-        connection.execute(_FIRST_OF_ITS_OWN, {"several": some})
-    later = [event for event in new if event.incident not in (None, event.uid)]
-    if later:
-        ids = event_ids(connection, {event.incident or "" for event in later})
-        _INCIDENTS(connection, [{"event": one.uid, "incident": ids.get(one.incident or "")} for one in later])
+    return new, ids
 
 
 _IDS = select(events.c.uid, events.c.id).where(events.c.uid.in_(several()))
@@ -115,15 +111,15 @@ def event_ids(connection: Connection, uids: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def _event_ids(connection: Connection, decided: Sequence[Decided]) -> dict[str, int]:
-    """Of all events that outages and notifications name."""
+def _named(decided: Sequence[Decided]) -> set[str]:
+    """All events that outages and notifications name."""
     uids = {n.event for one in decided for n in one.verdict.notifications}
     for one in decided:
         for outage in one.verdict.outages:
             uids.add(outage.opened_by)
             if outage.closed_by is not None:
                 uids.add(outage.closed_by)
-    return event_ids(connection, uids)
+    return uids
 
 
 def ids_of_channels(connection: Connection) -> dict[str, int]:

@@ -111,6 +111,11 @@ class SqliteDatabase:
         """Sees one state of the database throughout, at least as new as the last write that returned."""
         return await self._running(self._readers).run(work)
 
+    def sizes(self) -> dict[str, int]:
+        """Bytes of the file, and of its write-ahead log."""
+        files = {"database": self.path, "wal": self.path.with_name(f"{self.path.name}-wal")}
+        return {kind: file.stat().st_size for kind, file in files.items() if file.exists()}
+
     def _running(self, workers: Workers | None) -> Workers:
         if workers is None:
             raise StoreUnavailable("the store is not open")

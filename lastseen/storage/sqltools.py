@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
+import msgspec
 from sqlalchemy import BindParameter, Connection, Table, bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import SQLModel
@@ -14,6 +15,7 @@ from sqlmodel import SQLModel
 from lastseen.storage.tables import Meta
 
 T = TypeVar("T")
+_json = msgspec.json.Encoder()
 
 CHUNK = 500
 """Values in one IN list."""
@@ -44,17 +46,12 @@ def span(value: float | None) -> timedelta | None:
 
 
 def dumped(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _json.encode(dict(value)).decode()
 
 
 def loaded(text: str) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(text)
     return value
-
-
-def rfc3339(moment: datetime | None) -> str | None:
-    """`2025-10-10T16:32:00Z`, with microseconds only where there are some."""
-    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
 def meta_value(connection: Connection, key: str) -> str | None:

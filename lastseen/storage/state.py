@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -36,6 +35,7 @@ from lastseen.model import (
     Standing,
     Verdict,
     Watch,
+    replace,
 )
 from lastseen.protocols import Admit, Decide, RetryPlan
 from lastseen.storage.fold import FINISHED_ATTEMPT, PARK, absorb, message_of, newborn, obey, pick, told
@@ -113,7 +113,7 @@ class StateStore:
                     verdict = decide(self._case(machine_id, None, now))
                 except Exception as error:  # noqa: BLE001  (one machine that cannot be decided stops no other)
                     _log.error("machine_parked", machine_id=machine_id, error=repr(error))
-                    self.state.rows[machine_id] = dataclasses.replace(self.state.rows[machine_id], check_at=now + PARK)
+                    self.state.rows[machine_id] = replace(self.state.rows[machine_id], check_at=now + PARK)
                 else:
                     events += self._write(machine_id, verdict)
             return events
@@ -272,7 +272,7 @@ class StateStore:
     def _release(self, channel: str, now: datetime) -> None:
         for row in list(self.state.outbox.values()):
             if row.channel == channel and row.state is NotificationState.PENDING and row.due_at > now:
-                self.state.outbox[row.uid] = dataclasses.replace(row, due_at=now)
+                self.state.outbox[row.uid] = replace(row, due_at=now)
 
     async def next_due(self, channels: Collection[str] | None = None) -> datetime | None:
         async with self.turn():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from lastseen.model import (
@@ -25,6 +24,7 @@ from lastseen.model import (
     Verdict,
     event_uid,
     notification_uid,
+    replace,
 )
 from lastseen.protocols import Decide, RetryPlan
 

@@ -271,7 +271,7 @@ class OptionalSuite(StoreSuiteBase):
             (attempt, *_) = await take(store, [ops], 200, limit=1)
 
             def gone(sent):  # type: ignore[no-untyped-def]
-                from dataclasses import replace
+                from lastseen.model import replace
 
                 assert [c.uid for c in sent.others] == [pager]
                 rows = again(at(201))(sent).notifications

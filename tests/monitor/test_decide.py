@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
@@ -26,6 +26,7 @@ from lastseen.model import (
     Status,
     Verdict,
     Watch,
+    replace,
 )
 from lastseen.monitor.deadline import Rules
 from lastseen.monitor.decide import ALERTS, decide

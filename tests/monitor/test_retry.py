@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -25,6 +24,7 @@ from lastseen.model import (
     Sent,
     Severity,
     notification_uid,
+    replace,
 )
 from lastseen.notifiers.retry import SCHEDULES, follow
 

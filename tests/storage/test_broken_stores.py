@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +21,7 @@ from lastseen.model import (
     Said,
     Status,
     Verdict,
+    replace,
 )
 from lastseen.protocols import Admit, Decide, RetryPlan
 from lastseen.storage.memory import MemoryStore

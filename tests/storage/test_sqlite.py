@@ -10,7 +10,6 @@ import textwrap
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import sqlalchemy.exc
 from sqlalchemy import Connection, text
 
 from lastseen.errors import Conflict, InvalidInput, LastseenError, StoreUnavailable
-from lastseen.model import Beat, Case, Rejected, Retry, Status, Verdict
+from lastseen.model import Beat, Case, Rejected, Retry, Status, Verdict, replace
 from lastseen.storage import open_store, sql_outbox
 from lastseen.storage.sql import SqlStore
 from lastseen.storage.sqlite import SqliteDatabase
