@@ -116,6 +116,11 @@ class HeartbeatMonitor:
     def running(self) -> bool:
         return self._loops.running
 
+    @property
+    def waiting(self) -> int:
+        """Heartbeats that were received and are not stored yet."""
+        return self._loops.recorder.waiting
+
     async def start(self) -> None:
         """Open the store, record the time nobody listened, and watch. Starting twice is harmless."""
         if self._stack is not None:
