@@ -22,16 +22,20 @@ import anyio
 
 from lastseen.clock import Clock, SystemClock
 from lastseen.compose import Notifiers, store_for
-from lastseen.datadir import check_folder, database_file, prepare_folder, serve_lock
+from lastseen.datadir import check_folder, database_file, prepare_folder, serve_lock, tell_address
 from lastseen.errors import ConfigurationError, LastseenError
+from lastseen.ingest.asgi import Receive, Scope, Send
 from lastseen.ingest.auth import KeyCache
-from lastseen.ingest.http import PATH, HeartbeatRoute, Receive, Scope, Send
+from lastseen.ingest.gate import Gate
+from lastseen.ingest.http import PATH, HeartbeatRoute
+from lastseen.ingest.routes import WaysIn
 from lastseen.listening import BACKLOG, bind, url_of
 from lastseen.log import get_logger
 from lastseen.logs import configure_logs, remember_secrets
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.protocols import Keys, Service, Store
 from lastseen.settings import Settings, unknown_variables
+from lastseen.slow import SlowClients, bounded_heads
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -79,15 +83,20 @@ class App:
             public_url=settings.public_url,
         )
         self.keys = KeyCache(self.store, clock)
+        self.gate = Gate(self.keys, clock, settings.rate_limit, settings.trusted_proxies)
         self.accepting = False
-        self._heartbeat = HeartbeatRoute(self.monitor, self.keys)
+        self._heartbeat = HeartbeatRoute(self.monitor, self.gate)
+        self._other_ways_in = WaysIn(self.monitor, self.gate)
         self._api: FastAPI | None = None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Heartbeats go the short way, everything else to FastAPI."""
-        if scope["type"] == "http" and scope["path"] == PATH:
+        if scope["type"] != "http":
+            return self.api(scope, receive, send)
+        path = scope["path"]
+        if path == PATH:
             return self._heartbeat(scope, receive, send)
-        return self.api(scope, receive, send)
+        return (self._other_ways_in.route(path) or self.api)(scope, receive, send)
 
     @property
     def api(self) -> FastAPI:
@@ -162,6 +171,7 @@ async def _serve(settings: Settings) -> None:
                 _log.info("store_opened", database=str(file) if file else "a database server")
                 with bind(settings.host, settings.port) as listener:
                     _log.info("port_bound", url=url_of(listener))
+                    tell_address(file, url_of(listener))
                     await answer(app, listener, stop)
         _log.info("store_closed")
 
@@ -222,7 +232,13 @@ def _server(app: App, listener: socket.socket) -> Any:
     """uvicorn without its signals, its logs, and what else is done here."""
     import uvicorn
 
+    slow = SlowClients(app.monitor.clock.monotonic)
+
     class Server(uvicorn.Server):
+        async def on_tick(self, counter: int) -> bool:
+            slow.look(self.server_state.connections)
+            return await super().on_tick(counter)
+
         def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
             return nullcontext()
 
@@ -233,6 +249,7 @@ def _server(app: App, listener: socket.socket) -> Any:
     return Server(
         uvicorn.Config(
             app,
+            http=bounded_heads(),
             interface="asgi3",
             lifespan="off",
             ws="none",

@@ -70,25 +70,50 @@ def serve_lock(database: Path | None) -> Iterator[bool]:
     if database is None:
         yield False
         return
-    path = database.with_name(f"{database.name}.serve.lock")
+    path = _lock_file(database)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be opened: {error.strerror}") from None
     try:
         _lock(descriptor, path, database)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        _tell_pid(descriptor)
         yield True
     finally:
         os.close(descriptor)  # the file stays: removing it could free a lock that a newer process holds
+
+
+def _tell_pid(descriptor: int) -> None:
+    """Our pid in the place of our predecessor's; where it listened stays until we say where we do."""
+    _, _, url = os.pread(descriptor, 1000, 0).partition(b"\n")
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode() + url, 0)
+
+
+def tell_address(database: Path | None, url: str) -> None:
+    """Whoever runs a command on this database may want to know where it is served. By the holder of its lock."""
+    if database is not None:
+        _lock_file(database).write_text(f"{os.getpid()}\n{url}\n")
+
+
+def served_at(database: Path) -> str | None:
+    """Where this database is served, or was when it was served last."""
+    try:
+        _, _, url = _lock_file(database).read_text().partition("\n")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return url.strip() or None
+
+
+def _lock_file(database: Path) -> Path:
+    return database.with_name(f"{database.name}.serve.lock")
 
 
 def _lock(descriptor: int, path: Path, database: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        pid = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        pid = os.pread(descriptor, 32, 0).decode("ascii", "replace").partition("\n")[0] or "unknown"
         raise AlreadyServing(
             f"{database} is served already, by the process with pid {pid}: stop that one first"
         ) from None

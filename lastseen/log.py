@@ -53,6 +53,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "serving": ("info", "url", "requests are answered"),
     "settings_read": ("info", "data_dir, pid", "the server starts"),
     "settle_failed": ("error", "error", "a pass of the monitor failed; nothing was changed, it is tried again"),
+    "slow_client_cut": ("info", "waited_for", "a request did not arrive in time; nothing of it was kept"),
     "stopping": ("info", "signal", "nothing new is taken; a second signal ends the process at once"),
     "store_closed": ("info", "", "the server has ended, the database last"),
     "store_lost_while_stopping": ("warning", "error", "leases and marks could not be given back"),

@@ -26,7 +26,8 @@ _SHORTEST = 6
 _PATTERNS = (
     (re.compile(r"(?<!\d)\d{5,}:[A-Za-z0-9_-]{20,}"), "[bot token]"),
     (re.compile(r"whsec_[A-Za-z0-9+/=_-]+"), "whsec_[secret]"),
-    (re.compile(r"(ls[mfa]_)[A-Za-z0-9_-]{8,}"), r"\1[secret]"),
+    (re.compile(r"(ls[mfapu]_)[A-Za-z0-9_-]{8,}"), r"\1[secret]"),
+    (re.compile(r"(/ping/|/api/push/)[^\s/\"'?#\\<>]+"), r"\1[secret]"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"), r"\1 [secret]"),
     (
         re.compile(

@@ -10,6 +10,7 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 `Catalog`      machines and kinds can be listed and changed by people.
 `Keys`         keys that machines and programs authenticate with.
 `History`      events and notifications can be read back and replayed.
+`Insight`      `/metrics` and `doctor` say how the store stands. Without: what this process counted, alone.
 =============  =====================================================================================================
 
 Every verb is one transaction: all of it is durable when it returns, and nothing of it when it raises. Every verb may be
@@ -20,7 +21,7 @@ an exception of the library underneath. `now` is always an argument: a store rea
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
@@ -45,6 +46,7 @@ from lastseen.model import (
     Standing,
     Verdict,
 )
+from lastseen.model.insight import Checkup, Gauges
 
 Decide = Callable[[Case], Verdict]
 """Pure: one machine's case to everything that is to be written for it."""
@@ -214,7 +216,10 @@ class Catalog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as it is stored: never the key itself. `hint` are its first characters."""
+    """A key as it is stored: never the key itself. `hint` are its first characters.
+
+    `defaults` of a fleet or ping key: `may_create` (bool), and what machines are made with (`kind`, `group`, `tags`).
+    """
 
     id: int
     scope: str
@@ -225,6 +230,7 @@ class Key:
     first_used_at: datetime | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +240,24 @@ class KeyMatch:
     key: Key
     enabled: bool = True
     fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShownKey:
+    """A key with its text, which is a secret: not in a repr."""
+
+    id: int
+    scope: str
+    machine_id: int | None
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfService:
+    """Machines, each by its id and by its slug: those whose reports are refused, and those that wait for a ping."""
+
+    disabled: frozenset[MachineRef] = frozenset()
+    until_ping: frozenset[MachineRef] = frozenset()
 
 
 @runtime_checkable
@@ -251,8 +275,11 @@ class Keys(Protocol):
         label: str = "",
         expires_at: datetime | None = None,
         replaces: bool = False,
+        defaults: Mapping[str, Any] | None = None,
+        shown: str | None = None,
     ) -> Key:
-        """`replaces`: the machine's other keys stay valid until this one is first used, at most 7 days."""
+        """`replaces`: the machine's other keys stay valid until this one is first used, at most 7 days. `shown`: the
+        text of a `ping` or `push` key, encrypted at rest, for `shown_keys`."""
 
     async def find_key(self, digest: str, now: datetime) -> KeyMatch | None:
         """The valid key with this digest: not revoked, not expired, its machine not removed."""
@@ -264,8 +291,18 @@ class Keys(Protocol):
 
     async def revoke_key(self, key_id: int, now: datetime) -> Key: ...
 
+    async def shown_keys(self, machines: Sequence[int] | None = None) -> Sequence[ShownKey]:
+        """The valid keys that were added with their text, oldest first: those of these machines, or (None) those of no
+        machine. Raises SecretsLocked."""
+
+    async def revoke_addresses(self, machine_id: int, now: datetime, keep: Collection[int] = ()) -> None:
+        """Revoke the machine's `ping` and `push` keys, but for those with these ids."""
+
+    async def out_of_service(self) -> OutOfService:
+        """The machines that are disabled, and those that are paused until their next ping."""
+
     async def keys_version(self) -> int:
-        """Grows whenever what find_key answers may have changed, by any process."""
+        """Grows whenever what find_key or out_of_service answers may have changed, by any process."""
 
 
 @runtime_checkable
@@ -282,6 +319,15 @@ class History(Protocol):
 
     async def replay(self, notification: int, now: datetime) -> Mapping[str, Any]:
         """A new notification (cause `replay`, next occasion) of the same event for the same channel, due now."""
+
+
+@runtime_checkable
+class Insight(Protocol):
+    """How things stand, for whoever runs this. Both are cheap enough to be asked while heartbeats come in."""
+
+    async def gauges(self, now: datetime) -> Gauges: ...
+
+    async def checkup(self, now: datetime) -> Checkup: ...
 
 
 # --- notifiers ------------------------------------------------------------------------------------------------------

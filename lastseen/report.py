@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from lastseen.errors import InvalidInput, MalformedReport
-from lastseen.model import Said
+from lastseen.model import MachineRef, Said
 
 MAX_BYTES = 64 * 1024
 """The longest body of one report."""
@@ -27,32 +27,44 @@ _RULES = {
     "timestamp": "must be an RFC 3339 time with an offset, such as 2025-10-10T16:32:00Z",
     "uptime_seconds": "must be a number of seconds, 0 or more",
     "free_memory": "must be a number",
-    "status": 'must be "ok", "error" or "offline"',
+    "status": 'must be "ok", "error", "offline" or "start"',
     "message": "must be a text",
     "next_in": "must be a number of seconds, more than 0 and at most 365 days",
     "metrics": "must be an object of numbers",
+    "run": "must be a UUID, the same at the start of a run and at its end",
+    "exit_code": "must be a whole number",
+    "duration_seconds": "must be a number of seconds, 0 or more",
 }
 _SURROGATE = "must not hold half of a surrogate pair: it is no character"
 _NUL = "must not hold the character NUL"
 _DEEP = "is nested too deeply"
+_WRONG_MACHINE = "must be a machine's id (a number) or its slug (a text)"
 _TOO_LONG = f"must be at most {MAX_BYTES // 1024} KiB long"
 _NO_OBJECT = "the body of a heartbeat must be empty or a JSON object"
 
 _SURROGATE_BYTES = re.compile(rb"\xed[\xa0-\xbf]")
 _PATH = re.compile(r" - at `\$\.?([^.`\[]*)")
+_UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z"
 _MOST_STEPS = 100_000
+_LARGEST_ID = 2**63 - 1
+_LONGEST_NAME = 200
 
 
 class Report(msgspec.Struct, frozen=True, gc=False):
     """One report. `body` is the JSON object as text, as it came; None when there was none.
 
-    `said_at` is the machine's own time (aware UTC), for information only. `message` is "" when there is none.
+    `said_at` is the machine's own time (aware UTC), for information only. `message` is "" when there is none. `next_in`
+    is in how many seconds the machine will be heard next. `run` names a run of a job, in lower case.
     """
 
     said: Said = Said.ALIVE
     body: str | None = None
     said_at: datetime | None = None
     message: str = ""
+    next_in: float | None = None
+    run: str | None = None
+    exit_code: int | None = None
+    duration: float | None = None
 
 
 class _Fields(msgspec.Struct, gc=False):
@@ -61,14 +73,17 @@ class _Fields(msgspec.Struct, gc=False):
     timestamp: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     uptime_seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
     free_memory: float | None = None
-    status: Literal["ok", "error", "offline"] | None = None
+    status: Literal["ok", "error", "offline", "start"] | None = None
     message: str | None = None
     next_in: Annotated[float, msgspec.Meta(gt=0, le=_YEAR)] | None = None
     metrics: dict[str, float] | None = None
+    run: Annotated[str, msgspec.Meta(pattern=_UUID)] | None = None
+    exit_code: Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)] | None = None
+    duration_seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
 
 _EMPTY = Report()
-_SAID = {None: Said.ALIVE, "ok": Said.OK, "error": Said.ERROR, "offline": Said.GOODBYE}
+_SAID = {None: Said.ALIVE, "ok": Said.OK, "error": Said.ERROR, "offline": Said.GOODBYE, "start": Said.START}
 _decode = msgspec.json.Decoder().decode
 
 
@@ -84,6 +99,33 @@ def parse_report(raw: bytes | str | Mapping[str, Any] | None) -> Report:
         raise MalformedReport(_NO_OBJECT)
     if not isinstance(raw, bytes):
         raw = _to_bytes(raw)
+    try:
+        return _read(raw)[0]
+    except MalformedReport:
+        if not raw.strip():
+            return _EMPTY
+        raise
+
+
+def parse_row(raw: bytes) -> tuple[MachineRef, Report]:
+    """Read one report of many: the same fields, and `machine`, an id or a slug (or any name, if machines may be made).
+
+    A row that says no more than who is alive has no body. Raises MalformedReport and InvalidInput, and nothing else.
+    """
+    report, tree = _read(raw)
+    machine = tree.get("machine")
+    if isinstance(machine, bool) or not isinstance(machine, int | str) or machine == "":
+        raise InvalidInput(_WRONG_MACHINE, "machine")
+    if isinstance(machine, int):
+        if not 0 < machine <= _LARGEST_ID:
+            raise InvalidInput(_WRONG_MACHINE, "machine")
+    elif len(machine) > _LONGEST_NAME:
+        raise InvalidInput(f"must be at most {_LONGEST_NAME} characters long", "machine")
+    return machine, report if len(tree) > 1 else _EMPTY
+
+
+def _read(raw: bytes) -> tuple[Report, dict[str, Any]]:
+    """A JSON object as a report, and all that it says."""
     if len(raw) > MAX_BYTES:
         raise InvalidInput(_TOO_LONG)
     try:
@@ -93,19 +135,18 @@ def parse_report(raw: bytes | str | Mapping[str, Any] | None) -> Report:
     except msgspec.ValidationError as error:
         raise _wrong_value(error, raw) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        if not raw.strip():
-            return _EMPTY
         raise _unreadable(error, raw) from None
     except RecursionError:
         raise InvalidInput(_DEEP) from None
     if b"\\u0000" in raw:
         _refuse_nul(tree)
-    return Report(_SAID[fields.status], text, _as_utc(fields.timestamp), fields.message or "")
+    said_at = None if fields.timestamp is None else _as_utc(fields.timestamp)
+    said, run = _SAID[fields.status], fields.run and fields.run.lower()
+    message, ended = fields.message or "", (fields.exit_code, fields.duration_seconds)
+    return Report(said, text, said_at, message, fields.next_in, run, *ended), tree
 
 
-def _as_utc(timestamp: datetime | None) -> datetime | None:
-    if timestamp is None:
-        return None
+def _as_utc(timestamp: datetime) -> datetime:
     try:
         return timestamp.astimezone(UTC)
     except OverflowError:  # the first and last hours of the calendar

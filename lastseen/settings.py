@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from lastseen.durations import NEVER, parse_duration, parse_threshold
 from lastseen.errors import ConfigurationError
+from lastseen.ingest.limits import Rate, parse_rate
 
 SYSTEM_FILE = Path("/etc/lastseen/lastseen.env")
 FILE_NAME = "lastseen.env"
@@ -74,6 +75,10 @@ def _networks(value: Any) -> Any:
         return tuple(ipaddress.ip_network(part) for part in re.split(r"[,\s]+", value.strip()) if part)
     except ValueError as error:
         raise ValueError(f"must be networks such as 10.0.0.0/8, fd00::/8: {error}") from None
+
+
+def _rate(value: Any) -> Any:
+    return parse_rate(value) if isinstance(value, str) else value
 
 
 def _token(value: SecretStr) -> SecretStr:
@@ -139,6 +144,17 @@ class Settings(BaseSettings):
         timedelta(seconds=30),
         alias="MACHINE_HEARTBEAT_CHECK_INTERVAL",
         description="the longest time between two looks; deadlines are met to the moment anyway",
+    )
+    rate_limit: Annotated[Rate | None, BeforeValidator(_rate)] = Field(
+        Rate(120, 60.0),
+        alias="LASTSEEN_RATE_LIMIT",
+        description="how often one key may be used, as `120/minute` or `5/second`, and how often an address may send "
+        "wrong keys; `off` is allowed",
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
+        (),
+        alias="LASTSEEN_TRUSTED_PROXIES",
+        description="networks of reverse proxies whose `X-Forwarded-For` is believed",
     )
     offline_threshold: Annotated[timedelta, BeforeValidator(_threshold)] = Field(
         timedelta(minutes=2),
@@ -264,6 +280,7 @@ def _default_text(name: str, field: FieldInfo) -> str:
         "goodbye_grace": "10s",
         "check_interval": "30s",
         "offline_threshold": "2m",
+        "rate_limit": "120/minute",
     }
     if name in texts:
         return texts[name]

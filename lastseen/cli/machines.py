@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lastseen.cli.addresses import NONE, addresses, new_addresses
 from lastseen.cli.output import Json, facts, print_json, seconds, table
 from lastseen.cli.session import find_machine, run, session
 from lastseen.errors import Conflict
@@ -57,7 +59,9 @@ def changes(
     return made
 
 
-def describe(monitor: Any, standing: Standing, now: datetime) -> dict[str, Any]:
+def describe(
+    monitor: Any, standing: Standing, now: datetime, urls: Mapping[int, Mapping[str, str | None]]
+) -> dict[str, Any]:
     """The object that `list`, `show` and `set` print."""
     from lastseen.monitor.status import status_of
 
@@ -69,13 +73,13 @@ def describe(monitor: Any, standing: Standing, now: datetime) -> dict[str, Any]:
         "kind": machine.kind,
         "tags": list(machine.tags),
         "enabled": machine.enabled,
-        "ping_url": None,
-        "push_url": None,
+        **urls.get(machine.id, NONE),
     }
 
 
 async def _shown(monitor: Any, ref: str) -> dict[str, Any]:
-    return describe(monitor, await find_machine(monitor, ref), monitor.clock.now())
+    standing = await find_machine(monitor, ref)
+    return describe(monitor, standing, monitor.clock.now(), await addresses(monitor, [standing.machine.id]))
 
 
 async def _with_key(monitor: Any, standing: Standing, replaces: bool) -> dict[str, Any]:
@@ -90,18 +94,17 @@ async def _with_key(monitor: Any, standing: Standing, replaces: bool) -> dict[st
         machine_id=standing.machine.id,
         replaces=replaces,
     )
-    return _keyed(standing, key.text)
+    return _keyed(standing, key.text, await addresses(monitor, [standing.machine.id]))
 
 
-def _keyed(standing: Standing, key: str | None) -> dict[str, Any]:
+def _keyed(standing: Standing, key: str | None, urls: Mapping[int, Mapping[str, str | None]]) -> dict[str, Any]:
     machine = standing.machine
     return {
         "id": machine.id,
         "slug": machine.slug,
         "name": machine.name,
         "key": key,
-        "ping_url": None,
-        "push_url": None,
+        **urls.get(machine.id, NONE),
     }
 
 
@@ -137,8 +140,9 @@ def add(
                 known = await monitor.store.liveness([slug])
                 if not if_missing or slug not in known:
                     raise
-                return _keyed(known[slug], None)
+                return _keyed(known[slug], None, await addresses(monitor, [known[slug].machine.id]))
             known = await monitor.store.liveness([slug])
+            await new_addresses(monitor, known[slug].machine.id)
             return await _with_key(monitor, known[slug], replaces=False)
 
     made = run(work)
@@ -188,7 +192,8 @@ def list_(
             found: list[dict[str, Any]] = []
             while page := await monitor.store.machines(found[-1]["id"] if found else 0, 1000, kind, group):
                 now = monitor.clock.now()
-                found += [describe(monitor, standing, now) for standing in page]
+                urls = await addresses(monitor, [standing.machine.id for standing in page])
+                found += [describe(monitor, standing, now, urls) for standing in page]
             return found
 
     machines = run(work)
@@ -225,6 +230,19 @@ def rotate_key(machine: Ref, as_json: Json = False) -> None:
             return await _with_key(monitor, await find_machine(monitor, machine), replaces=True)
 
     _print_key(run(work), as_json, "The new key (the old one works until this one is first used, at most 7 days):")
+
+
+@app.command("new-addresses")
+def new_addresses_of(machine: Ref, as_json: Json = False) -> None:
+    """Make new ping and push addresses; the old ones are worthless at once."""
+
+    async def work() -> dict[str, Any]:
+        async with session() as monitor:
+            standing = await find_machine(monitor, machine)
+            await new_addresses(monitor, standing.machine.id)
+            return await _shown(monitor, str(standing.machine.id))
+
+    _print_machine(run(work), as_json)
 
 
 def _order(machine: str, verb: str, as_json: bool, **arguments: Any) -> None:
@@ -319,5 +337,7 @@ def _print_machine(shown: dict[str, Any], as_json: bool) -> None:
             ("kind", shown["kind"]),
             ("group", shown["group"]),
             ("tags", shown["tags"]),
+            ("ping address", shown["ping_url"]),
+            ("push address", shown["push_url"]),
         ]
     )

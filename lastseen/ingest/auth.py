@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import secrets
+import uuid
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from lastseen.clock import Clock
-from lastseen.protocols import KeyMatch, Keys
+from lastseen.protocols import KeyMatch, Keys, OutOfService
 
-PREFIXES: Final = {"machine": "lsm_", "fleet": "lsf_", "api": "lsa_"}
+PREFIXES: Final = {"machine": "lsm_", "fleet": "lsf_", "api": "lsa_", "ping": "lsp_", "push": "lsu_"}
 HINT = 12
 """How many characters of a key are stored in clear, to tell keys apart."""
 
@@ -33,6 +36,7 @@ MISSES = 4096
 
 _LONGEST = 200
 _STARTS = tuple(prefix.encode() for prefix in PREFIXES.values())
+_UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class NewKey(msgspec.Struct, frozen=True):
@@ -47,9 +51,15 @@ class NewKey(msgspec.Struct, frozen=True):
 
 
 def new_key(scope: str) -> NewKey:
-    """A key for `machine`, `fleet` or `api`."""
+    """A key for `machine`, `fleet`, `api`, `ping` (of a project) or `push`."""
     text = PREFIXES[scope] + secrets.token_urlsafe(32)
     return NewKey(text, digest_of(text), text[:HINT])
+
+
+def new_ping_uuid() -> NewKey:
+    """The last part of a machine's own ping address."""
+    text = str(uuid.uuid4())
+    return NewKey(text, digest_of(text), text[:8])
 
 
 def digest_of(key: str | bytes) -> str:
@@ -66,6 +76,8 @@ class Grant(msgspec.Struct, gc=False):
     enabled: bool
     fresh: bool
     expires_at: datetime | None
+    defaults: Mapping[str, Any] | None = None
+    """Of a key that may make machines: what they are made with, and whether it may."""
 
     def over(self, now: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= now
@@ -73,7 +85,7 @@ class Grant(msgspec.Struct, gc=False):
 
 def _grant(match: KeyMatch) -> Grant:
     key = match.key
-    return Grant(key.id, key.scope, key.machine_id, match.enabled, match.fresh, key.expires_at)
+    return Grant(key.id, key.scope, key.machine_id, match.enabled, match.fresh, key.expires_at, key.defaults or None)
 
 
 class KeyCache:
@@ -90,6 +102,8 @@ class KeyCache:
         self._generation = 0
         self._looking: asyncio.Task[None] | None = None
         self._finding: dict[bytes, asyncio.Task[Grant | None]] = {}
+        self._out: OutOfService | None = None
+        self._leaving: asyncio.Task[OutOfService] | None = None
 
     def __len__(self) -> int:
         return len(self._recent) + len(self._older)
@@ -106,7 +120,7 @@ class KeyCache:
     async def find(self, key: bytes, now: datetime) -> Grant | None:
         """The grant of a valid key; None: there is no such key. Its first use is written down before this returns,
         which ends the keys it replaces. Raises StoreUnavailable."""
-        if len(key) > _LONGEST or not key.startswith(_STARTS):
+        if len(key) > _LONGEST or not (key.startswith(_STARTS) or _UUID.fullmatch(key)):
             return None
         await self._look()
         digest = hashlib.sha256(key).digest()
@@ -119,9 +133,28 @@ class KeyCache:
             await self._first_use(grant, now)
         return grant
 
+    async def out_of_service(self) -> OutOfService:
+        """The machines that are disabled, or wait for a ping; as fresh as everything here. Raises StoreUnavailable."""
+        await self._look()
+        if self._out is None:
+            if self._leaving is None:
+                self._leaving = asyncio.create_task(self._read_out_of_service())
+            return await asyncio.shield(self._leaving)
+        return self._out
+
+    async def _read_out_of_service(self) -> OutOfService:
+        try:
+            generation = self._generation
+            out = await self._keys.out_of_service()
+            if generation == self._generation:
+                self._out = out
+            return out
+        finally:
+            self._leaving = None
+
     def forget(self) -> None:
         """Trust nothing that is remembered: keys were changed here."""
-        self._recent, self._older, self._misses = {}, {}, set()
+        self._recent, self._older, self._misses, self._out = {}, {}, set(), None
         self._generation += 1
 
     def _remembered(self, digest: bytes) -> Grant | None:

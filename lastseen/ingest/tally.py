@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lastseen import counters
+from lastseen.errors import InvalidInput, LastseenError
 from lastseen.problems import DISABLED, NO_KEY, Problem
 
 _OUTCOMES = {
@@ -24,6 +25,23 @@ def count_refusal(problem: Problem, source: str = "http") -> None:
     if outcome is not None:
         counters.HEARTBEATS.inc(source, outcome)
     count_key_refusal(problem)
+
+
+def count_malformed(error: LastseenError, source: str = "http") -> None:
+    """A heartbeat that cannot be read. What the recorder raises is counted there."""
+    if isinstance(error, InvalidInput):
+        counters.HEARTBEATS.inc(source, "malformed")
+
+
+def count_rows(outcome: str, rows: int, source: str = "http") -> None:
+    """Rows of a batch that never became heartbeats: `malformed`, `refused`, `unknown`."""
+    if rows:
+        counters.HEARTBEATS.inc(source, outcome, by=rows)
+
+
+def count_gone(source: str = "http") -> None:
+    """A client that hung up before its heartbeat was whole."""
+    counters.HEARTBEATS.inc(source, "abandoned")
 
 
 def count_key_refusal(problem: Problem) -> None:

@@ -213,7 +213,7 @@ class HeartbeatMonitor:
 
         `expect`: "new" raises Conflict when it is there, "known" raises UnknownMachine when it is not.
         """
-        await self._order(machine, Watch(_checked(changes), expect))
+        await self._order(machine, Watch(checked(changes), expect))
         return await self.status(machine)
 
     async def pause(self, machine: MachineRef, *, by_hand: bool = True) -> None:
@@ -281,7 +281,7 @@ def _grace(value: Duration) -> timedelta:
     return timedelta(0) if value in (0, "0", "0s", timedelta(0)) else parse_duration(value, "goodbye_grace")
 
 
-def _checked(changes: Mapping[str, Any]) -> dict[str, Any]:
+def checked(changes: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a `watch`, each checked; InvalidInput names the wrong one."""
     for unknown in changes.keys() - WATCHABLE:
         raise InvalidInput(f"is not a field of a machine; those are {', '.join(sorted(WATCHABLE))}", unknown)

@@ -7,7 +7,7 @@ bottleneck, and a lone heartbeat does not wait for company.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -84,6 +84,13 @@ class Recorder:
         if len(self._waiting) == 1:
             self._wake.set()
         return future
+
+    def record_many(self, beats: Sequence[Beat]) -> list[asyncio.Future[None]]:
+        """`record` for each of them; Busy and StoreUnavailable are raised before any is taken."""
+        if len(self._waiting) + len(beats) > self._capacity:
+            counters.HEARTBEATS.inc(counters.source_name(beats[0].source), "busy", by=len(beats))
+            raise Busy(f"{len(self._waiting)} heartbeats are waiting to be stored")
+        return [self.record(beat) for beat in beats]
 
     def open(self) -> None:
         """Take heartbeats from now on."""

@@ -23,7 +23,7 @@ from lastseen.model import (
     Standing,
 )
 from lastseen.model.insight import Checkup, Gauges
-from lastseen.protocols import Admit, Decide, Key, KeyMatch, OutOfService, RetryPlan
+from lastseen.protocols import Admit, Decide, Key, KeyMatch, OutOfService, RetryPlan, ShownKey
 from lastseen.storage import (
     sql_catalog,
     sql_channels,
@@ -219,8 +219,11 @@ class SqlStore:
     async def revoke_key(self, key_id: int, now: datetime) -> Key:
         return await self.database.write(lambda c: sql_keys.revoke(c, key_id, now))
 
-    async def shown_keys(self, machines: Sequence[int] | None = None) -> Mapping[int, str]:
+    async def shown_keys(self, machines: Sequence[int] | None = None) -> Sequence[ShownKey]:
         return await self.database.read(lambda c: sql_keys.shown(c, self.secrets, machines))
+
+    async def revoke_addresses(self, machine_id: int, now: datetime, keep: Collection[int] = ()) -> None:
+        await self.database.write(lambda c: sql_keys.revoke_addresses(c, machine_id, now, keep))
 
     async def out_of_service(self) -> OutOfService:
         return await self.database.read(sql_keys.out_of_service)

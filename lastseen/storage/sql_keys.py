@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, insert, or_, select, text, update
 
 from lastseen.errors import Conflict, InvalidInput, NotFound, UnknownMachine
 from lastseen.model import MachineRef
-from lastseen.protocols import Key, KeyMatch, OutOfService
+from lastseen.protocols import Key, KeyMatch, OutOfService, ShownKey
 from lastseen.storage.rows import api_keys, liveness, machines
 from lastseen.storage.secrets import SecretBox
 from lastseen.storage.sqltools import bump, chunks, dumped, loaded, meta_value, several
@@ -119,19 +119,24 @@ def revoke(connection: Connection, key_id: int, now: datetime) -> Key:
     return _read(connection, key_id)
 
 
-def shown(connection: Connection, box: SecretBox, of: Sequence[int] | None) -> dict[int, str]:
-    columns = select(api_keys.c.id, api_keys.c.shown_cipher).where(
+def shown(connection: Connection, box: SecretBox, of: Sequence[int] | None) -> list[ShownKey]:
+    valid = select(api_keys.c.id, api_keys.c.scope, api_keys.c.machine_id, api_keys.c.shown_cipher).where(
         api_keys.c.shown_cipher.is_not(None), api_keys.c.revoked_at.is_(None)
     )
+    rows: list[Any] = []
     if of is None:
-        rows = connection.execute(columns.where(api_keys.c.machine_id.is_(None))).fetchall()
+        rows += connection.execute(valid.where(api_keys.c.machine_id.is_(None))).fetchall()
     else:
-        rows = [
-            row
-            for some in chunks(of)
-            for row in connection.execute(columns.where(api_keys.c.machine_id.in_(several())), {"several": some})
-        ]
-    return {row.id: box.unseal(row.shown_cipher)[_TEXT] for row in rows}
+        for some in chunks(of):
+            rows += connection.execute(valid.where(api_keys.c.machine_id.in_(several())), {"several": some}).fetchall()
+    return [ShownKey(row.id, row.scope, row.machine_id, box.unseal(row.shown_cipher)[_TEXT]) for row in sorted(rows)]
+
+
+def revoke_addresses(connection: Connection, machine_id: int, now: datetime, keep: Collection[int]) -> None:
+    of = (api_keys.c.machine_id == machine_id) & api_keys.c.scope.in_(("ping", "push"))
+    others = update(api_keys).where(of, api_keys.c.revoked_at.is_(None), api_keys.c.id.not_in(list(keep)))
+    connection.execute(others.values(revoked_at=now))
+    bump(connection, "keys_version")
 
 
 def out_of_service(connection: Connection) -> OutOfService:

@@ -19,7 +19,10 @@ EVENT = {
 NOTIFICATION = {
     *("id", "uid", "event_id", "channel_id", "cause", "state", "reason", "attempts", "due_at", "finished_at"),
 }
-KEY = {"id", "scope", "label", "hint", "machine_id", "created_at", "first_used_at", "expires_at", "revoked_at"}
+KEY = {
+    *("id", "scope", "label", "hint", "machine_id", "created_at", "first_used_at", "expires_at", "revoked_at"),
+    "defaults",
+}
 
 
 def test_a_machine_is_added_shown_changed_and_removed(cli: Cli) -> None:
@@ -29,10 +32,14 @@ def test_a_machine_is_added_shown_changed_and_removed(cli: Cli) -> None:
     )
     key = made.pop("key")
     assert re.fullmatch(r"lsm_[A-Za-z0-9_-]{43}", key)
-    assert made == {"id": 1, "slug": "db-01", "name": "Größe ☃", "ping_url": None, "push_url": None}
+    assert re.fullmatch(r"http://127\.0\.0\.1:8383/ping/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", made["ping_url"])
+    assert re.fullmatch(r"http://127\.0\.0\.1:8383/api/push/lsu_[A-Za-z0-9_-]{43}", made["push_url"])
+    urls = {"ping_url": made["ping_url"], "push_url": made["push_url"]}
+    assert made == {"id": 1, "slug": "db-01", "name": "Größe ☃", **urls}
 
     shown = cli.json("machines", "show", "1")
     assert set(shown) == MACHINE
+    assert {name: shown[name] for name in urls} == urls
     assert shown["status"] == "provisioning"
     assert shown["offline_after_seconds"] == 180
     assert (shown["hostname"], shown["kind"], shown["tags"], shown["enabled"]) == (
@@ -51,6 +58,9 @@ def test_a_machine_is_added_shown_changed_and_removed(cli: Cli) -> None:
 
     (listed,) = cli.json("machines", "list")
     assert set(listed) == MACHINE
+    assert {name: listed[name] for name in urls} == urls
+    new = cli.json("machines", "new-addresses", "db-01")
+    assert not {new["ping_url"], new["push_url"]} & set(urls.values())
     assert cli.json("machines", "list", "--kind", "job") == []
     assert key not in cli("machines", "list").out + cli("machines", "show", "db-01").out
 
@@ -74,12 +84,12 @@ def test_the_process_prints_the_value_and_nothing_else(cli: Cli) -> None:
 
 
 def test_adding_what_is_there_fails_or_changes_nothing_where_that_is_asked(cli: Cli) -> None:
-    cli.json("machines", "add", "db-01", "--name", "first")
+    made = cli.json("machines", "add", "db-01", "--name", "first")
     again = cli("machines", "add", "db-01", "--json")
     assert (again.code, again.out) == (1, "")
     assert "db-01" in again.err
     kept = cli.json("machines", "add", "db-01", "--if-missing", "--name", "second")
-    assert kept == {"id": 1, "slug": "db-01", "name": "first", "key": None, "ping_url": None, "push_url": None}
+    assert kept == {**made, "key": None}
     assert "key" in cli.json("machines", "rotate-key", "db-01")
 
 
@@ -132,6 +142,45 @@ def test_keys_are_made_listed_and_revoked_and_shown_once(cli: Cli) -> None:
     assert listed["expires_at"]
     assert made["key"] not in cli("keys", "list").out
     assert cli.json("keys", "revoke", str(made["id"]))["revoked_at"]
+
+
+def test_fleet_and_ping_keys_say_what_they_may_make(cli: Cli) -> None:
+    flags = ("--label", "l", "--kind", "device", "--group", "roof", "--tag", "b", "--tag", "a")
+    fleet = cli.json("keys", "add", "fleet", "--may-create", *flags)
+    ping = cli.json("keys", "add", "ping", "--expires", "1d")
+    assert (fleet["key"][:4], ping["key"][:4]) == ("lsf_", "lsp_")
+    listed = cli.json("keys", "list")
+    made = {"may_create": True, "kind": "device", "group": "roof", "tags": ["a", "b"]}
+    assert [key["defaults"] for key in listed] == [made, {"may_create": True}]
+    assert ping["key"] not in cli("keys", "list").out + str(listed)
+    assert ping["key"] in cli("keys", "list", "--show").out
+    assert [key["key"] for key in cli.json("keys", "list", "--show")] == [None, ping["key"]]
+    assert cli.json("keys", "add", "ping", "--may-not-create")["scope"] == "ping"
+    refused = cli("keys", "add", "fleet", "--kind", "nothing")
+    assert (refused.code, "--kind" in refused.err) == (1, True)
+
+
+def test_addresses_are_those_of_the_public_url_or_of_the_running_server(cli: Cli) -> None:
+    made = cli.json("machines", "add", "m")
+    path = made["ping_url"].removeprefix("http://127.0.0.1:8383")
+    with cli.serving() as url:
+        assert cli.json("machines", "show", "m")["ping_url"] == url + path
+    assert cli.json("machines", "show", "m")["ping_url"] == url + path, "where it was served last"
+    cli.env["LASTSEEN_PUBLIC_URL"] = "https://seen.example.org/"
+    assert cli.json("machines", "show", "m")["ping_url"] == "https://seen.example.org" + path
+    (cli.folder / "lastseen.db.key").unlink()
+    locked = cli("machines", "show", "m", "--json")
+    assert (locked.code, locked.value["ping_url"]) == (0, None)
+    assert "cannot be read" in locked.err
+    added = cli("machines", "add", "n", "--json")
+    assert (added.code, added.value["push_url"]) == (0, None)
+
+
+def test_with_a_free_port_and_never_served_nobody_knows_the_address(cli: Cli) -> None:
+    cli.env["LASTSEEN_PORT"] = "0"
+    made = cli.json("machines", "add", "m")
+    assert (made["ping_url"], made["push_url"]) == (None, None)
+    assert made["key"]
 
 
 def test_a_webhook_channel_is_added_listed_switched_and_removed(cli: Cli) -> None:

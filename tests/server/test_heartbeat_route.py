@@ -11,7 +11,9 @@ from structlog.testing import capture_logs
 
 from lastseen.errors import Busy, ConfigurationError, StoreUnavailable, UnknownMachine
 from lastseen.ingest.auth import KeyCache
-from lastseen.ingest.http import DRAINED, HeartbeatRoute
+from lastseen.ingest.asgi import DRAINED
+from lastseen.ingest.gate import Gate
+from lastseen.ingest.http import HeartbeatRoute
 from lastseen.model import Said
 from lastseen.report import MAX_BYTES
 from tests.server.fakes import FakeKeys, FakeMonitor, HandClock, ask
@@ -25,7 +27,7 @@ class Bench:
         self.keys = FakeKeys()
         self.keys.put(KEY, machine=7)
         self.monitor = FakeMonitor(self.clock)
-        self.route = HeartbeatRoute(self.monitor, KeyCache(self.keys, self.clock))  # type: ignore[arg-type]
+        self.route = HeartbeatRoute(self.monitor, Gate(KeyCache(self.keys, self.clock), self.clock))  # type: ignore[arg-type]
 
     async def ask(self, *parts: bytes, **how: Any) -> tuple[int, dict[str, str], Any]:
         status, headers, body, _ = await ask(self.route, *parts, **{"key": KEY, **how})
@@ -129,7 +131,7 @@ async def test_a_wrong_value_is_422_and_names_its_field(bench: Bench, body: byte
 
 
 async def test_a_body_that_is_declared_too_long_is_not_read(bench: Bench) -> None:
-    for size, hung_up in ((MAX_BYTES + 1, False), (DRAINED + 1, True)):
+    for size, hung_up in ((MAX_BYTES + 1, False), (MAX_BYTES + DRAINED + 1, True)):
         status, headers, _, read = await ask(
             bench.route, b"{}", key=KEY, headers={"content-length": str(size)}, disconnect=True
         )
