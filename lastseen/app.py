@@ -104,7 +104,9 @@ class App:
         if self._api is None:
             from lastseen.web.api.app import create_api
 
-            self._api = create_api(self.monitor, self.keys.find, self.not_ready, version("lastseen"))
+            self._api = create_api(
+                self.monitor, self.keys.find, self.not_ready, version("lastseen"), self.settings.metrics
+            )
         return self._api
 
     async def not_ready(self) -> Mapping[str, str]:

@@ -115,6 +115,12 @@ class Settings(BaseSettings):
     public_url: Address | None = Field(
         None, alias="LASTSEEN_PUBLIC_URL", description="how people reach the server, for links; no message has one yet"
     )
+    metrics: Literal["off", "key", "local", "public"] = Field(
+        "local",
+        alias="LASTSEEN_METRICS",
+        description="who may read `/metrics`: nobody (`off`), who has an `lsa_` key (`key`), also programs on this "
+        "computer (`local`), everybody (`public`)",
+    )
     timezone: Annotated[ZoneInfo | None, BeforeValidator(_zone)] = Field(
         None, alias="LASTSEEN_TIMEZONE", description="the time zone of messages; by default the computer's"
     )
@@ -302,6 +308,7 @@ def _instead(name: str, message: str) -> str:
     fixed = {
         "port": "must be a port, a number from 0 to 65535",
         "log_format": "must be console or json",
+        "metrics": "must be off, key, local or public",
         "host": "must be an address to listen on, such as 127.0.0.1 or 0.0.0.0",
     }
     if name in fixed:

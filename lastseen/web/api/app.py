@@ -18,6 +18,7 @@ from lastseen.web.api.heartbeat import REPORT, heartbeat_operation
 from lastseen.web.api.models import Health, ProblemDetails
 from lastseen.web.api.status import status_routes
 from lastseen.web.auth import FindKey, Refused
+from lastseen.web.metrics import metrics_routes
 
 HEARTBEAT_PATH = "/api/v1/heartbeat"
 
@@ -27,8 +28,11 @@ Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 _log = get_logger()
 
 
-def create_api(monitor: HeartbeatMonitor, find_key: FindKey, readiness: Readiness, version: str) -> FastAPI:
-    """The application on a monitor. Its docs page is off: it would load from somebody else's servers."""
+def create_api(
+    monitor: HeartbeatMonitor, find_key: FindKey, readiness: Readiness, version: str, metrics: str = "off"
+) -> FastAPI:
+    """The application on a monitor; `metrics`: who may read them. Its docs page is off: it would load from somebody
+    else's servers."""
     app = FastAPI(
         title="lastseen",
         version=version,
@@ -40,6 +44,7 @@ def create_api(monitor: HeartbeatMonitor, find_key: FindKey, readiness: Readines
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.include_router(status_routes(monitor, find_key))
+    app.include_router(metrics_routes(monitor, find_key, version, metrics))
     _add_health(app, readiness)
     _add_errors(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
