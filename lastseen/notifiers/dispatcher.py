@@ -36,6 +36,7 @@ from lastseen.model import (
     replace,
 )
 from lastseen.model.outbox import Aftermath
+from lastseen.notifiers import tally
 from lastseen.notifiers.admit import admit
 from lastseen.notifiers.message import render
 from lastseen.notifiers.outcome import from_exception
@@ -246,7 +247,9 @@ class Dispatcher:
             held = await self._renewed(lease)
             if held is None:
                 return  # whoever has the lane now sends it
+            began = self._clock.monotonic()
             outcome = await self._speak(speaker, attempt)
+            tally.sent(speaker.channel.type, outcome, self._clock.monotonic() - began)
             await self._finish(held, speaker, attempt, outcome)
         except Exception as error:  # noqa: BLE001  (the rows stay `sending`; a new lease takes them again)
             self._lost(lease.name)
@@ -325,6 +328,7 @@ class Dispatcher:
     def _tell(self, speaker: Speaker, attempt: Attempt, outcome: Outcome, after: Aftermath) -> None:
         name = speaker.channel.name
         for delivery, row in zip(attempt.deliveries, after.notifications, strict=True):
+            tally.ended(speaker.channel.type, row, delivery.event)
             if row.state is NotificationState.DELIVERED:
                 event = delivery.event
                 _log.info(
