@@ -21,13 +21,22 @@ from lastseen.model.machine import (
     Pause,
     Recorded,
     Resume,
+    Run,
     Signal,
     Standing,
     Verdict,
     Watch,
 )
 from lastseen.model.message import Message
-from lastseen.model.names import SLUG, code_channel_uid, event_uid, notification_uid, slugify, subject_event_uid
+from lastseen.model.names import (
+    SLUG,
+    code_channel_uid,
+    event_uid,
+    notification_uid,
+    run_uid,
+    slugify,
+    subject_event_uid,
+)
 from lastseen.model.outbox import (
     Admission,
     Aftermath,
@@ -52,6 +61,7 @@ from lastseen.model.words import (
     HEARD_OF_IT,
     HEARTBEATS,
     HTTP_SOURCE,
+    PRESENCE,
     SIGNALS,
     BlindReason,
     Cause,
@@ -60,6 +70,7 @@ from lastseen.model.words import (
     MachineRef,
     NotificationState,
     OutageReason,
+    RunOutcome,
     Said,
     Scope,
     Severity,
@@ -72,6 +83,7 @@ __all__ = [
     "HEARD_OF_IT",
     "HEARTBEATS",
     "HTTP_SOURCE",
+    "PRESENCE",
     "SIGNALS",
     "SLUG",
     "WATCHABLE",
@@ -113,6 +125,8 @@ __all__ = [
     "Rejected",
     "Resume",
     "Retry",
+    "Run",
+    "RunOutcome",
     "Said",
     "Scope",
     "Send",
@@ -127,6 +141,7 @@ __all__ = [
     "event_uid",
     "notification_uid",
     "replace",
+    "run_uid",
     "slugify",
     "subject_event_uid",
 ]

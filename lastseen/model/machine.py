@@ -16,6 +16,7 @@ from lastseen.model.words import (
     EndReason,
     MachineRef,
     OutageReason,
+    RunOutcome,
     Said,
     Status,
 )
@@ -32,7 +33,11 @@ class Kind(msgspec.Struct, frozen=True, gc=False):
 
 
 class Machine(msgspec.Struct, frozen=True, gc=False):
-    """What people wrote about a machine."""
+    """What people wrote about a machine.
+
+    `schedule`: when its job is due (cron, or systemd's OnCalendar) in `timezone` (an IANA name; None: UTC); `grace`:
+    how long after that it may be silent. `max_runtime`: how long a run may take from its start.
+    """
 
     id: int
     uid: str
@@ -47,6 +52,10 @@ class Machine(msgspec.Struct, frozen=True, gc=False):
     offline_after: timedelta | None = None
     enabled: bool = True
     resume_by_hand: bool = False
+    schedule: str | None = None
+    timezone: str | None = None
+    grace: timedelta | None = None
+    max_runtime: timedelta | None = None
 
 
 class Liveness(msgspec.Struct, frozen=True, gc=False):
@@ -55,6 +64,8 @@ class Liveness(msgspec.Struct, frozen=True, gc=False):
     `check_at` is a promise to look again, never later than the true deadline; None: nothing to look for.
     `back_at` is when it was first heard since it went offline (or ever, while provisioning).
     `heard` and `heard_before` are bit sets of the sources it was heard on since the last settle, and before it.
+    `expect_at` is when the machine itself said that it will be heard next; it holds until it is heard again.
+    `run_due_at` is when the first of its open runs should have ended. `present` is what its broker last said.
     `seq` counts its events; `incident` is the uid of the event that opened the open incident, if one is open.
     """
 
@@ -65,6 +76,9 @@ class Liveness(msgspec.Struct, frozen=True, gc=False):
     check_at: datetime | None = None
     back_at: datetime | None = None
     goodbye_at: datetime | None = None
+    expect_at: datetime | None = None
+    run_due_at: datetime | None = None
+    present: bool | None = None
     heard: int = 0
     heard_before: int = 0
     seq: int = 0
@@ -91,6 +105,20 @@ class Outage(msgspec.Struct, frozen=True, gc=False):
     acked_by: str | None = None
 
 
+class Run(msgspec.Struct, frozen=True, gc=False):
+    """One run of a job. Open while `ended_at` is None; `started_at` is None where only the end was told. `run` is the
+    machine's own name for it. `output` is the end of what it printed."""
+
+    uid: str
+    machine_id: int
+    run: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: RunOutcome | None = None
+    exit_code: int | None = None
+    output: str = ""
+
+
 class Standing(msgspec.Struct, frozen=True, gc=False):
     """All that a store knows of one machine now. `outage` is the open one."""
 
@@ -105,6 +133,7 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
 
 class Beat(msgspec.Struct, frozen=True, gc=False):
     """One report of one machine, as it goes to `Store.record`. `body` is a JSON object as text, kept as it came.
+    `next_in`: in so many seconds it will be heard next. `run` and `exit_code` are of the run that it tells of.
 
     A Struct, because one is made for every heartbeat: a frozen dataclass takes eight times as long to make.
     """
@@ -115,6 +144,9 @@ class Beat(msgspec.Struct, frozen=True, gc=False):
     source: int = HTTP_SOURCE
     body: str | None = None
     said_at: datetime | None = None
+    next_in: float | None = None
+    run: str | None = None
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +158,15 @@ class Recorded:
 
 
 class Signal(msgspec.Struct, frozen=True, gc=False):
-    """A report that waits to be decided on. `message` is its `message` field, else ""."""
+    """A report that waits to be decided on. `message` is its `message` field, else the last line of its `output`, else
+    ""; `output` that field."""
 
     said: Said
     at: datetime
     message: str = ""
+    run: str | None = None
+    exit_code: int | None = None
+    output: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +184,17 @@ class BlindPeriod:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Declare a machine or change it. `changes` are fields of Machine (name, hostname, description, kind, group, tags,
-    every, offline_after); what is not named stays. `expect`: "any", "new" (else Conflict) or "known" (else
-    UnknownMachine)."""
+    """Declare a machine or change it. `changes` are fields of Machine, those of WATCHABLE; what is not named stays.
+    `expect`: "any", "new" (else Conflict) or "known" (else UnknownMachine)."""
 
     changes: Mapping[str, Any] = field(default_factory=dict)
     expect: str = "any"
 
 
-WATCHABLE = frozenset({"name", "hostname", "description", "kind", "group", "tags", "every", "offline_after"})
+WATCHABLE = frozenset(
+    {"name", "hostname", "description", "kind", "group", "tags", "every", "offline_after"}
+    | {"schedule", "timezone", "grace", "max_runtime"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +236,8 @@ Order = Watch | Pause | Resume | Disable | Enable | Forget | Acknowledge
 
 
 class Case(msgspec.Struct, frozen=True, gc=False):
-    """Everything `decide` may look at. `told`: uids of the channels that heard of the open incident."""
+    """Everything `decide` may look at. `told`: uids of the channels that heard of the open incident. `runs`: its newest
+    runs, the oldest first, and all that are open; left out where nothing is to be decided about runs."""
 
     standing: Standing
     now: datetime
@@ -207,12 +246,14 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     blind: tuple[BlindPeriod, ...] = ()
     channels: tuple[Channel, ...] = ()
     told: frozenset[str] = frozenset()
+    runs: tuple[Run, ...] = ()
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """Everything a store writes for one machine, in one transaction.
 
-    `liveness` replaces the row; `events`, then what hangs on them: `outages` (put by `opened_by`), `notifications`.
+    `liveness` replaces the row; `events`, then what hangs on them: `outages` (put by `opened_by`), `notifications`;
+    and `runs` (put by `uid`).
     The machine has a row in `machine_offline_notifications` exactly while it has an open outage. `removed`: the machine
     is gone, its history stays.
     """
@@ -221,4 +262,5 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     events: tuple[Event, ...] = ()
     outages: tuple[Outage, ...] = ()
     notifications: tuple[Notification, ...] = ()
+    runs: tuple[Run, ...] = ()
     removed: bool = False

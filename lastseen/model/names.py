@@ -32,6 +32,11 @@ def notification_uid(event: str, channel: str, occasion: int = 0) -> str:
     return _uuid5(_space(event), f"{channel}/{occasion}")
 
 
+def run_uid(machine_uid: str, at: datetime, run: str | None) -> str:
+    """The uid of a run: from its machine, when it was first heard of, and what the machine calls it."""
+    return _uuid5(_space(machine_uid), f"run/{at.isoformat()}/{run or ''}")
+
+
 def code_channel_uid(name: str) -> str:
     """The uid of a channel that is given in code under a durable name."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"lastseen:code-channel/{name}"))

@@ -37,7 +37,11 @@ class Status(StrEnum):
 
 
 class Said(StrEnum):
-    """What one report says. All but `alive` and `note` are signals: kept in order until they were decided on."""
+    """What one report says. All but `alive` and `note` are signals: kept in order until they were decided on.
+
+    `present` and `absent` are a broker's word about a machine, not its own: they move no `last_seen`. `note` is only
+    kept.
+    """
 
     ALIVE = "alive"
     OK = "ok"
@@ -45,12 +49,17 @@ class Said(StrEnum):
     GOODBYE = "goodbye"
     START = "start"
     NOTE = "note"
+    PRESENT = "present"
+    ABSENT = "absent"
 
 
 HEARTBEATS = frozenset({Said.ALIVE, Said.OK, Said.ERROR})
 """What moves `last_seen`. A goodbye is the word that there will be no more of them."""
 
-SIGNALS = frozenset({Said.OK, Said.ERROR, Said.GOODBYE, Said.START})
+PRESENCE = frozenset({Said.PRESENT, Said.ABSENT})
+"""The word of a broker, which may say the same again whenever it is asked."""
+
+SIGNALS = frozenset({Said.OK, Said.ERROR, Said.GOODBYE, Said.START}) | PRESENCE
 
 
 class EventType(StrEnum):
@@ -63,6 +72,8 @@ class EventType(StrEnum):
     REMOVED = "machine.removed"
     PAUSED = "machine.paused"
     RESUMED = "machine.resumed"
+    SOURCE_BLIND = "source.blind"
+    SOURCE_RESTORED = "source.restored"
     CHANNEL_FAILING = "channel.failing"
     CHANNEL_TEST = "channel.test"
 
@@ -75,6 +86,16 @@ class Severity(StrEnum):
 class OutageReason(StrEnum):
     SILENT = "silent"
     GOODBYE = "goodbye"
+    RUN = "run"
+
+
+class RunOutcome(StrEnum):
+    """What became of a run. `overdue`: not finished in time, it may still end; `lost`: another began in its place."""
+
+    SUCCESS = "success"
+    FAIL = "fail"
+    OVERDUE = "overdue"
+    LOST = "lost"
 
 
 class EndReason(StrEnum):
@@ -88,6 +109,8 @@ class BlindReason(StrEnum):
     STALLED = "stalled"
     CLOCK = "clock"
     STORE = "store"
+    LINK = "link"
+    UPLINK = "uplink"
 
 
 class NotificationState(StrEnum):

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 
 from lastseen.durations import NEVER
 from lastseen.model import BlindPeriod, Kind, Liveness, Machine
+from lastseen.monitor.calendar import Due, earliness, next_due
+from lastseen.monitor.runs import grace_of
 
 INTERVALS = 3
 """A machine that says how often it reports may miss two heartbeats."""
@@ -47,14 +49,52 @@ def threshold(machine: Machine, kind: Kind, rules: Rules) -> Threshold:
     return Threshold(None if limit == NEVER else limit, origin)
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the silence that began at `since` may last, and how much of that a blind stretch gives again. `due`: the
+    time of a schedule that it waits for."""
+
+    since: datetime
+    span: timedelta
+    again: timedelta
+    due: Due | None = None
+
+
+def patience(machine: Machine, liveness: Liveness, limit: timedelta | None) -> Patience | None:
+    """None: it may be silent for ever.
+
+    A schedule asks for the first time after it was last heard, and its grace; a job that came a little early came for
+    the coming time. What the machine itself said of its next heartbeat is added to its threshold, for this silence.
+    """
+    since = liveness.silent_since
+    if machine.schedule is not None:
+        grace = grace_of(machine)
+        early = earliness(grace) if liveness.last_seen == since else timedelta(0)
+        due = next_due(machine.schedule, machine.timezone, since, early)
+        return None if due is None else Patience(since, due.at + grace - since, grace, due)
+    if limit is None:
+        return None
+    said = timedelta(0)
+    if liveness.expect_at is not None and liveness.last_seen == since:
+        said = max(liveness.expect_at - since, said)
+    return Patience(since, said + limit, limit)
+
+
 def interval(machine: Machine, kind: Kind) -> timedelta | None:
     """How often it reports, where somebody said so."""
     return machine.every or kind.every
 
 
-def silent_at(liveness: Liveness, limit: timedelta, blind: Sequence[BlindPeriod], now: datetime) -> datetime:
+def silent_at(liveness: Liveness, left: Patience, blind: Sequence[BlindPeriod], now: datetime) -> datetime:
     """When its silence is an outage."""
-    return credited(liveness.silent_since, limit, limit, _concerning(liveness, blind), now)
+    return credited(left.since, left.span, left.again, _concerning(liveness, blind), now)
+
+
+def overrun_at(
+    liveness: Liveness, started_at: datetime, allowed: timedelta, blind: Sequence[BlindPeriod], now: datetime
+) -> datetime:
+    """When a run that has not ended is an outage. Its end may have come while we were blind."""
+    return credited(started_at, allowed, allowed, _concerning(liveness, blind), now)
 
 
 def gone_at(

@@ -7,13 +7,15 @@ diagram), and collects what follows: the new row, events, outages, notifications
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from lastseen.clock import rfc3339
 from lastseen.model import (
     HEARTBEATS,
+    PRESENCE,
     Acknowledge,
     Case,
     Disable,
@@ -22,14 +24,18 @@ from lastseen.model import (
     EventType,
     Forget,
     Liveness,
+    Machine,
     Notification,
     NotificationState,
     Outage,
     OutageReason,
     Pause,
     Resume,
+    Run,
+    RunOutcome,
     Said,
     Severity,
+    Signal,
     Status,
     Verdict,
     Watch,
@@ -37,14 +43,30 @@ from lastseen.model import (
     replace,
 )
 from lastseen.monitor.audience import notify
-from lastseen.monitor.deadline import Rules, Threshold, gone_at, silent_at, threshold
+from lastseen.monitor.calendar import Due
+from lastseen.monitor.deadline import Rules, Threshold, gone_at, overrun_at, patience, silent_at, threshold
+from lastseen.monitor.runs import Runs, grace_of, length, runtime_of
 from lastseen.monitor.states import TABLE, Fact, Move
+from lastseen.storage.fold import last_line
+
+JOB = "job"
+"""The kind of which every failed run is told."""
 
 ALERTS = frozenset({EventType.OFFLINE, EventType.ERROR})
 WATCHED = frozenset({Status.ONLINE, Status.ERROR})
 """Only these can fall silent."""
 
-_FACTS = {Said.OK: Fact.OK, Said.ERROR: Fact.ERROR, Said.GOODBYE: Fact.GOODBYE, Said.START: Fact.START}
+ENDS_A_RUN = frozenset({Fact.OK, Fact.ERROR, Fact.FAILED})
+
+_FACTS = {
+    Said.OK: Fact.OK,
+    Said.ERROR: Fact.ERROR,
+    Said.GOODBYE: Fact.GOODBYE,
+    Said.START: Fact.START,
+    Said.PRESENT: Fact.PRESENT,
+    Said.ABSENT: Fact.GOODBYE,
+}
+_CAUSES = {Fact.SILENT: OutageReason.SILENT, Fact.GONE: OutageReason.GOODBYE, Fact.OVERRUN: OutageReason.RUN}
 
 
 def decide(case: Case, rules: Rules) -> Verdict:
@@ -64,12 +86,14 @@ def decide(case: Case, rules: Rules) -> Verdict:
     return turn.verdict()
 
 
-@dataclass(frozen=True, slots=True)
-class _Happened:
+class _Happened(msgspec.Struct, frozen=True, gc=False):
     fact: Fact
     at: datetime
     reason: str
     message: str = ""
+    signal: Signal | None = None
+    run: Run | None = None
+    due: Due | None = None
 
 
 def _said(case: Case) -> Iterator[_Happened]:
@@ -79,7 +103,10 @@ def _said(case: Case) -> Iterator[_Happened]:
     if back_at is not None and (first is None or back_at < first):
         yield _Happened(Fact.HEARD, back_at, "heard")
     for signal in case.signals:
-        yield _Happened(_FACTS[signal.said], signal.at, signal.said.value, signal.message)
+        fact = _FACTS[signal.said]
+        if fact is Fact.ERROR and case.standing.machine.kind == JOB:
+            fact = Fact.FAILED
+        yield _Happened(fact, signal.at, signal.said.value, signal.message, signal)
 
 
 def _ordered(case: Case) -> _Happened | None:
@@ -115,23 +142,41 @@ class _Turn:
         self.outages: dict[str, Outage] = {}
         self.notifications: list[Notification] = []
         self.told = case.told
+        self.runs = Runs(self.machine, case.runs)
+        self.due_at: datetime | None = None  # the deadline that it missed
         self.removed = False
 
     # -- facts
 
     def take(self, happened: _Happened) -> None:
-        if happened.fact is Fact.GOODBYE:
-            self._note_goodbye(happened.at)
+        if happened.signal is not None:
+            noted = self._note(happened, happened.signal)
+            if noted is None:
+                return
+            happened = noted
         if happened.fact is Fact.ACKNOWLEDGED and self.outage is not None:
             self._put(replace(self.outage, acked_at=self.now, acked_by=happened.reason))
         move = TABLE[self.row.status, happened.fact]
         if move is not None:
             self._move(move, happened)
 
-    def _note_goodbye(self, at: datetime) -> None:
-        newer = self.row.last_seen is not None and self.row.last_seen > at
-        if self.row.status in WATCHED and not newer:
-            self.row = replace(self.row, goodbye_at=at)
+    def _note(self, happened: _Happened, signal: Signal) -> _Happened | None:
+        """Write down what a signal says beside its fact. None: its broker said the same before, and is not news."""
+        if signal.said in PRESENCE:
+            there = signal.said is Said.PRESENT
+            if self.row.present is there:
+                return None
+            self.row = replace(self.row, present=there, goodbye_at=None)
+        if happened.fact is Fact.GOODBYE:
+            newer = self.row.last_seen is not None and self.row.last_seen > signal.at
+            if self.row.status in WATCHED and not newer:
+                self.row = replace(self.row, goodbye_at=signal.at)
+        elif happened.fact is Fact.START:
+            self.runs.start(signal)
+        elif happened.fact in ENDS_A_RUN:
+            outcome = RunOutcome.SUCCESS if happened.fact is Fact.OK else RunOutcome.FAIL
+            return replace(happened, run=self.runs.end(signal, outcome))
+        return happened
 
     def look_at_the_clock(self) -> None:
         """Is it gone or silent by now? If not, when to look again."""
@@ -141,28 +186,45 @@ class _Turn:
         ):
             row = self.row = replace(row, goodbye_at=None)
         due = self._deadline() if row.status in WATCHED else None
-        if due is not None and due[0] <= self.now and self.case.order is None:
-            self.take(_Happened(due[1], self.now, "goodbye" if due[1] is Fact.GONE else "silent"))
+        if due is not None and due.at <= self.now and self.case.order is None:
+            self.due_at = due.at
+            if due.run is not None:
+                self.runs.overdue(due.run)
+            self.take(replace(due, at=self.now))
             self.row = replace(self.row, goodbye_at=None)
             due = None
         self.row = replace(
             self.row,
-            check_at=due and due[0],
+            check_at=due and due.at,
+            run_due_at=self._overrun_at(),
             back_at=None,
             heard=0,
             heard_before=row.heard or row.heard_before,
         )
 
-    def _deadline(self) -> tuple[datetime, Fact] | None:
-        """The earlier of silence and goodbye."""
+    def _deadline(self) -> _Happened | None:
+        """What happens first, if it is not heard until then: silence, the end of a goodbye's grace, or of a run's
+        time."""
         row, blind, limit = self.row, self.case.blind, self.limit.limit
         ends = []
-        if limit is not None:
-            ends.append((silent_at(row, limit, blind, self.now), Fact.SILENT))
+        left = patience(self.machine, row, limit)
+        if left is not None:
+            at = silent_at(row, left, blind, self.now)
+            ends.append(_Happened(Fact.SILENT, at, OutageReason.SILENT.value, due=left.due))
         if row.goodbye_at is not None:
             full = limit or self.rules.offline_after  # NEVER is no time at all: then the grace counts again
-            ends.append((gone_at(row, row.goodbye_at, self.rules.goodbye_grace, full, blind, self.now), Fact.GONE))
-        return min(ends, default=None)
+            at = gone_at(row, row.goodbye_at, self.rules.goodbye_grace, full, blind, self.now)
+            ends.append(_Happened(Fact.GONE, at, OutageReason.GOODBYE.value))
+        for run in self.runs.running():
+            if run.started_at is not None:
+                at = overrun_at(row, run.started_at, runtime_of(self.machine), blind, self.now)
+                ends.append(_Happened(Fact.OVERRUN, at, OutageReason.RUN.value, run=run))
+        return min(ends, key=lambda end: end.at, default=None)
+
+    def _overrun_at(self) -> datetime | None:
+        """When the first of the open runs should have ended, blind time left out of account."""
+        starts = [run.started_at for run in self.runs.running() if run.started_at is not None]
+        return min(starts) + runtime_of(self.machine) if starts else None
 
     # -- what follows from a move
 
@@ -185,7 +247,9 @@ class _Turn:
         if move.to is None:
             self.removed = True
         if happened.fact in (Fact.RESUME, Fact.RESUME_UNHEARD):
-            self.row = replace(self.row, watch_from=self.now)
+            self.row = replace(self.row, watch_from=self.now, present=None)  # nothing was noted while it was paused
+        if happened.fact is Fact.PRESENT:
+            self.row = replace(self.row, watch_from=happened.at)
 
     def _end_outage(self, move: Move, happened: _Happened, uid: str) -> Outage | None:
         if self.outage is None or move.ends is None:
@@ -199,8 +263,10 @@ class _Turn:
     def _open_outage(self, move: Move, happened: _Happened, uid: str) -> Outage | None:
         if not move.opens:
             return None
-        reason = OutageReason.GOODBYE if happened.fact is Fact.GONE else OutageReason.SILENT
-        opened = Outage(self.machine.id, self.row.silent_since, self.now, reason, opened_by=uid)
+        since = self.row.silent_since
+        if happened.run is not None and happened.run.started_at is not None:
+            since = max(since, happened.run.started_at)  # what it said when it began was a sign of life too
+        opened = Outage(self.machine.id, since, self.now, _CAUSES[happened.fact], opened_by=uid)
         self._put(opened)
         return opened
 
@@ -253,6 +319,26 @@ class _Turn:
             "outage": None if outage is None else _outage_fields(outage),
             "since": rfc3339(self._since(move, happened, outage)),
             "message": happened.message,
+            "due_at": rfc3339(self.due_at),
+            "due": None if happened.due is None else _due_fields(happened.due, self.machine),
+            "run": None if happened.run is None else self._run_fields(happened.run),
+        }
+
+    def _run_fields(self, run: Run) -> dict[str, Any]:
+        took, usual, success = length(run, self.now), self.runs.usual(), self.runs.last_success(but=run)
+        return {
+            "name": run.run,
+            "started_at": rfc3339(run.started_at),
+            "ended_at": rfc3339(run.ended_at),
+            "seconds": took and whole_seconds(took),
+            "exit_code": run.exit_code,
+            "outcome": run.outcome and run.outcome.value,
+            "last_line": last_line(run.output),
+            "allowed_seconds": whole_seconds(runtime_of(self.machine)),
+            "usual_seconds": usual and whole_seconds(usual),
+            "failures_in_row": self.runs.failures_in_row(),
+            "last_success": success and rfc3339(success.ended_at),
+            "was_overdue": self.runs.was_overdue(run),
         }
 
     def _since(self, move: Move, happened: _Happened, outage: Outage | None) -> datetime | None:
@@ -269,6 +355,7 @@ class _Turn:
             events=tuple(self.events),
             outages=tuple(self.outages.values()),
             notifications=tuple(self.notifications),
+            runs=self.runs.changed,
             removed=self.removed,
         )
 
@@ -287,3 +374,7 @@ def _outage_fields(outage: Outage) -> dict[str, Any]:
         "seconds": None if outage.ended_at is None else whole_seconds(outage.ended_at - outage.started_at),
         "reason": outage.reason.value,
     }
+
+
+def _due_fields(due: Due, machine: Machine) -> dict[str, Any]:
+    return {"at": rfc3339(due.at), "until": rfc3339(due.at + grace_of(machine)), "note": due.note}

@@ -2,22 +2,24 @@
 
 ::
 
-                      first heartbeat, ok
-      PROVISIONING ──────────────────────────► ONLINE ◄─────────────┐
-        │   │                                  │ ▲  │               │
-        │   │ error              silent, gone  │ │  │ error         │ ok
-        │   │                                  ▼ │  ▼               │
-        │   └──────────────┐     heard, ok ─ OFFLINE ──error──► ERROR
-        │                  │                   ▲                 │ ▲
-        │                  └───────────────────┼─────────────────┼─┘
-        │                                      └── silent, gone ─┘
+               first heartbeat, ok, present
+      PROVISIONING ──────────────────────────► ONLINE ◄────────────────┐
+        │   │                                  │ ▲  │                  │
+        │   │ error, failed      silent, gone, │ │  │ error,           │ ok
+        │   │              overrun             │ │  │ failed           │
+        │   │              heard, ok, present  ▼ │  ▼                  │
+        │   └──────────────┐                 OFFLINE ─error, failed─► ERROR ─┐ failed: told again
+        │                  │                   ▲                     │ ▲ ▲   │
+        │                  └───────────────────┼─────────────────────┼─┘ └───┘
+        │                                      └ silent, gone, overrun
         │
         └── pause ──► PAUSED ── resume ──► ONLINE, or PROVISIONING when it was never heard
                         ▲
                         └── pause ── ONLINE, OFFLINE, ERROR            forget: from anywhere, out
 
 `provisioning` never becomes `offline`. `error` ends with an explicit ok, never with a heartbeat without status.
-After `offline` any heartbeat but an error gives `online`. `late` is derived (see `lastseen.monitor.status`).
+After `offline` any heartbeat but an error gives `online`; every failed run of a job is an event.
+`late` is derived (see `lastseen.monitor.status`).
 """
 
 from __future__ import annotations
@@ -37,7 +39,10 @@ class Fact(StrEnum):
     GOODBYE = "goodbye"  # it said that it stops, or its broker said so: the grace begins
     GONE = "gone"  # the grace is over and it was not heard
     SILENT = "silent"  # its threshold is over and it was not heard
+    FAILED = "failed"  # a job's run failed: told each time, where an error is told once
+    OVERRUN = "overrun"  # a run was started and did not end in time
     START = "start"  # a run began
+    PRESENT = "present"  # its broker says that it is there, and did not say so before
     REGISTERED = "registered"  # it was declared
     CHANGED = "changed"  # what people wrote about it was changed
     ACKNOWLEDGED = "acknowledged"  # somebody has seen it
@@ -61,6 +66,7 @@ class Move:
 _P, _ON, _OFF, _E, _Z = Status.PROVISIONING, Status.ONLINE, Status.OFFLINE, Status.ERROR, Status.PAUSED
 _ONLINE = Move(_ON, EventType.ONLINE, ends=EndReason.HEARD)
 _ERROR = Move(_E, EventType.ERROR, ends=EndReason.HEARD)
+_FAILED_AGAIN = Move(_E, EventType.ERROR)
 _OFFLINE = Move(_OFF, EventType.OFFLINE, opens=True)
 _PAUSED = Move(_Z, EventType.PAUSED, ends=EndReason.PAUSED)
 _REMOVED = Move(None, EventType.REMOVED, ends=EndReason.REMOVED)
@@ -75,7 +81,10 @@ TABLE: dict[tuple[Status, Fact], Move | None] = {
     (_P, Fact.GOODBYE): STAY,
     (_P, Fact.GONE): STAY,
     (_P, Fact.SILENT): STAY,
+    (_P, Fact.FAILED): _ERROR,
+    (_P, Fact.OVERRUN): STAY,
     (_P, Fact.START): STAY,
+    (_P, Fact.PRESENT): _ONLINE,
     (_P, Fact.REGISTERED): Move(_P, EventType.REGISTERED),
     (_P, Fact.CHANGED): STAY,
     (_P, Fact.ACKNOWLEDGED): STAY,
@@ -89,7 +98,10 @@ TABLE: dict[tuple[Status, Fact], Move | None] = {
     (_ON, Fact.GOODBYE): STAY,
     (_ON, Fact.GONE): _OFFLINE,
     (_ON, Fact.SILENT): _OFFLINE,
+    (_ON, Fact.FAILED): _ERROR,
+    (_ON, Fact.OVERRUN): _OFFLINE,
     (_ON, Fact.START): STAY,
+    (_ON, Fact.PRESENT): STAY,
     (_ON, Fact.REGISTERED): STAY,
     (_ON, Fact.CHANGED): STAY,
     (_ON, Fact.ACKNOWLEDGED): STAY,
@@ -103,7 +115,10 @@ TABLE: dict[tuple[Status, Fact], Move | None] = {
     (_OFF, Fact.GOODBYE): STAY,
     (_OFF, Fact.GONE): STAY,
     (_OFF, Fact.SILENT): STAY,
+    (_OFF, Fact.FAILED): _ERROR,
+    (_OFF, Fact.OVERRUN): STAY,
     (_OFF, Fact.START): STAY,
+    (_OFF, Fact.PRESENT): _ONLINE,
     (_OFF, Fact.REGISTERED): STAY,
     (_OFF, Fact.CHANGED): STAY,
     (_OFF, Fact.ACKNOWLEDGED): STAY,
@@ -117,7 +132,10 @@ TABLE: dict[tuple[Status, Fact], Move | None] = {
     (_E, Fact.GOODBYE): STAY,
     (_E, Fact.GONE): _OFFLINE,
     (_E, Fact.SILENT): _OFFLINE,
+    (_E, Fact.FAILED): _FAILED_AGAIN,
+    (_E, Fact.OVERRUN): _OFFLINE,
     (_E, Fact.START): STAY,
+    (_E, Fact.PRESENT): STAY,
     (_E, Fact.REGISTERED): STAY,
     (_E, Fact.CHANGED): STAY,
     (_E, Fact.ACKNOWLEDGED): STAY,
@@ -131,7 +149,10 @@ TABLE: dict[tuple[Status, Fact], Move | None] = {
     (_Z, Fact.GOODBYE): STAY,
     (_Z, Fact.GONE): STAY,
     (_Z, Fact.SILENT): STAY,
+    (_Z, Fact.FAILED): STAY,
+    (_Z, Fact.OVERRUN): STAY,
     (_Z, Fact.START): STAY,
+    (_Z, Fact.PRESENT): STAY,
     (_Z, Fact.REGISTERED): STAY,
     (_Z, Fact.CHANGED): STAY,
     (_Z, Fact.ACKNOWLEDGED): STAY,

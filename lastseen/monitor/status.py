@@ -9,7 +9,7 @@ from typing import Any
 
 from lastseen.clock import rfc3339
 from lastseen.model import HTTP_SOURCE, Standing, Status
-from lastseen.monitor.deadline import Rules, interval, threshold
+from lastseen.monitor.deadline import Rules, interval, patience, threshold
 from lastseen.monitor.decide import WATCHED, whole_seconds
 
 SOURCE_NAMES: Mapping[int, str] = {HTTP_SOURCE: "http"}
@@ -61,6 +61,7 @@ def status_of(standing: Standing, rules: Rules, now: datetime) -> MachineStatus:
     limit = threshold(machine, standing.kind, rules).limit
     every = interval(machine, standing.kind)
     watched = row.status in WATCHED
+    left = patience(machine, row, limit) if watched else None
     heard = row.heard | row.heard_before
     return MachineStatus(
         id=machine.id,
@@ -71,7 +72,7 @@ def status_of(standing: Standing, rules: Rules, now: datetime) -> MachineStatus:
         last_seen=row.last_seen,
         status_since=row.status_since,
         offline_after=limit,
-        until_offline=max(row.silent_since + limit - now, timedelta(0)) if watched and limit else None,
+        until_offline=None if left is None else max(left.since + left.span - now, timedelta(0)),
         notified_at=None if standing.outage is None else standing.outage.detected_at,
         sources=tuple(SOURCE_NAMES.get(bit, str(bit)) for bit in range(heard.bit_length()) if heard >> bit & 1),
         group=machine.group,

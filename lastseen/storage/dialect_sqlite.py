@@ -22,16 +22,30 @@ FROM json_each(?1) AS pulse WHERE liveness.machine_id = CAST(pulse.key AS INTEGE
 """
 _THERE = "SELECT machine_id FROM json_each(?) AS asked CROSS JOIN liveness ON machine_id = asked.value"
 _FLAGS = """
-SELECT (SELECT value FROM meta WHERE key = 'slugs_version'), EXISTS (SELECT 1 FROM liveness WHERE status <> 'online')
+SELECT (SELECT value FROM meta WHERE key = 'slugs_version'), EXISTS (SELECT 1 FROM liveness WHERE status <> 'online'),
+  EXISTS (SELECT 1 FROM liveness WHERE expect_at IS NOT NULL)
 """
 _TROUBLED = f"SELECT machine_id, status {_THERE.removeprefix('SELECT machine_id')} WHERE status <> 'online'"
 _MARK_BACK = """
 UPDATE liveness SET back_at = coalesce(back_at, pulse.value), check_at = ?2
 FROM json_each(?1) AS pulse WHERE liveness.machine_id = CAST(pulse.key AS INTEGER)
 """
+_EXPECTING = f"{_THERE} WHERE expect_at IS NOT NULL"
+_EXPECT = """
+UPDATE liveness SET expect_at = said.value ->> 2, check_at = CASE
+    WHEN status IN ('online', 'error') AND (expect_at IS NOT NULL OR said.value ->> 3 >= coalesce(last_seen, ''))
+    THEN ?2 ELSE check_at END
+FROM json_each(?1) AS said
+WHERE liveness.machine_id = said.value ->> 0 AND said.value ->> 1 >= coalesce(last_seen, '')
+"""
+_HEARD_OF = """
+UPDATE liveness SET heard = heard | pulse.value
+FROM json_each(?1) AS pulse WHERE liveness.machine_id = CAST(pulse.key AS INTEGER)
+"""
 _LOOK_NOW = "UPDATE liveness SET check_at = ?2 WHERE machine_id IN (SELECT value FROM json_each(?1))"
 _SIGNAL = """
-INSERT INTO reports (machine_id, source_id, at, said_at, kind, body, pending) VALUES (?, ?, ?, ?, ?, ?, TRUE)
+INSERT INTO reports (machine_id, source_id, at, said_at, kind, body, run_id, exit_code, pending)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _BODIES = """
 INSERT INTO latest_reports (machine_id, at, body)
@@ -48,11 +62,11 @@ def _raw(connection: Connection) -> Any:
     return connection.connection.dbapi_connection
 
 
-def flags(connection: Connection) -> tuple[str, bool]:
-    """The version of the slugs, and whether any machine at all is not online. One statement: each one more costs a
-    busy event loop beside it a turn with the interpreter's lock."""
+def flags(connection: Connection) -> tuple[str, bool, bool]:
+    """The version of the slugs, whether any machine at all is not online, and whether any has said when it will be
+    heard next. One statement: each one more costs a busy event loop beside it a turn with the interpreter's lock."""
     row = _raw(connection).execute(_FLAGS).fetchone()
-    return str(row[0]), bool(row[1])
+    return str(row[0]), bool(row[1]), bool(row[2])
 
 
 def ids_of(connection: Connection, slugs: Sequence[str]) -> dict[str, int]:
@@ -77,6 +91,22 @@ def troubled(connection: Connection, ids: str) -> dict[int, str]:
 
 def mark_back(connection: Connection, pulses: str, now: str) -> None:
     connection.exec_driver_sql(_MARK_BACK, (pulses, now))
+
+
+def expecting(connection: Connection, ids: str) -> set[int]:
+    """Which of these have said when they will be heard next."""
+    return {row[0] for row in connection.exec_driver_sql(_EXPECTING, (ids,))}
+
+
+def expect(connection: Connection, rows: str, now: str) -> None:
+    """`rows`: a JSON array of id, its newest heartbeat, when it will be heard next, and when it last said such a
+    thing."""
+    connection.exec_driver_sql(_EXPECT, (rows, now))
+
+
+def heard_of(connection: Connection, bits: str) -> None:
+    """`bits`: a JSON object of the sources that said something of a machine, by id."""
+    connection.exec_driver_sql(_HEARD_OF, (bits,))
 
 
 def look_now(connection: Connection, ids: str, now: str) -> None:

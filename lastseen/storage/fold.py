@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from lastseen.model import (
     HEARD_OF_IT,
     HEARTBEATS,
+    PRESENCE,
     SIGNALS,
     Beat,
     Cancel,
@@ -31,7 +32,9 @@ from lastseen.model import (
     Pause,
     Rejected,
     Retry,
+    Run,
     Send,
+    Signal,
     Status,
     Watch,
     replace,
@@ -50,23 +53,53 @@ Admitted = Callable[[Notification], Send | Hold | Cancel]
 
 def absorb(liveness: Liveness, beat: Beat, now: datetime) -> tuple[Liveness, bool]:
     """The row after one more report, and whether the report is a signal that must be kept until it was decided on."""
+    if beat.said in HEARTBEATS | PRESENCE:
+        liveness = replace(liveness, heard=liveness.heard | (1 << beat.source))
     if beat.said in HEARTBEATS:
+        liveness = _expecting(liveness, beat, now)
         seen = beat.at if liveness.last_seen is None else max(liveness.last_seen, beat.at)
-        liveness = replace(liveness, last_seen=seen, heard=liveness.heard | (1 << beat.source))
+        liveness = replace(liveness, last_seen=seen)
         if liveness.status in (Status.OFFLINE, Status.PROVISIONING):
             liveness = replace(liveness, back_at=liveness.back_at or beat.at, check_at=now)
     signal = beat.said in SIGNALS and liveness.status is not Status.PAUSED
     return (replace(liveness, check_at=now) if signal else liveness), signal
 
 
-def message_of(body: str | None) -> str:
-    """The `message` field of a report's body; "" where there is none. Never raises: it is read for many machines at
-    once, and one odd report must not stop them all."""
+def _expecting(liveness: Liveness, beat: Beat, now: datetime) -> Liveness:
+    """The newest heartbeat says when the next one comes, or takes back what an older one said of it. Its deadline moves
+    by that, so it is looked at."""
+    if liveness.last_seen is not None and beat.at < liveness.last_seen:
+        return liveness
+    expect_at = expectation(beat)
+    if liveness.expect_at is None and expect_at is None:
+        return liveness
+    watched = liveness.status in (Status.ONLINE, Status.ERROR)
+    return replace(liveness, expect_at=expect_at, check_at=now if watched else liveness.check_at)
+
+
+def expectation(beat: Beat) -> datetime | None:
+    """When the machine will be heard next, by its own word."""
+    return None if beat.next_in is None else beat.at + timedelta(seconds=beat.next_in)
+
+
+def signal_of(beat: Beat) -> Signal:
+    """What a decision sees of a report. Never raises: it is read for many machines at once, and one odd report must
+    not stop them all."""
     try:
-        said = json.loads(body or "{}")["message"]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return ""
-    return said if isinstance(said, str) else ""
+        said = json.loads(beat.body or "{}")
+    except (ValueError, RecursionError):
+        said = {}
+    if not isinstance(said, dict):
+        said = {}
+    output, message = said.get("output"), said.get("message")
+    output = output if isinstance(output, str) else ""
+    message = message if isinstance(message, str) else last_line(output)
+    return Signal(beat.said, beat.at, message, beat.run, beat.exit_code, output or message)
+
+
+def last_line(output: str) -> str:
+    """The last line of an output that says something, at most 500 characters of it."""
+    return next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "")[:500]
 
 
 def obey(machine: Machine, order: Order) -> Machine:
@@ -81,6 +114,18 @@ def obey(machine: Machine, order: Order) -> Machine:
         case Enable():
             return replace(machine, enabled=True)
     return machine
+
+
+RUNS = 20
+"""Runs of one machine that a decision sees, and those that are open."""
+
+
+def newest_runs(known: Mapping[str, Run], changed: Iterable[Run]) -> dict[str, Run]:
+    """The runs after a decision: all that are open, and the newest others, the oldest first."""
+    runs = {**known, **{run.uid: run for run in changed}}
+    order = sorted(runs.values(), key=lambda run: run.ended_at or run.started_at or datetime.max.replace(tzinfo=UTC))
+    kept = {run.uid for run in order[-RUNS:]} | {run.uid for run in order if run.ended_at is None}
+    return {run.uid: run for run in order if run.uid in kept}
 
 
 def newborn(now: datetime) -> Liveness:

@@ -20,6 +20,8 @@ from lastseen.model import (
     NotificationState,
     Outage,
     OutageReason,
+    Run,
+    RunOutcome,
     Severity,
     Status,
 )
@@ -39,6 +41,8 @@ api_keys = table(tables.MachineApiKeys)
 liveness = table(tables.Liveness)
 reports = table(tables.Reports)
 latest_reports = table(tables.LatestReports)
+runs = table(tables.Runs)
+strangers = table(tables.Strangers)
 channels = table(tables.Channels)
 channel_state = table(tables.ChannelState)
 events = table(tables.Events)
@@ -56,6 +60,9 @@ LIVENESS_FIELDS = {
     "check_at": "check_at",
     "back_at": "back_at",
     "goodbye_at": "goodbye_at",
+    "expect_at": "expect_at",
+    "run_due_at": "run_due_at",
+    "present": "present",
     "heard": "heard",
     "heard_before": "heard_before",
     "event_seq": "seq",
@@ -68,7 +75,8 @@ KIND = [kinds.c.offline_after_s, kinds.c.every_s]
 MACHINE = [
     *(machines.c.id, machines.c.uid, machines.c.slug, machines.c.name, machines.c.hostname, machines.c.description),
     *(machines.c.kind, machines.c.group_name, machines.c.every_s, machines.c.offline_after_s),
-    *(machines.c.enabled, machines.c.resume_by_hand),
+    *(machines.c.enabled, machines.c.resume_by_hand, machines.c.schedule, machines.c.timezone, machines.c.grace_s),
+    machines.c.max_runtime_s,
 ]
 
 EVENT_FIELDS = (
@@ -107,6 +115,10 @@ def as_machine(row: Any, tags: tuple[str, ...]) -> Machine:
         offline_after=span(row[9]),
         enabled=row[10],
         resume_by_hand=row[11],
+        schedule=row[12],
+        timezone=row[13],
+        grace=span(row[14]),
+        max_runtime=span(row[15]),
     )
 
 
@@ -122,6 +134,10 @@ def machine_values(machine: Machine) -> dict[str, Any]:
         "offline_after_s": seconds(machine.offline_after),
         "enabled": machine.enabled,
         "resume_by_hand": machine.resume_by_hand,
+        "schedule": machine.schedule,
+        "timezone": machine.timezone,
+        "grace_s": seconds(machine.grace),
+        "max_runtime_s": seconds(machine.max_runtime),
     }
 
 
@@ -139,10 +155,13 @@ def as_liveness(row: Any) -> Liveness:
         check_at=row[4],
         back_at=row[5],
         goodbye_at=row[6],
-        heard=row[7],
-        heard_before=row[8],
-        seq=row[9],
-        incident=row[10],
+        expect_at=row[7],
+        run_due_at=row[8],
+        present=row[9],
+        heard=row[10],
+        heard_before=row[11],
+        seq=row[12],
+        incident=row[13],
     )
 
 
@@ -155,6 +174,9 @@ def liveness_values(row: Liveness) -> dict[str, Any]:
         "check_at": row.check_at,
         "back_at": row.back_at,
         "goodbye_at": row.goodbye_at,
+        "expect_at": row.expect_at,
+        "run_due_at": row.run_due_at,
+        "present": row.present,
         "heard": row.heard,
         "heard_before": row.heard_before,
         "event_seq": row.seq,
@@ -175,6 +197,27 @@ def as_outage(row: Any, opened_by: str, closed_by: str | None) -> Outage:
         acked_at=row.acked_at,
         acked_by=row.acked_by,
     )
+
+
+RUN_FIELDS = ("uid", "machine_id", "run", "started_at", "ended_at", "outcome", "exit_code", "output")
+
+
+def as_run(row: Any) -> Run:
+    outcome = None if row.outcome is None else RunOutcome(row.outcome)
+    return Run(row.uid, row.machine_id, row.run, row.started_at, row.ended_at, outcome, row.exit_code, row.output)
+
+
+def run_values(run: Run) -> dict[str, Any]:
+    return {
+        "uid": run.uid,
+        "machine_id": run.machine_id,
+        "run": run.run,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "outcome": run.outcome and run.outcome.value,
+        "exit_code": run.exit_code,
+        "output": run.output,
+    }
 
 
 def as_blind_period(row: Any) -> BlindPeriod:

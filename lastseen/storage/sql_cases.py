@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, or_, select
+from sqlalchemy import Connection, Select, and_, func, or_, select
 
 from lastseen.model import (
     HEARD_OF_IT,
+    Beat,
     BlindPeriod,
     Case,
     Channel,
@@ -18,11 +19,12 @@ from lastseen.model import (
     MachineRef,
     Order,
     Outage,
+    Run,
     Said,
     Signal,
     Standing,
 )
-from lastseen.storage.fold import message_of
+from lastseen.storage.fold import RUNS, signal_of
 from lastseen.storage.rows import (
     KIND,
     LIVENESS,
@@ -34,6 +36,7 @@ from lastseen.storage.rows import (
     as_liveness,
     as_machine,
     as_outage,
+    as_run,
     blind_periods,
     channel_state,
     channels,
@@ -45,6 +48,7 @@ from lastseen.storage.rows import (
     notifications,
     outages,
     reports,
+    runs,
 )
 from lastseen.storage.sqltools import chunks, several
 
@@ -106,6 +110,8 @@ def cases(connection: Connection, ids: Sequence[int], now: datetime, order: Orde
     shown = tuple(all_channels(connection))
     told = _told(connection, [s.liveness.incident for s in known.values() if s.liveness.incident])
     blind = _blind(connection, known.values())
+    told_of_runs = [i for i, s in known.items() if s.liveness.run_due_at or s.machine.kind == "job" or i in signals]
+    their_runs = newest_runs_of(connection, told_of_runs)
     return {
         machine_id: Case(
             standing=standing,
@@ -115,6 +121,7 @@ def cases(connection: Connection, ids: Sequence[int], now: datetime, order: Orde
             blind=blind,
             channels=shown,
             told=frozenset(told.get(standing.liveness.incident or "", ())),
+            runs=tuple(their_runs.get(machine_id, ())),
         )
         for machine_id, standing in known.items()
     }
@@ -147,7 +154,10 @@ _OPEN_OUTAGES = (
     .where(outages.c.machine_id.in_(several()), outages.c.ended_at.is_(None))
 )
 _SIGNALS = (
-    select(reports.c.machine_id, reports.c.kind, reports.c.at, reports.c.body)
+    select(
+        *(reports.c.machine_id, reports.c.at, reports.c.kind, reports.c.source_id, reports.c.body),
+        *(reports.c.run_id, reports.c.exit_code),
+    )
     .where(reports.c.pending, reports.c.machine_id.in_(several()))
     .order_by(reports.c.machine_id, reports.c.id)
 )
@@ -172,9 +182,33 @@ def _open_outages(connection: Connection, ids: Sequence[int]) -> dict[int, Outag
 def _signals(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[Signal]]:
     signals: dict[int, list[Signal]] = defaultdict(list)
     for some in chunks(ids):
-        for machine_id, kind, at, body in connection.execute(_SIGNALS, {"several": some}).all():
-            signals[machine_id].append(Signal(_SAID[kind], at, message_of(body)))
+        for machine_id, at, kind, source, body, run, code in connection.execute(_SIGNALS, {"several": some}).all():
+            beat = Beat(machine_id, at, _SAID[kind], source, body, run=run, exit_code=code)
+            signals[machine_id].append(signal_of(beat))
     return signals
+
+
+_place = (
+    func.row_number()
+    .over(partition_by=runs.c.machine_id, order_by=func.coalesce(runs.c.ended_at, runs.c.started_at).desc())
+    .label("place")
+)
+_newest = select(runs.c.id, _place).where(runs.c.machine_id.in_(several())).subquery()
+_RUNS = (
+    select(runs)
+    .join(_newest, _newest.c.id == runs.c.id)
+    .where((_newest.c.place <= RUNS) | runs.c.ended_at.is_(None))
+    .order_by(runs.c.machine_id, runs.c.id)
+)
+
+
+def newest_runs_of(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[Run]]:
+    """The newest runs of machines, and all that are open."""
+    found: dict[int, list[Run]] = defaultdict(list)
+    for some in chunks(ids):
+        for row in connection.execute(_RUNS, {"several": some}).all():
+            found[row.machine_id].append(as_run(row))
+    return found
 
 
 _TOLD = (

@@ -15,12 +15,16 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from lastseen.model import HEARTBEATS, SIGNALS, Beat, MachineRef, Recorded, Said
+from lastseen.model import HEARTBEATS, PRESENCE, SIGNALS, Beat, MachineRef, Recorded, Said
 from lastseen.storage import dialect_sqlite as sql
 from lastseen.storage.dialect_sqlite import stamp
+from lastseen.storage.fold import expectation
 
 REMEMBERED = 250_000
 """Slugs whose id is kept in memory."""
+
+KEPT = SIGNALS | {Said.NOTE}
+"""Reports that are kept one by one."""
 
 _json = msgspec.json.Encoder()
 
@@ -32,18 +36,23 @@ class _Heard:
 
     first: datetime | None = None
     newest: datetime | None = None
-    bits: int = 0
-    signals: list[Beat] = field(default_factory=list)
+    bits: int = 0  # sources of its heartbeats
+    signals: list[Beat] = field(default_factory=list)  # and notes, which nothing is decided about
+    broker: int = 0  # sources that said something of its presence
     body: Beat | None = None
+    expect_at: datetime | None = None  # by the word of the newest
+    expected: datetime | None = None  # when such a word was last said
 
     def add(self, beat: Beat) -> None:
         if beat.said in HEARTBEATS:
-            if self.first is None or self.newest is None:
-                self.first = self.newest = beat.at
-            elif beat.at > self.newest:
-                self.newest = beat.at
+            self.first = self.first or beat.at
+            if self.newest is None or beat.at >= self.newest:
+                self.newest, self.expect_at = beat.at, expectation(beat)
+                self.expected = self.expected if self.expect_at is None else beat.at
             self.bits |= 1 << beat.source
-        if beat.said in SIGNALS:
+        if beat.said in PRESENCE:
+            self.broker |= 1 << beat.source
+        if beat.said in KEPT:
             self.signals.append(beat)
         if beat.body is not None and (self.body is None or beat.at >= self.body.at):
             self.body = beat
@@ -92,7 +101,13 @@ class _Batch:
                 if found is None:
                     continue
                 machine_id = found
-            if beat.said is alive and beat.body is None and machine_id not in plain and machine_id not in rest:
+            if (
+                beat.said is alive
+                and beat.body is None
+                and beat.next_in is None
+                and machine_id not in plain
+                and machine_id not in rest
+            ):
                 plain[machine_id] = beat
             else:
                 self._add(machine_id, beat)
@@ -112,6 +127,10 @@ class _Batch:
         """The first heartbeat of each machine that sent one."""
         found = {machine_id: one.first for machine_id, one in self.rest.items() if one.first is not None}
         return {**{machine_id: beat.at for machine_id, beat in self.plain.items()}, **found}
+
+    def newest(self, machine_id: int) -> datetime | None:
+        beat = self.plain.get(machine_id)
+        return self.rest[machine_id].newest if beat is None else beat.at
 
     def pulses(self) -> dict[int, dict[int, datetime]]:
         """The newest heartbeat of each machine, by the sources it was heard on; ids rising."""
@@ -144,18 +163,37 @@ def record(connection: Connection, slugs: Slugs, beats: Sequence[Beat], now: dat
     """`Store.record`, in the caller's transaction."""
     refs = {beat.machine for beat in beats}
     names = {ref for ref in refs if isinstance(ref, str)}
-    version, any_troubled = sql.flags(connection)
+    version, any_troubled, any_expected = sql.flags(connection)
     ids = slugs.resolve(connection, names, version)
     batch = _Batch(beats, ids)
+    expected = _write_expectations(connection, batch, any_expected, stamp(now))
     gone = _write_heartbeats(connection, batch)
     batch.drop(gone)
     troubled = sql.troubled(connection, _text(batch.ids())) if any_troubled else {}
-    due = _write_facts(connection, batch, troubled, stamp(now))
+    due = _write_facts(connection, batch, troubled, stamp(now)) or expected
     _write_bodies(connection, batch)
     unknown: set[MachineRef] = {*(names - ids.keys())}
     if gone:
         unknown |= {ref for ref in refs if (ids.get(ref) if isinstance(ref, str) else ref) in gone}
     return Recorded(frozenset(unknown), due)
+
+
+def _write_expectations(connection: Connection, batch: _Batch, any_expected: bool, now: str) -> bool:
+    """Machines that say when they will be heard next, and those that said so before and are heard again. Before
+    last_seen moves: what is older than that says nothing of the future. True if there is any."""
+    rows: dict[int, tuple[str, str | None, str | None]] = {
+        machine_id: (stamp(one.newest), None if one.expect_at is None else stamp(one.expect_at), stamp(one.expected))
+        for machine_id, one in batch.rest.items()
+        if one.expected is not None and one.newest is not None
+    }
+    if any_expected:
+        for machine_id in sql.expecting(connection, _text(batch.ids())) - rows.keys():
+            newest = batch.newest(machine_id)
+            if newest is not None:
+                rows[machine_id] = (stamp(newest), None, None)
+    if rows:
+        sql.expect(connection, _text([(machine_id, *row) for machine_id, row in sorted(rows.items())]), now)
+    return bool(rows)
 
 
 def _write_heartbeats(connection: Connection, batch: _Batch) -> frozenset[int]:
@@ -184,13 +222,20 @@ def _write_facts(connection: Connection, batch: _Batch, troubled: Mapping[int, s
     ]
     if signals:
         sql.keep_signals(connection, [_signal(machine_id, beat) for machine_id, beat in signals])
-        sql.look_now(connection, _text(sorted({machine_id for machine_id, _ in signals})), now)
-    return bool(back or signals)
+    bits = {machine_id: one.broker for machine_id, one in batch.rest.items() if one.broker}
+    if bits:
+        sql.heard_of(connection, _text(bits))
+    looks = sorted({machine_id for machine_id, beat in signals if beat.said in SIGNALS})
+    if looks:
+        sql.look_now(connection, _text(looks), now)
+    return bool(back or looks)
 
 
 def _signal(machine_id: int, beat: Beat) -> tuple[Any, ...]:
     said_at = None if beat.said_at is None else stamp(beat.said_at)
-    return machine_id, beat.source, stamp(beat.at), said_at, beat.said.value, beat.body
+    pending = beat.said in SIGNALS
+    values = (machine_id, beat.source, stamp(beat.at), said_at, beat.said.value, beat.body)
+    return *values, beat.run, beat.exit_code, pending
 
 
 def _write_bodies(connection: Connection, batch: _Batch) -> None:

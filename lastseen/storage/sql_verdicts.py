@@ -16,6 +16,7 @@ from lastseen.storage.rows import (
     LIVENESS_FIELDS,
     NOTIFICATION_FIELDS,
     OUTAGE_FIELDS,
+    RUN_FIELDS,
     api_keys,
     channels,
     event_values,
@@ -29,6 +30,8 @@ from lastseen.storage.rows import (
     offline_marks,
     outages,
     reports,
+    run_values,
+    runs,
 )
 from lastseen.storage.sqltools import bump, chunks, several
 
@@ -53,6 +56,14 @@ _OUTAGES = sql.Many(
     ),
     *OUTAGE_FIELDS,
 )
+_put_run = sql.insert(runs)
+_RUNS = sql.Many(
+    _put_run.on_conflict_do_update(
+        index_elements=["uid"],
+        set_={n: _put_run.excluded[n] for n in ("ended_at", "outcome", "exit_code", "output")},
+    ),
+    *RUN_FIELDS,
+)
 _MARKS = sql.insert_or_ignore(offline_marks, ("machine_id", "notified_at", "event_id"), "machine_id")
 _UNMARK = sql.Many(delete(offline_marks).where(offline_marks.c.machine_id == bindparam("of_machine")))
 
@@ -67,6 +78,7 @@ def write_verdicts(connection: Connection, decided: Sequence[Decided], now: date
     write_notifications(
         connection, [n for one in decided for n in one.verdict.notifications if n.event not in stale], ids
     )
+    _RUNS(connection, [run_values(run) for one in decided for run in one.verdict.runs])
     _signals_seen(connection, decided)
     _remove(connection, [one.machine_id for one in decided if one.verdict.removed], now)
     return new

@@ -30,6 +30,7 @@ from lastseen.model import (
     Outage,
     Outcome,
     Recorded,
+    Run,
     Sent,
     Signal,
     Standing,
@@ -38,7 +39,7 @@ from lastseen.model import (
     replace,
 )
 from lastseen.protocols import Admit, Decide, RetryPlan
-from lastseen.storage.fold import FINISHED_ATTEMPT, PARK, absorb, message_of, newborn, obey, pick, told
+from lastseen.storage.fold import FINISHED_ATTEMPT, PARK, absorb, newborn, newest_runs, obey, pick, signal_of, told
 
 KEPT = 20_000
 """Events and notifications that are kept before finished ones are forgotten."""
@@ -54,6 +55,7 @@ class State:
     slugs: dict[str, int] = field(default_factory=dict)
     rows: dict[int, Liveness] = field(default_factory=dict)
     signals: dict[int, list[Signal]] = field(default_factory=dict)
+    runs: dict[int, dict[str, Run]] = field(default_factory=dict)
     outages: dict[str, Outage] = field(default_factory=dict)
     events: dict[str, Event] = field(default_factory=dict)
     outbox: dict[str, Notification] = field(default_factory=dict)
@@ -86,9 +88,7 @@ class StateStore:
                     continue
                 self.state.rows[machine.id], signal = absorb(self.state.rows[machine.id], beat, now)
                 if signal:
-                    self.state.signals.setdefault(machine.id, []).append(
-                        Signal(beat.said, beat.at, message_of(beat.body))
-                    )
+                    self.state.signals.setdefault(machine.id, []).append(signal_of(beat))
             unknown = frozenset(beat.machine for machine, beat in known if machine is None)
             due = any(machine and self._due(machine.id, now) for machine, _ in known)
             return Recorded(unknown, due)
@@ -159,6 +159,7 @@ class StateStore:
             signals=tuple(self.state.signals.get(machine_id, ())),
             order=order,
             told=told(self.state.outbox.values(), standing.liveness.incident),
+            runs=tuple(self.state.runs.get(machine_id, {}).values()),
         )
 
     def _standing(self, machine_id: int) -> Standing:
@@ -174,11 +175,14 @@ class StateStore:
         self.state.outages.update({outage.opened_by: outage for outage in verdict.outages})
         for row in verdict.notifications:
             self.state.outbox.setdefault(row.uid, row)
+        if verdict.runs:
+            self.state.runs[machine_id] = newest_runs(self.state.runs.get(machine_id, {}), verdict.runs)
         self._forget_old()
         self.state.rows[machine_id] = verdict.liveness
         self.state.signals.pop(machine_id, None)
         if verdict.removed:
             del self.state.slugs[self.state.machines.pop(machine_id).slug], self.state.rows[machine_id]
+            self.state.runs.pop(machine_id, None)
         return new
 
     def _forget_old(self) -> None:

@@ -163,6 +163,7 @@ class Machines(Base, table=True):
     schedule: str | None = _text(null=True)
     timezone: str | None = _text(null=True)
     grace_s: int | None = None
+    max_runtime_s: float | None = None
     owner_id: int | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL")
     enabled: bool = Field(default=True, sa_column_kwargs={"server_default": _YES})
     resume_by_hand: bool = Field(default=False, sa_column_kwargs={"server_default": _NO})
@@ -221,6 +222,7 @@ class Liveness(Base, table=True):
         _check("back", "back_at IS NULL OR check_at IS NOT NULL"),
         _index("liveness_due", "check_at", where="check_at IS NOT NULL"),
         _index("liveness_troubled", "status", where="status <> 'online'"),
+        _index("liveness_expecting", "machine_id", where="expect_at IS NOT NULL"),
     )
     machine_id: int = Field(
         primary_key=True, foreign_key="machines.id", ondelete="CASCADE", sa_column_kwargs={"autoincrement": False}
@@ -246,7 +248,7 @@ class Reports(Base, table=True):
     """Signals; `pending` until a decision has seen them."""
 
     __table_args__ = (
-        _one_of("kind", "alive ok error goodbye start note"),
+        _one_of("kind", "alive ok error goodbye start note present absent"),
         _index("reports_pending", "machine_id", "id", where="pending"),
         _index("reports_machine", "machine_id", "id"),
         _COUNTED,
@@ -258,6 +260,7 @@ class Reports(Base, table=True):
     said_at: datetime | None = None
     kind: str = _text()
     run_id: str | None = _text(null=True)
+    exit_code: int | None = None
     body: str | None = _text(null=True)
     pending: bool = Field(default=False, sa_column_kwargs={"server_default": _NO})
 
@@ -269,6 +272,43 @@ class LatestReports(Base, table=True):
     )
     at: datetime
     body: str = _text()
+
+
+class Runs(Base, table=True):
+    """Runs of jobs. Open while `ended_at` is NULL; `started_at` is NULL where only the end was told."""
+
+    __table_args__ = (
+        _one_of("outcome", "success fail overdue lost"),
+        _check("ended", "ended_at IS NULL OR outcome IS NOT NULL"),
+        _check("known", "started_at IS NOT NULL OR ended_at IS NOT NULL"),
+        UniqueConstraint("uid"),
+        _index("runs_machine", "machine_id", "id"),
+        _COUNTED,
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    uid: str = _text()
+    machine_id: int = Field(foreign_key="machines.id", ondelete="CASCADE")
+    run: str | None = _text(null=True)
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: str | None = _text(null=True)
+    exit_code: int | None = None
+    output: str = _text("")
+
+
+class Strangers(Base, table=True):
+    """What a source hears and cannot place. Bounded for each source."""
+
+    __table_args__ = (_one_of("kind", "unknown malformed"),)
+    source_id: int = Field(
+        primary_key=True, foreign_key="sources.id", ondelete="CASCADE", sa_column_kwargs={"autoincrement": False}
+    )
+    kind: str = Field(sa_column=Column(Text, primary_key=True))
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    detail: str = _text("")
+    heard: int
+    first_at: datetime
+    last_at: datetime
 
 
 class Channels(Base, table=True):

@@ -12,10 +12,11 @@ import pytest
 
 from lastseen.clock import SystemClock
 from lastseen.errors import StoreUnavailable
-from lastseen.model import Attempt, BlindReason, Message, Retry
+from lastseen.model import Attempt, Beat, BlindReason, Message, Retry, Said
 from lastseen.monitor.blindness import Listener
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.testing import FakeClock, RecordingNotifier
+from lastseen.testing.script import T0
 from tests.monitor.cases import STORES, scene, url_of
 from tests.monitor.test_blindness import Hands, Marks, listening
 
@@ -214,10 +215,10 @@ async def test_a_failure_during_a_mark_is_not_forgotten() -> None:
 
 
 async def test_a_report_that_is_nested_too_deep_to_read_stops_nobody(tmp_path: Path) -> None:
-    from lastseen.storage.fold import message_of
+    from lastseen.storage.fold import signal_of
 
-    assert message_of("[" * 100_000) == ""
-    assert message_of('{"message": ' + "[" * 100_000) == ""
+    for body in ("[" * 100_000, '{"message": ' + "[" * 100_000, "[]", '{"message": 7, "output": []}'):
+        assert signal_of(Beat("pump", T0, Said.ERROR, body=body)).message == ""
 
 
 async def test_the_first_channel_of_a_lane_leaves_something_for_the_others(tmp_path: Path) -> None:

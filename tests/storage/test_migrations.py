@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -18,18 +19,19 @@ from tests.storage.schema_rows import EVERY_TABLE, fill, rows_of
 
 assert tables_outbox.Notifications  # the tables of the outbox belong to the same metadata
 
+HEAD = "0002"
 REBUILD = '''
 """Rebuilds tables that others refer to."""
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+revision, down_revision, branch_labels, depends_on = "next", "HEAD", None, None
 def upgrade():
     for table in ("machines", "events", "channels", "notifications"):
         with op.batch_alter_table(table, recreate="always") as batch:
             batch.add_column(sa.Column("extra", sa.Text(), nullable=True))
 def downgrade():
     pass
-'''
+'''.replace("HEAD", HEAD)
 ORPHANS = REBUILD.replace("def upgrade():", "def upgrade():\n    op.execute('DELETE FROM machines')\n    return")
 BROKEN = REBUILD.replace(
     "def upgrade():", "def upgrade():\n    op.execute('DELETE FROM liveness')\n    raise OSError('x')"
@@ -37,9 +39,15 @@ BROKEN = REBUILD.replace(
 
 
 def schema_of(connection: sqlite3.Connection) -> dict[str, list[str]]:
-    """By name, the lines of each statement; constraints may stand in any order."""
+    """By name, the lines of each statement, as a rebuilt table would spell them; constraints may stand in any order."""
     query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
-    found = {name: sorted(line.strip(" ,\t") for line in sql.splitlines()) for name, sql in connection.execute(query)}
+    found = {
+        name: sorted(
+            re.sub(r"DEFAULT \((.*?)\)", r"DEFAULT \1", line.strip(" ,\t").replace('"', ""))
+            for line in sql.splitlines()
+        )
+        for name, sql in connection.execute(query)
+    }
     found.pop("alembic_version", None)
     return found
 
@@ -58,7 +66,7 @@ def database(tmp_path: Path) -> Path:
 def versions(folder: Path, text: str) -> str:
     folder = folder / "versions"
     folder.mkdir(exist_ok=True)
-    (folder / "0002_rebuild.py").write_text(text)
+    (folder / "next_rebuild.py").write_text(text)
     return str(folder)
 
 
@@ -82,7 +90,7 @@ def test_every_constraint_and_index_has_a_name_that_says_what_it_is() -> None:
 def test_a_new_database_has_its_first_rows_and_no_copy(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "store.db"
     done = upgrade.upgrade(f"sqlite:///{path}")
-    assert (done.before, done.after, done.copy) == (None, "0001", None)
+    assert (done.before, done.after, done.copy) == (None, HEAD, None)
     assert [p.name for p in path.parent.iterdir() if p.suffix == ".bak"] == []
     assert path.stat().st_mode & 0o077 == 0, "only its owner may read it"
     with closing(sqlite3.connect(path)) as connection:
@@ -90,8 +98,8 @@ def test_a_new_database_has_its_first_rows_and_no_copy(tmp_path: Path) -> None:
         assert kinds == ["default", "server", "device", "job"]
         assert connection.execute("SELECT id, name FROM sources").fetchall() == [(0, "http")]
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert upgrade.upgrade(path) == upgrade.Upgraded("0001", "0001", None)
-    assert (upgrade.current(path), upgrade.check(path)) == ("0001", "0001")
+    assert upgrade.upgrade(path) == upgrade.Upgraded(HEAD, HEAD, None)
+    assert (upgrade.current(path), upgrade.check(path)) == (HEAD, HEAD)
 
 
 def test_of_three_processes_one_migrates_and_the_others_wait(tmp_path: Path) -> None:
@@ -103,7 +111,7 @@ def test_of_three_processes_one_migrates_and_the_others_wait(tmp_path: Path) -> 
     ]
     answers = [process.communicate(timeout=120) for process in racing]
     assert [error for _, error in answers] == ["", "", ""]
-    assert sorted(out.strip() for out, _ in answers) == ["0001", "0001", "None"]
+    assert sorted(out.strip() for out, _ in answers) == [HEAD, HEAD, "None"]
 
 
 def test_rebuilding_a_table_keeps_the_rows_of_all_its_children(database: Path, tmp_path: Path) -> None:
@@ -113,7 +121,7 @@ def test_rebuilding_a_table_keeps_the_rows_of_all_its_children(database: Path, t
     assert set(before) == set(EVERY_TABLE)
     assert all(before.values()), "a row in every table"
     done = upgrade.upgrade(database, versions(tmp_path, REBUILD))
-    assert (done.before, done.after) == ("0001", "0002")
+    assert (done.before, done.after) == (HEAD, "next")
     with closing(sqlite3.connect(database)) as connection:
         assert {table: len(rows) for table, rows in rows_of(connection).items()} == {
             t: len(r) for t, r in before.items()
@@ -123,7 +131,7 @@ def test_rebuilding_a_table_keeps_the_rows_of_all_its_children(database: Path, t
         with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
             connection.execute("UPDATE notifications SET state = 'nonsense'")
     assert done.copy is not None
-    assert done.copy.name.startswith("store.db.0001-")
+    assert done.copy.name.startswith(f"store.db.{HEAD}-")
     with closing(sqlite3.connect(done.copy)) as copy:
         assert rows_of(copy) == before, "the copy is what was there before"
 
@@ -136,7 +144,7 @@ def test_an_upgrade_that_would_leave_orphans_changes_nothing(database: Path, tmp
         upgrade.upgrade(database, versions(tmp_path, ORPHANS))
     with closing(sqlite3.connect(database)) as connection:
         assert rows_of(connection) == before
-    assert upgrade.current(database) == "0001"
+    assert upgrade.current(database) == HEAD
 
 
 def test_an_upgrade_that_fails_half_way_changes_nothing(database: Path, tmp_path: Path) -> None:

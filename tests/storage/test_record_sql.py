@@ -36,6 +36,9 @@ beats = st.builds(
     st.sampled_from(Said),
     st.sampled_from((0, 0, 0, 1, 2)),
     st.sampled_from((None, '{"message":"x"}', '{"ä":"\\u0000\\n\\""}')),
+    next_in=st.sampled_from((None, None, 5.0, 60.5)),
+    run=st.sampled_from((None, "r1")),
+    exit_code=st.sampled_from((None, 0, 2)),
 )
 plain = st.builds(Beat, st.sampled_from(SLUGS), st.integers(100, 130).map(at))
 batches = st.lists(st.lists(st.one_of(plain, beats), max_size=12), min_size=1, max_size=4)
