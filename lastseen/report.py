@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from lastseen.errors import InvalidInput, MalformedReport
-from lastseen.model import MachineRef, Said
+from lastseen.model import HTTP_SOURCE, Beat, MachineRef, Said
 
 MAX_BYTES = 64 * 1024
 """The longest body of one report."""
@@ -122,6 +122,21 @@ def parse_row(raw: bytes) -> tuple[MachineRef, Report]:
     elif len(machine) > _LONGEST_NAME:
         raise InvalidInput(f"must be at most {_LONGEST_NAME} characters long", "machine")
     return machine, report if len(tree) > 1 else _EMPTY
+
+
+def beat_of(machine: MachineRef, at: datetime, report: Report, source: int = HTTP_SOURCE) -> Beat:
+    """What goes to the store: heard at `at`, whatever the report itself says."""
+    return Beat(
+        machine,
+        at,
+        report.said,
+        source,
+        report.body,
+        report.said_at,
+        report.next_in,
+        report.run,
+        report.exit_code,
+    )
 
 
 def _read(raw: bytes) -> tuple[Report, dict[str, Any]]:

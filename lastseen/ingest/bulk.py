@@ -31,7 +31,7 @@ from lastseen.ingest.rows import MAX_BYTES, MOST_ROWS, split_rows
 from lastseen.ingest.tally import count_gone, count_malformed, count_refusal, count_rows
 from lastseen.model import SLUG, Beat, MachineRef
 from lastseen.problems import Problem, problem_of
-from lastseen.report import Report, parse_row
+from lastseen.report import Report, beat_of, parse_row
 
 BULK_PATH = "/api/v1/heartbeats"
 
@@ -150,19 +150,8 @@ class Batch:
     async def _record(self, rows: list[Row]) -> list[Row]:
         """The rows of machines that are not there; all others are durable."""
         now = self._monitor.clock.now()
-        futures = self._monitor.record_many(
-            [
-                Beat(
-                    machine,
-                    now,
-                    report.said,
-                    body=report.body,
-                    said_at=report.said_at,
-                    next_in=report.next_in,
-                )
-                for _, machine, report in rows
-            ]
-        )
+        beats = [beat_of(machine, now, report) for _, machine, report in rows]
+        futures = self._monitor.record_many(beats)
         unknown = []
         failed: LastseenError | None = None
         for row, future in zip(rows, futures, strict=True):

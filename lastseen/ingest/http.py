@@ -27,7 +27,7 @@ from lastseen.ingest.tally import count_gone, count_malformed, count_refusal
 from lastseen.log import get_logger
 from lastseen.model import Beat
 from lastseen.problems import DISABLED, NO_KEY, UNEXPECTED, WRONG_KEY, Problem, problem_of
-from lastseen.report import MAX_BYTES, Report, parse_report
+from lastseen.report import MAX_BYTES, Report, beat_of, parse_report
 
 PATH = "/api/v1/heartbeat"
 
@@ -39,7 +39,6 @@ _SKEWED_KEPT = 1000
 
 _log = get_logger()
 
-_NOTHING = Report()
 _STORED = answer(204)
 _OPTIONS = answer(204, [(b"allow", b"OPTIONS, POST")])
 _TOO_LARGE = Problem(413, f"a heartbeat's body is at most {MAX_BYTES // 1024} KiB")
@@ -95,18 +94,10 @@ class HeartbeatRoute:
             now = self._clock.now()  # heard when all of it has arrived: a body may take its time
             if report.said_at is not None:
                 self._clocks.compare(grant.machine_id, report)
+            beat = beat_of(grant.machine_id, now, report)
         else:
-            report = _NOTHING
-        await self._record(
-            Beat(
-                grant.machine_id,
-                now,
-                report.said,
-                body=report.body,
-                said_at=report.said_at,
-                next_in=report.next_in,
-            )
-        )
+            beat = Beat(grant.machine_id, now)
+        await self._record(beat)
 
 
 class Clocks:

@@ -12,9 +12,8 @@ from lastseen.ingest.asgi import Answer, Receive, Refused, Scope, answer, text_a
 from lastseen.ingest.foreign.base import ForeignRoute, Reporting, passed_on
 from lastseen.ingest.gate import Gate
 from lastseen.ingest.http import Clocks
-from lastseen.model import Beat
 from lastseen.problems import Problem
-from lastseen.report import MAX_BYTES, Report, parse_report
+from lastseen.report import MAX_BYTES, Report, beat_of, parse_report
 
 METRICS_PATH = "/agent/metrics"
 
@@ -70,8 +69,7 @@ class MetricsRoute(ForeignRoute):
         machine = grant.machine_id or 0
         report = read_metrics(await whole_body(headers, receive, MAX_BYTES, _TOO_LARGE))
         self._clocks.compare(machine, report)
-        beat = Beat(machine, self._monitor.clock.now(), report.said, body=report.body, said_at=report.said_at)
-        await self._monitor.record(beat)
+        await self._monitor.record(beat_of(machine, self._monitor.clock.now(), report))
         return _ACCEPTED
 
     def refuse(self, problem: Problem) -> Answer:
