@@ -1,0 +1,111 @@
+"""What is counted, and what it may cost."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sqlalchemy import event
+
+from lastseen import counters
+from lastseen.clock import SystemClock
+from lastseen.counters import Counter, Histogram
+from lastseen.errors import Busy, StoreUnavailable, UnknownMachine
+from lastseen.model import Beat
+from lastseen.storage.sql_insight import gauges
+from lastseen.storage.sqlite import reader_engine
+from tests.monitor.test_recorder import Gate, recording
+from tests.server.conftest import Served
+from tests.support import eventually
+
+
+def test_threads_that_count_together_lose_nothing() -> None:
+    counter, histogram = Counter("c", "", ("who",)), Histogram("h", "", (1, 2))
+
+    def work() -> None:
+        for _ in range(5000):
+            counter.inc("me")
+            histogram.observe(1.5)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counter.values() == {("me",): 20_000}
+    assert histogram.values()[()].counts == [0, 20_000, 0]
+
+
+def test_a_value_on_a_bound_is_in_its_bucket_and_none_is_below_zero() -> None:
+    histogram = Histogram("h", "", (1, 2))
+    for value in (-5, 1, 1.01, 2, 3):
+        histogram.observe(value)
+    spread = histogram.values()[()]
+    assert (spread.counts, spread.sum) == ([2, 2, 1], 7.01)
+
+
+def test_a_reading_is_a_copy() -> None:
+    histogram = Histogram("h", "", (1,))
+    before = histogram.values()[()]
+    histogram.observe(0.5)
+    assert before.counts == [0, 0]
+
+
+def counted(outcome: str, source: str = "http") -> float:
+    return counters.HEARTBEATS.values().get((source, outcome), 0)
+
+
+async def test_the_recorder_counts_what_became_of_each_heartbeat_by_source() -> None:
+    counters.name_source(5, "broker")
+    outcomes = {
+        (source, outcome): counted(outcome, source) for source in ("http", "broker") for outcome in counters.OUTCOMES
+    }
+    gate = Gate()
+    async with recording(gate, capacity=4) as (recorder, clock, _):
+        gate.open.clear()
+        beats = [Beat("a", clock.now()), Beat("nobody", clock.now()), Beat("b", clock.now(), source=5)]
+        futures = [recorder.record(beat) for beat in [*beats, Beat("c", clock.now(), source=5)]]
+        with pytest.raises(Busy):
+            recorder.record(Beat("d", clock.now()))
+        gate.open.set()
+        for future in futures:
+            if future is futures[1]:
+                with pytest.raises(UnknownMachine):
+                    await future
+            else:
+                await future
+        gate.down = True
+        with pytest.raises(StoreUnavailable):
+            await recorder.record(Beat("e", clock.now(), source=5))
+        await eventually(lambda: recorder.waiting == 0)
+    more = {key: counted(key[1], key[0]) - before for key, before in outcomes.items()}
+    assert {key: value for key, value in more.items() if value} == {
+        ("http", "stored"): 1,
+        ("http", "unknown"): 1,
+        ("http", "busy"): 1,
+        ("broker", "stored"): 2,
+        ("broker", "failed"): 1,
+    }
+
+
+async def test_a_scrape_walks_no_table(served: Served) -> None:
+    """Every statement goes by an index: what a scrape costs grows with what is wrong, not with what there is."""
+    from lastseen.storage.sqlite import SqliteDatabase
+
+    database = served.app.store.database  # type: ignore[attr-defined]
+    assert isinstance(database, SqliteDatabase)
+    engine, statements = reader_engine(database.path), []
+    with engine.connect() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *call: statements.append(call[2:4]))
+        gauges(connection, SystemClock().now())
+        plans = [
+            row[3]
+            for statement, values in list(statements)
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]
+    small = ("channels", "sources", "anon_")  # a few rows each, or a bounded list
+    walks = [
+        plan for plan in plans if plan.startswith("SCAN") and "INDEX" not in plan and not any(s in plan for s in small)
+    ]
+    assert len(statements) >= 7
+    assert walks == []
