@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Collection
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -77,27 +78,40 @@ class Sender:
     async def send(self, key: str, body: dict[str, Any] | None, now: datetime, timeout: float | None = None) -> Answer:
         """One try; never raises but for cancellation. `now` is the wall clock, for a `Retry-After` that is a date."""
         content = b"" if body is None else msgspec.json.encode(body)
-        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        return await self.post(self.url, content, key, now, timeout=timeout)
+
+    async def post(
+        self,
+        url: str,
+        content: bytes,
+        key: str,
+        now: datetime,
+        *,
+        taken: Collection[int] = (204,),
+        timeout: float | None = None,
+    ) -> Answer:
+        """As `send`, to any address; `taken` are the answers that count. An empty `key` is not sent."""
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"} if key else {}
         try:
             with anyio.fail_after(timeout or self._timeout):
-                async with self._http.stream("POST", self.url, content=content, headers=headers) as response:
-                    return await self._judge(response, key, now)
+                async with self._http.stream("POST", url, content=content, headers=headers) as response:
+                    return await self._judge(response, key or url, now, taken)
         except TimeoutError:
             return Answer(Kind.FAILED, f"no answer within {timeout or self._timeout:g} s")
         except Exception as error:  # noqa: BLE001 - a far end may break httpx in ways it has no name for: told and tried again
-            return Answer(Kind.FAILED, redact(f"{type(error).__name__}: {error}".rstrip(": "), key))
+            return Answer(Kind.FAILED, redact(f"{type(error).__name__}: {error}".rstrip(": "), key or url))
 
-    async def _judge(self, response: httpx.Response, key: str, now: datetime) -> Answer:
+    async def _judge(self, response: httpx.Response, key: str, now: datetime, taken: Collection[int]) -> Answer:
         code = response.status_code
-        if code == 204:
-            return Answer(Kind.SENT)
+        if code in taken:
+            return Answer(Kind.SENT, redact(await _read(response), key) if code == 200 else "")
         if 300 <= code < 400:
             target = response.headers.get("location", "nowhere")
             return Answer(
                 Kind.FAILED, redact(f"{code}: it redirects to {target}; give --server the final address", key)
             )
         if 200 <= code < 300:
-            return Answer(Kind.FAILED, f"{code} instead of 204: is this a lastseen server?")
+            return Answer(Kind.FAILED, f"{code} instead of {min(taken)}: is this a lastseen server?")
         detail = redact(f"{code}: {await _why(response)}".rstrip(": "), key)
         if code in (401, 403):
             return Answer(Kind.REFUSED, detail)
@@ -112,13 +126,19 @@ def redact(text: str, key: str) -> str:
     return re.sub(r"[^\x20-\x7e\xa0-\U0010ffff]+", " ", text).strip()[:300]
 
 
-async def _why(response: httpx.Response) -> str:
-    """What an error's body says: the `detail` of our problem documents, else nothing."""
+async def _read(response: httpx.Response) -> str:
+    """The beginning of a body."""
     raw = b""
     async for chunk in response.aiter_raw():
         raw += chunk
         if len(raw) >= DETAIL_BYTES:
             return ""
+    return raw.decode(errors="replace")
+
+
+async def _why(response: httpx.Response) -> str:
+    """What an error's body says: the `detail` of our problem documents, else nothing."""
+    raw = await _read(response)
     try:
         problem = msgspec.json.decode(raw)
     except (msgspec.DecodeError, ValueError, RecursionError):

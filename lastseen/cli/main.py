@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from lastseen.cli import agent, channels, database, demo, events, keys, kinds, machines, notifications, plugins, serve
+from lastseen.cli import (
+    agent,
+    channels,
+    database,
+    demo,
+    events,
+    keys,
+    kinds,
+    machines,
+    notifications,
+    plugins,
+    run,
+    serve,
+)
 from lastseen.errors import LastseenError
 
 app = typer.Typer(
@@ -21,6 +34,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("agent")(agent.agent)
+app.command("run", context_settings=run.CONTEXT)(run.run)
 app.add_typer(machines.app, name="machines")
 app.add_typer(kinds.app, name="kinds")
 app.add_typer(channels.app, name="channels")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 _PROBLEMS = {
-    "400": "the body is no JSON object",
+    "400": "the body is no JSON object, or no batch of them",
     "401": "no key, or one that is wrong, expired or revoked",
-    "403": "the machine is disabled, or the key is none of a machine's",
+    "403": "the machine is disabled, or the key is for something else",
     "404": "the machine is gone",
     "405": "another method than POST",
     "408": "the body did not arrive in time",
-    "413": "the body is longer than 64 KiB",
+    "413": "the body is too long: 64 KiB for one report, 8 MiB or 10,000 rows for a batch",
     "422": "a field has a wrong value; `errors` names it",
+    "429": "this key is used too often, or too many wrong ones come from this address; see `Retry-After`",
     "503": "it cannot be stored now; try again after `Retry-After` seconds",
 }
 
@@ -30,17 +31,20 @@ REPORT = {
         "free_memory": {"type": "number"},
         "status": {
             "type": "string",
-            "enum": ["ok", "error", "offline"],
-            "description": "`offline` is a goodbye; an `error` ends with an `ok`",
+            "enum": ["ok", "error", "offline", "start"],
+            "description": "`offline` is a goodbye; an `error` ends with an `ok`; a run of a job begins with `start`",
         },
         "message": {"type": "string"},
         "next_in": {
             "type": "number",
             "exclusiveMinimum": 0,
             "maximum": 31536000,
-            "description": "seconds until the next heartbeat; kept with the report",
+            "description": "seconds until the next heartbeat: for this silence alone, the threshold is counted from then",
         },
         "metrics": {"type": "object", "additionalProperties": {"type": "number"}},
+        "run": {"type": "string", "format": "uuid", "description": "of a job: the same at a run's start and its end"},
+        "exit_code": {"type": "integer", "description": "of a job: how its run ended"},
+        "duration_seconds": {"type": "number", "minimum": 0, "description": "of a job: how long its run took"},
     },
 }
 
