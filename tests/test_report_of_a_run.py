@@ -17,7 +17,7 @@ RUN = "0B9D8C4E-6f3a-4b21-9d57-1f1f5b7a9a10"
 def test_a_run_begins_and_ends_under_one_name() -> None:
     began = parse_report({"status": "start", "run": RUN})
     ended = parse_report(
-        {"status": "error", "run": RUN, "exit_code": 2, "duration_seconds": 840.5, "message": "no space"}
+        {"status": "error", "run": RUN, "exit_code": 2, "duration_seconds": 840.5, "output": "no space"}
     )
     assert (began.said, began.run, began.exit_code) == (Said.START, RUN.lower(), None)
     assert (ended.said, ended.run, ended.exit_code, ended.duration) == (Said.ERROR, RUN.lower(), 2, 840.5)

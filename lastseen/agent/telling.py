@@ -78,7 +78,7 @@ class Heartbeats:
             "duration_seconds": round(ending.seconds, 3),
         }
         if ending.output and not bare:
-            body["message"] = ending.output
+            body["output"] = ending.output
         return await self._tell(body, clock)
 
     async def _tell(self, body: dict[str, Any], clock: Clock) -> Answer:

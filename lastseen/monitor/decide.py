@@ -24,7 +24,6 @@ from lastseen.model import (
     EventType,
     Forget,
     Liveness,
-    Machine,
     Notification,
     NotificationState,
     Outage,
@@ -319,9 +318,20 @@ class _Turn:
             "outage": None if outage is None else _outage_fields(outage),
             "since": rfc3339(self._since(move, happened, outage)),
             "message": happened.message,
+            "by": "broker" if happened.fact is Fact.GONE and self.row.present is False else "",
             "due_at": rfc3339(self.due_at),
-            "due": None if happened.due is None else _due_fields(happened.due, self.machine),
+            "due": None if happened.due is None else self._due_fields(happened.due),
             "run": None if happened.run is None else self._run_fields(happened.run),
+        }
+
+    def _due_fields(self, due: Due) -> dict[str, Any]:
+        success = self.runs.last_success()
+        until = due.at + grace_of(self.machine)
+        return {
+            "at": rfc3339(due.at),
+            "until": rfc3339(until),
+            "note": due.note,
+            "last_success": success and rfc3339(success.ended_at),
         }
 
     def _run_fields(self, run: Run) -> dict[str, Any]:
@@ -374,7 +384,3 @@ def _outage_fields(outage: Outage) -> dict[str, Any]:
         "seconds": None if outage.ended_at is None else whole_seconds(outage.ended_at - outage.started_at),
         "reason": outage.reason.value,
     }
-
-
-def _due_fields(due: Due, machine: Machine) -> dict[str, Any]:
-    return {"at": rfc3339(due.at), "until": rfc3339(due.at + grace_of(machine)), "note": due.note}

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
 from lastseen.model import Delivery, Message, replace
-from lastseen.notifiers.texts import Item, Told, tell
+from lastseen.notifiers.telling import Item, Told
+from lastseen.notifiers.texts import tell
 from lastseen.notifiers.wording import TITLE, Line, When, body, fit, one_line, shorten
 
 LATE = 60.0
@@ -21,8 +22,18 @@ MOST_LINES = 30
 """Machines named one by one in the message of a batch."""
 
 _LOUD = ("🔴", "🟠", "⚠️")
-_ORDER = ("🔴", "🟠", "⚠️", "🟢", "✅", "⚪")
-_WORDS = {"🔴": "offline", "🟠": "in error", "⚠️": "need attention", "🟢": "back", "✅": "tested", "⚪": "changed"}
+_ORDER = ("🔴", "🟠", "⚠️", "🟡", "🟢", "✅", "⚪")
+_WORDS = {
+    "🔴": "offline",
+    "🟠": "in error",
+    "⚠️": "need attention",
+    "🟡": "lost",
+    "🟢": "back",
+    "✅": "tested",
+    "⚪": "changed",
+}
+_BEGINS = ("machine.offline", "machine.error", "source.blind")
+_ENDS = ("machine.online", "source.restored")
 
 
 def render(
@@ -57,17 +68,18 @@ def render(
 
 
 def _condense(deliveries: Sequence[Delivery], now: datetime) -> list[Told]:
-    """What of one machine began and ended within the batch is one thing to tell."""
+    """What of one machine, or one source, began and ended within the batch is one thing to tell."""
     told: list[Told] = []
-    open_: dict[int | None, int] = {}
+    open_: dict[tuple[str, int | None], int] = {}
     for delivery in deliveries:
         event = delivery.event
-        place = open_.pop(event.machine_id, None) if event.machine_id is not None else None
-        if event.type == "machine.online" and place is not None:
+        whose = (event.type.partition(".")[0], event.source if event.machine_id is None else event.machine_id)
+        place = open_.pop(whose, None) if whose[1] is not None else None
+        if event.type in _ENDS and place is not None:
             told[place] = replace(told[place], ended=delivery)
             continue
-        if event.type in ("machine.offline", "machine.error"):
-            open_[event.machine_id] = len(told)
+        if event.type in _BEGINS:
+            open_[whose] = len(told)
         told.append(Told(delivery, late=_is_late(delivery, now)))
     return told
 
@@ -88,10 +100,10 @@ def _many(items: Sequence[Item], late: str) -> tuple[Line, tuple[Line, ...]]:
 
 
 def _summary(items: Sequence[Item]) -> Line:
-    counts = Counter(item.mark for item in items)
-    marks = [mark for mark in _ORDER if mark in counts]
-    head = f"{marks[0]} " + ", ".join(f"{counts[mark]} {_WORDS[mark]}" for mark in marks)
-    if len(marks) > 1:
+    counts = Counter((item.mark, item.word or _WORDS[item.mark]) for item in items)
+    kinds = sorted(counts, key=lambda kind: _ORDER.index(kind[0]))
+    head = f"{kinds[0][0]} " + ", ".join(f"{counts[kind]} {kind[1]}" for kind in kinds)
+    if len(kinds) > 1:
         return Line(head)
     return Line(f"{head}: ", _names([one_line(item.name) or "?" for item in items], TITLE - len(head) - 2))
 

@@ -3,41 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 from lastseen.durations import spell
-from lastseen.model import Delivery, Event, Status
-from lastseen.notifiers.wording import TITLE, Line, When, headline, lasted, one_line, shorten
-
-WARNING, ALERT, FAULT, GOOD, DONE, PLAIN = "⚠️", "🔴", "🟠", "🟢", "✅", "⚪"
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What is to be told: one delivery, and the one that ended what it tells of, if both go in one message."""
-
-    delivery: Delivery
-    ended: Delivery | None = None
-    late: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One thing as it reads: the first line is `mark before name after`. `instead`: the line that says "told late"
-    takes the place of the first of `lines`."""
-
-    mark: str
-    name: str
-    after: str
-    lines: tuple[str, ...] = ()
-    before: str = ""
-    instead: bool = False
-
-    @property
-    def title(self) -> Line:
-        return headline(f"{self.mark} {self.before}", self.name, self.after)
+from lastseen.model import Event, Status
+from lastseen.notifiers import texts_jobs, texts_sources
+from lastseen.notifiers.telling import (
+    ALERT,
+    DONE,
+    FAULT,
+    GOOD,
+    PLAIN,
+    WARNING,
+    Item,
+    Told,
+    about_of,
+    channel_of,
+    ended_at,
+    machine_of,
+    moment,
+    name_of,
+    outage_of,
+    reason_of,
+    since_of,
+    subject_of,
+)
+from lastseen.notifiers.wording import TITLE, When, lasted, one_line, shorten
 
 
 def tell(told: Told, when: When) -> Item:
@@ -50,28 +41,23 @@ def tell(told: Told, when: When) -> Item:
 
 
 def _offline(told: Told, when: When) -> Item:
-    event, outage = told.delivery.event, told.delivery.outage
-    since = _since(event)
-    ended = _ended_at(told)
-    if ended is not None:
-        span = f"{when.span(since, ended)} ({lasted(ended - since)})"
-        return Item(GOOD, _name(event), f" was offline {span}", ("", _about(event)), instead=True)
-    goodbye = (outage.reason if outage else event.reason) == "goodbye"
+    event, reason = told.delivery.event, reason_of(told.delivery)
+    if reason in texts_jobs.OFFLINE and texts_jobs.concerns(event, reason):
+        return texts_jobs.OFFLINE[reason](told, when)
+    since = since_of(event)
+    over = ended_at(told)
+    if over is not None:
+        span = f"{when.span(since, over)} ({lasted(over - since)})"
+        return Item(GOOD, name_of(event), f" was offline {span}", ("", about_of(event)), instead=True)
+    goodbye = reason == "goodbye"
     tail = (" (said goodbye)" if goodbye else "") + (f" ({lasted(when.now - since)})" if told.late else "")
     return Item(
         mark=ALERT,
-        name=_name(event),
+        name=name_of(event),
         after=f" offline since {when.at(since)}{tail}",
-        lines=(_farewell(event) if goodbye else _last_heartbeat(event, when), _about(event)),
+        lines=(_farewell(event) if goodbye else _last_heartbeat(event, when), about_of(event)),
         instead=True,
     )
-
-
-def _ended_at(told: Told) -> datetime | None:
-    """When the outage ended, if it has by now."""
-    if told.ended is not None:
-        return _moment(_outage(told.ended.event).get("ended_at")) or told.ended.event.at
-    return told.delivery.outage.ended_at if told.delivery.outage is not None else None
 
 
 def _farewell(event: Event) -> str:
@@ -79,7 +65,7 @@ def _farewell(event: Event) -> str:
 
 
 def _last_heartbeat(event: Event, when: When) -> str:
-    seen = _moment(_machine(event).get("last_seen")) or event.last_seen
+    seen = moment(machine_of(event).get("last_seen")) or event.last_seen
     if seen is None:
         return ""
     limit = event.snapshot.get("offline_after_seconds")
@@ -88,36 +74,40 @@ def _last_heartbeat(event: Event, when: When) -> str:
 
 
 def _online(told: Told, when: When) -> Item:
-    event, outage = told.delivery.event, _outage(told.delivery.event)
-    started, ended = _moment(outage.get("started_at")), _moment(outage.get("ended_at")) or event.at
+    event, outage = told.delivery.event, outage_of(told.delivery.event)
+    started, ended = moment(outage.get("started_at")), moment(outage.get("ended_at")) or event.at
+    if texts_jobs.was_overdue(event):
+        return texts_jobs.finished(told, when)
     if started is not None:
         after = f" back after {lasted(ended - started)}"
-        return Item(GOOD, _name(event), after, (f"Offline {when.span(started, ended)}.",))
+        return Item(GOOD, name_of(event), after, (f"Offline {when.span(started, ended)}.",))
     if event.previous_status is Status.ERROR:
-        return Item(GOOD, _name(event), f" OK again after {lasted(event.at - _since(event))}")
-    return Item(GOOD, _name(event), " is online", (_about(event),))
+        return Item(GOOD, name_of(event), f" OK again after {lasted(event.at - since_of(event))}")
+    return Item(GOOD, name_of(event), " is online", (about_of(event),))
 
 
 def _error(told: Told, when: When) -> Item:
-    event, since = told.delivery.event, _since(told.delivery.event)
+    event, since = told.delivery.event, since_of(told.delivery.event)
+    if texts_jobs.run_of(event).get("outcome") == "fail":
+        return texts_jobs.failed(told, when)
     said = one_line(str(event.snapshot.get("message") or ""))
     if told.ended is not None:
         ended = told.ended.event.at
         after = f" had an error {when.span(since, ended)} ({lasted(ended - since)})"
-        return Item(GOOD, _name(event), after, ("", said), instead=True)
+        return Item(GOOD, name_of(event), after, ("", said), instead=True)
     after = f": {said}" if said else " reports an error"
     whole = ""
-    room = TITLE - len(f"{FAULT} {shorten(one_line(_name(event)), 20)}: ")
+    room = TITLE - len(f"{FAULT} {shorten(one_line(name_of(event)), 20)}: ")
     if len(said) > room:  # the rest of it below
         after, whole = f": {shorten(said, max(room, 10))}", said
     return Item(
-        FAULT, _name(event), after, (f"It still sends heartbeats. Since {when.at(since)}.", whole, _about(event))
+        FAULT, name_of(event), after, (f"It still sends heartbeats. Since {when.at(since)}.", whole, about_of(event))
     )
 
 
 def _plain(after: str) -> Callable[[Told, When], Item]:
     def teller(told: Told, when: When) -> Item:
-        return Item(PLAIN, _name(told.delivery.event), after, (_about(told.delivery.event),))
+        return Item(PLAIN, name_of(told.delivery.event), after, (about_of(told.delivery.event),))
 
     return teller
 
@@ -126,7 +116,7 @@ def _plain(after: str) -> Callable[[Told, When], Item]:
 
 
 def _channel_failing(told: Told, when: When) -> Item:
-    snapshot, channel = told.delivery.event.snapshot, _channel(told.delivery.event)
+    snapshot, channel = told.delivery.event.snapshot, channel_of(told.delivery.event)
     reason = str(snapshot.get("message") or told.delivery.event.reason)
     kind = str(channel.get("type") or "").capitalize()
     count = snapshot.get("waiting") or 0
@@ -135,7 +125,7 @@ def _channel_failing(told: Told, when: When) -> Item:
         follows = f" It is disabled{f', and {alerts} for it will not be sent' if count else ''}."
     else:
         follows = f" {alerts} wait{'s' if count == 1 else ''} for it." if count else ""
-    since = _moment(snapshot.get("since")) or told.delivery.event.at
+    since = moment(snapshot.get("since")) or told.delivery.event.at
     return Item(
         mark=WARNING,
         name=f'"{channel.get("name") or "?"}"',
@@ -149,7 +139,7 @@ def _channel_test(told: Told, when: When) -> Item:
     event = told.delivery.event
     count = event.snapshot.get("machines")
     whose = "all machines" if not isinstance(count, int) else f"all {count} machines" if count != 1 else "its 1 machine"
-    name = _channel(event).get("name") or "?"
+    name = channel_of(event).get("name") or "?"
     return Item(DONE, "Test", ": this chat works", (f'Channel "{name}" hears offline, online and error of {whose}.',))
 
 
@@ -170,10 +160,10 @@ def _anything(told: Told, when: When) -> Item:
     said = one_line(str(event.snapshot.get("message") or ""))
     what = event.type.rpartition(".")[2].replace("_", " ") or event.type
     mark = WARNING if event.severity == "alert" else PLAIN
-    subject = _subject(event)
+    subject = subject_of(event)
     if not subject:
         return Item(mark, what, f" at {when.at(event.at)}", (said or event.reason,))
-    return Item(mark, subject, f": {shorten(what, 24)}", (said or event.reason, _about(event)))
+    return Item(mark, subject, f": {shorten(what, 24)}", (said or event.reason, about_of(event)))
 
 
 _TELLERS: Mapping[str, Callable[[Told, When], Item]] = {
@@ -184,54 +174,8 @@ _TELLERS: Mapping[str, Callable[[Told, When], Item]] = {
     "machine.removed": _plain(" was removed"),
     "machine.paused": _plain(" is paused"),
     "machine.resumed": _plain(" is watched again"),
+    "source.blind": texts_sources.blind,
+    "source.restored": texts_sources.restored,
     "channel.failing": _channel_failing,
     "channel.test": _channel_test,
 }
-
-# -- reading a snapshot, in which a plugin may have put anything
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _machine(event: Event) -> Mapping[str, Any]:
-    return _mapping(event.snapshot.get("machine"))
-
-
-def _channel(event: Event) -> Mapping[str, Any]:
-    return _mapping(event.snapshot.get("channel"))
-
-
-def _outage(event: Event) -> Mapping[str, Any]:
-    return _mapping(event.snapshot.get("outage"))
-
-
-def _name(event: Event) -> str:
-    return _subject(event) or "?"
-
-
-def _subject(event: Event) -> str:
-    named = (_machine(event), _channel(event), _mapping(event.snapshot.get("source")))
-    return next((str(one["name"]) for one in named if one.get("name")), event.machine or "")
-
-
-def _since(event: Event) -> datetime:
-    return _moment(event.snapshot.get("since")) or _moment(_outage(event).get("started_at")) or event.at
-
-
-def _about(event: Event) -> str:
-    """Hostname, description and tags, as far as they are set."""
-    machine, tags = _machine(event), event.snapshot.get("tags")
-    hostname = machine.get("hostname")
-    parts = [hostname if hostname != machine.get("name") else "", machine.get("description")]
-    return " · ".join(str(part) for part in [*parts, *(tags if isinstance(tags, list | tuple) else ())] if part)
-
-
-def _moment(value: Any) -> datetime | None:
-    """A moment as the snapshot has it; None where there is none that can be read."""
-    try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo is not None else None

@@ -100,6 +100,13 @@ class When:
         local = moment.astimezone(self.zone)
         return self._day(local) + local.strftime("%H:%M:%S" if seconds else "%H:%M")
 
+    def recently(self, moment: datetime) -> str:
+        """As `at`, with a word for the day before today: `yesterday 03:16`."""
+        local = moment.astimezone(self.zone)
+        if self.now.astimezone(self.zone).date() - local.date() == timedelta(days=1):
+            return f"yesterday {local:%H:%M}"
+        return self.at(moment)
+
     def span(self, start: datetime, end: datetime) -> str:
         """`03:00–03:40`; the day once where both are on the same, and seconds where the minutes are the same."""
         last = end.astimezone(self.zone)

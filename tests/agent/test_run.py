@@ -73,7 +73,7 @@ async def test_a_run_is_told_when_it_begins_and_when_it_ends(key_file: Path) -> 
     began, ended = bodies(server)
     assert began == {"status": "start", "run": str(uuid.UUID(ended["run"]))}
     assert (ended["status"], ended["exit_code"]) == ("error", 3)
-    assert sorted(ended["message"].splitlines()) == ["out", "problem"]
+    assert sorted(ended["output"].splitlines()) == ["out", "problem"]
     assert ended["duration_seconds"] >= 0
     assert {request.key for request in server.requests} == {KEY}
 
@@ -83,7 +83,7 @@ async def test_a_success_is_an_explicit_ok(key_file: Path) -> None:
         assert (await run(server, key_file, "true"))[0] == 0
     ended = bodies(server)[-1]
     assert (ended["status"], ended["exit_code"]) == ("ok", 0)
-    assert "message" not in ended
+    assert "output" not in ended
 
 
 async def test_the_end_of_a_long_output_is_told_and_all_of_it_is_passed_on(key_file: Path) -> None:
@@ -91,7 +91,7 @@ async def test_the_end_of_a_long_output_is_told_and_all_of_it_is_passed_on(key_f
         _, out, _ = await run(server, key_file, *sh("seq 1 60000; printf 'bad \\377 nul \\000 last'"))
     assert out.startswith("1\n2\n")
     assert len(out) > 300_000
-    message = bodies(server)[-1]["message"]
+    message = bodies(server)[-1]["output"]
     assert len(message.encode()) <= 10_000
     assert message.endswith("60000\nbad \ufffd nul  last")
 
@@ -100,7 +100,7 @@ async def test_the_output_stays_here_when_it_shall(key_file: Path) -> None:
     async with serving(NO_CONTENT) as server:
         _, out, _ = await run(server, key_file, "echo", "private", options=["--no-output"])
     assert out == "private\n"
-    assert "message" not in bodies(server)[-1]
+    assert "output" not in bodies(server)[-1]
 
 
 async def test_a_fleet_key_reports_for_the_machine_named(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ async def test_what_cannot_be_started_is_a_failed_run(key_file: Path, command: s
     assert found == code
     assert "run_not_started" in err
     assert (bodies(server)[-1]["status"], bodies(server)[-1]["exit_code"]) == ("error", code)
-    assert why in bodies(server)[-1]["message"]
+    assert why in bodies(server)[-1]["output"]
 
 
 async def test_what_takes_too_long_is_stopped_with_all_that_it_started(key_file: Path, tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ async def test_what_takes_too_long_is_stopped_with_all_that_it_started(key_file:
     assert "run_timed_out" in err
     ended = bodies(server)[-1]
     assert (ended["status"], ended["exit_code"]) == ("error", 124)
-    assert ended["message"].splitlines()[-1].startswith("stopped: it took longer than")
+    assert ended["output"].splitlines()[-1].startswith("stopped: it took longer than")
     await eventually(lambda: gone(int(child.read_text())))
 
 
