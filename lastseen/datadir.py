@@ -105,6 +105,23 @@ def served_at(database: Path) -> str | None:
     return url.strip() or None
 
 
+def served_by(database: Path) -> tuple[bool | None, int | None]:
+    """Whether a process holds the right to serve this database, and which. By the kernel's list of locks: trying the
+    lock would turn away a server that starts at that moment. None: there is no such list here."""
+    path = _lock_file(database)
+    try:
+        inode = str(path.stat().st_ino)
+        pid = path.read_text().partition("\n")[0]
+    except (OSError, UnicodeDecodeError):
+        return False, None
+    try:
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        return None, None
+    held = any(lock[1] == "FLOCK" and lock[5].rpartition(":")[2] == inode for lock in locks if len(lock) > 5)
+    return held, int(pid) if held and pid.isdigit() else None
+
+
 def _lock_file(database: Path) -> Path:
     return database.with_name(f"{database.name}.serve.lock")
 

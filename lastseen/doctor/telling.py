@@ -1,0 +1,88 @@
+"""Who would be told, and who was not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from lastseen.doctor.finding import Checked, Finding, Severity, counted, listed
+from lastseen.doctor.subject import Subject
+from lastseen.errors import LastseenError, SecretsLocked
+from lastseen.model.insight import ChannelCheck, Dead
+from lastseen.plugins import load_notifier
+
+LATE = timedelta(minutes=10)
+"""A notification that should have been sent so long ago, on a channel that does not fail, is stuck."""
+
+
+async def channels(subject: Subject) -> Checked:
+    found = (await subject.checkup()).channels
+    works = [one for one in found if one.enabled and one.failing_since is None]
+    findings = [*_nobody(found), *(finding for one in found for finding in _channel(subject, one))]
+    findings += [finding for one in found if one.enabled for finding in await _usable(subject, one)]
+    summary = f"{len(works)} of {counted(len(found), 'channel')} in order" if found else "none"
+    return Checked(summary, tuple(findings))
+
+
+def _nobody(found: tuple[ChannelCheck, ...]) -> Iterator[Finding]:
+    if not found:
+        what = "there is no channel: nobody is told of anything"
+        yield Finding(Severity.WARNING, "channels.none", what, "`lastseen channels add telegram|webhook|… --name NAME`")
+    elif not any(one.enabled for one in found):
+        what = "all channels are switched off: nobody is told of anything"
+        yield Finding(Severity.BAD, "channels.off", what, "`lastseen channels enable NAME`")
+
+
+def _channel(subject: Subject, one: ChannelCheck) -> Iterator[Finding]:
+    name = f'channel "{one.name}" ({one.type})'
+    if one.disabled_by == "far_end":
+        what = (
+            f"{name} was switched off because its far end will not have it: {one.disabled_reason or 'no reason given'}"
+        )
+        do = f"put it right and `lastseen channels enable {one.name}`, or `lastseen channels remove {one.name}`"
+        yield Finding(Severity.BAD, "channel.disabled", what, do)
+    elif one.enabled and one.failing_since is not None:
+        waiting = f"; {counted(one.waiting, 'notification')} wait for it" if one.waiting else ""
+        why = f": {one.detail}" if one.detail else ""
+        what = f"{name} fails, since {subject.ago(one.failing_since)}{why}{waiting}"
+        do = f"`lastseen channels test {one.name}` tries it; what waits is told when it works again"
+        yield Finding(Severity.BAD, "channel.failing", what, do)
+    elif one.enabled and one.due is not None and subject.now - one.due > LATE:
+        what = f"{name}: {counted(one.waiting, 'notification')} should have been sent, the first {subject.ago(one.due)}"
+        do = "does the server run, and can it send to this type of channel? Its log says why it does not"
+        yield Finding(Severity.BAD, "channel.stuck", what, do)
+
+
+async def _usable(subject: Subject, one: ChannelCheck) -> list[Finding]:
+    """Is its plugin here, and can its secrets be read?"""
+    if one.type == "code":
+        return []
+    name = f'channel "{one.name}" ({one.type})'
+    try:
+        load_notifier(one.type)
+    except LastseenError as error:
+        do = "install what brings it, for the server too, and restart the server"
+        return [Finding(Severity.BAD, "channel.without_plugin", f"{name} cannot be sent to: {error}", do)]
+    try:
+        await subject.store.channel_secrets(one.uid)
+    except SecretsLocked as error:
+        do = (
+            "put the old key back (LASTSEEN_SECRET_KEY or the key file); without it, remove the channel and add it anew"
+        )
+        return [Finding(Severity.BAD, "channel.locked", f"the secrets of {name} cannot be read: {error}", do)]
+    return []
+
+
+async def notifications(subject: Subject) -> Checked:
+    found = await subject.checkup()
+    waiting = sum(one.waiting for one in found.channels)
+    summary = f"{counted(waiting, 'notification')} wait" if waiting else "all are told"
+    if not found.dead_count:
+        return Checked(summary)
+    what = f"{counted(found.dead_count, 'notification')} given up within the last week: {_dead(found.dead)}"
+    do = "`lastseen notifications list --state dead` lists them, `lastseen notifications replay ID` sends one again"
+    return Checked(summary, (Finding(Severity.WARNING, "notifications.dead", what, do),))
+
+
+def _dead(dead: tuple[Dead, ...]) -> str:
+    return listed([f"{one.event} of {one.machine or '–'} to {one.channel} ({one.reason})" for one in dead], shown=2)
