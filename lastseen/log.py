@@ -33,7 +33,13 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "clock_stepped": ("warning", "seconds", "the wall clock jumped ahead; followed, and not held against anybody"),
     "dispatcher_failed": ("error", "error", "a pass of the dispatcher failed; it goes on"),
     "dispatcher_started": ("info", "", "what waits to be told is sent"),
+    "doctor_check_failed": (
+        "error",
+        "check, error",
+        "a check of `lastseen doctor` failed unexpectedly; the others go on",
+    ),
     "event_committed": ("info", "type, machine, seq, reason", "a change of status was written"),
+    "event_untold": ("warning", "type, source", "this store tells nobody of sources: it is only logged"),
     "heartbeat_monitor_started": ("info", "interval, threshold", "the monitor watches"),
     "heartbeat_monitor_stopped": ("info", "", "the monitor has stopped"),
     "machine_clock_skewed": (

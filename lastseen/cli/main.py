@@ -12,6 +12,7 @@ from lastseen.cli import (
     channels,
     database,
     demo,
+    doctor,
     events,
     keys,
     kinds,
@@ -43,6 +44,7 @@ app.add_typer(notifications.app, name="notifications")
 app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")
 app.command("plugins")(plugins.plugins)
+app.command("doctor")(doctor.doctor)
 
 
 def _version(wanted: bool) -> None:
