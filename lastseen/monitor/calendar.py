@@ -71,6 +71,8 @@ def check_schedule(schedule: str, timezone: str | None = None, now: datetime | N
     """InvalidInput, with the field `schedule` or `timezone`, unless it can be read and comes at all; with `now`, unless
     it comes after it."""
     parsed = _parse(schedule, timezone)
+    if timezone is not None and parsed.zone != read_zone(timezone):
+        raise InvalidInput(f"the schedule itself says {parsed.zone.key}, not {timezone}", "timezone")
     first, span = (_FIRST, 4 * HORIZON) if now is None else (now, HORIZON)
     if next(_locals(parsed, first, span), None) is None:
         years = HORIZON.days // 365
@@ -183,8 +185,6 @@ def _parse(schedule: str, timezone: str | None) -> _Schedule:
         return _Schedule(_cron(" ".join(words)), zone or ZoneInfo("UTC"))
     own = _own_zone(words)
     if own is not None:
-        if zone is not None and zone.key != own.key:
-            raise InvalidInput(f"the schedule itself says {own.key}, not {zone.key}", "timezone")
         words, zone = words[:-1], own
     return _Schedule(_oncalendar(" ".join(words)), zone or ZoneInfo("UTC"))
 

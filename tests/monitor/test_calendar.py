@@ -307,10 +307,12 @@ def test_what_is_no_zone_is_refused_by_name(zone: str) -> None:
         read_zone(zone)
 
 
-def test_two_zones_that_differ_are_refused() -> None:
+def test_two_zones_that_differ_are_refused_and_that_of_the_schedule_holds_where_nobody_can_be_asked() -> None:
     with pytest.raises(InvalidInput, match="the schedule itself says Europe/Berlin") as caught:
         check_schedule("02:30 Europe/Berlin", "Asia/Kolkata")
     assert caught.value.field == "timezone"
+    after = utc("2026-11-21T12:00")
+    assert next_due("02:30 Europe/Berlin", "Asia/Kolkata", after) == Due(utc("2026-11-22T01:30"))
 
 
 parts = st.text(alphabet="0123456789*/-,.:~#LWmonfrijan@ ²١", max_size=30)
