@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from lastseen.cli.output import Json, print_json
-from lastseen.cli.session import settings
+from lastseen.cli.session import run, session, settings
 from lastseen.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from lastseen.storage.secrets import Rotated
 
 app = typer.Typer(help="The database: make it, upgrade it, check it.", no_args_is_help=True)
 
@@ -71,6 +75,40 @@ def check(as_json: Json = False) -> None:
         print_json({"database": str(file), "revision": revision, "ok": True})
     else:
         typer.echo(f"{file} fits ({revision})")
+
+
+@app.command("rotate-key")
+def rotate_key(as_json: Json = False) -> None:
+    """Encrypt all secrets with a new key: with one that is made now, or with the first of LASTSEEN_SECRET_KEY.
+
+    A server that uses the key file goes on meanwhile. One that is given LASTSEEN_SECRET_KEY must know the first key
+    before this is run.
+    """
+    done = run(_rotated)
+    if as_json:
+        facts = {"place": done.place, "secrets": done.secrets, "keys": list(done.used), "dropped": done.dropped}
+        print_json(facts)
+        return
+    typer.echo(f"{done.secrets} secrets are encrypted with the first key of {done.place}")
+    if done.dropped:
+        typer.echo(f"Older keys that are gone from there: {done.dropped}. Backups made before need them.")
+    elif len(done.used) == 1:
+        typer.echo(
+            "It is the only one. To replace it, write a new key before it, with a comma between, and run this again"
+        )
+    else:
+        for number, count in enumerate(done.used, 1):
+            typer.echo(f"  key {number}: {count} secrets were encrypted with it")
+        typer.echo("The keys after the first may now be removed from the setting. Backups made before need them.")
+
+
+async def _rotated() -> Rotated:
+    from lastseen.storage.sql import SqlStore
+
+    async with session() as monitor:
+        if not isinstance(monitor.store, SqlStore):
+            raise ConfigurationError("this store encrypts nothing: there is no key to replace")
+        return await monitor.store.rotate_secrets()
 
 
 def _text(path: Path | None) -> str | None:

@@ -3,6 +3,9 @@
 Keys are Fernet keys, one a line; the first encrypts, all decrypt. They are given as text, or lie in a file (mode 0600)
 that is made once. A new key is never made while something in the database is encrypted with another: then those
 channels are locked, and everything else goes on.
+
+A key is replaced in three steps, each of which leaves everything readable: the new key goes above the old ones, then
+everything is encrypted anew, then the old ones go. Whoever reads the file in between finds the key it needs.
 """
 
 from __future__ import annotations
@@ -10,19 +13,35 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
 from lastseen.errors import ConfigurationError, SecretsLocked
 from lastseen.storage.sqltools import meta_value, table
-from lastseen.storage.tables import Channels, MachineApiKeys, Meta
+from lastseen.storage.tables import Channels, MachineApiKeys, Meta, Sources
 
 _CHECK = "key_check"
 _PLAIN = b"lastseen"
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """What a rotation found: by key, in their order, how many secrets it had encrypted. `place`: where the keys are;
+    `dropped`: how many old ones are gone from there."""
+
+    place: str
+    used: tuple[int, ...]
+    dropped: int = 0
+
+    @property
+    def secrets(self) -> int:
+        return sum(self.used)
 
 
 class SecretBox:
@@ -58,24 +77,52 @@ class SecretBox:
             raise self._locked() from None
         return opened
 
-    def rotate(self, connection: Connection) -> int:
-        """Encrypt everything anew with the first key; how many rows that were. Raises SecretsLocked."""
+    def rotate(self, connection: Connection) -> Rotated:
+        """Encrypt everything anew with the first key. Raises SecretsLocked."""
         fernet = self._ready(connection)
-        channels, keys, count = table(Channels), table(MachineApiKeys), 0
-        for target, column in ((channels, channels.c.secrets), (keys, keys.c.shown_cipher)):
-            for row in connection.execute(select(target.c.id, column).where(column.is_not(None))).fetchall():
-                try:
-                    fresh = fernet.rotate(row[1].encode()).decode()
-                except InvalidToken:
-                    raise self._locked() from None
-                connection.execute(target.update().where(target.c.id == row[0]).values({column: fresh}))
-                count += 1
+        keys = self._keys() or []
+        used = [0] * len(keys)
+        for target, column, row_id, sealed in _sealed(connection):
+            used[self._opener(keys, sealed)] += 1
+            fresh = fernet.rotate(sealed.encode()).decode()
+            connection.execute(target.update().where(target.c.id == row_id).values({column: fresh}))
         _set_check(connection, fernet)
-        return count
+        return Rotated(self._place(), tuple(used))
+
+    def add_and_rotate(self, connection: Connection) -> Rotated:
+        """`rotate` with a new key; where keys are given as text, with the first of those. Raises SecretsLocked.
+
+        In the transaction that writes, so no second rotation gets between the file and the database. Done twice, or
+        half, it leaves one key more in the file.
+        """
+        if self._file is not None:
+            self._ready(connection)
+            _write(self._file, [Fernet.generate_key().decode(), *self._lines()])
+        return self.rotate(connection)
+
+    def drop_old(self, connection: Connection) -> int:
+        """Take all keys but the first out of the file, if that one opens everything that is committed; how many."""
+        keys = self._keys()
+        if self._file is None or not keys or len(keys) == 1:
+            return 0
+        if any(self._opener(keys, sealed) for *_, sealed in _sealed(connection)):
+            return 0  # somebody put another key on top meanwhile, and was stopped: the next rotation tidies up
+        _write(self._file, self._lines()[:1])
+        return len(keys) - 1
+
+    def _opener(self, keys: list[Fernet], sealed: str) -> int:
+        """The number of the key that opens it. Raises SecretsLocked."""
+        for number, key in enumerate(keys):
+            try:
+                key.decrypt(sealed.encode())
+            except InvalidToken:
+                continue
+            return number
+        raise self._locked()
 
     def _ready(self, connection: Connection) -> MultiFernet:
         """Keys that belong to this database."""
-        sealed, check = _anything_sealed(connection), meta_value(connection, _CHECK)
+        sealed, check = any(_sealed(connection)), meta_value(connection, _CHECK)
         keys = self._keys()
         if keys is None:
             if sealed:
@@ -92,16 +139,21 @@ class SecretBox:
 
     def _keys(self) -> list[Fernet] | None:
         """None: there is no key file yet."""
-        if self._text is not None:
-            return _parsed(self._text, "LASTSEEN_SECRET_KEY")
-        assert self._file is not None  # noqa: S101  (the constructor saw to it)
         try:
-            text = self._file.read_text()
+            return _parsed(self._lines(), self._place())
         except FileNotFoundError:
             return None
         except OSError as error:
             raise SecretsLocked(f"the key file {self._file} cannot be read: {error.strerror}") from error
-        return _parsed(text, str(self._file))
+
+    def _lines(self) -> list[str]:
+        if self._text is not None:
+            return _split(self._text)
+        assert self._file is not None  # noqa: S101  (the constructor saw to it)
+        return _split(self._file.read_text())
+
+    def _place(self) -> str:
+        return "LASTSEEN_SECRET_KEY" if self._file is None else str(self._file)
 
     def _make(self) -> list[Fernet]:
         assert self._file is not None  # noqa: S101  (a key that was given is always there)
@@ -124,14 +176,37 @@ class SecretBox:
         )
 
 
-def _parsed(text: str, place: str) -> list[Fernet]:
+def _split(text: str) -> list[str]:
+    return [part for part in re.split(r"[,\s]+", text.strip()) if part]
+
+
+def _parsed(lines: list[str], place: str) -> list[Fernet]:
     try:
-        keys = [Fernet(part) for part in re.split(r"[,\s]+", text.strip()) if part]
+        keys = [Fernet(line) for line in lines]
     except ValueError:
         keys = []
     if not keys:
         raise ConfigurationError(f"{place} holds no key: a key is 32 random bytes in URL-safe base64, one a line")
     return keys
+
+
+def _write(file: Path, lines: list[str]) -> None:
+    """The whole file or nothing of it, on the disk when this returns."""
+    fresh = file.with_name(f"{file.name}.new")
+    try:
+        fresh.unlink(missing_ok=True)  # of a process that was stopped here; nobody else is: we hold the write lock
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            out.write("".join(f"{line}\n" for line in lines))
+            out.flush()
+            os.fsync(out.fileno())
+        fresh.replace(file)
+        folder = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise ConfigurationError(f"the key file {file} cannot be written: {error.strerror}") from error
 
 
 def _opens(fernet: MultiFernet, check: str) -> bool:
@@ -147,8 +222,10 @@ def _set_check(connection: Connection, fernet: MultiFernet) -> None:
     connection.execute(put.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
 
 
-def _anything_sealed(connection: Connection) -> bool:
-    channels, keys = table(Channels), table(MachineApiKeys)
-    count = select(func.count()).select_from(channels).where(channels.c.secrets.is_not(None)).scalar_subquery()
-    shown = select(func.count()).select_from(keys).where(keys.c.shown_cipher.is_not(None)).scalar_subquery()
-    return bool(connection.execute(select(count + shown)).scalar())
+def _sealed(connection: Connection) -> Iterator[tuple[Any, Any, int, str]]:
+    """All that is encrypted: the table, the column, the row's id and what it holds."""
+    channels, keys, sources = table(Channels), table(MachineApiKeys), table(Sources)
+    columns = ((channels, channels.c.secrets), (keys, keys.c.shown_cipher), (sources, sources.c.secrets))
+    for target, column in columns:
+        for row in connection.execute(select(target.c.id, column).where(column.is_not(None))).fetchall():
+            yield target, column, row[0], row[1]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
+from lastseen.errors import SecretsLocked
 from lastseen.model import (
     Attempt,
     Beat,
@@ -37,7 +38,7 @@ from lastseen.storage import (
     sql_settle,
     sql_sources,
 )
-from lastseen.storage.secrets import SecretBox
+from lastseen.storage.secrets import Rotated, SecretBox
 from lastseen.storage.sql_cases import all_channels, find_ids, standings
 from lastseen.storage.workers import Work
 
@@ -155,7 +156,7 @@ class SqlStore:
         return await self.database.write(lambda c: sql_channels.code(c, name, lane, now))
 
     async def channel_secrets(self, channel: str) -> Mapping[str, str]:
-        return await self.database.read(lambda c: sql_channels.secrets(c, self.secrets, channel))
+        return await self._unsealed(lambda c: sql_channels.secrets(c, self.secrets, channel))
 
     async def switch_channel(self, channel: str, enabled: bool, reason: str | None, now: datetime) -> Channel:
         return await self.database.write(lambda c: sql_channels.switch(c, channel, enabled, reason, now))
@@ -168,9 +169,18 @@ class SqlStore:
     ) -> Channel:
         return await self.database.write(lambda c: sql_channels.change(c, self.secrets, channel, changes, secrets))
 
-    async def rotate_secrets(self) -> int:
-        """Encrypt all secrets anew with the first key; how many there were. Raises SecretsLocked."""
-        return await self.database.write(self.secrets.rotate)
+    async def rotate_secrets(self) -> Rotated:
+        """Encrypt all secrets anew: with a new key where the keys are in a file, which then holds that one alone, else
+        with the first of those given. Raises SecretsLocked."""
+        done = await self.database.write(self.secrets.add_and_rotate)
+        return replace(done, dropped=await self.database.write(self.secrets.drop_old))
+
+    async def _unsealed(self, work: Work[T]) -> T:
+        """What was read just before a rotation may need the key that went with it. What is read now does not."""
+        try:
+            return await self.database.read(work)
+        except SecretsLocked:
+            return await self.database.read(work)
 
     # -- Catalog
 
@@ -220,7 +230,7 @@ class SqlStore:
         return await self.database.write(lambda c: sql_keys.revoke(c, key_id, now))
 
     async def shown_keys(self, machines: Sequence[int] | None = None) -> Sequence[ShownKey]:
-        return await self.database.read(lambda c: sql_keys.shown(c, self.secrets, machines))
+        return await self._unsealed(lambda c: sql_keys.shown(c, self.secrets, machines))
 
     async def revoke_addresses(self, machine_id: int, now: datetime, keep: Collection[int] = ()) -> None:
         await self.database.write(lambda c: sql_keys.revoke_addresses(c, machine_id, now, keep))
