@@ -6,6 +6,9 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 =============  =====================================================================================================
 `Leases`       several processes may send on one store. Without: this process makes the one lease itself.
 `Sources`      blind time survives a restart. Without: a restart counts from the heartbeats that are stored.
+`Announces`    events without a machine (a source is blind) are told. Without: they are only logged.
+`Ways`         what a source calls a machine is remembered. Without: that is the machine's slug.
+`SourceRows`   ways in are rows. Without: those given in `sources=`.
 `Channels`     channels are rows. Without: the channels are the names in `notify=`.
 `Catalog`      machines and kinds can be listed and changed by people.
 `Keys`         keys that machines and programs authenticate with.
@@ -43,16 +46,20 @@ from lastseen.model import (
     Outcome,
     Recorded,
     Sent,
+    Source,
     Standing,
     Verdict,
 )
-from lastseen.model.insight import Checkup, Gauges
+from lastseen.model.insight import Checkup, Gauges, Stranger
 
 Decide = Callable[[Case], Verdict]
 """Pure: one machine's case to everything that is to be written for it."""
 
 Admit = Callable[[Notification, Event, datetime], Admission]
 """Pure: may this notification be sent now?"""
+
+Tell = Callable[[Sequence[Channel], frozenset[str]], Sequence[Notification]]
+"""Pure: the notifications of an event, from the channels and those that heard of its incident."""
 
 RetryPlan = Callable[[Sent], Aftermath]
 """Pure: what follows from a send."""
@@ -163,6 +170,71 @@ class Sources(Protocol):
 
     async def newest_mark(self) -> datetime | None:
         """The newest time any listener has written, of any source: store time is never before it."""
+
+
+@runtime_checkable
+class Announces(Protocol):
+    """Events that are about no machine."""
+
+    async def announce(self, event: Event, tell: Tell) -> bool:
+        """Write it with a notification for every channel, unless it is there already (False). One that ends an incident
+        (`incident` is another event's uid) is written only where that one is. `tell` is called with the channels and
+        the uids of those that heard of the incident."""
+
+    async def held(self, source: int) -> int:
+        """How many watched machines were heard on this source."""
+
+    async def blind_since(self, source: int) -> datetime | None:
+        """Since when the link of this source is lost, as far as anybody has written down."""
+
+
+@runtime_checkable
+class Ways(Protocol):
+    """What a source calls a machine: (source, name) is its identity there, whatever people call it."""
+
+    async def identify(self, source: int, names: Sequence[str]) -> Mapping[str, int | None]:
+        """Machines by the names of this source; None: there was one that was removed. Unknown names are left out."""
+
+    async def attach(
+        self, source: int, name: str, changes: Mapping[str, Any] | None, decide: Decide, now: datetime
+    ) -> tuple[int | None, Sequence[Event]]:
+        """The machine of this name, and the events of making it.
+
+        Where the name is unknown it is given to the machine that has it as its slug, if no source has a name for that
+        one yet; else, with `changes` (fields as in `Watch`), a machine is made, its slug from the name. None: there is
+        none, or it was removed: it is not made again.
+        """
+
+    async def detach(self, source: int, name: str) -> None:
+        """Forget the name; the machine stays."""
+
+    async def keep_strangers(self, source: int, heard: Sequence[Stranger]) -> None:
+        """Count what this source could not place; the newest are kept."""
+
+
+@runtime_checkable
+class SourceRows(Protocol):
+    """Ways in are rows."""
+
+    async def sources(self) -> Sequence[Source]:
+        """By id, the removed ones left out."""
+
+    async def add_source(
+        self, kind: str, name: str, config: Mapping[str, Any], secrets: Mapping[str, str], now: datetime
+    ) -> Source:
+        """A new one. `secrets` are encrypted at rest. Raises Conflict when the name is taken, InvalidInput when there
+        are too many."""
+
+    async def change_source(
+        self, name: str, config: Mapping[str, Any], secrets: Mapping[str, str] | None = None
+    ) -> Source:
+        """Replace its config, and its secrets where some are given. Raises NotFound."""
+
+    async def remove_source(self, name: str, now: datetime) -> None:
+        """What was heard on it stays, what it calls machines is forgotten. Raises NotFound."""
+
+    async def source_secrets(self, name: str) -> Mapping[str, str]:
+        """Decrypted. Raises NotFound, SecretsLocked."""
 
 
 @runtime_checkable
@@ -316,6 +388,9 @@ class History(Protocol):
     async def notifications(
         self, state: NotificationState | None = None, limit: int = 100
     ) -> Sequence[Mapping[str, Any]]: ...
+
+    async def runs(self, machine: MachineRef, limit: int = 100) -> Sequence[Mapping[str, Any]]:
+        """The runs of a job: `run, started_at, ended_at, seconds, outcome, exit_code, last_line, output`."""
 
     async def replay(self, notification: int, now: datetime) -> Mapping[str, Any]:
         """A new notification (cause `replay`, next occasion) of the same event for the same channel, due now."""

@@ -70,7 +70,7 @@ def _add(scope: str, label: str, expires: str | None, defaults: Mapping[str, Any
 
     async def work() -> dict[str, Any]:
         from lastseen.ingest.auth import new_key
-        from lastseen.monitor.heartbeat import checked
+        from lastseen.monitor.changes import checked
 
         async with session() as monitor:
             made = {**said, **checked({name: value for name, value in said.items() if name != "may_create"})}

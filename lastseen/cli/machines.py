@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lastseen.cli import jobs
 from lastseen.cli.addresses import NONE, addresses, new_addresses
 from lastseen.cli.output import Json, facts, print_json, seconds, table
 from lastseen.cli.session import find_machine, run, session
@@ -63,23 +64,24 @@ def describe(
     monitor: Any, standing: Standing, now: datetime, urls: Mapping[int, Mapping[str, str | None]]
 ) -> dict[str, Any]:
     """The object that `list`, `show` and `set` print."""
-    from lastseen.monitor.status import status_of
-
     machine = standing.machine
     return {
-        **status_of(standing, monitor.rules, now).as_dict(),
+        **monitor.described(standing, now).as_dict(),
         "hostname": machine.hostname,
         "description": machine.description,
         "kind": machine.kind,
         "tags": list(machine.tags),
         "enabled": machine.enabled,
+        **jobs.described(machine),
         **urls.get(machine.id, NONE),
     }
 
 
 async def _shown(monitor: Any, ref: str) -> dict[str, Any]:
     standing = await find_machine(monitor, ref)
-    return describe(monitor, standing, monitor.clock.now(), await addresses(monitor, [standing.machine.id]))
+    await monitor.name_sources([standing])
+    described = describe(monitor, standing, monitor.clock.now(), await addresses(monitor, [standing.machine.id]))
+    return {**described, **await jobs.details(monitor, standing.machine)}
 
 
 async def _with_key(monitor: Any, standing: Standing, replaces: bool) -> dict[str, Any]:
@@ -126,16 +128,22 @@ def add(
     tag: Tags = None,
     every: Every = None,
     offline_after: OfflineAfter = None,
+    schedule: jobs.Schedule = None,
+    tz: jobs.Zone = None,
+    grace: jobs.Grace = None,
+    max_runtime: jobs.MaxRuntime = None,
     if_missing: Annotated[bool, typer.Option("--if-missing", help="Change nothing when it is there.")] = False,
     as_json: Json = False,
 ) -> None:
     """Add a machine and print its key, this once."""
     said = changes(name, hostname, description, kind, group, tag, every, offline_after)
+    said |= jobs.changes(schedule, tz, grace, max_runtime)
 
     async def work() -> dict[str, Any]:
         async with session() as monitor:
             try:
-                await monitor.watch(slug, expect="new", **said)
+                jobs.check_coming(said, monitor.clock.now())
+                await monitor.watch(slug, expect="new", **jobs.with_zone(said))
             except Conflict:
                 known = await monitor.store.liveness([slug])
                 if not if_missing or slug not in known:
@@ -163,17 +171,23 @@ def set_(
     tag: Tags = None,
     every: Every = None,
     offline_after: OfflineAfter = None,
+    schedule: jobs.Schedule = None,
+    tz: jobs.Zone = None,
+    grace: jobs.Grace = None,
+    max_runtime: jobs.MaxRuntime = None,
     as_json: Json = False,
 ) -> None:
     """Change a machine; what is not named stays."""
     said = changes(name, hostname, description, kind, group, tag, every, offline_after)
+    said |= jobs.changes(schedule, tz, grace, max_runtime)
     if not said:
         raise typer.BadParameter("name what to change: see `lastseen machines set --help`")
 
     async def work() -> dict[str, Any]:
         async with session() as monitor:
             standing = await find_machine(monitor, machine)
-            await monitor.watch(standing.machine.id, expect="known", **said)
+            jobs.check_coming(said, monitor.clock.now())
+            await monitor.watch(standing.machine.id, expect="known", **jobs.with_zone(said, standing.machine))
             return await _shown(monitor, machine)
 
     _print_machine(run(work), as_json)
@@ -192,6 +206,7 @@ def list_(
             found: list[dict[str, Any]] = []
             while page := await monitor.store.machines(found[-1]["id"] if found else 0, 1000, kind, group):
                 now = monitor.clock.now()
+                await monitor.name_sources(page)
                 urls = await addresses(monitor, [standing.machine.id for standing in page])
                 found += [describe(monitor, standing, now, urls) for standing in page]
             return found
@@ -203,7 +218,7 @@ def list_(
     table(
         ("id", "machine", "status", "last heartbeat", "limit", "kind", "group", "tags"),
         [
-            (m["id"], m["slug"], _status(m), _local(m["last_seen"]), _limit(m), m["kind"], m["group"], m["tags"])
+            (m["id"], m["slug"], _status(m), _local(m["last_seen"]), _expected(m), m["kind"], m["group"], m["tags"])
             for m in machines
         ],
         "No machines yet. The first: lastseen machines add NAME",
@@ -320,6 +335,10 @@ def _limit(shown: dict[str, Any]) -> str:
     return seconds(shown["offline_after_seconds"])
 
 
+def _expected(shown: dict[str, Any]) -> str:
+    return str(shown["schedule"] or _limit(shown))
+
+
 def _print_machine(shown: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(shown)
@@ -330,7 +349,8 @@ def _print_machine(shown: dict[str, Any], as_json: bool) -> None:
             ("name", shown["name"] if shown["name"] != shown["slug"] else None),
             ("status", f"{_status(shown)} since {_local(shown['status_since'])}"),
             ("last heartbeat", _local(shown["last_seen"])),
-            ("limit", _limit(shown)),
+            ("limit", _limit(shown) if shown["schedule"] is None else None),
+            *jobs.facts_of(shown),
             ("told at", _local(shown["notified_at"])),
             ("hostname", shown["hostname"]),
             ("description", shown["description"]),
@@ -341,3 +361,4 @@ def _print_machine(shown: dict[str, Any], as_json: bool) -> None:
             ("push address", shown["push_url"]),
         ]
     )
+    jobs.print_runs(shown)

@@ -1,4 +1,4 @@
-"""What whoever runs a server wants to know of its store: numbers for `/metrics`, and a look at everything for `doctor`."""
+"""What whoever runs a server wants to know of its store: numbers for `/metrics`, a look at everything for `doctor`."""
 
 from __future__ import annotations
 

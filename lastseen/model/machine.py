@@ -170,6 +170,17 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A way in as a row. `id` is its bit in `Liveness.heard`; `config` holds no secrets."""
+
+    id: int
+    name: str
+    kind: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    blind_alert_after: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
 class BlindPeriod:
     """A stretch in which a source could not have heard anybody; open while `ended_at` is None."""
 

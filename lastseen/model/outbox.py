@@ -36,6 +36,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     status: Status | None = None
     last_seen: datetime | None = None
     channel: str | None = None
+    source: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ def unwanted(channel: Channel, event: Event, told: frozenset[str]) -> str | None
         return f"channel disabled: {channel.disabled_reason or 'by a person'}"
     if event.severity is Severity.ALERT:
         return None
-    if event.type != EventType.ONLINE:
+    if event.type not in (EventType.ONLINE, EventType.SOURCE_RESTORED):
         return f"wants alerts and their end, not {event.type}"
     if event.previous_status is Status.PROVISIONING:
         return "the first heartbeat is told to nobody"

@@ -2,20 +2,21 @@
 
 One mechanism for every reason: a listener's own mark says until when it heard. Where the mark could not be moved on in
 time there is a gap, and the gap is a blind period: we were stopped, the process was stalled, the store could not be
-written, the wall clock jumped. The arithmetic that credits it is in `lastseen.monitor.deadline`.
+written, the wall clock jumped, its link was lost. The arithmetic that credits it is in `lastseen.monitor.deadline`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lastseen import counters
-from lastseen.clock import Clock
+from lastseen.clock import Clock, rfc3339
 from lastseen.log import get_logger
 from lastseen.model import BlindPeriod, BlindReason
-from lastseen.protocols import Sources, Store
+from lastseen.protocols import Announces, Sources, Store
 
 TICK = 0.5
 """Seconds between two looks at the clock."""
@@ -25,6 +26,9 @@ STALLED = 2.0
 
 MARK_EVERY = 5.0
 """Seconds between two marks in the store."""
+
+ALERT_AFTER = timedelta(minutes=5)
+"""How long a source may be blind before that is an alert of its own."""
 
 _KEPT = 100
 _log = get_logger()
@@ -38,16 +42,34 @@ class Look:
     stepped: bool
 
 
+class Ear:
+    """One source as this process hears it: `lost_at` is since when it could not, None while it can. `restored_from` is
+    since when it could not before, until somebody has looked whether that is to be told."""
+
+    def __init__(self, name: str, kind: str = "code", alert_after: timedelta = ALERT_AFTER) -> None:
+        self.name, self.kind, self.alert_after, self.id = name, kind, alert_after, 0
+        self.lost_at: datetime | None = None
+        self.up_since: datetime | None = None
+        self.restored_from: datetime | None = None
+
+    @property
+    def hears(self) -> bool:
+        return self.lost_at is None
+
+
 class Listener:
-    """The ear of one process for one source.
+    """The ears of one process. The first is its own: what it misses because it was stopped, stalled or cut off from its
+    store is missed by all of them. The others lose their links on their own.
 
     Call `look` before every decision: it returns only after what was missed is in the store.
     """
 
     def __init__(self, store: Store, clock: Clock, node: str, source: str = "http") -> None:
         self._marks = store if isinstance(store, Sources) else None
-        self._clock, self._node, self._name = clock, node, source
-        self._source = 0
+        self._announces = store if isinstance(store, Announces) else None
+        self._clock, self._node = clock, node
+        self.ears = {source: Ear(source, "http")}
+        self._own = self.ears[source]
         self._looked = clock.monotonic()
         self._heard_until = clock.now()
         self._marked = clock.monotonic()
@@ -55,6 +77,7 @@ class Listener:
         self._store_lost_at: datetime | None = None
         self._missed: list[BlindPeriod] = []
         self.periods: list[BlindPeriod] = []  # the newest, for stores that keep none
+        self.on_change: Callable[[], None] = lambda: None  # a link was lost, or is there again
 
     async def start(self) -> None:
         """Begin to listen; the time since anybody did is blind."""
@@ -64,12 +87,59 @@ class Listener:
             if newest is not None:
                 self._clock.start_at(newest)
             now = self._clock.now()
-            self._source, before = await self._marks.listen(self._name, self._node, now)
-            counters.name_source(self._source, self._name)
+            self._own.id, before = await self._marks.listen(self._own.name, self._node, now)
+            counters.name_source(self._own.id, self._own.name)
             if before is not None and (behind or (now - before).total_seconds() > STALLED):
-                self._miss(before, now, BlindReason.STOPPED)
+                self._missed.append(BlindPeriod(self._own.id, before, now, BlindReason.STOPPED))
         self._looked, self._heard_until = self._clock.monotonic(), self._clock.now()
         await self._mark(self._heard_until)
+
+    async def add(self, name: str, kind: str = "code", alert_after: timedelta = ALERT_AFTER) -> Ear:
+        """One more source, whose link is not there yet: blind since it was last heard by anybody."""
+        if name in self.ears:
+            return self.ears[name]
+        ear, now = Ear(name, kind, alert_after), self._clock.now()
+        before: datetime | None = None
+        if self._marks is not None:
+            ear.id, before = await self._marks.listen(name, self._node, now)
+        else:
+            ear.id = max(other.id for other in self.ears.values()) + 1
+        if self._announces is not None:
+            before = await self._announces.blind_since(ear.id) or before  # what a predecessor left open goes on
+        counters.name_source(ear.id, name)
+        ear.lost_at = min(before or now, now)
+        self.ears[name] = ear
+        self._missed.append(BlindPeriod(ear.id, ear.lost_at, None, BlindReason.LINK))
+        await self.keep()
+        return ear
+
+    async def remove(self, name: str) -> None:
+        """Listen to it no more. It is blind from now on, unless it is removed altogether."""
+        ear = self.ears.get(name)
+        if ear is not None:
+            self.lost(ear)
+            await self.keep()
+            del self.ears[name]
+            if self._marks is not None:
+                await self._marks.leave(ear.id, self._node, ear.lost_at or self._clock.now())
+
+    def regained(self, ear: Ear) -> None:
+        """Its link is there: what is said is heard from now on."""
+        if ear.lost_at is None:
+            return
+        now = self._clock.now()
+        self._missed = [p for p in self._missed if (p.source, p.ended_at) != (ear.id, None)]
+        self._missed.append(BlindPeriod(ear.id, ear.lost_at, now, BlindReason.LINK))
+        ear.restored_from, ear.lost_at, ear.up_since = ear.lost_at, None, now
+        self.on_change()
+
+    def lost(self, ear: Ear, since: datetime | None = None) -> None:
+        """Its link is gone. `since`: when something was last received for certain; None: now."""
+        if ear.lost_at is None:
+            now = self._clock.now()
+            ear.lost_at = min(max(since or now, ear.up_since or now), now)
+            self._missed.append(BlindPeriod(ear.id, ear.lost_at, None, BlindReason.LINK))
+            self.on_change()
 
     def glance(self) -> Look:
         """Compare the clocks and note what was missed. Waits for nothing: what it measures is the event loop itself."""
@@ -109,28 +179,40 @@ class Listener:
 
     async def stop(self) -> None:
         if self._marks is not None:
-            await self._marks.leave(self._source, self._node, self._clock.now())
+            for ear in self.ears.values():
+                if ear.hears:
+                    await self._marks.leave(ear.id, self._node, self._clock.now())
 
     def _miss(self, start: datetime, end: datetime, reason: BlindReason) -> None:
-        self._missed.append(BlindPeriod(self._source, start, end, reason))
+        """Nobody could be heard, on any source whose link was there."""
+        self._missed += [BlindPeriod(ear.id, start, end, reason) for ear in self.ears.values() if ear.hears]
 
     async def _mark(self, now: datetime) -> None:
-        """Move the mark, with all that was missed. What cannot be written now is written with the next."""
+        """Move the marks, with all that was missed. What cannot be written now is written with the next."""
         kept, lost_at = list(self._missed), self._store_lost_at
-        missed = kept if lost_at is None else [*kept, BlindPeriod(self._source, lost_at, now, BlindReason.STORE)]
+        hearing = [ear for ear in self.ears.values() if ear.hears]
+        missed = list(kept)
+        if lost_at is not None:
+            missed += [BlindPeriod(ear.id, lost_at, now, BlindReason.STORE) for ear in hearing]
         began = self._clock.monotonic()
         if self._marks is not None:
-            await self._marks.mark(self._source, self._node, now, missed)
-        self._missed, self._marked = self._missed[len(kept) :], began
+            await self._marks.mark(self._own.id, self._node, now, missed)
+            for ear in hearing:
+                if ear is not self._own and ear.hears:
+                    await self._marks.mark(ear.id, self._node, max(now, ear.up_since or now))
+        self._missed, self._marked = [p for p in self._missed if p not in kept], began
         if self._store_lost_at == lost_at:  # another one that came meanwhile is for the next mark
             self._store_lost_at = None
-        self.periods = (self.periods + missed)[-_KEPT:]
+        closed = {(p.source, p.started_at, p.reason) for p in missed}
+        self.periods = [p for p in self.periods if (p.source, p.started_at, p.reason) not in closed][-_KEPT:] + missed
         for period in missed:
-            span = now - period.started_at if period.ended_at is None else period.ended_at - period.started_at
-            counters.BLIND.inc(self._name, period.reason.value, by=span.total_seconds())
-            _log.warning(
-                "blind_time_recorded",
-                source=self._name,
-                reason=period.reason.value,
-                seconds=round(span.total_seconds(), 1),
-            )
+            self._tell(period)
+
+    def _tell(self, period: BlindPeriod) -> None:
+        name = next((ear.name for ear in self.ears.values() if ear.id == period.source), str(period.source))
+        if period.ended_at is None:
+            _log.warning("source_lost", source=name, since=rfc3339(period.started_at))
+            return
+        span = (period.ended_at - period.started_at).total_seconds()
+        counters.BLIND.inc(name, period.reason.value, by=span)
+        _log.warning("blind_time_recorded", source=name, reason=period.reason.value, seconds=round(span, 1))

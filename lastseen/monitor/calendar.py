@@ -80,6 +80,12 @@ def check_schedule(schedule: str, timezone: str | None = None, now: datetime | N
         raise InvalidInput(f"{schedule!r} {when}", "schedule")
 
 
+def names_zone(schedule: str) -> bool:
+    """Whether it says itself in which zone it is meant."""
+    words = schedule.split()
+    return len(words) not in (5, 6) and _own_zone(words) is not None
+
+
 def earliness(grace: timedelta) -> timedelta:
     """How much too early a job may come and still be the coming run: the grace, and at most five minutes."""
     return min(grace, MOST_EARLY)

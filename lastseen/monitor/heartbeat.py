@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import functools
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta, tzinfo
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
 
 from lastseen.clock import Clock, SystemClock
 from lastseen.durations import Duration, parse_duration, parse_threshold
-from lastseen.errors import InvalidInput, UnknownMachine
+from lastseen.errors import Conflict, InvalidInput, UnknownMachine
 from lastseen.model import (
+    HTTP_SOURCE,
     SLUG,
-    WATCHABLE,
     Acknowledge,
     Beat,
     Case,
@@ -31,23 +31,30 @@ from lastseen.model import (
     Pause,
     Resume,
     Said,
+    Standing,
     Verdict,
     Watch,
     replace,
 )
+from lastseen.monitor.blindness import Ear
+from lastseen.monitor.changes import checked
+from lastseen.monitor.consume import consume
 from lastseen.monitor.deadline import Rules
 from lastseen.monitor.decide import decide
 from lastseen.monitor.loops import Loops
+from lastseen.monitor.sources import Port, WayIn, WaysIn
 from lastseen.monitor.status import MachineStatus, status_of
 from lastseen.notifiers.dispatcher import Dispatcher, Wording
 from lastseen.notifiers.roster import NotifierFor, Notify, Roster, named
-from lastseen.protocols import Catalog, Channels, Service, Sources, Store
+from lastseen.protocols import Catalog, Channels, Service, SourceRows, Sources, Store
+from lastseen.report import Report as ParsedReport
 from lastseen.report import parse_report
 from lastseen.storage import open_store
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+T = TypeVar("T")
 Report = Mapping[str, Any] | bytes | str | None
 """What a machine says beside being alive: a JSON object as a dict or as text, or nothing."""
 
@@ -69,6 +76,7 @@ class HeartbeatMonitor:
         offline_after: Duration = "2m",
         check_interval: Duration = "30s",
         register_unknown: bool = True,
+        sources: Iterable[WayIn] = (),
         scheduler: AsyncIOScheduler | None = None,
         clock: Clock | None = None,
         goodbye_grace: Duration = "10s",
@@ -97,7 +105,11 @@ class HeartbeatMonitor:
             self.check_interval,
             self.rules.offline_after,
             scheduler,
+            self.rules.told_for,
         )
+        self._given = tuple(sources)
+        self._ways = WaysIn(self._loops.listener, self._port)
+        self._source_names: dict[int, str] = {}
         self._task: asyncio.Task[None] | None = None
         self._stack: AsyncExitStack | None = None
 
@@ -128,12 +140,17 @@ class HeartbeatMonitor:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._open_store())
             await self._loops.listener.start()
+            for way in self._given:
+                await self._ways.prepare(way)
             if isinstance(self.store, Catalog):
                 await self.store.default_threshold(self.rules.offline_after, self.clock.now())
             await self._roster.start(self.clock.now())
             stack.push_async_callback(self._roster.stop)
             await self._loops.start()
             stack.push_async_callback(self._loops.stop)
+            for way in self._given:
+                self._ways.run(way)
+            stack.push_async_callback(self._ways.stop)
             attach = getattr(self.clock, "attach", None)
             if attach is not None:  # a virtual clock advances only while nothing is under way
                 stack.callback(attach(lambda: self._loops.idle))
@@ -178,9 +195,19 @@ class HeartbeatMonitor:
 
         Raises InvalidInput (naming the field of `report`), UnknownMachine, Busy, StoreUnavailable.
         """
-        said = parse_report(report)
-        await self._record(
-            Beat(machine, self.clock.now(), said.said, body=said.body, said_at=said.said_at), self._register_unknown
+        await self._record(self._beat(machine, parse_report(report)), self._register_unknown)
+
+    def _beat(self, machine: MachineRef, said: ParsedReport, source: int = HTTP_SOURCE) -> Beat:
+        return Beat(
+            machine,
+            self.clock.now(),
+            said.said,
+            source,
+            said.body,
+            said.said_at,
+            said.next_in,
+            said.run,
+            said.exit_code,
         )
 
     async def goodbye(self, machine: MachineRef) -> None:
@@ -204,6 +231,61 @@ class HeartbeatMonitor:
                 raise
             await self._order(beat.machine, Watch())
             await self.record(beat)
+
+    # -- ways in
+
+    @asynccontextmanager
+    async def source(self, name: str) -> AsyncIterator[Port]:
+        """A way in of the program's own, which hears while this is entered. Before and after it is blind: nobody who
+        was heard on it is blamed for silence."""
+        port = self._ways.ports.get(name)
+        if port is None:
+            port = self._ways.ports[name] = self._port(await self._loops.listener.add(name))
+        port.up()
+        try:
+            yield port
+        finally:
+            port.down()
+            with anyio.CancelScope(shield=True):
+                await self._loops.listener.keep()
+
+    async def consume(
+        self, messages: AsyncIterable[T], parse: Callable[[T], tuple[MachineRef, Report] | None], source: str = "http"
+    ) -> None:
+        """Heartbeats from a stream until it ends, many at once, so that they share commits.
+
+        `parse` gives the machine and its report, or None for what is no heartbeat. What cannot be read or stored is
+        logged and counted; it stops nothing. `source`: the name given to `source()`, where the stream belongs to one.
+        """
+        bit = self._loops.listener.ears[source].id
+
+        async def take(machine: MachineRef, said: ParsedReport) -> None:
+            await self._record(self._beat(machine, said, bit), self._register_unknown)
+
+        await consume(messages, parse, take)
+
+    async def add_source(self, way: WayIn) -> None:
+        """Begin to listen to one more way in. Raises Conflict when there is one of this name."""
+        if way.name in self._ways.ports:
+            raise Conflict(f"there is a source {way.name!r} already")
+        await self._ways.prepare(way)
+        self._ways.run(way)
+
+    async def drop_source(self, name: str) -> None:
+        """Listen to it no more. What was heard on it is held until somebody does again, unless it is removed."""
+        await self._ways.remove(name)
+
+    def _port(self, ear: Ear) -> Port:
+        return Port(
+            ear,
+            self._loops.listener,
+            self.store,
+            self.clock,
+            self._loops.recorder.record,
+            _made_of,
+            self._decide,
+            self._loops.committed,
+        )
 
     # -- what people say
 
@@ -264,7 +346,20 @@ class HeartbeatMonitor:
     async def statuses(self, machines: Sequence[MachineRef]) -> dict[MachineRef, MachineStatus]:
         """Unknown ones are left out."""
         now, known = self.clock.now(), await self.store.liveness(machines)
-        return {ref: status_of(standing, self.rules, now) for ref, standing in known.items()}
+        await self.name_sources(known.values())
+        return {ref: self.described(standing, now) for ref, standing in known.items()}
+
+    def described(self, standing: Standing, now: datetime) -> MachineStatus:
+        """What a machine is, from what the store knows of it; the sources that `name_sources` was asked for by name."""
+        return status_of(standing, self.rules, now, self._source_names)
+
+    async def name_sources(self, standings: Iterable[Standing]) -> None:
+        """Learn the names of the sources that these were heard on."""
+        self._source_names.update({ear.id: ear.name for ear in self._loops.listener.ears.values()})
+        bits = functools.reduce(lambda heard, one: heard | one.liveness.heard | one.liveness.heard_before, standings, 0)
+        unknown = [bit for bit in range(bits.bit_length()) if bits >> bit & 1 and bit not in self._source_names]
+        if unknown and isinstance(self.store, SourceRows):
+            self._source_names.update({source.id: source.name for source in await self.store.sources()})
 
     async def is_online(self, machine: MachineRef) -> bool:
         return (await self.status(machine)).is_online
@@ -281,33 +376,6 @@ def _grace(value: Duration) -> timedelta:
     return timedelta(0) if value in (0, "0", "0s", timedelta(0)) else parse_duration(value, "goodbye_grace")
 
 
-def checked(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a `watch`, each checked; InvalidInput names the wrong one."""
-    for unknown in changes.keys() - WATCHABLE:
-        raise InvalidInput(f"is not a field of a machine; those are {', '.join(sorted(WATCHABLE))}", unknown)
-    return {name: _CHECKS.get(name, functools.partial(_text, name))(value) for name, value in changes.items()}
-
-
-def _text(field: str, value: Any, least: int = 0) -> str:
-    if not isinstance(value, str) or not least <= len(value) <= _LONGEST[field]:
-        raise InvalidInput(f"must be a text of {least} to {_LONGEST[field]} characters", field)
-    if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
-        raise InvalidInput("must not contain NUL or half of a character", field)
-    return value
-
-
-def _tags(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not all(isinstance(tag, str) for tag in value):
-        raise InvalidInput("must be a list of texts", "tags")
-    return tuple(sorted({_text("tags", tag, 1) for tag in value}))
-
-
-_LONGEST = {"name": 200, "hostname": 253, "description": 2000, "kind": 100, "group": 200, "tags": 100}
-_CHECKS: Mapping[str, Callable[[Any], Any]] = {
-    "name": functools.partial(_text, "name", least=1),
-    "kind": functools.partial(_text, "kind", least=1),
-    "group": functools.partial(_text, "group", least=1),
-    "tags": _tags,
-    "every": lambda value: None if value is None else parse_duration(value, "every"),
-    "offline_after": parse_threshold,
-}
+def _made_of(source: str, changes: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What a machine that a source adds is made of: it stands with what it hangs on, unless somebody says otherwise."""
+    return None if changes is None else checked({"group": source, **changes})

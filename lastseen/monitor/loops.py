@@ -20,6 +20,7 @@ from lastseen.model import Event, EventType
 from lastseen.monitor.blindness import TICK, Listener
 from lastseen.monitor.recorder import Recorder
 from lastseen.monitor.schedule import make_schedule
+from lastseen.monitor.sources import Alarms
 from lastseen.notifiers.dispatcher import Dispatcher
 from lastseen.protocols import Decide, Store
 
@@ -51,6 +52,7 @@ class Loops:
         interval: timedelta,
         threshold: timedelta,
         scheduler: AsyncIOScheduler | None,
+        told_for: timedelta,
     ) -> None:
         self._store, self._clock, self._decide, self._interval = store, clock, decide, interval
         self._dispatcher = dispatcher
@@ -58,6 +60,8 @@ class Loops:
         self._schedule = make_schedule(clock, interval, scheduler)
         self.recorder = Recorder(store, clock, self._schedule.wake, lambda: self.listener.store_failed())
         self.listener = Listener(store, clock, node)
+        self.listener.on_change = self._schedule.wake
+        self._alarms = Alarms(store, clock, self.listener, told_for)
         self._sweeping = asyncio.Lock()
         self._watching = False
         self._planned: datetime | None = None
@@ -110,7 +114,7 @@ class Loops:
             self._watching = False
             try:
                 await self.sweep()
-                self._look_at(await self._store.next_check())
+                self._look_at(await self._next())
             except Exception as error:  # noqa: BLE001  (a store is a plugin, and nothing else would look)
                 self._failed(error)
 
@@ -119,6 +123,11 @@ class Loops:
         if isinstance(error, StoreUnavailable):
             self.listener.store_failed()
         self._look_at(self._clock.now() + min(self._interval, timedelta(seconds=1)))
+
+    async def _next(self) -> datetime | None:
+        """When there will be something to decide, or to tell of a source."""
+        moments = (await self._store.next_check(), self._alarms.next_at())
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def _look_at(self, moment: datetime | None) -> None:
         self._planned = moment
@@ -135,7 +144,8 @@ class Loops:
             waiting = self.recorder.oldest_waiting
             if waiting is not None:
                 now = min(now, waiting)
-            events: list[Event] = []
+            events = await self._alarms.look()
+            await self.committed(events)
             stuck: datetime | None = None
             while True:
                 committed = await self._store.settle(self._decide, now, BATCH)
@@ -182,7 +192,8 @@ class Loops:
             try:
                 await self.listener.keep()
                 if number % POLL == 0:
-                    self._look_at(await self._store.next_check())
+                    await self.committed(await self._alarms.look())
+                    self._look_at(await self._next())
             except Exception as error:  # noqa: BLE001  (whatever failed: the next one tries again)
                 self._failed(error)
 

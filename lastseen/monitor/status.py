@@ -8,11 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lastseen.clock import rfc3339
-from lastseen.model import HTTP_SOURCE, Standing, Status
+from lastseen.model import Standing, Status
 from lastseen.monitor.deadline import Rules, interval, patience, threshold
 from lastseen.monitor.decide import WATCHED, whole_seconds
-
-SOURCE_NAMES: Mapping[int, str] = {HTTP_SOURCE: "http"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +53,8 @@ class MachineStatus:
         }
 
 
-def status_of(standing: Standing, rules: Rules, now: datetime) -> MachineStatus:
-    """Derive it from what the store knows."""
+def status_of(standing: Standing, rules: Rules, now: datetime, sources: Mapping[int, str]) -> MachineStatus:
+    """Derive it from what the store knows. `sources`: their names by their bits."""
     machine, row = standing.machine, standing.liveness
     limit = threshold(machine, standing.kind, rules).limit
     every = interval(machine, standing.kind)
@@ -74,6 +72,6 @@ def status_of(standing: Standing, rules: Rules, now: datetime) -> MachineStatus:
         offline_after=limit,
         until_offline=None if left is None else max(left.since + left.span - now, timedelta(0)),
         notified_at=None if standing.outage is None else standing.outage.detected_at,
-        sources=tuple(SOURCE_NAMES.get(bit, str(bit)) for bit in range(heard.bit_length()) if heard >> bit & 1),
+        sources=tuple(sources.get(bit, str(bit)) for bit in range(heard.bit_length()) if heard >> bit & 1),
         group=machine.group,
     )

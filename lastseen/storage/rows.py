@@ -80,8 +80,8 @@ MACHINE = [
 ]
 
 EVENT_FIELDS = (
-    *("id", "uid", "type", "severity", "at", "machine_id", "seq", "channel_id", "incident_id", "previous_status"),
-    *("status", "reason", "last_seen", "snapshot"),
+    *("id", "uid", "type", "severity", "at", "machine_id", "seq", "channel_id", "source_id", "incident_id"),
+    *("previous_status", "status", "reason", "last_seen", "snapshot"),
 )
 OUTAGE_FIELDS = (
     *("machine_id", "started_at", "detected_at", "ended_at", "reason", "end_reason", "opened_by", "closed_by"),
@@ -255,6 +255,7 @@ def event_values(event: Event, channel_id: int | None) -> dict[str, Any]:
         "machine_id": event.machine_id,
         "seq": event.seq,
         "channel_id": channel_id,
+        "source_id": event.source,
         "previous_status": event.previous_status and event.previous_status.value,
         "status": event.status and event.status.value,
         "reason": event.reason,
@@ -279,6 +280,7 @@ def as_event(row: Any, machine: str | None, channel: str | None, incident: str |
         status=row.status and Status(row.status),
         last_seen=row.last_seen,
         channel=channel,
+        source=row.source_id,
     )
 
 

@@ -21,10 +21,11 @@ from lastseen.model import (
     Order,
     Outcome,
     Recorded,
+    Source,
     Standing,
 )
-from lastseen.model.insight import Checkup, Gauges
-from lastseen.protocols import Admit, Decide, Key, KeyMatch, OutOfService, RetryPlan, ShownKey
+from lastseen.model.insight import Checkup, Gauges, Stranger
+from lastseen.protocols import Admit, Decide, Key, KeyMatch, OutOfService, RetryPlan, ShownKey, Tell
 from lastseen.storage import (
     sql_catalog,
     sql_channels,
@@ -37,6 +38,7 @@ from lastseen.storage import (
     sql_record,
     sql_settle,
     sql_sources,
+    sql_ways,
 )
 from lastseen.storage.secrets import Rotated, SecretBox
 from lastseen.storage.sql_cases import all_channels, find_ids, standings
@@ -139,6 +141,54 @@ class SqlStore:
 
     async def newest_mark(self) -> datetime | None:
         return await self.database.read(sql_sources.newest_mark)
+
+    # -- Announces
+
+    async def announce(self, event: Event, tell: Tell) -> bool:
+        return await self.database.write(lambda c: sql_ways.announce(c, event, tell))
+
+    async def held(self, source: int) -> int:
+        return await self.database.read(lambda c: sql_ways.held(c, source))
+
+    async def blind_since(self, source: int) -> datetime | None:
+        return await self.database.read(lambda c: sql_ways.blind_since(c, source))
+
+    # -- Ways
+
+    async def identify(self, source: int, names: Sequence[str]) -> Mapping[str, int | None]:
+        return await self.database.read(lambda c: sql_ways.identify(c, source, names))
+
+    async def attach(
+        self, source: int, name: str, changes: Mapping[str, Any] | None, decide: Decide, now: datetime
+    ) -> tuple[int | None, Sequence[Event]]:
+        return await self.database.write(lambda c: sql_ways.attach(c, source, name, changes, decide, now))
+
+    async def detach(self, source: int, name: str) -> None:
+        await self.database.write(lambda c: sql_ways.detach(c, source, name))
+
+    async def keep_strangers(self, source: int, heard: Sequence[Stranger]) -> None:
+        await self.database.write(lambda c: sql_ways.keep_strangers(c, source, heard))
+
+    # -- SourceRows
+
+    async def sources(self) -> Sequence[Source]:
+        return await self.database.read(sql_ways.listed)
+
+    async def add_source(
+        self, kind: str, name: str, config: Mapping[str, Any], secrets: Mapping[str, str], now: datetime
+    ) -> Source:
+        return await self.database.write(lambda c: sql_ways.add(c, self.secrets, kind, name, config, secrets))
+
+    async def change_source(
+        self, name: str, config: Mapping[str, Any], secrets: Mapping[str, str] | None = None
+    ) -> Source:
+        return await self.database.write(lambda c: sql_ways.change(c, self.secrets, name, config, secrets))
+
+    async def remove_source(self, name: str, now: datetime) -> None:
+        await self.database.write(lambda c: sql_ways.remove(c, name, now))
+
+    async def source_secrets(self, name: str) -> Mapping[str, str]:
+        return await self._unsealed(lambda c: sql_ways.secrets_of(c, self.secrets, name))
 
     # -- Channels
 
@@ -252,6 +302,9 @@ class SqlStore:
         self, state: NotificationState | None = None, limit: int = 100
     ) -> Sequence[Mapping[str, Any]]:
         return await self.database.read(lambda c: sql_history.read_notifications(c, state, limit))
+
+    async def runs(self, machine: MachineRef, limit: int = 100) -> Sequence[Mapping[str, Any]]:
+        return await self.database.read(lambda c: sql_history.read_runs(c, machine, limit))
 
     async def replay(self, notification: int, now: datetime) -> Mapping[str, Any]:
         return await self.database.write(lambda c: sql_history.replay(c, notification, now))

@@ -108,7 +108,7 @@ def cases(connection: Connection, ids: Sequence[int], now: datetime, order: Orde
     known = standings(connection, ids)
     signals = _signals(connection, ids)
     shown = tuple(all_channels(connection))
-    told = _told(connection, [s.liveness.incident for s in known.values() if s.liveness.incident])
+    told = told_of(connection, [s.liveness.incident for s in known.values() if s.liveness.incident])
     blind = _blind(connection, known.values())
     told_of_runs = [i for i, s in known.items() if s.liveness.run_due_at or s.machine.kind == "job" or i in signals]
     their_runs = newest_runs_of(connection, told_of_runs)
@@ -222,7 +222,7 @@ _TOLD = (
 )
 
 
-def _told(connection: Connection, incidents: Sequence[str]) -> Mapping[str, set[str]]:
+def told_of(connection: Connection, incidents: Sequence[str]) -> Mapping[str, set[str]]:
     """Which channels heard of an incident, or will."""
     told: dict[str, set[str]] = defaultdict(set)
     for some in chunks(incidents):

@@ -101,8 +101,8 @@ def _strangers(connection: Connection) -> dict[int, list[Stranger]]:
     found: dict[int, list[Stranger]] = defaultdict(list)
     query = text("SELECT * FROM strangers ORDER BY last_at DESC LIMIT :most").bindparams(most=SHOWN * 100)
     for row in connection.execute(query):
-        moments = [_moment(row.first_at), _moment(row.last_at)]
-        found[row.source_id].append(Stranger(row.kind, row.name, row.heard, *moments, row.detail))
+        first, last = _moment(row.first_at), _moment(row.last_at)
+        found[row.source_id].append(Stranger(row.kind, row.name, row.heard, first, last, row.detail))
     return found
 
 
@@ -196,7 +196,7 @@ def _unheard(connection: Connection) -> Named:
     query = (
         select(machines.c.slug, machines.c.created_at)
         .join(liveness, liveness.c.machine_id == machines.c.id)
-        .where(liveness.c.status == "provisioning", liveness.c.status != literal_column("'online'"))
+        .where(liveness.c.status == "provisioning", liveness.c.status != literal_column("'online'"))  # by its index
         .where(liveness.c.last_seen.is_(None), machines.c.enabled)
     )
     return _named(connection, query.order_by(machines.c.created_at))

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, func, insert, select
 from lastseen.clock import rfc3339
 from lastseen.errors import Conflict, NotFound, UnknownMachine
 from lastseen.model import MachineRef, NotificationState, notification_uid
-from lastseen.storage.rows import channels, events, machines, notifications
+from lastseen.storage.fold import last_line
+from lastseen.storage.rows import channels, events, machines, notifications, runs
 
 TOLD_FOR = timedelta(hours=76)
 
@@ -38,6 +39,26 @@ def read_events(connection: Connection, machine: MachineRef | None, type_: str |
         }
         for row in connection.execute(query.order_by(events.c.id.desc()).limit(limit))
     ]
+
+
+def read_runs(connection: Connection, machine: MachineRef, limit: int) -> list[Any]:
+    newest = func.coalesce(runs.c.ended_at, runs.c.started_at).desc()
+    mine = select(runs).where(runs.c.machine_id == _machine_id(connection, machine))
+    return [_as_run(row) for row in connection.execute(mine.order_by(newest, runs.c.id.desc()).limit(limit))]
+
+
+def _as_run(row: Any) -> dict[str, Any]:
+    whole = row.started_at is not None and row.ended_at is not None
+    return {
+        "run": row.run,
+        "started_at": rfc3339(row.started_at),
+        "ended_at": rfc3339(row.ended_at),
+        "seconds": (row.ended_at - row.started_at).total_seconds() if whole else None,
+        "outcome": row.outcome,
+        "exit_code": row.exit_code,
+        "last_line": last_line(row.output),
+        "output": row.output,
+    }
 
 
 def _machine_id(connection: Connection, ref: MachineRef) -> int:

@@ -100,15 +100,21 @@ def order(connection: Connection, ref: MachineRef, given: Order, decide: Decide,
         if machine_id is not None and given.expect == "new":
             raise Conflict(f"there is a machine {ref!r} already")
         if machine_id is None and given.expect != "known" and isinstance(ref, str):
-            machine_id = _declare(connection, ref, now)
+            machine_id = declare(connection, ref, now)
     if machine_id is None:
         raise UnknownMachine(ref)
+    return obey_order(connection, machine_id, given, decide, now)
+
+
+def obey_order(connection: Connection, machine_id: int, given: Order, decide: Decide, now: datetime) -> list[Event]:
+    """Do what was ordered about a machine that is there."""
     _obey(connection, standings(connection, [machine_id])[machine_id].machine, given)
     case = cases(connection, [machine_id], now, given)[machine_id]
     return write_verdicts(connection, [Decided(case, decide(case))], now)
 
 
-def _declare(connection: Connection, slug: str, now: datetime) -> int:
+def declare(connection: Connection, slug: str, now: datetime) -> int:
+    """A new machine that nobody has looked at yet. Its id."""
     if not SLUG.fullmatch(slug):
         raise InvalidInput("must be 1 to 200 of A-Z a-z 0-9 . _ : -", "slug")
     row = {"uid": str(uuid.uuid4()), "slug": slug, "name": slug, "created_at": now}

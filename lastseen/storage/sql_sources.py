@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, or_, select, update
 
-from lastseen.errors import InvalidInput
 from lastseen.model import BlindPeriod, Lease
 from lastseen.storage import dialect_sqlite as sql
-from lastseen.storage.rows import blind_periods, leases, listeners, sources
+from lastseen.storage.rows import blind_periods, leases, listeners
+from lastseen.storage.sql_ways import source_id
 
 FORGOTTEN_AFTER = timedelta(days=7)
 """A listener that was not alive for so long is no longer listed, unless it is the one that heard last."""
-
-SOURCES = 63
 
 # --- leases -----------------------------------------------------------------------------------------------------------
 
@@ -49,7 +47,7 @@ def release(connection: Connection, held: Lease, now: datetime) -> None:
 
 def listen(connection: Connection, name: str, node: str, now: datetime) -> tuple[int, datetime | None]:
     """`heard_until` moves on with the first mark only: who dies in between leaves the gap as it is."""
-    source = _source(connection, name)
+    source = source_id(connection, name)
     heard = select(func.max(listeners.c.heard_until)).where(listeners.c.source_id == source)
     before: datetime | None = connection.execute(heard).scalar()
     put = sql.insert(listeners).values(
@@ -62,18 +60,6 @@ def listen(connection: Connection, name: str, node: str, now: datetime) -> tuple
         old = old.where(listeners.c.heard_until < before)
     connection.execute(old)
     return source, before
-
-
-def _source(connection: Connection, name: str) -> int:
-    found: int | None = connection.execute(select(sources.c.id).where(sources.c.name == name)).scalar()
-    if found is not None:
-        return found
-    taken = set(connection.execute(select(sources.c.id)).scalars())
-    free = next((bit for bit in range(SOURCES) if bit not in taken), None)
-    if free is None:
-        raise InvalidInput(f"there are {SOURCES} sources already", "source")
-    connection.execute(insert(sources).values(id=free, name=name, kind="code"))
-    return free
 
 
 def mark(connection: Connection, source: int, node: str, now: datetime, blind: Sequence[BlindPeriod]) -> None:
@@ -93,6 +79,8 @@ def _write_blind(connection: Connection, period: BlindPeriod) -> None:
     ended = None if period.ended_at is None else max(period.ended_at, period.started_at)
     if ended is None and _is_open(connection, period):
         return
+    if ended is not None:
+        _end_open(connection, period, ended)
     put = sql.insert(blind_periods).values(
         source_id=period.source, started_at=period.started_at, ended_at=ended, reason=period.reason.value
     )
@@ -101,6 +89,17 @@ def _write_blind(connection: Connection, period: BlindPeriod) -> None:
             index_elements=["source_id", "started_at", "reason"], set_={"ended_at": put.excluded.ended_at}
         )
     )
+
+
+def _end_open(connection: Connection, period: BlindPeriod, ended: datetime) -> None:
+    """One that a process left open which has ended since, for the same reason."""
+    open_one = update(blind_periods).where(
+        blind_periods.c.source_id == period.source,
+        blind_periods.c.reason == period.reason.value,
+        blind_periods.c.ended_at.is_(None),
+        blind_periods.c.started_at <= ended,
+    )
+    connection.execute(open_one.values(ended_at=ended))
 
 
 def _is_open(connection: Connection, period: BlindPeriod) -> bool:

@@ -1,0 +1,64 @@
+"""What people may say of a machine, checked: a wrong value is refused with its field, before anything is changed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lastseen.durations import parse_duration, parse_threshold
+from lastseen.errors import InvalidInput
+from lastseen.model import WATCHABLE
+from lastseen.monitor.calendar import check_schedule, read_zone
+
+_LONGEST = {"name": 200, "hostname": 253, "description": 2000, "kind": 100, "group": 200, "tags": 100}
+
+
+def checked(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a `watch`, each checked; InvalidInput names the wrong one."""
+    for unknown in changes.keys() - WATCHABLE:
+        raise InvalidInput(f"is not a field of a machine; those are {', '.join(sorted(WATCHABLE))}", unknown)
+    done = {name: _CHECKS.get(name, functools.partial(_text, name))(value) for name, value in changes.items()}
+    if done.get("schedule") is not None:
+        check_schedule(done["schedule"], done.get("timezone"))
+    return done
+
+
+def _text(field: str, value: Any, least: int = 0) -> str:
+    if not isinstance(value, str) or not least <= len(value) <= _LONGEST[field]:
+        raise InvalidInput(f"must be a text of {least} to {_LONGEST[field]} characters", field)
+    if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+        raise InvalidInput("must not contain NUL or half of a character", field)
+    return value
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not all(isinstance(tag, str) for tag in value):
+        raise InvalidInput("must be a list of texts", "tags")
+    return tuple(sorted({_text("tags", tag, 1) for tag in value}))
+
+
+def _schedule(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise InvalidInput("must be a text: cron or OnCalendar", "schedule")
+    return value.strip()
+
+
+def _duration(field: str, value: Any) -> Any:
+    return None if value is None else parse_duration(value, field)
+
+
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "name": functools.partial(_text, "name", least=1),
+    "kind": functools.partial(_text, "kind", least=1),
+    "group": functools.partial(_text, "group", least=1),
+    "tags": _tags,
+    "every": functools.partial(_duration, "every"),
+    "offline_after": parse_threshold,
+    "schedule": _schedule,
+    "timezone": lambda value: None if value is None else read_zone(value).key,
+    "grace": functools.partial(_duration, "grace"),
+    "max_runtime": functools.partial(_duration, "max_runtime"),
+}

@@ -1,0 +1,297 @@
+"""Ways in beside the program's own calls: what each is handed, how they are kept running, and what is told when one
+cannot hear for long."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from lastseen import counters
+from lastseen.clock import Clock, rfc3339
+from lastseen.errors import LastseenError
+from lastseen.log import get_logger
+from lastseen.model import Beat, Event, EventType, Severity, Watch, slugify, subject_event_uid
+from lastseen.model.insight import Stranger
+from lastseen.monitor.audience import notify
+from lastseen.monitor.blindness import ALERT_AFTER, Ear, Listener
+from lastseen.protocols import Announces, Decide, Store, Ways
+
+AGAIN = 5.0
+"""Seconds until a way in that has ended is started again."""
+
+CACHED = 250_000
+"""Names of one source whose machines are kept in memory."""
+
+UNKNOWN_FOR = 10.0
+"""Seconds that a name counts as unknown before it is asked for again."""
+
+STRANGERS = 200
+"""Unknown names and unreadable topics that are counted one by one between two looks of the store."""
+
+KEEP_STRANGERS = 60.0
+
+_log = get_logger()
+
+
+class WayIn(Protocol):
+    """Something that machines report through, as it is given in `HeartbeatMonitor(sources=[…])`."""
+
+    name: str
+    kind: str
+
+    async def run(self, port: Port) -> None:
+        """Listen until cancelled. A far end that is away is no error: `port.down()`, and it is tried again."""
+
+
+class Port:
+    """What a way in is handed."""
+
+    def __init__(
+        self,
+        ear: Ear,
+        listener: Listener,
+        store: Store,
+        clock: Clock,
+        submit: Callable[[Beat], asyncio.Future[None]],
+        make: Callable[[str, Mapping[str, Any] | None], Mapping[str, Any] | None],
+        decide: Decide,
+        committed: Callable[[Sequence[Event]], Awaitable[None]],
+    ) -> None:
+        self.name, self.id, self.clock = ear.name, ear.id, clock
+        self._ear, self._listener, self._store = ear, listener, store
+        self._submit, self._make, self._decide, self._committed = submit, make, decide, committed
+        self._known: dict[str, int | None] = {}
+        self._unknown_until: dict[str, float] = {}
+        self._asking: dict[str, asyncio.Task[int | None]] = {}
+        self._strangers: dict[tuple[str, str], Stranger] = {}
+        self._kept_at = clock.monotonic()
+
+    # -- the link
+
+    def up(self) -> None:
+        """The link is there: what is said is heard from now on."""
+        if not self._ear.hears:
+            self._listener.regained(self._ear)
+            _log.info("source_up", source=self.name)
+
+    def down(self, since: datetime | None = None) -> None:
+        """The link is gone. `since`: when something was last received for certain."""
+        self._listener.lost(self._ear, since)
+
+    # -- what is said
+
+    def submit(self, beat: Beat) -> asyncio.Future[None]:
+        """A future that is done when the report is durable. Raises Busy; the future fails with UnknownMachine when the
+        machine was removed, and with StoreUnavailable."""
+        return self._submit(beat)
+
+    def known(self, name: str) -> int | None:
+        """The machine of this name if that is remembered."""
+        return self._known.get(name)
+
+    async def machine(self, name: str, add: Mapping[str, Any] | None = None) -> int | None:
+        """The machine that this source calls so; one is made of `add` (fields as in `watch`) where there is none. None:
+        there is none, or there was one that was removed. Raises StoreUnavailable."""
+        if name in self._known:
+            return self._known[name]
+        if add is None and self._unknown_until.get(name, 0.0) > self.clock.monotonic():
+            return None
+        task = self._asking.get(name)
+        if task is None:
+            task = self._asking[name] = asyncio.create_task(self._ask(name, add))
+            task.add_done_callback(lambda _: self._asking.pop(name, None))
+        return await asyncio.shield(task)
+
+    async def _ask(self, name: str, add: Mapping[str, Any] | None) -> int | None:
+        changes = self._make(self.name, add)
+        if isinstance(self._store, Ways):
+            known = await self._store.identify(self.id, [name])
+            if name in known:
+                return self._remember(name, known[name])
+            machine_id, events = await self._store.attach(self.id, name, changes, self._decide, self.clock.now())
+        else:
+            machine_id, events = await self._by_slug(name, changes)
+        await self._committed(events)
+        if machine_id is None:
+            if len(self._unknown_until) >= CACHED:
+                self._unknown_until.clear()
+            self._unknown_until[name] = self.clock.monotonic() + UNKNOWN_FOR
+            return None
+        return self._remember(name, machine_id)
+
+    async def _by_slug(self, name: str, changes: Mapping[str, Any] | None) -> tuple[int | None, Sequence[Event]]:
+        """A store that remembers no names: the machine's slug is made from it."""
+        slug, events = slugify(name) or "machine", []
+        if changes is not None and slug not in await self._store.liveness([slug]):
+            events = list(await self._store.order(slug, Watch(changes), self._decide, self.clock.now()))
+        found = await self._store.liveness([slug])
+        return (found[slug].machine.id if slug in found else None), events
+
+    def _remember(self, name: str, machine_id: int | None) -> int | None:
+        if len(self._known) >= CACHED:
+            self._known.clear()
+        self._known[name] = machine_id
+        return machine_id
+
+    def forget(self, name: str) -> None:
+        """Ask for this name anew: what was sent for its machine was refused."""
+        self._known.pop(name, None)
+
+    async def detach(self, name: str) -> None:
+        """This source has no such machine any more; the machine and its history stay."""
+        self.forget(name)
+        if isinstance(self._store, Ways):
+            await self._store.detach(self.id, name)
+
+    # -- what cannot be placed
+
+    def unknown(self, name: str) -> None:
+        """Somebody reported whom no machine is known by."""
+        self._stranger("unknown", name, "")
+
+    def malformed(self, name: str, why: str) -> None:
+        """Something came that could not be read. `name`: where; never what."""
+        self._stranger("malformed", name, why)
+
+    def heard_unknown(self) -> Mapping[tuple[str, str], Stranger]:
+        """What was counted since it was last written down, by kind and name."""
+        return dict(self._strangers)
+
+    def _stranger(self, kind: str, name: str, detail: str) -> None:
+        counters.HEARTBEATS.inc(self.name, kind)
+        key, now = (kind, "".join(c if c.isprintable() else "?" for c in name[:200])), self.clock.now()
+        before = self._strangers.get(key)
+        if before is not None:
+            self._strangers[key] = Stranger(*key, before.heard + 1, before.first_at, now, detail)
+            return
+        if len(self._strangers) >= STRANGERS:
+            return
+        self._strangers[key] = Stranger(*key, 1, now, now, detail)
+        _log.warning("source_heard_stranger", source=self.name, kind=kind, name=key[1], detail=detail)
+
+    async def keep_strangers(self, at_once: bool = False) -> None:
+        """Write down what was counted, once a minute."""
+        due = at_once or self.clock.monotonic() - self._kept_at >= KEEP_STRANGERS
+        if due and self._strangers and isinstance(self._store, Ways):
+            counted, self._strangers = self._strangers, {}
+            self._kept_at = self.clock.monotonic()
+            await self._store.keep_strangers(self.id, list(counted.values()))
+
+
+class WaysIn:
+    """Keeps ways in running: one that ends is blind, and is started again."""
+
+    def __init__(self, listener: Listener, open_port: Callable[[Ear], Port]) -> None:
+        self._listener, self._open_port = listener, open_port
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.ports: dict[str, Port] = {}
+
+    async def prepare(self, way: WayIn, alert_after: timedelta = ALERT_AFTER) -> None:
+        """From now on its silence is its own: its link is not there yet."""
+        ear = await self._listener.add(way.name, way.kind, alert_after)
+        self.ports[way.name] = self._open_port(ear)
+
+    def run(self, way: WayIn) -> None:
+        self._tasks[way.name] = asyncio.create_task(self._keep_running(way), name=f"lastseen-source-{way.name}")
+
+    async def remove(self, name: str) -> None:
+        """Stop it; its machines are held until somebody listens again."""
+        task, port = self._tasks.pop(name, None), self.ports.pop(name, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if port is not None:
+            await port.keep_strangers(at_once=True)
+        await self._listener.remove(name)
+
+    async def stop(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
+        for port in self.ports.values():
+            try:
+                await port.keep_strangers(at_once=True)
+            except LastseenError as error:
+                _log.warning("store_lost_while_stopping", error=str(error))
+
+    async def _keep_running(self, way: WayIn) -> None:
+        port = self.ports[way.name]
+        while True:
+            try:
+                await way.run(port)
+                _log.error("source_ended", source=way.name, error="it returned")
+            except Exception as error:  # noqa: BLE001  (a way in is a plugin: its trouble is its own, and it is told)
+                _log.error("source_ended", source=way.name, error=_words(error))
+            finally:
+                port.down()
+            await asyncio.sleep(AGAIN * (1 + random.random()))  # noqa: S311  (jitter)
+
+
+class Alarms:
+    """Tells of sources that are blind for long, and of their end."""
+
+    def __init__(self, store: Store, clock: Clock, listener: Listener, told_for: timedelta) -> None:
+        self._store, self._clock, self._listener, self._told_for = store, clock, listener, told_for
+        self._told: dict[str, datetime] = {}
+
+    def next_at(self) -> datetime | None:
+        """When there will be something to tell if nothing changes."""
+        ears = self._listener.ears.values()
+        return min((e.lost_at + e.alert_after for e in ears if e.lost_at and e.name not in self._told), default=None)
+
+    async def look(self) -> list[Event]:
+        """The events that are new. Raises StoreUnavailable: then it is for the next look."""
+        now, found = self._clock.now(), []
+        for ear in list(self._listener.ears.values()):
+            if ear.restored_from is not None and ear.up_since is not None:
+                if ear.up_since - ear.restored_from >= ear.alert_after:
+                    found += await self._announce(ear, EventType.SOURCE_RESTORED, ear.restored_from, now)
+                ear.restored_from = None
+                self._told.pop(ear.name, None)
+            lost_at = ear.lost_at
+            if lost_at is not None and now - lost_at >= ear.alert_after and self._told.get(ear.name) != lost_at:
+                found += await self._announce(ear, EventType.SOURCE_BLIND, lost_at, now)
+                self._told[ear.name] = lost_at
+        return found
+
+    async def _announce(self, ear: Ear, type_: EventType, since: datetime, now: datetime) -> list[Event]:
+        blind = subject_event_uid(EventType.SOURCE_BLIND, ear.name, since)
+        restored = type_ is EventType.SOURCE_RESTORED
+        until = ear.up_since if restored and ear.up_since is not None else now
+        announces = self._store if isinstance(self._store, Announces) else None
+        event = Event(
+            uid=subject_event_uid(type_, ear.name, since),
+            type=type_.value,
+            severity=Severity.INFO if restored else Severity.ALERT,
+            at=now,
+            reason="link",
+            incident=blind,
+            source=ear.id,
+            snapshot={
+                "machine": None,
+                "source": {"id": ear.id, "name": ear.name, "kind": ear.kind},
+                "since": rfc3339(since),
+                "seconds": round((until - since).total_seconds(), 3),
+                "held": 0 if announces is None else await announces.held(ear.id),
+                "message": "",
+            },
+        )
+        if announces is None:
+            _log.warning("event_untold", type=event.type, source=ear.name)
+            return []
+        tell = functools.partial(_rows, event, self._told_for)
+        return [event] if await announces.announce(event, tell) else []
+
+
+def _rows(event: Event, told_for: timedelta, channels: Any, told: frozenset[str]) -> Any:
+    return notify(event, channels, told, told_for)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, LastseenError) else repr(error)

@@ -1,0 +1,322 @@
+"""Ways in beside the program's own calls: their names for machines, their blind time, and what is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lastseen.errors import Conflict, InvalidInput, NotFound
+from lastseen.model import Beat, BlindReason, Said
+from lastseen.monitor.heartbeat import HeartbeatMonitor
+from lastseen.monitor.sources import Port
+from lastseen.storage import open_store
+from lastseen.testing import FakeClock, RecordingNotifier
+from tests.monitor.cases import STORES, scene, url_of
+from tests.support import eventually
+
+
+async def say(port: Port, name: str, said: Said = Said.ALIVE, add: Any = None, **more: Any) -> bool:
+    machine = await port.machine(name, add)
+    if machine is None:
+        port.unknown(name)
+        return False
+    await port.submit(Beat(machine, port.clock.now(), said, port.id, **more))
+    return True
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+async def test_while_a_link_is_lost_nobody_who_was_heard_on_it_is_blamed_and_everybody_else_is(
+    store: str, tmp_path: Path
+) -> None:
+    async with scene(store, tmp_path) as s:
+        async with s.monitor.source("broker") as port:
+            assert await say(port, "pump", add={})
+            await s.beat("web")
+        await s.clock.advance("4m")
+        assert s.types == ["machine.offline web"]
+        async with s.monitor.source("broker"):
+            await s.clock.advance("2m50s")
+            assert s.types == ["machine.offline web"], "its full threshold again"
+            await s.clock.advance("30s")
+        assert s.types == ["machine.offline web", "machine.offline pump"]
+
+
+async def test_a_source_that_stays_blind_is_an_alert_of_its_own_and_so_is_its_end_once(tmp_path: Path) -> None:
+    async with scene("sqlite", tmp_path) as s:
+        async with s.monitor.source("broker") as port:
+            await say(port, "pump", add={})
+        await s.clock.advance("4m59s")
+        assert s.types == []
+        await s.clock.advance("2s")
+        assert [e.type for m in s.told.messages for e in m.events] == ["source.blind"]
+        blind = s.told.messages[0].event
+        assert blind.snapshot["source"]["name"] == "broker"
+        assert blind.snapshot["held"] == 1
+        await s.clock.advance("2h")
+        assert len(s.told.messages) == 1
+        async with s.monitor.source("broker"):
+            await s.clock.advance("1m")
+            assert [m.event.type for m in s.told.messages] == ["source.blind", "source.restored"]
+            restored = s.told.messages[1].event
+            assert restored.incident == blind.uid
+            assert restored.snapshot["seconds"] == pytest.approx(2 * 3600 + 301, abs=1)
+
+
+async def test_a_short_loss_is_told_to_nobody(tmp_path: Path) -> None:
+    async with scene("sqlite", tmp_path) as s:
+        for _ in range(3):
+            async with s.monitor.source("broker") as port:
+                await say(port, "pump", add={})
+                await s.clock.advance("1m")
+            await s.clock.advance("2m")
+        assert s.types == []
+
+
+async def test_a_restart_while_the_link_is_lost_goes_on_with_the_same_loss(tmp_path: Path) -> None:
+    """One alert, not one of each process; and the time between is not held against anybody."""
+    clock, told = FakeClock(), RecordingNotifier()
+    async with scene("sqlite", tmp_path, clock=clock, told=told) as s:
+        async with s.monitor.source("broker") as port:
+            await say(port, "pump", add={})
+        await clock.advance("6m")
+    assert [m.event.type for m in told.messages] == ["source.blind"]
+    way = Script("broker")
+    async with scene("sqlite", tmp_path, clock=clock, told=told, sources=[way]) as s:
+        await clock.advance("10m")
+        assert [m.event.type for m in told.messages] == ["source.blind"]
+        way.port.up()
+        await clock.advance("2m")
+        assert [m.event.type for m in told.messages] == ["source.blind", "source.restored"]
+        assert told.messages[1].event.incident == told.messages[0].event.uid
+        await clock.advance("2m")
+        assert told.messages[-1].event.machine == "pump"
+
+
+class Script:
+    """A way in that a test speaks through."""
+
+    kind = "script"
+
+    def __init__(self, name: str) -> None:
+        self.name, self.runs, self.fail = name, 0, False
+
+    async def run(self, port: Port) -> None:
+        self.port, self.runs = port, self.runs + 1
+        if self.fail:
+            raise OSError("the far end is not there")
+        await asyncio.Event().wait()
+
+
+async def test_a_source_that_never_came_up_is_blind_from_the_start(tmp_path: Path) -> None:
+    clock, told = FakeClock(), RecordingNotifier()
+    async with scene("sqlite", tmp_path, clock=clock, told=told) as s, s.monitor.source("broker") as port:
+        await say(port, "pump", add={})
+        await clock.advance("1m")
+    await clock.advance("1m")
+    async with scene("sqlite", tmp_path, clock=clock, told=told, sources=[Script("broker")]) as s:
+        await clock.advance("1h")
+    assert [m.event.type for m in told.messages] == ["source.blind"], "and nobody is offline"
+
+
+async def test_a_way_in_that_fails_is_blind_and_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lastseen.monitor.sources.AGAIN", 0.01)
+    way = Script("broker")
+    way.fail = True
+    async with HeartbeatMonitor(sources=[way]):
+        await eventually(lambda: way.runs >= 3)
+        assert not way.port._ear.hears
+
+
+async def test_names_of_a_source_are_not_slugs(tmp_path: Path) -> None:
+    async with scene("sqlite", tmp_path) as s, s.monitor.source("broker") as port, s.monitor.source("other") as other:
+        assert await say(port, "living room/lamp", add={"kind": "device"})
+        first = await s.monitor.status("living-room-lamp")
+        assert (first.name, first.group, first.sources) == ("living room/lamp", "broker", ("broker",))
+        assert await say(port, "living room lamp", add={})
+        assert (await s.monitor.status("living-room-lamp-2")).name == "living room lamp"
+        assert await say(other, "living room/lamp", add={})
+        assert (await s.monitor.status("living-room-lamp-3")).group == "other"
+        await s.monitor.watch("living-room-lamp", name="Lamp")
+        assert await port.machine("living room/lamp") == first.id, "renaming changes nothing"
+
+
+async def test_a_machine_that_was_declared_by_hand_takes_the_name_that_is_its_slug(tmp_path: Path) -> None:
+    async with scene("sqlite", tmp_path) as s, s.monitor.source("broker") as port, s.monitor.source("other") as other:
+        declared = await s.monitor.watch("pump")
+        assert await port.machine("pump") == declared.id
+        assert await other.machine("pump") is None, "two of the same name on two brokers are two machines"
+        assert await other.machine("pump", {}) != declared.id
+
+
+async def test_a_removed_machine_is_not_made_again(tmp_path: Path) -> None:
+    async with scene("sqlite", tmp_path) as s, s.monitor.source("broker") as port:
+        await say(port, "pump", add={})
+        await s.monitor.forget("pump")
+        with pytest.raises(NotFound):
+            await say(port, "pump", add={})
+        port.forget("pump")
+        assert not await say(port, "pump", add={})
+        await port.detach("pump")
+        assert not await say(port, "pump", add={}), "the tombstone stays"
+
+
+async def test_a_detached_machine_stays_and_its_name_is_free(tmp_path: Path) -> None:
+    async with scene("sqlite", tmp_path) as s, s.monitor.source("broker") as port:
+        await say(port, "pump", add={})
+        await port.detach("pump")
+        assert (await s.monitor.status("pump")).name == "pump"
+        assert await port.machine("pump") == (await s.monitor.status("pump")).id
+
+
+async def test_many_messages_of_one_new_machine_make_it_once(store: str, tmp_path: Path) -> None:
+    async with scene(store, tmp_path) as s, s.monitor.source("broker") as port:
+        ids = await asyncio.gather(*(port.machine("pump", {}) for _ in range(50)))
+        assert len(set(ids)) == 1
+
+
+async def test_a_wrong_field_of_a_machine_to_be_made_is_named_and_nothing_is_made(tmp_path: Path) -> None:
+    async with scene("sqlite", tmp_path) as s, s.monitor.source("broker") as port:
+        with pytest.raises(InvalidInput) as refused:
+            await port.machine("pump", {"offline_after": "soon"})
+        assert refused.value.field == "offline_after"
+        with pytest.raises(InvalidInput, match="kind"):
+            await port.machine("pump", {"kind": "unheard of"})
+        assert await s.monitor.statuses(["pump"]) == {}
+
+
+async def test_strangers_are_counted_and_the_newest_are_kept(tmp_path: Path) -> None:
+    async with scene("sqlite", tmp_path) as s:
+        async with s.monitor.source("broker") as port:
+            for n in range(150):
+                assert not await say(port, f"m{n}")
+            port.unknown("m7")
+            port.malformed("a/b\n", "no JSON")
+            assert len(port.heard_unknown()) == 151
+            await port.keep_strangers(at_once=True)
+            for n in range(150, 300):
+                port.unknown(f"m{n}")
+            await port.keep_strangers(at_once=True)
+        checkup = await s.monitor.store.checkup(s.clock.now())  # type: ignore[attr-defined]
+        broker = next(one for one in checkup.sources if one.name == "broker")
+        unknown = {one.name: one.heard for one in broker.strangers if one.kind == "unknown"}
+        assert 0 < len(unknown) <= 200
+        assert [one.name for one in broker.strangers if one.kind == "malformed"] == ["a/b?"]
+
+
+async def test_a_broker_says_who_is_there_and_only_a_change_is_news(store: str, tmp_path: Path) -> None:
+    async with scene(store, tmp_path) as s, s.monitor.source("broker") as port:
+        await say(port, "lamp", Said.PRESENT, add={"offline_after": "never"})
+        await s.clock.advance("1s")
+        assert (await s.monitor.status("lamp")).status == "online"
+        assert await s.monitor.last_seen("lamp") is None, "a broker's word is no heartbeat"
+        await s.clock.advance("30d")
+        assert s.types == [], "no deadline while our link is up"
+        await say(port, "lamp", Said.ABSENT)
+        await s.clock.advance("9s")
+        assert s.types == []
+        await s.clock.advance("2s")
+        assert s.types == ["machine.offline lamp"]
+        assert s.told.messages[0].event.reason == "goodbye"
+        for _ in range(3):
+            await say(port, "lamp", Said.ABSENT)
+            await s.clock.advance("1m")
+        await say(port, "lamp", Said.PRESENT)
+        await s.clock.advance("1s")
+        assert s.types == ["machine.offline lamp", "machine.online lamp"]
+
+
+async def test_a_broker_that_says_the_same_again_does_not_revive_a_silent_machine(store: str, tmp_path: Path) -> None:
+    """Presence and heartbeats: what is retained is read again after every reconnect."""
+    async with scene(store, tmp_path) as s, s.monitor.source("broker") as port:
+        await say(port, "lamp", Said.PRESENT, add={"offline_after": "5m"})
+        await say(port, "lamp")
+        await s.clock.advance("6m")
+        assert s.types == ["machine.offline lamp"]
+        await say(port, "lamp", Said.PRESENT)
+        await s.clock.advance("10m")
+        assert s.types == ["machine.offline lamp"]
+        await say(port, "lamp")
+        await s.clock.advance("1s")
+        assert s.types == ["machine.offline lamp", "machine.online lamp"]
+
+
+async def test_a_machine_that_comes_and_goes_within_the_grace_is_no_outage(store: str, tmp_path: Path) -> None:
+    async with scene(store, tmp_path) as s, s.monitor.source("broker") as port:
+        await say(port, "lamp", Said.PRESENT, add={"offline_after": "never"})
+        for _ in range(5):
+            await s.clock.advance("1m")
+            await say(port, "lamp", Said.ABSENT)
+            await s.clock.advance("5s")
+            await say(port, "lamp", Said.PRESENT)
+        await s.clock.advance("1m")
+        assert s.types == []
+
+
+async def test_a_stream_is_consumed_many_at_once_and_what_is_wrong_in_it_stops_nothing(
+    store: str, tmp_path: Path
+) -> None:
+    async def messages() -> AsyncIterator[tuple[str, object]]:
+        for n in range(500):
+            yield f"m{n % 50}", {"n": n}
+        yield "bad", '{"status": "dying"}'
+        yield "worse", "{"
+        yield "skip", None
+        yield "raise", None
+
+    def parse(message: tuple[str, Any]) -> tuple[str, Any] | None:
+        if message[0] == "raise":
+            raise RuntimeError("a bug in the program's own code")
+        return None if message[0] == "skip" else message
+
+    async with scene(store, tmp_path) as s, s.monitor.source("broker"):
+        await s.monitor.consume(messages(), parse, source="broker")
+        known = await s.monitor.statuses([*(f"m{n}" for n in range(50)), "bad", "worse", "skip"])
+        assert len(known) == 50
+        assert all(status.sources == ("broker",) for status in known.values())
+
+
+async def test_source_rows_keep_their_secrets_and_their_ids(tmp_path: Path) -> None:
+    store: Any = open_store(url_of("sqlite", tmp_path))
+    await store.open()
+    now = FakeClock().now()
+    made = await store.add_source("mqtt", "broker", {"url": "mqtt://b"}, {"password": "hush-hush"}, now)
+    assert made.id == 1
+    with pytest.raises(Conflict):
+        await store.add_source("mqtt", "broker", {}, {}, now)
+    assert await store.source_secrets("broker") == {"password": "hush-hush"}
+    changed = await store.change_source("broker", {"url": "mqtt://c"})
+    assert changed.config == {"url": "mqtt://c"}
+    assert await store.source_secrets("broker") == {"password": "hush-hush"}
+    await store.remove_source("broker", now)
+    assert [source.name for source in await store.sources()] == ["http"]
+    for missing in (store.remove_source("broker", now), store.source_secrets("broker")):
+        with pytest.raises(NotFound):
+            await missing
+    again = await store.add_source("mqtt", "broker", {}, {}, now)
+    assert again.id == 2, "what was heard on the old one is not the new one's"
+    for n in range(3, 63):
+        await store.add_source("mqtt", f"b{n}", {}, {}, now)
+    reused = await store.add_source("mqtt", "one more", {}, {}, now)
+    assert reused.id == 1, "no machine was heard on it"
+    with pytest.raises(InvalidInput):
+        await store.add_source("mqtt", "too many", {}, {}, now)
+    await store.close()
+
+
+async def test_the_loss_of_a_link_begins_when_something_was_last_received(tmp_path: Path) -> None:
+    async with scene("sqlite", tmp_path) as s, s.monitor.source("broker") as port:
+        await s.clock.advance("1m")
+        received = s.clock.now()
+        await s.clock.advance("40s")
+        port.down(received)
+        await s.monitor.sweep()
+        periods = [p for p in s.monitor._loops.listener.periods if p.reason is BlindReason.LINK]
+        assert periods[-1].started_at == received
