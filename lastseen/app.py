@@ -81,6 +81,7 @@ class App:
             notifier_for=self.notifiers,
             timezone=settings.timezone,
             public_url=settings.public_url,
+            uplink=self.notifiers.probe(settings.uplink_check_url),
         )
         self.keys = KeyCache(self.store, clock)
         self.gate = Gate(self.keys, clock, settings.rate_limit, settings.trusted_proxies)
@@ -105,7 +106,12 @@ class App:
             from lastseen.web.api.app import create_api
 
             self._api = create_api(
-                self.monitor, self.keys.find, self.not_ready, version("lastseen"), self.settings.metrics
+                self.monitor,
+                self.keys.find,
+                self.not_ready,
+                version("lastseen"),
+                self.settings.metrics,
+                self.gate.at_wrong_key,
             )
         return self._api
 

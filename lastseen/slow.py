@@ -30,9 +30,9 @@ _log = get_logger()
 class SlowClients:
     """Remembers since when each connection waits for the same thing, and cuts those that wait too long."""
 
-    def __init__(self, monotonic: Callable[[], float], headers: float = HEADERS, body: float = BODY) -> None:
-        self._now, self._limits = monotonic, {"headers": headers, "body": body}
-        self._spacing = min(SPACING, headers / 4, body / 4)
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._now, self._limits = monotonic, {"headers": HEADERS, "body": BODY}
+        self._spacing = min(SPACING, *(limit / 4 for limit in self._limits.values()))
         self._waiting: dict[Any, tuple[str, Any, float]] = {}
         self._next = float("-inf")
 

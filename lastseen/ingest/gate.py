@@ -63,8 +63,12 @@ class Gate:
 
     def wrong(self, scope: Mapping[str, Any], otherwise: Problem) -> Refused:
         """The answer to a request that does not authenticate."""
+        return Refused(self.at_wrong_key(scope, otherwise))
+
+    def at_wrong_key(self, scope: Mapping[str, Any], otherwise: Problem) -> Problem:
+        """It is told this, or 429 if many came from its address."""
         wait = self.by_address.take(client_address(scope, self._proxies))
-        return Refused(too_often("too many wrong keys come from this address", wait) if wait else otherwise)
+        return too_often("too many wrong keys come from this address", wait) if wait else otherwise
 
 
 def key_of(headers: Headers) -> bytes:

@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from lastseen.errors import Busy, ConfigurationError, StoreUnavailable, UnknownMachine
-from lastseen.ingest.auth import KeyCache
 from lastseen.ingest.asgi import DRAINED
+from lastseen.ingest.auth import KeyCache
 from lastseen.ingest.gate import Gate
 from lastseen.ingest.http import HeartbeatRoute
 from lastseen.model import Said

@@ -17,6 +17,7 @@ from lastseen.problems import MEDIA_TYPE, UNEXPECTED, Problem, problem_of
 from lastseen.web.api.heartbeat import REPORT, heartbeat_operation
 from lastseen.web.api.models import Health, ProblemDetails
 from lastseen.web.api.status import status_routes
+from lastseen.web.api.ways_in import SCHEMAS, ways_in
 from lastseen.web.auth import FindKey, Refused
 from lastseen.web.metrics import metrics_routes
 
@@ -28,8 +29,17 @@ Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 _log = get_logger()
 
 
+AtWrongKey = Callable[[Mapping[str, Any], Problem], Problem]
+"""What a request that does not authenticate is told, by its ASGI scope."""
+
+
 def create_api(
-    monitor: HeartbeatMonitor, find_key: FindKey, readiness: Readiness, version: str, metrics: str = "off"
+    monitor: HeartbeatMonitor,
+    find_key: FindKey,
+    readiness: Readiness,
+    version: str,
+    metrics: str = "off",
+    at_wrong_key: AtWrongKey = lambda scope, problem: problem,
 ) -> FastAPI:
     """The application on a monitor; `metrics`: who may read them. Its docs page is off: it would load from somebody
     else's servers."""
@@ -46,7 +56,7 @@ def create_api(
     app.include_router(status_routes(monitor, find_key))
     app.include_router(metrics_routes(monitor, find_key, version, metrics))
     _add_health(app, readiness)
-    _add_errors(app)
+    _add_errors(app, at_wrong_key)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
@@ -71,12 +81,12 @@ def _add_health(app: FastAPI, readiness: Readiness) -> None:
         return Health(status="not ready", parts=parts)
 
 
-def _add_errors(app: FastAPI) -> None:
+def _add_errors(app: FastAPI, at_wrong_key: AtWrongKey) -> None:
     """Every error as a problem, FastAPI's own too."""
 
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:
-        return _respond(error.problem)
+        return _respond(at_wrong_key(request.scope, error.problem) if error.problem.status == 401 else error.problem)
 
     @app.exception_handler(LastseenError)
     async def ours(request: Request, error: LastseenError) -> Response:
@@ -108,15 +118,17 @@ def _respond(problem: Problem) -> Response:
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's document, with the route that is served outside it."""
+    """FastAPI's document, with the routes that are served outside it."""
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-        document["paths"] = {HEARTBEAT_PATH: {"post": heartbeat_operation()}, **document["paths"]}
+        document["paths"] = {HEARTBEAT_PATH: {"post": heartbeat_operation()}, **ways_in(), **document["paths"]}
         components = document.setdefault("components", {})
         problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
-        components.setdefault("schemas", {}).update(problem.pop("$defs"), ProblemDetails=problem, Report=REPORT)
+        components.setdefault("schemas", {}).update(
+            problem.pop("$defs"), ProblemDetails=problem, Report=REPORT, **SCHEMAS
+        )
         components["securitySchemes"] = {
-            "bearer": {"type": "http", "scheme": "bearer", "description": "lsm_… for a machine, lsa_… for programs"},
+            "bearer": {"type": "http", "scheme": "bearer", "description": "lsm_…, lsf_…, lsa_…"},
             "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         }
         app.openapi_schema = document

@@ -39,7 +39,7 @@ REPORT = {
             "type": "number",
             "exclusiveMinimum": 0,
             "maximum": 31536000,
-            "description": "seconds until the next heartbeat: for this silence alone, the threshold is counted from then",
+            "description": "seconds until the next heartbeat: the threshold of this one silence is counted from then",
         },
         "metrics": {"type": "object", "additionalProperties": {"type": "number"}},
         "run": {"type": "string", "format": "uuid", "description": "of a job: the same at a run's start and its end"},
