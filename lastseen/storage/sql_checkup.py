@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, inspect, literal_column, or_, select, text
+from sqlalchemy import Connection, Select, func, literal_column, or_, select
 
 from lastseen.model.insight import ChannelCheck, Checkup, Dead, Named, SourceCheck, Stranger
 from lastseen.storage.rows import (
@@ -22,9 +22,11 @@ from lastseen.storage.rows import (
     machines,
     notifications,
     sources,
+    strangers,
 )
 from lastseen.storage.sql_insight import DAY, FIRST_DUE, MOST
 from lastseen.storage.sql_outbox import is_open
+from lastseen.storage.sql_ways import REMOVED
 
 SHOWN = 20
 """Of each list."""
@@ -56,8 +58,8 @@ def _sources(connection: Connection, now: datetime) -> Iterable[SourceCheck]:
     alive = {row.source_id: row for row in connection.execute(_LISTENERS)}
     blind = {row.source_id: row for row in connection.execute(_OPEN_BLIND)}
     today = _blind_today(connection, now)
-    strangers = _strangers(connection)
-    for row in connection.execute(select(sources.c.id, sources.c.name, sources.c.kind).order_by(sources.c.id)):
+    unplaced = _strangers(connection)
+    for row in connection.execute(_SOURCES):
         heard, dark = alive.get(row.id), blind.get(row.id)
         yield SourceCheck(
             name=row.name,
@@ -67,10 +69,11 @@ def _sources(connection: Connection, now: datetime) -> Iterable[SourceCheck]:
             blind_since=None if dark is None else dark.started_at,
             blind_reason="" if dark is None else dark.reason,
             blind_today=today.get(row.id, {}),
-            strangers=tuple(strangers.get(row.id, ())),
+            strangers=tuple(unplaced.get(row.id, ())),
         )
 
 
+_SOURCES = select(sources.c.id, sources.c.name, sources.c.kind).where(sources.c.kind != REMOVED).order_by(sources.c.id)
 _LISTENERS = select(
     listeners.c.source_id,
     func.max(listeners.c.alive_at).label("alive_at"),
@@ -95,19 +98,11 @@ def _blind_today(connection: Connection, now: datetime) -> dict[int, dict[str, f
 
 
 def _strangers(connection: Connection) -> dict[int, list[Stranger]]:
-    """The newest of each source. The table came with a later schema than the first."""
-    if not inspect(connection).has_table("strangers"):
-        return {}
+    """The newest of them, by source."""
     found: dict[int, list[Stranger]] = defaultdict(list)
-    query = text("SELECT * FROM strangers ORDER BY last_at DESC LIMIT :most").bindparams(most=SHOWN * 100)
-    for row in connection.execute(query):
-        first, last = _moment(row.first_at), _moment(row.last_at)
-        found[row.source_id].append(Stranger(row.kind, row.name, row.heard, first, last, row.detail))
+    for row in connection.execute(select(strangers).order_by(strangers.c.last_at.desc()).limit(SHOWN * 100)):
+        found[row.source_id].append(Stranger(row.kind, row.name, row.heard, row.first_at, row.last_at, row.detail))
     return found
-
-
-def _moment(value: Any) -> datetime:
-    return value if isinstance(value, datetime) else datetime.fromisoformat(f"{value}+00:00")
 
 
 # --- channels, and what was not told ----------------------------------------------------------------------------------

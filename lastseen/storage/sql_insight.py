@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, case, func, literal_column, select
 from lastseen.model.insight import Gauges
 from lastseen.storage.rows import blind_periods, channel_state, channels, liveness, machines, notifications, sources
 from lastseen.storage.sql_outbox import SENDING, is_open
+from lastseen.storage.sql_ways import REMOVED
 
 MOST = 100_000
 """Rows that are counted, at most."""
@@ -38,6 +39,7 @@ FIRST_DUE = select(channels.c.id, _first.label("due")).where(channels.c.deleted_
 _BLIND = select(sources.c.name, func.count(blind_periods.c.id)).outerjoin(
     blind_periods, and_(blind_periods.c.source_id == sources.c.id, blind_periods.c.ended_at.is_(None))
 )
+_BLIND = _BLIND.where(sources.c.kind != REMOVED).group_by(sources.c.name)
 _HOW = case(
     (channels.c.enabled.is_(False), "disabled"), (channel_state.c.failing_since.is_not(None), "failing"), else_="ok"
 )
@@ -60,7 +62,7 @@ def gauges(connection: Connection, now: datetime) -> Gauges:
         machines={**by_status, "online": (connection.execute(_ALL).scalar() or 0) - sum(by_status.values())},
         outbox={"pending": max(0, waiting - sending), "sending": sending},
         channels={row[0]: row[1] for row in connection.execute(_CHANNELS)},
-        blind={row[0]: bool(row[1]) for row in connection.execute(_BLIND.group_by(sources.c.name))},
+        blind={row[0]: bool(row[1]) for row in connection.execute(_BLIND)},
         dead=_dead(connection, now),
         oldest=made,
         due=min((row.due for row in connection.execute(FIRST_DUE) if row.due is not None), default=None),
