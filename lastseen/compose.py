@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from lastseen.clock import Clock
@@ -55,6 +55,17 @@ class Notifiers:
         if by_hand not in self._clients:
             self._clients[by_hand] = guarded_client(Policy(allow_private=by_hand, networks=self._networks))
         return Tools(self._clients[by_hand], self._clock, self._servers)
+
+    def probe(self, url: str | None) -> Callable[[], Awaitable[bool]] | None:
+        """Asks an address whether the world is there: any answer is one."""
+        if url is None:
+            return None
+
+        async def asked() -> bool:
+            await self.tools(by_hand=True).http.head(url)
+            return True
+
+        return asked
 
     async def close(self) -> None:
         clients, self._clients = self._clients, {}

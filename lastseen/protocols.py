@@ -7,6 +7,7 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 `Leases`       several processes may send on one store. Without: this process makes the one lease itself.
 `Sources`      blind time survives a restart. Without: a restart counts from the heartbeats that are stored.
 `Announces`    events without a machine (a source is blind) are told. Without: they are only logged.
+`Foresight`    many silences at once can be doubted before they are told. Without: they are believed.
 `Ways`         what a source calls a machine is remembered. Without: that is the machine's slug.
 `SourceRows`   ways in are rows. Without: those given in `sources=`.
 `Channels`     channels are rows. Without: the channels are the names in `notify=`.
@@ -186,6 +187,14 @@ class Announces(Protocol):
 
     async def blind_since(self, source: int) -> datetime | None:
         """Since when the link of this source is lost, as far as anybody has written down."""
+
+
+@runtime_checkable
+class Foresight(Protocol):
+    """Looking at what is due without deciding it."""
+
+    async def due_cases(self, now: datetime, limit: int) -> Sequence[Case]:
+        """What `settle` would decide on at `now`, `now` being the case's too. Nothing is locked or written."""
 
 
 @runtime_checkable

@@ -112,6 +112,11 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", min_length=1, alias="LASTSEEN_HOST", description="the address `serve` listens on")
     port: int = Field(8383, ge=0, le=65535, alias="LASTSEEN_PORT", description="its port; 0 takes a free one")
+    uplink_check_url: Address | None = Field(
+        None,
+        alias="LASTSEEN_UPLINK_CHECK_URL",
+        description="asked when many machines fall silent at once; no answer: our own line is cut, and they are held",
+    )
     public_url: Address | None = Field(
         None, alias="LASTSEEN_PUBLIC_URL", description="how people reach the server, for links; no message has one yet"
     )

@@ -8,6 +8,7 @@ written, the wall clock jumped, its link was lost. The arithmetic that credits i
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -77,6 +78,8 @@ class Listener:
         self._store_lost_at: datetime | None = None
         self._missed: list[BlindPeriod] = []
         self.periods: list[BlindPeriod] = []  # the newest, for stores that keep none
+        self.cut_at: datetime | None = None  # since when we know that our own line is cut
+        self._cut: list[BlindPeriod] = []
         self.on_change: Callable[[], None] = lambda: None  # a link was lost, or is there again
 
     async def start(self) -> None:
@@ -140,6 +143,24 @@ class Listener:
             ear.lost_at = min(max(since or now, ear.up_since or now), now)
             self._missed.append(BlindPeriod(ear.id, ear.lost_at, None, BlindReason.LINK))
             self.on_change()
+
+    def cut(self, since: datetime) -> None:
+        """The line that all sources hear through is cut: none of them heard anybody since then."""
+        self.cut_at = self._clock.now()
+        self._cut = [
+            BlindPeriod(ear.id, max(since, ear.up_since or since), None, BlindReason.UPLINK)
+            for ear in self.ears.values()
+            if ear.hears
+        ]
+        self._missed += self._cut
+
+    def mend(self) -> None:
+        """It is there again."""
+        now = self._clock.now()
+        self._missed = [period for period in self._missed if period not in self._cut]
+        self._missed += [dataclasses.replace(period, ended_at=now) for period in self._cut]
+        self.cut_at, self._cut = None, []
+        self.on_change()
 
     def glance(self) -> Look:
         """Compare the clocks and note what was missed. Waits for nothing: what it measures is the event loop itself."""

@@ -44,6 +44,7 @@ from lastseen.monitor.decide import decide
 from lastseen.monitor.loops import Loops
 from lastseen.monitor.sources import Port, WayIn, WaysIn
 from lastseen.monitor.status import MachineStatus, status_of
+from lastseen.monitor.uplink import Probe
 from lastseen.notifiers.dispatcher import Dispatcher, Wording
 from lastseen.notifiers.roster import NotifierFor, Notify, Roster, named
 from lastseen.protocols import Catalog, Channels, Service, SourceRows, Sources, Store
@@ -65,7 +66,8 @@ class HeartbeatMonitor:
     Constructing opens nothing. `store` is a URL (`memory:`, `sqlite:///app.db`) or a Store. `notify` is a function of
     one Message, a notifier, or a mapping of durable names to either. `offline_after` is the default threshold ("never"
     is legal), `check_interval` the longest time between two looks. Unknown machines are declared at their first
-    heartbeat if `register_unknown`.
+    heartbeat if `register_unknown`. `sources` are ways in that run with the monitor. `uplink` says whether the world is
+    there; it is asked before many machines at once are found silent.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class HeartbeatMonitor:
         notifier_for: NotifierFor | None = None,
         timezone: tzinfo | None = None,
         public_url: str | None = None,
+        uplink: Probe | None = None,
     ) -> None:
         self.store: Store = open_store(store) if isinstance(store, str) else store
         self.clock: Clock = clock or SystemClock()
@@ -106,6 +109,7 @@ class HeartbeatMonitor:
             self.rules.offline_after,
             scheduler,
             self.rules.told_for,
+            uplink,
         )
         self._given = tuple(sources)
         self._ways = WaysIn(self._loops.listener, self._port)

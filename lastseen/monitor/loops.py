@@ -21,6 +21,7 @@ from lastseen.monitor.blindness import TICK, Listener
 from lastseen.monitor.recorder import Recorder
 from lastseen.monitor.schedule import make_schedule
 from lastseen.monitor.sources import Alarms
+from lastseen.monitor.uplink import Probe, Uplink
 from lastseen.notifiers.dispatcher import Dispatcher
 from lastseen.protocols import Decide, Store
 
@@ -53,6 +54,7 @@ class Loops:
         threshold: timedelta,
         scheduler: AsyncIOScheduler | None,
         told_for: timedelta,
+        uplink: Probe | None,
     ) -> None:
         self._store, self._clock, self._decide, self._interval = store, clock, decide, interval
         self._dispatcher = dispatcher
@@ -62,6 +64,7 @@ class Loops:
         self.listener = Listener(store, clock, node)
         self.listener.on_change = self._schedule.wake
         self._alarms = Alarms(store, clock, self.listener, told_for)
+        self._uplink = Uplink(store, clock, self.listener, decide, uplink)
         self._sweeping = asyncio.Lock()
         self._watching = False
         self._planned: datetime | None = None
@@ -146,6 +149,7 @@ class Loops:
                 now = min(now, waiting)
             events = await self._alarms.look()
             await self.committed(events)
+            await self._uplink.guard(now)
             stuck: datetime | None = None
             while True:
                 committed = await self._store.settle(self._decide, now, BATCH)

@@ -12,6 +12,7 @@ from lastseen.model import (
     Attempt,
     Beat,
     BlindPeriod,
+    Case,
     Channel,
     Event,
     Kind,
@@ -41,7 +42,7 @@ from lastseen.storage import (
     sql_ways,
 )
 from lastseen.storage.secrets import Rotated, SecretBox
-from lastseen.storage.sql_cases import all_channels, find_ids, standings
+from lastseen.storage.sql_cases import all_channels, cases, due_ids, find_ids, standings
 from lastseen.storage.workers import Work
 
 T = TypeVar("T")
@@ -152,6 +153,11 @@ class SqlStore:
 
     async def blind_since(self, source: int) -> datetime | None:
         return await self.database.read(lambda c: sql_ways.blind_since(c, source))
+
+    # -- Foresight
+
+    async def due_cases(self, now: datetime, limit: int) -> Sequence[Case]:
+        return await self.database.read(lambda c: list(cases(c, due_ids(c, now, limit), now).values()))
 
     # -- Ways
 

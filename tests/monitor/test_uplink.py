@@ -1,0 +1,121 @@
+"""When many fall silent at once, it may be our own line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lastseen.testing import RecordingNotifier
+from tests.monitor.cases import Scene, scene
+
+FLEET = [f"m{n}" for n in range(10)]
+
+
+class World:
+    """Whether an address outside answers, and how often that was asked."""
+
+    def __init__(self) -> None:
+        self.there, self.asked = True, 0
+
+    async def __call__(self) -> bool:
+        self.asked += 1
+        if not self.there:
+            raise OSError("no route to host")
+        return True
+
+
+def offline(s: Scene) -> list[str]:
+    return sorted(word.removeprefix("machine.offline ") for word in s.types if word.startswith("machine.offline"))
+
+
+async def test_a_storm_while_our_line_is_cut_is_told_to_nobody_and_ends_without_a_word(tmp_path: Path) -> None:
+    world = World()
+    async with scene("sqlite", tmp_path, uplink=world) as s:
+        await s.beat(*FLEET)
+        await s.clock.advance("2m")
+        world.there = False
+        await s.clock.advance("20m")
+        assert s.types == []
+        assert world.asked > 1
+        world.there = True
+        await s.clock.advance("1m")
+        await s.beat(*FLEET)
+        await s.clock.advance("1m")
+        assert s.types == []
+
+
+async def test_a_storm_while_the_world_is_there_is_told(tmp_path: Path) -> None:
+    world = World()
+    async with scene("sqlite", tmp_path, uplink=world) as s:
+        await s.beat(*FLEET)
+        await s.clock.advance("4m")
+        assert offline(s) == FLEET
+        assert world.asked == 1, "one answer is enough for all of them"
+
+
+async def test_scattered_deadlines_are_one_storm(tmp_path: Path) -> None:
+    world = World()
+    world.there = False
+    async with scene("sqlite", tmp_path, uplink=world) as s:
+        for name in FLEET:
+            await s.beat(name)
+            await s.clock.advance("1s")
+        await s.clock.advance("10m")
+        assert s.types == []
+
+
+async def test_a_few_machines_are_no_storm(tmp_path: Path) -> None:
+    world = World()
+    world.there = False
+    async with scene("sqlite", tmp_path, uplink=world) as s:
+        await s.beat(*FLEET[:4])
+        await s.clock.advance("4m")
+        assert offline(s) == FLEET[:4]
+        assert world.asked == 0
+
+
+async def test_a_small_part_of_a_big_fleet_is_no_storm(tmp_path: Path) -> None:
+    world = World()
+    world.there = False
+    steady = [f"s{n}" for n in range(40)]
+    async with scene("sqlite", tmp_path, uplink=world) as s:
+        await s.beat(*FLEET[:6])
+        await s.keep_beating(steady, 5)
+        assert offline(s) == FLEET[:6]
+        assert world.asked == 0
+
+
+async def test_a_line_that_stays_cut_is_an_excuse_for_an_hour(tmp_path: Path) -> None:
+    world = World()
+    world.there = False
+    async with scene("sqlite", tmp_path, uplink=world) as s:
+        await s.beat(*FLEET)
+        await s.clock.advance("61m")
+        assert s.types == []
+        await s.clock.advance("8m")
+        assert offline(s) == FLEET
+
+
+async def test_whoever_stays_away_after_the_line_is_back_is_told(tmp_path: Path) -> None:
+    world = World()
+    world.there = False
+    async with scene("sqlite", tmp_path, uplink=world) as s:
+        await s.beat(*FLEET)
+        await s.clock.advance("10m")
+        world.there = True
+        await s.clock.advance("1m")
+        await s.beat(*FLEET[1:])
+        await s.keep_beating(FLEET[1:], 4)
+        assert offline(s) == ["m0"]
+
+
+async def test_a_probe_that_hangs_counts_as_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import anyio
+
+    monkeypatch.setattr("lastseen.monitor.uplink.PATIENCE", 0.01)
+    told = RecordingNotifier()
+    async with scene("sqlite", tmp_path, uplink=anyio.sleep_forever, told=told) as s:
+        await s.beat(*FLEET)
+        await s.clock.advance("4m")
+        assert s.types == []
