@@ -207,7 +207,8 @@ def test_the_example_of_a_webhook_has_the_fields_of_a_webhook() -> None:
 # -- commands, run
 
 
-NOT_ALONE = {"serve", "agent", "demo"}  # these need a server, or are one: the test after this one, and tests/cli
+# these need a server, or are one: the test after this one, and tests/cli
+NOT_ALONE = {"serve", "agent", "demo", "doctor"}
 FAR_ENDS = {("channels", "test"), ("channels", "add", "telegram"), ("notifications", "replay")}
 
 
