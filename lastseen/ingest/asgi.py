@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from typing import Any, Protocol
 
 from lastseen.clock import Clock
+from lastseen.ingest.tally import count_failed
 from lastseen.log import get_logger
 from lastseen.model import Beat
 from lastseen.problems import MEDIA_TYPE, UNEXPECTED, Problem
@@ -73,6 +74,7 @@ def without_body(given: Answer) -> Answer:
 
 def unexpected(path: str, error: Exception) -> Problem:
     """What nobody thought of: it is logged, and answered with 500. `path` is the route's, without what is secret."""
+    count_failed()
     _log.error("request_failed", path=path, error=type(error).__name__, exc_info=error)
     return UNEXPECTED
 

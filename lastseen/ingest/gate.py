@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lastseen.clock import Clock
+from lastseen.errors import StoreUnavailable
 from lastseen.ingest.address import Network, client_address
 from lastseen.ingest.asgi import Headers, Refused
 from lastseen.ingest.auth import Grant, KeyCache
 from lastseen.ingest.limits import Limiter, Rate
+from lastseen.ingest.tally import count_failed
 from lastseen.problems import DISABLED, NO_KEY, WRONG_KEY, Problem
 
 ADDRESSES = 20_000
@@ -41,7 +43,11 @@ class Gate:
         """The grant of a valid key; else Refused: 401, or 429 for an address that sends many wrong ones."""
         if not key:
             raise self.wrong(scope, NO_KEY)
-        grant = await self.keys.find(key, self._clock.now())
+        try:
+            grant = await self.keys.find(key, self._clock.now())
+        except StoreUnavailable:
+            count_failed()
+            raise
         if grant is None:
             raise self.wrong(scope, WRONG_KEY)
         return grant

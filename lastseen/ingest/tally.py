@@ -44,6 +44,11 @@ def count_gone(source: str = "http") -> None:
     counters.HEARTBEATS.inc(source, "abandoned")
 
 
+def count_failed(source: str = "http") -> None:
+    """A heartbeat that came to grief before it could be handed on."""
+    counters.HEARTBEATS.inc(source, "failed")
+
+
 def count_key_refusal(problem: Problem) -> None:
     """Whatever was asked for: its key was not accepted."""
     if problem.status == 401:

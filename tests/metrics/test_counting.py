@@ -109,3 +109,15 @@ async def test_a_scrape_walks_no_table(served: Served) -> None:
     ]
     assert len(statements) >= 7
     assert walks == []
+
+
+async def test_a_heartbeat_that_cannot_be_looked_up_is_counted_as_failed(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: object) -> None:
+        raise StoreUnavailable("disk")
+
+    key, before = await served.machine("web-1"), counted("failed")
+    monkeypatch.setattr(served.app.store, "find_key", gone)
+    assert (await served.beat(key)).status_code == 503
+    assert counted("failed") == before + 1

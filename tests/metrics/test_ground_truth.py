@@ -118,6 +118,25 @@ async def test_a_failing_channel_and_the_time_nobody_listened_are_on_the_page(tm
         assert 3600 < blind < 3700
 
 
+async def test_rows_pings_and_what_they_lack_are_counted_one_by_one(tmp_path: Path) -> None:
+    await fleet(tmp_path, 2)
+    async with server(tmp_path) as serve:
+        key = secret(serve.cli("keys", "add", "fleet")["key"])
+        await serve.start()
+        rows = [{"machine": "m0"}, {"machine": "m1"}, {"machine": "m0", "status": "fine"}, {"machine": "nobody"}, 5]
+        headers = {"Authorization": f"Bearer {key}"}
+        answer = await serve.client.post(f"{serve.url}/api/v1/heartbeats", json=rows, headers=headers)
+        assert answer.json()["accepted"] == 2
+        assert (await serve.client.get(f"{serve.url}/ping/no-such-key/db-01")).status_code == 404
+        counted = (await page_of(serve)).all("lastseen_heartbeats_total")
+        assert {outcome: count for (outcome, _), count in counted.items() if outcome != "refused"} == {
+            "stored": 2,
+            "malformed": 2,
+            "unknown": 1,
+        }
+        assert counted["refused", "http"] == 1
+
+
 async def an_api_key_and_a_disabled_machine(folder: Path, slug: str) -> str:
     async with HeartbeatMonitor(f"sqlite:///{folder / 'lastseen.db'}").opened() as monitor:
         assert isinstance(monitor.store, Keys)
