@@ -31,8 +31,15 @@ def doctor(as_json: Json = False) -> None:
 
 
 async def _examined(printer: _Printer) -> None:
-    from lastseen.doctor import CHECKS, examine
+    from lastseen.doctor import CHECKS, Checked, Finding, Severity, examine
+    from lastseen.errors import ConfigurationError
 
+    try:
+        settings()
+    except ConfigurationError as error:
+        wrong = Finding(Severity.BAD, "settings.wrong", str(error), "put it right; nothing runs until then")
+        printer.add("settings", Checked("they cannot be used", (wrong,)))
+        return
     async with _subject() as subject:
         for check in CHECKS:
             with printer.during(check.title):

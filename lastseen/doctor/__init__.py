@@ -57,6 +57,8 @@ async def examine(check: Check, subject: Subject) -> Checked | None:
         return await check.run(subject)
     except LastseenError as error:
         reason = str(error)
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     except Exception as error:  # noqa: BLE001  (the other checks go on; it is told and logged)
         _log.error("doctor_check_failed", check=check.name, error=repr(error))
         reason = f"unexpected {type(error).__name__}"

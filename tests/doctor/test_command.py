@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sqlite3
 from contextlib import closing
@@ -60,6 +61,26 @@ def test_it_tells_of_a_setting_that_is_none_and_of_what_to_do(cli: Cli) -> None:
     assert "→ correct the name" in done.out
 
 
+def test_settings_that_cannot_be_used_are_a_finding_too(cli: Cli) -> None:
+    cli.env["LASTSEEN_PORT"] = "many"
+    done = cli("doctor", "--json")
+    assert (done.code, done.err) == (1, "")
+    assert codes(done.value) == ["settings.wrong"]
+    assert "LASTSEEN_PORT" in done.out
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_run_by_root_on_the_services_database_it_says_who_to_be(cli: Cli) -> None:
+    for path in (cli.folder, *cli.folder.iterdir()):
+        os.chown(path, 12345, 12345)
+    done = cli("doctor", "--json")
+    assert done.code == 1
+    (finding,) = (f for check in done.value["checks"] if check["name"] == "database" for f in check["findings"])
+    assert finding["code"] == "database.unusable"
+    assert "sudo -u" in finding["what"]
+    assert all(path.stat().st_uid == 12345 for path in cli.folder.iterdir()), "it leaves nothing of its own"
+
+
 def test_it_changes_nothing(cli: Cli) -> None:
     def everything() -> list[tuple[str, bytes]]:
         with closing(sqlite3.connect(cli.folder / "lastseen.db")) as connection:
@@ -85,7 +106,7 @@ def test_what_comes_from_outside_moves_no_cursor_and_is_no_markup() -> None:
 
 def test_every_finding_is_explained_on_its_page() -> None:
     made: set[str] = set()
-    for file in (ROOT / "lastseen/doctor").glob("*.py"):
+    for file in [*(ROOT / "lastseen/doctor").glob("*.py"), ROOT / "lastseen/cli/doctor.py"]:
         found = re.findall(r'"([a-z]+\.[a-z_]+)"', file.read_text())
         made |= {code for code in found if not code.startswith("fuse.")}  # those are file systems
     page = (ROOT / "docs/doctor.md").read_text()

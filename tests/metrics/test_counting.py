@@ -12,8 +12,10 @@ from lastseen.clock import SystemClock
 from lastseen.counters import Counter, Histogram
 from lastseen.errors import Busy, StoreUnavailable, UnknownMachine
 from lastseen.model import Beat
+from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.storage.sql_insight import gauges
 from lastseen.storage.sqlite import reader_engine
+from lastseen.testing import FakeClock
 from tests.monitor.test_recorder import Gate, recording
 from tests.server.conftest import Served
 from tests.support import eventually
@@ -49,6 +51,16 @@ def test_a_reading_is_a_copy() -> None:
     before = histogram.values()[()]
     histogram.observe(0.5)
     assert before.counts == [0, 0]
+
+
+async def test_a_silence_that_is_found_at_its_deadline_has_no_delay() -> None:
+    clock, before = FakeClock(), counters.DETECTION.values()[("silent",)]
+    async with HeartbeatMonitor("memory:", clock=clock, offline_after="2m") as monitor:
+        await monitor.heartbeat("db-01")
+        await clock.advance("3m")
+        assert not await monitor.is_online("db-01")
+    after = counters.DETECTION.values()[("silent",)]
+    assert (sum(after.counts) - sum(before.counts), after.sum - before.sum) == (1, 0)
 
 
 def counted(outcome: str, source: str = "http") -> float:
