@@ -50,6 +50,7 @@ class Recorder:
         self._wake = asyncio.Event()
         self._after: datetime | None = None
         self._open = False
+        self._splitting = 0
 
     @property
     def idle(self) -> bool:
@@ -114,7 +115,8 @@ class Recorder:
             await self._end()
 
     async def _room(self) -> None:
-        while len(self._writing) >= IN_FLIGHT:
+        """Nothing overtakes a batch that is written in parts: a machine's reports are stored in their order."""
+        while len(self._writing) >= (1 if self._splitting else IN_FLIGHT):
             await asyncio.wait(self._writing, return_when=asyncio.FIRST_COMPLETED)
 
     def _write_next(self) -> None:
@@ -140,8 +142,7 @@ class Recorder:
             _fail(batch, error)
         except Exception as error:  # noqa: BLE001  (a store is a plugin: one bad row must not take the others down)
             if len(batch) > 1:
-                await self._write(batch[: len(batch) // 2])
-                await self._write(batch[len(batch) // 2 :])
+                await self._split(batch)
                 return
             _log.error("record_failed", error=repr(error), beats=1)
             _fail(batch, StoreUnavailable(f"this heartbeat could not be stored: {type(error).__name__}"))
@@ -149,6 +150,14 @@ class Recorder:
             counters.BATCHES.observe(len(batch))
             counters.COMMITS.observe(self._clock.monotonic() - began)
             self._answer(batch, recorded)
+
+    async def _split(self, batch: Batch) -> None:
+        self._splitting += 1
+        try:
+            await self._write(batch[: len(batch) // 2])
+            await self._write(batch[len(batch) // 2 :])
+        finally:
+            self._splitting -= 1
 
     def _answer(self, batch: Batch, recorded: Recorded) -> None:
         unknown = recorded.unknown

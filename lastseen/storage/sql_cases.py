@@ -159,7 +159,7 @@ _SIGNALS = (
         *(reports.c.run_id, reports.c.exit_code),
     )
     .where(reports.c.pending, reports.c.machine_id.in_(several()))
-    .order_by(reports.c.machine_id, reports.c.id)
+    .order_by(reports.c.machine_id, reports.c.at, reports.c.id)
 )
 
 

@@ -27,6 +27,7 @@ class Gate:
 
     async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
         await self.open.wait()
+        await asyncio.sleep(0)
         if self.down:
             raise StoreUnavailable("down")
         if any(beat.machine == self.poison for beat in beats):
@@ -95,6 +96,19 @@ async def test_one_bad_row_takes_no_other_down() -> None:
         results = dict(zip(futures, await asyncio.gather(*futures.values(), return_exceptions=True), strict=True))
         assert isinstance(results.pop("bad"), StoreUnavailable)
         assert set(results.values()) == {None}
+
+
+async def test_what_comes_later_waits_while_a_batch_is_written_in_parts() -> None:
+    gate = Gate()
+    gate.poison = "bad"
+    async with recording(gate) as (recorder, clock, _):
+        futures = [recorder.record(Beat(name, clock.now(), Said.ERROR)) for name in ("a", "bad", "b", "pump")]
+        while not gate.batches:
+            await asyncio.sleep(0)
+        later = [recorder.record(Beat("pump", clock.now(), said)) for said in (Said.OK, Said.GOODBYE)]
+        await asyncio.gather(*futures, *later, return_exceptions=True)
+        stored = [beat.said for batch in gate.batches for beat in batch if beat.machine == "pump"]
+        assert stored == [Said.ERROR, Said.OK, Said.GOODBYE]
 
 
 async def test_unknown_machines_are_told_so_alone() -> None:
