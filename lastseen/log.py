@@ -54,6 +54,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "notification_delivered": ("info", "notification, channel, type, machine", "the far end has it"),
     "notifier_answered_nonsense": ("warning", "channel, answer", "a plugin returned no outcome; taken for delivered"),
     "notifier_not_closed": ("warning", "error", "a plugin raised while it was closed"),
+    "outbox_tidied": ("warning", "count", "so many notifications ended untold: expired, or their channel is off"),
     "port_bound": ("info", "url", "connections queue from now on"),
     "record_failed": ("error", "error, beats", "a batch of heartbeats could not be stored; none was acknowledged"),
     "request_failed": ("error", "path, error", "a request failed unexpectedly; it was answered with 500"),

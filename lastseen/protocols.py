@@ -5,6 +5,7 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 
 =============  =====================================================================================================
 `Leases`       several processes may send on one store. Without: this process makes the one lease itself.
+`Upkeep`       what nobody looks at any more comes to an end. Without: it waits for ever.
 `Sources`      blind time survives a restart. Without: a restart counts from the heartbeats that are stored.
 `Announces`    events without a machine (a source is blind) are told. Without: they are only logged.
 `Foresight`    many silences at once can be doubted before they are told. Without: they are believed.
@@ -154,6 +155,23 @@ class Leases(Protocol):
 
     async def release(self, lease: Lease, now: datetime) -> None:
         """Give it back before its time."""
+
+
+@runtime_checkable
+class Upkeep(Protocol):
+    """What is left over in the outbox."""
+
+    async def tidy(self, now: datetime) -> int:
+        """End what nobody would: how many notifications that were. Asked about once a minute, by any process.
+
+        Pending ones past `expires_at` become dead ("expired …"), whether somebody speaks for their channel or not. One
+        that is `sending` under a lease that nobody holds any more, on a channel that is disabled, is cancelled with the
+        reason why it is; elsewhere it becomes dead once it is past `expires_at`. Its attempt is `lost`.
+        """
+
+    async def newest_token(self) -> int:
+        """The greatest token that something is `sending` under, 0 for none. Who makes tokens without `Leases` begins
+        above it."""
 
 
 @runtime_checkable

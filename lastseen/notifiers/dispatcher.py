@@ -38,21 +38,22 @@ from lastseen.model import (
 from lastseen.model.outbox import Aftermath
 from lastseen.notifiers import tally
 from lastseen.notifiers.admit import admit
+from lastseen.notifiers.flying import WIDTH, Flying
 from lastseen.notifiers.message import render
 from lastseen.notifiers.outcome import from_exception
 from lastseen.notifiers.retry import follow
 from lastseen.notifiers.roster import Roster, Speaker
-from lastseen.protocols import Leases, Store
+from lastseen.protocols import Leases, Store, Upkeep
 
 LEASE = timedelta(seconds=30)
 POLL = 2.0
 """Seconds between two looks for what other processes changed."""
 
-WIDTH = 32
-"""Sends in flight on one lane."""
-
 AGAIN = 1.0
 """Seconds to wait when something is due that cannot be taken now."""
+
+TIDY = 60.0
+"""Seconds between two looks for what nobody would end."""
 
 UNSTORABLE = Retry("its answer cannot be stored", Scope.NOTIFICATION)
 
@@ -75,7 +76,7 @@ class Dispatcher:
         self._wording = wording or Wording()
         self._leases: dict[str, Lease] = {}
         self._busy: set[str] = set()
-        self._flying: dict[str, _Flying] = {}
+        self._flying: dict[str, Flying] = {}
         self._visited: set[str] = set()  # lanes we hold: what others left `sending` on them was taken up
         self._called: set[str] = set()  # lanes that were busy when something fell due: they look once more
         self._wake = anyio.Event()
@@ -83,7 +84,8 @@ class Dispatcher:
         self._stopping = False
         self._stale = True
         self._asleep = False
-        self._token = int(clock.wall().timestamp() * 1000)
+        self._token = 0  # of leases that we make ourselves
+        self._tidied = clock.monotonic()
 
     @property
     def idle(self) -> bool:
@@ -104,6 +106,7 @@ class Dispatcher:
         async with anyio.create_task_group() as group:
             while True:
                 self._asleep, self._wake = False, anyio.Event()
+                await self._tidy()
                 pause = await self._pass(group)
                 self._asleep = not self._wake.is_set()
                 await wait_or(self._wake, pause, self._clock)
@@ -129,6 +132,20 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001  (the loop goes on: nothing else would send what waits)
             _log.error("dispatcher_failed", error=repr(error))
             return AGAIN
+
+    async def _tidy(self) -> None:
+        """End what nobody speaks for. A virtual clock is not stopped for it: it is done when something else happens."""
+        now = self._clock.monotonic()
+        if now - self._tidied < TIDY or not isinstance(self._store, Upkeep):
+            return
+        self._tidied = now
+        try:
+            count = await self._store.tidy(self._clock.now())
+        except Exception as error:  # noqa: BLE001  (a minute later it is tried again; sending goes on)
+            _log.error("dispatcher_failed", error=_words(error))
+            return
+        if count:
+            _log.warning("outbox_tidied", count=count)
 
     def _set_to_work(self, group: TaskGroup, name: str, speakers: Sequence[Speaker]) -> None:
         if name in self._busy:
@@ -165,7 +182,7 @@ class Dispatcher:
 
     async def _drain(self, lease: Lease, speakers: dict[str, Speaker]) -> bool:
         """True: something was sent."""
-        sent, flying = False, self._flying.setdefault(lease.name, _Flying())
+        sent, flying = False, self._flying.setdefault(lease.name, Flying())
         async with anyio.create_task_group() as group:
             while True:
                 attempts = await self._more(lease, speakers, WIDTH - flying.count)
@@ -217,6 +234,9 @@ class Dispatcher:
     async def _lease(self, name: str) -> Lease | None:
         if isinstance(self._store, Leases):
             return await self._store.lease(name, self._node, LEASE, self._clock.now())
+        if not self._token:  # the wall clock may have been set back since somebody left something `sending`
+            known = await self._store.newest_token() if isinstance(self._store, Upkeep) else 0
+            self._token = max(known, int(self._clock.wall().timestamp() * 1000))
         self._token += 1
         return Lease(name, self._node, self._token, self._clock.now() + timedelta(days=3650))
 
@@ -242,7 +262,7 @@ class Dispatcher:
 
     # -- one send
 
-    async def _send(self, lease: Lease, speaker: Speaker, attempt: Attempt, flying: _Flying) -> None:
+    async def _send(self, lease: Lease, speaker: Speaker, attempt: Attempt, flying: Flying) -> None:
         try:
             held = await self._renewed(lease)
             if held is None:
@@ -367,26 +387,3 @@ def _words(error: Exception) -> str:
 def _plain(text: object) -> str:
     """Text that every store can hold."""
     return str(text).replace("\0", " ").encode("utf-8", "replace").decode()[:2000]
-
-
-class _Flying:
-    """How many sends are in flight, and a way to wait until there are fewer, or until there may be more to send."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._called = False
-        self._changed = anyio.Event()
-
-    def called(self) -> None:
-        self._called = True
-        self._changed.set()
-
-    def landed(self) -> None:
-        self.count -= 1
-        self._changed.set()
-
-    async def some_landed(self, at_most: int) -> None:
-        while self.count > max(at_most, 0) and not (self._called and self.count < WIDTH):
-            self._changed = anyio.Event()
-            await self._changed.wait()
-        self._called = False

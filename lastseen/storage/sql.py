@@ -39,6 +39,7 @@ from lastseen.storage import (
     sql_record,
     sql_settle,
     sql_sources,
+    sql_upkeep,
     sql_ways,
 )
 from lastseen.storage.secrets import Rotated, SecretBox
@@ -128,6 +129,16 @@ class SqlStore:
 
     async def release(self, lease: Lease, now: datetime) -> None:
         await self.database.write(lambda c: sql_sources.release(c, lease, now))
+
+    # -- Upkeep
+
+    async def tidy(self, now: datetime) -> int:
+        if not await self.database.read(lambda c: sql_upkeep.left_over(c, now)):
+            return 0  # the one writer is not kept from its work
+        return await self.database.write(lambda c: sql_upkeep.tidy(c, now))
+
+    async def newest_token(self) -> int:
+        return await self.database.read(sql_upkeep.newest_token)
 
     # -- Sources
 

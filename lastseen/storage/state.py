@@ -39,7 +39,19 @@ from lastseen.model import (
     replace,
 )
 from lastseen.protocols import Admit, Decide, RetryPlan
-from lastseen.storage.fold import FINISHED_ATTEMPT, PARK, absorb, newborn, newest_runs, obey, pick, signal_of, told
+from lastseen.storage.fold import (
+    EXPIRED,
+    FINISHED_ATTEMPT,
+    PARK,
+    absorb,
+    finished,
+    newborn,
+    newest_runs,
+    obey,
+    pick,
+    signal_of,
+    told,
+)
 
 KEPT = 20_000
 """Events and notifications that are kept before finished ones are forgotten."""
@@ -66,7 +78,7 @@ class State:
 
 
 class StateStore:
-    """The core `Store` over a `State`, and nothing optional.
+    """The core `Store` over a `State`, and `Upkeep`.
 
     A subclass says in `turn` how the state comes and where it goes: within it, `self.state` is this caller's alone, and
     what was changed is durable when it ends without an exception.
@@ -290,3 +302,17 @@ class StateStore:
     def _ready(self, row: Notification) -> datetime:
         state = self.state.states.get(row.channel, ChannelState())
         return state.ready_at if state.failures and state.ready_at else row.due_at
+
+    # -- what is left over
+
+    async def tidy(self, now: datetime) -> int:
+        async with self.turn():
+            pending = (row for row in self.state.outbox.values() if row.state is NotificationState.PENDING)
+            over = [row for row in pending if row.expires_at <= now]
+            for row in over:
+                self.state.outbox[row.uid] = finished(row, NotificationState.DEAD, EXPIRED, now)
+            return len(over)
+
+    async def newest_token(self) -> int:
+        async with self.turn():
+            return max((row.lease_token or 0 for row in self.state.outbox.values()), default=0)

@@ -9,11 +9,23 @@ import pytest
 
 from lastseen.durations import NEVER
 from lastseen.errors import Conflict, NotFound
-from lastseen.model import BlindPeriod, BlindReason, Case, Disable, Kind, NotificationState, Status, Verdict, Watch
+from lastseen.model import (
+    BlindPeriod,
+    BlindReason,
+    Case,
+    Disable,
+    Kind,
+    NotificationState,
+    Status,
+    Verdict,
+    Watch,
+    replace,
+)
 from lastseen.testing.script import admit_all, again, at, by_rule, delivered, keep, lease, move
 from lastseen.testing.suite_base import StoreSuiteBase, declare, offline, online, standing
-from lastseen.testing.suite_outbox import BUSY, DONE, take, uids
+from lastseen.testing.suite_outbox import BUSY, DONE, done, take, uids
 
+EXPIRED = "expired: it could not be delivered in time"
 SPAN = timedelta(seconds=30)
 
 
@@ -51,6 +63,54 @@ class OptionalSuite(StoreSuiteBase):
             await store.lease("lane", "b", SPAN, at(231))
             stale = lease([ops], old.token)
             assert await store.take(stale, admit_all(), at(232), 10) == []
+
+    # -- upkeep
+
+    async def test_what_nobody_speaks_for_expires_too(self) -> None:
+        self.needs("upkeep")
+        async with self.opened() as store:
+            ops, _ = await self.channels(store)
+            await offline(store, "pump", channels=[ops])
+            assert await store.tidy(at(200 + 75 * 3600)) == 0
+            assert await store.next_due() == at(200)
+            assert await store.tidy(at(200 + 76 * 3600)) == 1
+            assert await store.next_due() is None
+            assert await store.tidy(at(200 + 76 * 3600)) == 0
+
+    async def test_the_newest_token_of_what_is_being_sent_is_known(self) -> None:
+        self.needs("upkeep")
+        async with self.opened() as store:
+            ops, _ = await self.channels(store)
+            assert await store.newest_token() == 0
+            await offline(store, "pump", channels=[ops])
+            (attempt,) = await take(store, [ops], 200, token=77)
+            assert await store.newest_token() == 77
+            assert await done(store, attempt, [ops], 201, token=77)
+            assert await store.newest_token() == 0
+
+    @pytest.mark.parametrize("switched_off", [True, False])
+    async def test_what_was_being_sent_ends_when_its_lease_is_over_and_nobody_takes_it_up(
+        self, switched_off: bool
+    ) -> None:
+        for capability in ("upkeep", "channels", "leases", "history"):
+            self.needs(capability)
+        async with self.opened() as store:
+            ops, _ = await self.channels(store)
+            await offline(store, "pump", channels=[ops])
+            lane = replace(await store.lease("channel:ops", "a", SPAN, at(200)), channels=frozenset([ops]))
+            (attempt,) = await store.take(lane, admit_all(), at(200), 10)
+            end = 231.0 if switched_off else 200 + 76 * 3600.0
+            if switched_off:
+                await store.switch_channel(ops, False, "holidays", at(201))
+                assert await store.tidy(at(229)) == 0, "whoever sends it may still write what became of it"
+            else:
+                assert await store.tidy(at(231)) == 0, "somebody may take it up"
+            assert await store.tidy(at(end)) == 1
+            (row,) = await store.notifications()
+            ended = ("cancelled", "channel disabled: holidays") if switched_off else ("dead", EXPIRED)
+            assert (row["state"], row["reason"]) == ended
+            assert not await store.finish(lane, attempt, DONE, delivered, at(end + 1)), "too late"
+            assert await store.tidy(at(end + 2)) == 0
 
     # -- sources
 

@@ -12,11 +12,14 @@ import pytest
 
 from lastseen.clock import SystemClock
 from lastseen.errors import StoreUnavailable
-from lastseen.model import Attempt, Beat, BlindReason, Message, Retry, Said
+from lastseen.model import Attempt, Beat, BlindReason, Message, NotificationState, Retry, Said, code_channel_uid
 from lastseen.monitor.blindness import Listener
 from lastseen.monitor.heartbeat import HeartbeatMonitor
+from lastseen.storage.fold import EXPIRED
+from lastseen.storage.memory import MemoryStore
 from lastseen.testing import FakeClock, RecordingNotifier
-from lastseen.testing.script import T0
+from lastseen.testing.script import T0, admit_all, at, lease
+from lastseen.testing.suite_base import offline
 from tests.monitor.cases import STORES, scene, url_of
 from tests.monitor.test_blindness import Hands, Marks, listening
 
@@ -54,6 +57,34 @@ async def test_a_store_that_fails_while_sends_are_in_the_air_loses_none_of_them(
         await s.beat("a", "b")
         await s.clock.advance("1m")
         assert sent.count("a") >= 2, "the recovery of a waits for nobody"
+
+
+async def test_what_nobody_speaks_for_any_more_expires(tmp_path: Path) -> None:
+    def down(message: Message) -> None:
+        raise ConnectionError("down")
+
+    async with scene("sqlite", tmp_path, notify={"old": down}) as s:
+        await s.beat("pump")
+        await s.clock.advance("10m")
+    later = FakeClock(T0 + timedelta(days=200))
+    async with scene("sqlite", tmp_path, clock=later) as s:
+        await s.clock.advance("61s")
+        s.monitor.dispatcher.wake()
+        await s.clock.advance("1s")
+        (row,) = await s.monitor.store.notifications(NotificationState.DEAD)  # type: ignore[attr-defined]
+        assert row["reason"] == EXPIRED
+
+
+async def test_a_wall_clock_set_back_between_two_starts_leaves_nothing_half_sent() -> None:
+    """Of a store without leases: the token of the process that died is far ahead of our clock."""
+    store, ops = MemoryStore(), code_channel_uid("ops")
+    await offline(store, "pump", channels=[ops])
+    token = int((T0 + timedelta(days=3650)).timestamp() * 1000)
+    assert await store.take(lease([ops], token), admit_all(), at(200), 10)
+    clock, told = FakeClock(at(300)), RecordingNotifier()
+    async with HeartbeatMonitor(store, clock=clock, notify={"ops": told}):
+        await clock.advance("2s")
+        assert [event.machine for message in told.messages for event in message.events][:1] == ["pump"]
 
 
 async def _until(check: Callable[[], bool]) -> None:

@@ -7,5 +7,7 @@ from lastseen.testing import StoreSuite
 
 
 class TestMemoryStore(StoreSuite):
+    capabilities = frozenset({"upkeep"})
+
     def make(self) -> MemoryStore:
         return MemoryStore()
