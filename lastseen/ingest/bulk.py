@@ -47,8 +47,21 @@ _NO_ROW = "must be a JSON object with the field machine"
 _json = msgspec.json.Encoder()
 
 
+class Names(Protocol):
+    """Machines by what they call themselves, which need be no slug."""
+
+    def known(self, name: str) -> int | None: ...
+
+    def forget(self, name: str) -> None: ...
+
+    def machine(self, name: str, add: Mapping[str, Any] | None = None) -> Awaitable[int | None]: ...
+
+
 class Declaring(Recording, Protocol):
     """A monitor that can also make machines."""
+
+    @property
+    def here(self) -> Names: ...
 
     def record_many(self, beats: Sequence[Beat]) -> Sequence[Future[None]]: ...
 
@@ -94,6 +107,14 @@ class BulkRoute:
         return text_answer(200, "application/json", answer)
 
 
+def made_with(grant: Grant) -> Mapping[str, Any] | None:
+    """What the machines are made with that this key may make; None: it may make none."""
+    defaults = grant.defaults or {}
+    if not defaults.get("may_create"):
+        return None
+    return {name: defaults[name] for name in ("kind", "group", "tags") if defaults.get(name)}
+
+
 Row = tuple[int, MachineRef, Report]
 """Its place in the request, who it speaks of, what it says."""
 
@@ -103,8 +124,9 @@ class Batch:
 
     def __init__(self, monitor: Declaring, grant: Grant, disabled: frozenset[MachineRef]) -> None:
         self._monitor, self._disabled = monitor, disabled
-        self._defaults: Mapping[str, Any] = grant.defaults or {}
+        self._port, self._made_with = monitor.here, made_with(grant)
         self._good: list[Row] = []
+        self._called: dict[MachineRef, str] = {}  # the names of machines that are known by them
         self._errors: dict[int, str] = {}
         self._outcomes: Counter[str] = Counter()
         self.accepted = 0
@@ -128,10 +150,11 @@ class Batch:
         except InvalidInput as error:
             self._reject(index, str(error), "malformed")
         else:
+            known = self._port.known(machine) if isinstance(machine, str) else None
+            if known is not None:
+                self._called[known], machine = str(machine), known
             if machine in self._disabled:
                 self._reject(index, _DISABLED, "refused")
-            elif isinstance(machine, str) and not SLUG.fullmatch(machine):
-                self._reject(index, str(UnknownMachine(machine)), "unknown")
             else:
                 self._good.append((index, machine, report))
 
@@ -142,8 +165,8 @@ class Batch:
     async def store(self) -> None:
         """Return when all that is accepted is durable. Raises Busy and StoreUnavailable: then none is acknowledged."""
         unknown = await self._record(self._good)
-        if unknown and self._defaults.get("may_create"):
-            unknown = await self._record(await self._make(unknown))
+        if unknown:
+            unknown = await self._record(await self._find(unknown))
         for index, machine, _ in unknown:
             self._errors[index] = str(UnknownMachine(machine))
 
@@ -167,26 +190,41 @@ class Batch:
             raise failed
         return unknown
 
-    async def _make(self, unknown: list[Row]) -> list[Row]:
-        """Make the machines of these rows. The rows that can be stored now; the others are rejected."""
+    async def _find(self, unknown: list[Row]) -> list[Row]:
+        """Those of these rows that can be stored after all: by a name that is no slug, or because their machine is made
+        now. The others are rejected."""
+        unknown = [(index, self._called.get(machine, machine), report) for index, machine, report in unknown]
         names = list(dict.fromkeys(machine for _, machine, _ in unknown if isinstance(machine, str)))
-        refused: dict[str, str | None] = {}
+        found: dict[MachineRef, MachineRef | LastseenError] = {}
         for begin in range(0, len(names), TOGETHER):
             some = names[begin : begin + TOGETHER]
-            refused |= dict(zip(some, await asyncio.gather(*map(self._declare, some)), strict=True))
-        for index, machine, _ in unknown:
-            why = str(UnknownMachine(machine)) if isinstance(machine, int) else refused[machine]
-            if why is not None:
-                self._errors[index] = why
-        return [row for row in unknown if row[0] not in self._errors]
+            found |= dict(zip(some, await asyncio.gather(*map(self._look_for, some)), strict=True))
+        rows = []
+        for index, machine, report in unknown:
+            there = found.get(machine, UnknownMachine(machine))
+            if isinstance(there, LastseenError):
+                self._errors[index] = str(there)
+            elif there in self._disabled:
+                self._errors[index] = _DISABLED
+            else:
+                rows.append((index, there, report))
+        return rows
 
-    async def _declare(self, name: str) -> str | None:
-        """Make one, if it is not there by now. What is wrong, if it cannot be made."""
-        given = {field: self._defaults[field] for field in ("kind", "group", "tags") if self._defaults.get(field)}
+    async def _look_for(self, name: str) -> MachineRef | LastseenError:
+        """The machine of this name; or what is wrong, if there is none and none can be made."""
         try:
-            await self._monitor.watch(name, expect="new", **given)
-        except Conflict:
-            return None
+            if SLUG.fullmatch(name):
+                return await self._declare(name)
+            self._port.forget(name)
+            return await self._port.machine(name, self._made_with) or UnknownMachine(name)
         except (InvalidInput, NotFound) as error:
-            return str(error)
-        return None
+            return error
+
+    async def _declare(self, slug: str) -> MachineRef | LastseenError:
+        if self._made_with is None:
+            return UnknownMachine(slug)
+        try:
+            await self._monitor.watch(slug, expect="new", **self._made_with)
+        except Conflict:
+            return slug  # another request was quicker
+        return slug

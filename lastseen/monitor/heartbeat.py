@@ -279,6 +279,14 @@ class HeartbeatMonitor:
         """Listen to it no more. What was heard on it is held until somebody does again, unless it is removed."""
         await self._ways.remove(name)
 
+    @property
+    def here(self) -> Port:
+        """The way in of heartbeats that are given in code or come over HTTP: for machines that report by names which
+        are no slugs."""
+        if "http" not in self._ways.ports:
+            self._ways.ports["http"] = self._port(self._loops.listener.ears["http"])
+        return self._ways.ports["http"]
+
     def _port(self, ear: Ear) -> Port:
         return Port(
             ear,
@@ -289,7 +297,15 @@ class HeartbeatMonitor:
             _made_of,
             self._decide,
             self._loops.committed,
+            self.node,
+            functools.partial(self._part, ear),
         )
+
+    async def _part(self, whole: Ear, name: str) -> Port:
+        if name not in self._ways.ports:
+            part = await self._loops.listener.add(name, whole.kind, whole.alert_after)
+            self._ways.ports[name] = self._port(part)
+        return self._ways.ports[name]
 
     # -- what people say
 

@@ -198,6 +198,34 @@ async def test_two_that_make_the_same_machines_at_once_make_them_once(served: Se
     assert len(await served.other.machines()) == 30
 
 
+async def test_names_that_are_no_slugs_get_slugs_and_keep_their_machines(
+    served: Served, maker: str, fleet: str
+) -> None:
+    await served.machine("Groe-1")
+    names = ["Größe 1", "Gröe 1", "größe/2", "☃", "☃☃", "Größe 1"]
+    for _ in range(2):
+        said = (await send(served, maker, [{"machine": name} for name in names])).json()
+        assert said == {"accepted": 6, "rejected": []}
+    made = {standing.machine.name: standing.machine.slug for standing in await served.other.machines()}
+    assert made == {
+        "Groe-1": "Groe-1", "Größe 1": "Groe-1-2", "Gröe 1": "Groe-1-3", "größe/2": "groe-2", "☃": "machine",
+        "☃☃": "machine-2",
+    }  # fmt: skip
+    assert await seen(served) == set(made.values()) - {"Groe-1"}
+    said = (await send(served, fleet, [{"machine": "Größe 1"}, {"machine": "a b"}])).json()
+    assert said == {"accepted": 1, "rejected": [{"index": 1, "error": "no machine 'a b'"}]}
+
+
+async def test_a_removed_machine_is_not_made_again_by_its_name(served: Served, maker: str) -> None:
+    row = [{"machine": "web 1"}]
+    assert (await send(served, maker, row)).json()["accepted"] == 1
+    await served.app.monitor.forget("web-1")
+    for _ in range(2):
+        said = (await send(served, maker, row)).json()
+        assert said == {"accepted": 0, "rejected": [{"index": 0, "error": "no machine 'web 1'"}]}
+    assert await served.other.machines() == []
+
+
 async def test_a_kind_that_is_gone_rejects_the_rows_that_need_it(served: Served) -> None:
     await served.machine("a")
     maker = await served.key("fleet", defaults={"may_create": True, "kind": "nothing"})

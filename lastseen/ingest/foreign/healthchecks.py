@@ -26,6 +26,7 @@ import msgspec
 from lastseen.errors import Conflict, UnknownMachine
 from lastseen.ingest.asgi import Answer, Receive, Refused, Scope, beginning, has_body, text_answer
 from lastseen.ingest.auth import Grant
+from lastseen.ingest.bulk import made_with
 from lastseen.ingest.foreign.base import ForeignRoute, Reporting, passed_on
 from lastseen.ingest.gate import Gate
 from lastseen.model import Beat, MachineRef, Said
@@ -136,18 +137,17 @@ class PingRoute(ForeignRoute):
         try:
             await self._monitor.record(beat)
         except UnknownMachine:
-            defaults = grant.defaults or {}
-            if isinstance(beat.machine, int) or query.get("create") != "1" or not defaults.get("may_create"):
+            given = made_with(grant)
+            if isinstance(beat.machine, int) or query.get("create") != "1" or given is None:
                 raise
         else:
             return False
         self._gate.count(grant.key_id)
-        created = await self._make(str(beat.machine), defaults)
+        created = await self._make(str(beat.machine), given)
         await self._monitor.record(beat)
         return created
 
-    async def _make(self, slug: str, defaults: Mapping[str, Any]) -> bool:
-        given = {name: defaults[name] for name in ("kind", "group", "tags") if defaults.get(name)}
+    async def _make(self, slug: str, given: Mapping[str, Any]) -> bool:
         try:
             await self._monitor.watch(slug, expect="new", **DAILY, **given)
         except Conflict:
