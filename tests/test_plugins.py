@@ -15,6 +15,7 @@ from lastseen import plugins
 from lastseen.errors import InvalidInput, PluginError
 from lastseen.notifiers.tools import Tools
 from lastseen.notifiers.webhook import Webhook
+from lastseen.storage import open_store
 
 BROKEN = """
 raise RuntimeError("no gotify today")
@@ -58,6 +59,34 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     for name in ("broken_plugin", "working_plugin"):
         sys.modules.pop(name, None)
     plugins.forget()
+
+
+STORE = """
+from lastseen.storage.memory import MemoryStore
+
+class Redis(MemoryStore):
+    def __init__(self, url, **options):
+        super().__init__()
+        self.url, self.options = url, options
+"""
+
+
+def test_a_store_of_an_installed_package_opens_by_its_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "redis_plugin.py").write_text(STORE)
+    info = tmp_path / "redis_plugin-0.3.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: redis_plugin\nVersion: 0.3\n")
+    (info / "entry_points.txt").write_text("[lastseen.stores]\nredis = redis_plugin:Redis\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plugins.forget()
+    try:
+        store: Any = open_store("redis://here/1", fast=True)
+        assert (type(store).__name__, store.url, store.options) == ("Redis", "redis://here/1", {"fast": True})
+        with pytest.raises(PluginError, match="no store 'redsi', did you mean 'redis'"):
+            open_store("redsi://here/1")
+    finally:
+        sys.modules.pop("redis_plugin", None)
+        plugins.forget()
 
 
 def tools() -> Tools:

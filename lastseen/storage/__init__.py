@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from lastseen.errors import ConfigurationError
+from lastseen.plugins import load_store
 from lastseen.protocols import Store
-
-SCHEMES = {"memory": "memory:", "sqlite": "sqlite:///path/to/file.db"}
 
 
 def open_store(url: str, **options: Any) -> Store:
-    """The store that a URL names: `memory:`, `sqlite:///relative/path`, `sqlite:////absolute/path`.
+    """The store that a URL names: `memory:`, `sqlite:///relative/path`, `sqlite:////absolute/path`; or one of an
+    installed package, whose entry point in `lastseen.stores` has the name of the scheme and takes the URL.
 
-    `options` go to the store: for SQLite `migrate="auto"|"check"` and `secrets=SecretBox(…)`.
+    `options` go to the store: for SQLite `migrate="auto"|"check"` and `secrets=SecretBox(…)`. Raises
+    ConfigurationError, which never repeats the URL: a password may be in it.
     """
-    scheme = url.partition(":")[0].lower()
-    if scheme == "memory":
-        from lastseen.storage.memory import open_memory
-
-        return open_memory(url)
-    if scheme == "sqlite":
-        from lastseen.storage.sqlite import open_sqlite
-
-        store: Store = open_sqlite(url, **options)
-        return store
-    raise ConfigurationError(f"no store {url!r}: there are {' and '.join(SCHEMES.values())}")
+    return load_store(url.partition(":")[0].lower())(url, **options)
