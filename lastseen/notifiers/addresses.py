@@ -7,6 +7,7 @@ versions. An IPv4 address inside an IPv6 one is judged too, as the packet may en
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -91,6 +92,19 @@ def refusal(address: Address, policy: Policy) -> str | None:
         if reason is not None:
             return reason
     return None
+
+
+def literal(host: str) -> Address | None:
+    """The address that is written here, in any spelling that the system takes: decimal, octal, hexadecimal, short."""
+    host = host.strip("[]")
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except (OSError, ValueError):
+        return None
 
 
 @lru_cache(maxsize=1024)

@@ -20,6 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, Val
 
 from lastseen.errors import ForbiddenAddress
 from lastseen.model import Event, Message, Outcome
+from lastseen.notifiers.addresses import Policy, literal, refusal
 from lastseen.notifiers.outcome import from_exception, http_outcome
 from lastseen.notifiers.tools import Tools, local_tools
 
@@ -198,4 +199,8 @@ def checked_url(value: str) -> str:
         raise ValueError("must not have port 0")
     if url.userinfo:
         raise ValueError("must not contain a user name or a password: the signature is what receivers check")
+    address = literal(url.host)
+    reason = None if address is None else refusal(address, Policy(allow_private=True))
+    if reason is not None:
+        raise ValueError(f"{address}: {reason}")
     return str(url.copy_with(fragment=None))

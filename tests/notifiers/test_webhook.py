@@ -17,6 +17,8 @@ from standardwebhooks import Webhook as Referee
 from lastseen.clock import SystemClock
 from lastseen.errors import InvalidInput
 from lastseen.model import Delivered, Rejected, Retry, Scope, Status
+from lastseen.notifiers.addresses import Policy
+from lastseen.notifiers.guard import guarded_client
 from lastseen.notifiers.tools import Tools
 from lastseen.notifiers.webhook import Webhook, decode_secret, headers, new_secret, payload, sign
 from lastseen.plugins import check_config
@@ -185,11 +187,11 @@ async def test_on_its_own_it_reaches_private_receivers_over_real_http() -> None:
 
 
 async def test_a_forbidden_address_is_trouble_of_the_channel() -> None:
-    webhook = Webhook(Webhook.Config(url="http://169.254.169.254/", secret=SecretStr(VECTOR)))
-    outcome = await webhook.send(message())
-    await webhook.close()
+    async with guarded_client(Policy()) as client:
+        webhook = Webhook(Webhook.Config(url="http://10.0.0.1/", secret=SecretStr(VECTOR)), Tools(client))
+        outcome = await webhook.send(message())
     assert isinstance(outcome, Retry)
-    assert "never allowed" in outcome.reason
+    assert "allowed only if" in outcome.reason
 
 
 # -- config
@@ -199,6 +201,9 @@ async def test_a_forbidden_address_is_trouble_of_the_channel() -> None:
     ("changes", "field"),
     [
         ({"url": "ftp://a.example"}, "url"),
+        ({"url": "http://169.254.169.254/"}, "url"),
+        ({"url": "http://[::ffff:169.254.169.254]/"}, "url"),
+        ({"url": "http://0xa9fea9fe/"}, "url"),
         ({"url": "nonsense"}, "url"),
         ({"url": "http://"}, "url"),
         ({"url": "http://[::1"}, "url"),
