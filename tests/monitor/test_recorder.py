@@ -102,7 +102,7 @@ async def test_what_comes_later_waits_while_a_batch_is_written_in_parts() -> Non
     gate = Gate()
     gate.poison = "bad"
     async with recording(gate) as (recorder, clock, _):
-        futures = [recorder.record(Beat(name, clock.now(), Said.ERROR)) for name in ("a", "bad", "b", "pump")]
+        futures = [recorder.record(Beat(name, clock.now(), Said.ERROR)) for name in ("a", *["bad"] * 30, "pump")]
         while not gate.batches:
             await asyncio.sleep(0)
         later = [recorder.record(Beat("pump", clock.now(), said)) for said in (Said.OK, Said.GOODBYE)]
