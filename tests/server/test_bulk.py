@@ -207,10 +207,8 @@ async def test_names_that_are_no_slugs_get_slugs_and_keep_their_machines(
         said = (await send(served, maker, [{"machine": name} for name in names])).json()
         assert said == {"accepted": 6, "rejected": []}
     made = {standing.machine.name: standing.machine.slug for standing in await served.other.machines()}
-    assert made == {
-        "Groe-1": "Groe-1", "Größe 1": "Groe-1-2", "Gröe 1": "Groe-1-3", "größe/2": "groe-2", "☃": "machine",
-        "☃☃": "machine-2",
-    }  # fmt: skip
+    assert set(made) == {"Groe-1", *names}
+    assert sorted(made.values()) == ["Groe-1", "Groe-1-2", "Groe-1-3", "groe-2", "machine", "machine-2"]
     assert await seen(served) == set(made.values()) - {"Groe-1"}
     said = (await send(served, fleet, [{"machine": "Größe 1"}, {"machine": "a b"}])).json()
     assert said == {"accepted": 1, "rejected": [{"index": 1, "error": "no machine 'a b'"}]}
