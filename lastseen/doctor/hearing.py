@@ -100,7 +100,7 @@ def _source(subject: Subject, source: SourceCheck) -> Iterator[Finding]:
     if source.blind_since is not None:
         what = f"{name} has heard nobody since {subject.ago(source.blind_since)} ({source.blind_reason})"
         yield Finding(Severity.BAD, "source.blind", what, _REASONS.get(source.blind_reason, ""))
-    elif source.kind not in ("http", "code") and not _listens(subject, source) and subject.site.serving.held:
+    elif source.kind == "mqtt" and not _listens(subject, source) and subject.site.serving.held:
         what = f"{name} is set up, and the running server does not listen to it"
         yield Finding(Severity.BAD, "source.unheard", what, "restart the server, and look into its log")
     for reason, seconds in source.blind_today.items():
