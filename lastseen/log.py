@@ -50,6 +50,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "machine_parked": ("error", "machine_id, error", "deciding for this machine failed; it is tried again in 5 min"),
     "message_lost": ("error", "error", "a message of a stream could not be stored"),
     "message_refused": ("warning", "error", "a message of a stream is no heartbeat that can be taken"),
+    "mqtt_link_lost": ("warning", "source, reason", "a broker cannot be reached or went away; it is tried again"),
     "notification_dead": ("error", "notification, channel, reason", "given up; `lastseen notifications replay`"),
     "notification_delivered": ("info", "notification, channel, type, machine", "the far end has it"),
     "notifier_answered_nonsense": ("warning", "channel, answer", "a plugin returned no outcome; taken for delivered"),

@@ -66,8 +66,8 @@ class HeartbeatMonitor:
     Constructing opens nothing. `store` is a URL (`memory:`, `sqlite:///app.db`) or a Store. `notify` is a function of
     one Message, a notifier, or a mapping of durable names to either. `offline_after` is the default threshold ("never"
     is legal), `check_interval` the longest time between two looks. Unknown machines are declared at their first
-    heartbeat if `register_unknown`. `sources` are ways in that run with the monitor. `uplink` says whether the world is
-    there; it is asked before many machines at once are found silent.
+    heartbeat if `register_unknown`. `sources` are ways in that run with the monitor, or what finds them at each start, with
+    the store open. `uplink` says whether the world is there; it is asked before many at once are found silent.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class HeartbeatMonitor:
         offline_after: Duration = "2m",
         check_interval: Duration = "30s",
         register_unknown: bool = True,
-        sources: Iterable[WayIn] = (),
+        sources: Iterable[WayIn] | Callable[[], Awaitable[Sequence[WayIn]]] = (),
         scheduler: AsyncIOScheduler | None = None,
         clock: Clock | None = None,
         goodbye_grace: Duration = "10s",
@@ -111,7 +111,7 @@ class HeartbeatMonitor:
             self.rules.told_for,
             uplink,
         )
-        self._given = tuple(sources)
+        self._given = sources if callable(sources) else tuple(sources)
         self._ways = WaysIn(self._loops.listener, self._port)
         self._source_names: dict[int, str] = {}
         self._task: asyncio.Task[None] | None = None
@@ -144,7 +144,8 @@ class HeartbeatMonitor:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._open_store())
             await self._loops.listener.start()
-            for way in self._given:
+            given = await self._given() if callable(self._given) else self._given
+            for way in given:
                 await self._ways.prepare(way)
             if isinstance(self.store, Catalog):
                 await self.store.default_threshold(self.rules.offline_after, self.clock.now())
@@ -152,7 +153,7 @@ class HeartbeatMonitor:
             stack.push_async_callback(self._roster.stop)
             await self._loops.start()
             stack.push_async_callback(self._loops.stop)
-            for way in self._given:
+            for way in given:
                 self._ways.run(way)
             stack.push_async_callback(self._ways.stop)
             attach = getattr(self.clock, "attach", None)

@@ -60,8 +60,11 @@ class Port:
         make: Callable[[str, Mapping[str, Any] | None], Mapping[str, Any] | None],
         decide: Decide,
         committed: Callable[[Sequence[Event]], Awaitable[None]],
+        node: str,
+        part: Callable[[str], Awaitable[Port]],
     ) -> None:
-        self.name, self.id, self.clock = ear.name, ear.id, clock
+        self.name, self.id, self.clock, self.node = ear.name, ear.id, clock, node
+        self._part = part
         self._ear, self._listener, self._store = ear, listener, store
         self._submit, self._make, self._decide, self._committed = submit, make, decide, committed
         self._known: dict[str, int | None] = {}
@@ -81,6 +84,10 @@ class Port:
     def down(self, since: datetime | None = None) -> None:
         """The link is gone. `since`: when something was last received for certain."""
         self._listener.lost(self._ear, since)
+
+    async def part(self, name: str) -> Port:
+        """A source within this one, which can be cut off on its own: what stands behind a bridge."""
+        return await self._part(f"{self.name}/{name}")
 
     # -- what is said
 

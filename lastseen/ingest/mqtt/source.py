@@ -1,0 +1,349 @@
+"""A broker as a way in: what it says is acknowledged when it is stored, and while it cannot be heard it is blind."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import ssl
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from paho.mqtt.client import MQTTMessage
+
+from lastseen.durations import Duration
+from lastseen.errors import Busy, InvalidInput, LastseenError, MalformedReport, StoreUnavailable, UnknownMachine
+from lastseen.ingest.mqtt.bindings import Binding, Heard, bridge_word, make_bindings, members_of
+from lastseen.ingest.mqtt.link import Broker, Link, LinkLost
+from lastseen.ingest.mqtt.topics import check_topic
+from lastseen.log import get_logger
+from lastseen.model import Beat
+from lastseen.monitor.sources import Port
+from lastseen.report import Report
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds between two tries to connect; they double, with jitter."""
+
+OTHER = {5: 4, 4: 5}
+"""Versions of the protocol; 4 is MQTT 3.1.1."""
+
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+CONFIG = frozenset(
+    {"url", "presets", "bind", "base", "offline_after", "kind", "auto_add", "username", "ca", "cert", "key", "share"}
+    | {"publish", "client_id"}
+)
+"""Fields of a source's row; the password is among its secrets."""
+
+_log = get_logger()
+
+
+class MqttSource:
+    """One broker. InvalidInput names the wrong argument.
+
+    `url` is `mqtt://host[:port]` or `mqtts://…`, where user and password may stand too. `presets` and `bindings` (also
+    as texts, `TOPIC=mode`) say which topics are heard; `base` is the first part of the presets' topics. Unknown
+    machines are made if `auto_add`. `share`: the group of a shared subscription for heartbeat topics. `client_id` must
+    stay the same from one run to the next for the broker to keep what comes meanwhile; by default it is made of the
+    node's name, if that stays the same.
+    """
+
+    kind = "mqtt"
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str = "mqtt",
+        presets: Sequence[str] = (),
+        bindings: Sequence[Binding | str] = (),
+        base: str | None = None,
+        offline_after: Duration | None = None,
+        kind: str | None = None,
+        auto_add: bool = False,
+        username: str | None = None,
+        password: str | None = None,
+        ca: str | None = None,
+        cert: str | None = None,
+        key: str | None = None,
+        share: str | None = None,
+        publish: str | None = None,
+        client_id: str | None = None,
+    ) -> None:
+        self.name, self.auto_add = name, auto_add
+        self._address = _Address(url, username, password)
+        self._tls = _tls(self._address.scheme, ca, cert, key)
+        self.bindings = make_bindings(tuple(presets), tuple(bindings), base or "", offline_after, kind)
+        if share is not None:
+            check_topic(share, "share")
+        self._share, self._client_id = share, client_id
+        self.publish = None if publish is None else check_topic(publish.rstrip("/"), "publish")
+
+    @classmethod
+    def from_config(cls, name: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> MqttSource:
+        """From a row of `sources`."""
+        for unknown in config.keys() - CONFIG:
+            raise InvalidInput("is no option of an MQTT source", unknown)
+        given = {field: value for field, value in config.items() if value is not None}
+        bind = given.pop("bind", ())
+        return cls(**{"url": "", **given}, name=name, bindings=bind, password=secrets.get("password"))
+
+    def __repr__(self) -> str:
+        return f"MqttSource({self._address.scheme}://{self._address.host}:{self._address.port}, name={self.name!r})"
+
+    async def run(self, port: Port) -> None:
+        """Connect, listen, and connect again, until cancelled."""
+        session = _Session(self, port)
+        await session.prepare()
+        pause, version = FIRST_PAUSE, 5
+        while True:
+            began = port.clock.monotonic()
+            try:
+                await session.listen(self._broker(port), version)
+            except LinkLost as error:
+                if error.try_older and not session.was_up:
+                    version = OTHER[version]
+                _log.warning("mqtt_link_lost", source=self.name, reason=str(error))
+            finally:
+                session.down()
+                await session.end()
+            if port.clock.monotonic() - began > LONGEST_PAUSE:
+                pause = FIRST_PAUSE
+            await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311  (jitter)
+            pause = FIRST_PAUSE if session.was_up else min(pause * 2, LONGEST_PAUSE)
+            session.was_up = False
+
+    def _broker(self, port: Port) -> Broker:
+        client_id = self._client_id
+        if client_id is None:
+            digest = hashlib.sha256(f"{port.node}/{self.name}".encode()).hexdigest()
+            client_id = f"lastseen-{digest[:12]}"  # 21 characters: within what every broker must take
+        durable = self._client_id is not None or not port.node.startswith("lib:")
+        address = self._address
+        return Broker(
+            address.host, address.port, client_id, address.username, address.password, self._tls, durable=durable
+        )
+
+    def filters(self) -> list[tuple[str, bool]]:
+        """What to subscribe to, and whether what the broker keeps is wanted."""
+        found: dict[str, bool] = {}
+        for binding in self.bindings:
+            topic = binding.template.filter
+            if self._share is not None and not binding.wants_retained:
+                topic = f"$share/{self._share}/{topic}"
+            found[topic] = found.get(topic, False) or binding.wants_retained
+            for more in (binding.bridge, binding.members):
+                if more is not None:
+                    found[more] = True
+        return list(found.items())
+
+
+class _Session:
+    """What is said on one source, over all its connections."""
+
+    def __init__(self, source: MqttSource, port: Port) -> None:
+        self._source, self._port = source, port
+        self._parts: dict[int, Port] = {}  # by the place of a binding with a bridge
+        self._members: dict[str, frozenset[str]] = {}
+        self._tails: dict[str, asyncio.Task[None]] = {}
+        self._link: Link | None = None
+        self._waiting: deque[tuple[int, list[asyncio.Future[None]]]] = deque()
+        self._broken: str | None = None
+        self._received_at = port.clock.now()
+        self.was_up = False
+
+    async def prepare(self) -> None:
+        """What stands behind a bridge is a source of its own: it can be cut off while our link is there."""
+        for place, binding in enumerate(self._source.bindings):
+            if binding.bridge is not None:
+                self._parts[place] = await self._port.part(binding.bridge.split("/")[0])
+
+    async def listen(self, broker: Broker, version: int) -> None:
+        """Until the link is lost; always raises LinkLost."""
+        self._waiting.clear()
+        self._broken = None
+        link = self._link = Link(broker, self._on_message, version)
+        try:
+            await link.open()
+            await link.subscribe(self._source.filters())
+            self._up()
+            raise LinkLost(self._broken or await link.lost)
+        finally:
+            self._link = None
+            await link.close()
+
+    def _up(self) -> None:
+        self.was_up = True
+        for port in (self._port, *self._parts.values()):
+            port.up()
+
+    def down(self) -> None:
+        for port in (self._port, *self._parts.values()):
+            port.down(self._received_at)
+
+    async def end(self) -> None:
+        """Nothing of a connection that is gone is worked on any more: what was not acknowledged comes again."""
+        tails = list(self._tails.values())
+        for task in tails:
+            task.cancel()
+        await asyncio.gather(*tails, return_exceptions=True)
+
+    # -- one message
+
+    def _on_message(self, message: MQTTMessage) -> None:
+        self._received_at = self._port.clock.now()
+        try:
+            futures = self._take(message.topic, bytes(message.payload), bool(message.retain))
+        except (InvalidInput, MalformedReport) as error:
+            self._port.malformed(message.topic, str(error))
+            futures = []
+        except UnicodeDecodeError:
+            self._port.malformed("?", "its topic is no UTF-8")
+            futures = []
+        if message.qos:
+            self._waiting.append((message.mid, futures))
+            for future in futures:
+                future.add_done_callback(self._settled)
+            if not futures:
+                self._acknowledge()
+
+    def _take(self, topic: str, payload: bytes, retained: bool) -> list[asyncio.Future[None]]:
+        futures: list[asyncio.Future[None]] = []
+        for place, binding in enumerate(self._source.bindings):
+            if topic in (binding.bridge, binding.members):
+                self._of_bridge(place, binding, topic, payload)
+                continue
+            heard = binding.read(topic, payload, retained)
+            if heard is None or (not heard.reports and not heard.gone):
+                continue
+            members = self._members.get(binding.members or "")
+            if members is None or heard.machine in members:
+                futures += self._say(self._parts.get(place, self._port), binding, heard)
+        return futures
+
+    def _of_bridge(self, place: int, binding: Binding, topic: str, payload: bytes) -> None:
+        if topic == binding.members and payload:
+            self._members[topic] = members_of(payload)
+        elif topic == binding.bridge and payload:
+            part = self._parts[place]
+            if bridge_word(payload):
+                part.up()
+            else:
+                part.down()
+
+    def _say(self, port: Port, binding: Binding, heard: Heard) -> Sequence[asyncio.Future[None]]:
+        """Futures that are done when it is stored. A machine's messages stay in order, also while it is looked for."""
+        name = heard.machine
+        machine = port.known(name)
+        if machine is not None and name not in self._tails and not heard.gone:
+            return self._submit(port, machine, heard.reports)
+        before = self._tails.get(name)
+        task = self._tails[name] = asyncio.create_task(self._look_for(port, binding, heard, before))
+        task.add_done_callback(lambda done: self._tails.pop(name) if self._tails.get(name) is done else None)
+        return [task]
+
+    async def _look_for(self, port: Port, binding: Binding, heard: Heard, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        if heard.gone:
+            await port.detach(heard.machine)
+            return
+        add = binding.machine_fields() if self._source.auto_add else None
+        machine = await port.machine(heard.machine, add)
+        if machine is None:
+            port.unknown(heard.machine)
+            return
+        try:
+            for future in self._submit(port, machine, heard.reports):
+                await future
+        except UnknownMachine:
+            port.forget(heard.machine)
+
+    def _submit(self, port: Port, machine: int, reports: Sequence[Report]) -> list[asyncio.Future[None]]:
+        now = port.clock.now()
+        return [
+            port.submit(
+                Beat(machine, now, said.said, port.id, said.body, said.said_at, said.next_in, said.run, said.exit_code)
+            )
+            for said in reports
+        ]
+
+    # -- acknowledging, in the order in which it was received
+
+    def _settled(self, future: asyncio.Future[None]) -> None:
+        if not future.cancelled():
+            future.exception()  # seen, also where the link it came on is gone
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        while self._waiting and all(future.done() for future in self._waiting[0][1]):
+            mid, futures = self._waiting[0]
+            failed = next((e for f in futures if (e := _failure(f)) is not None), None)
+            if failed is not None:
+                self._break(failed)
+                return
+            self._waiting.popleft()
+            if self._link is not None:
+                self._link.ack(mid)
+
+    def _break(self, error: BaseException) -> None:
+        """It could not be stored: it is not acknowledged, and comes again on the next connection."""
+        self._waiting.clear()
+        self._broken = f"what it sent could not be stored: {error}"
+        if self._link is not None and not self._link.lost.done():
+            self._link.lost.set_result(self._broken)
+
+
+def _failure(future: asyncio.Future[None]) -> BaseException | None:
+    """Why it must come again. A machine that was removed is no reason."""
+    if future.cancelled():
+        return StoreUnavailable("stopping")
+    error = future.exception()
+    if error is None or isinstance(error, UnknownMachine):
+        return None
+    if isinstance(error, StoreUnavailable | Busy):
+        return error
+    if isinstance(error, LastseenError):
+        return None  # refused for what it is: it would be refused again
+    return error
+
+
+class _Address:
+    """A broker's URL, taken apart."""
+
+    def __init__(self, url: str, username: str | None, password: str | None) -> None:
+        wrong = InvalidInput("must be mqtt://host[:port] or mqtts://host[:port]", "url")
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise wrong from None
+        if parts.scheme not in PORTS or not parts.hostname or parts.path not in ("", "/") or parts.query:
+            raise wrong
+        self.scheme, self.host, self.port = parts.scheme, parts.hostname, port or PORTS[parts.scheme]
+        self.username = username or (unquote(parts.username) if parts.username else None)
+        self.password = password or (unquote(parts.password) if parts.password else None)
+        if self.password is not None and self.username is None:
+            raise InvalidInput("is needed where there is a password", "username")
+
+
+def _tls(scheme: str, ca: str | None, cert: str | None, key: str | None) -> ssl.SSLContext | None:
+    if scheme == "mqtt":
+        for name, value in (("ca", ca), ("cert", cert), ("key", key)):
+            if value is not None:
+                raise InvalidInput("is only for mqtts:// addresses", name)
+        return None
+    if key is not None and cert is None:
+        raise InvalidInput("is needed where there is a key", "cert")
+    try:
+        context = ssl.create_default_context(cafile=ca)
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidInput(f"{ca!r} holds no certificates: {type(error).__name__}", "ca") from None
+    if cert is not None:
+        try:
+            context.load_cert_chain(cert, key)
+        except (OSError, ssl.SSLError) as error:
+            raise InvalidInput(f"{cert!r} cannot be used: {type(error).__name__}", "cert") from None
+    return context
