@@ -10,8 +10,8 @@ from sqlalchemy import event
 from lastseen import counters
 from lastseen.clock import SystemClock
 from lastseen.counters import Counter, Histogram
-from lastseen.errors import Busy, StoreUnavailable, UnknownMachine
-from lastseen.model import Beat
+from lastseen.errors import Busy, Conflict, StoreUnavailable, UnknownMachine
+from lastseen.model import Beat, Message, Rejected
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.storage.sql_insight import gauges
 from lastseen.storage.sqlite import reader_engine
@@ -133,3 +133,30 @@ async def test_a_heartbeat_that_cannot_be_looked_up_is_counted_as_failed(
     monkeypatch.setattr(served.app.store, "find_key", gone)
     assert (await served.beat(key)).status_code == 503
     assert counted("failed") == before + 1
+
+
+async def test_only_a_store_that_cannot_be_used_is_a_store_error(served: Served) -> None:
+    database = served.app.store.database  # type: ignore[attr-defined]
+    before = dict(counters.STORE_ERRORS.values())
+    for run in (database.read, database.write):
+        with pytest.raises(StoreUnavailable):
+            await run(lambda connection: connection.exec_driver_sql("SELECT * FROM no_such_table"))
+    twice = "INSERT INTO kinds (name) VALUES ('a'), ('a')"
+    with pytest.raises(Conflict):
+        await database.write(lambda connection: connection.exec_driver_sql(twice))
+    after = counters.STORE_ERRORS.values()
+    assert {access: after[access] - before[access] for access in after} == {("read",): 1, ("write",): 1}
+
+
+async def test_a_message_that_nobody_will_have_is_counted_as_dead() -> None:
+    tried, ended = dict(counters.ATTEMPTS.values()), dict(counters.DELIVERIES.values())
+
+    async def refuses(message: Message) -> Rejected:
+        return Rejected("not like this")
+
+    clock = FakeClock()
+    async with HeartbeatMonitor("memory:", clock=clock, notify={"ops": refuses}) as monitor:
+        await monitor.heartbeat("db-01")
+        await clock.advance("1h")
+    assert counters.DELIVERIES.values()["code", "dead"] - ended.get(("code", "dead"), 0) == 1
+    assert counters.ATTEMPTS.values()["code", "rejected"] - tried.get(("code", "rejected"), 0) == 3
