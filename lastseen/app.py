@@ -37,6 +37,7 @@ from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.protocols import Keys, Service, Store
 from lastseen.settings import Settings, unknown_variables
 from lastseen.slow import SlowClients, bounded_heads
+from lastseen.sources import FollowedSources, way_of_settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -74,12 +75,15 @@ class App:
         clock = clock or SystemClock()
         host = socket.gethostname()
         self.notifiers = Notifiers(settings, clock)
+        fixed = way_of_settings(settings)
+        self.sources = FollowedSources(self.store, () if fixed is None else (fixed,))
         self.monitor = HeartbeatMonitor(
             self.store,
             offline_after=settings.offline_threshold or "never",
             check_interval=settings.check_interval,
             goodbye_grace=settings.goodbye_grace,
             register_unknown=False,
+            sources=self.sources.known,
             clock=clock,
             node=f"serve:{host}" if alone else f"serve:{host}:{uuid.uuid4()}",
             notifier_for=self.notifiers,
@@ -138,7 +142,7 @@ class App:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """With the monitor running and heartbeats accepted. The store is opened for as long."""
-        async with self.notifiers, self.monitor:
+        async with self.notifiers, self.monitor, self.sources.followed(self.monitor):
             self.accepting = True
             try:
                 yield

@@ -74,6 +74,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
         "a source heard an unknown name, or what cannot be read",
     ),
     "source_lost": ("warning", "source, since", "the link of a source is lost; its machines are held"),
+    "source_refused": ("error", "source, error", "a source that is set up cannot be used; the others go on"),
     "source_up": ("info", "source", "the link of a source is there"),
     "stopping": ("info", "signal", "nothing new is taken; a second signal ends the process at once"),
     "store_closed": ("info", "", "the server has ended, the database last"),

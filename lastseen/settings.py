@@ -34,7 +34,7 @@ DATABASE_NAME = "lastseen.db"
 OTHER_VARIABLES = {"LASTSEEN_SERVER", "LASTSEEN_KEY", "LASTSEEN_KEY_FILE", "LASTSEEN_INTERVAL"}
 """Variables of the agent and the command line, which are no settings of the server."""
 
-_MAY_BE_FILES = {"secret_key", "telegram_bot_token", "database_url"}
+_MAY_BE_FILES = {"secret_key", "telegram_bot_token", "database_url", "mqtt_url"}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -77,6 +77,15 @@ def _networks(value: Any) -> Any:
         raise ValueError(f"must be networks such as 10.0.0.0/8, fd00::/8: {error}") from None
 
 
+def _limit(value: str) -> str:
+    parse_threshold(value, "")
+    return value
+
+
+def _several(value: Any) -> Any:
+    return tuple(part for part in re.split(r"\s*[,\n]\s*", value.strip()) if part) if isinstance(value, str) else value
+
+
 def _rate(value: Any) -> Any:
     return parse_rate(value) if isinstance(value, str) else value
 
@@ -92,6 +101,7 @@ def _default_folder() -> Path:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+Several = Annotated[tuple[str, ...], BeforeValidator(_several)]
 
 
 class Settings(BaseSettings):
@@ -171,6 +181,28 @@ class Settings(BaseSettings):
         timedelta(minutes=2),
         alias="MACHINE_OFFLINE_THRESHOLD",
         description="how long a machine may be silent, where neither it nor its kind says; `never` is allowed",
+    )
+    mqtt_url: SecretStr | None = Field(
+        None,
+        alias="LASTSEEN_MQTT_URL",
+        description="a broker that machines report through, as `mqtt://user:password@host:1883` or `mqtts://host`: the "
+        "source `mqtt`",
+    )
+    mqtt_presets: Several = Field(
+        (), alias="LASTSEEN_MQTT_PRESETS", description="what is listened to there: presets, separated by commas"
+    )
+    mqtt_bind: Several = Field(
+        (),
+        alias="LASTSEEN_MQTT_BIND",
+        description="topics of one's own, as `plant/{machine}/alive=heartbeat`, separated by commas",
+    )
+    mqtt_offline_after: Annotated[str, AfterValidator(_limit)] | None = Field(
+        None,
+        alias="LASTSEEN_MQTT_OFFLINE_AFTER",
+        description="how long machines that are added from there may be silent; by default what the preset says",
+    )
+    mqtt_auto_add: bool = Field(
+        False, alias="LASTSEEN_MQTT_AUTO_ADD", description="whether machines that are heard there are added (`true`)"
     )
     telegram_bot_token: Annotated[SecretStr, AfterValidator(_token)] | None = Field(
         None, alias="TELEGRAM_BOT_TOKEN", description="the bot that new Telegram channels use"
@@ -292,6 +324,7 @@ def _default_text(name: str, field: FieldInfo) -> str:
         "check_interval": "30s",
         "offline_threshold": "2m",
         "rate_limit": "120/minute",
+        "mqtt_auto_add": "false",
     }
     if name in texts:
         return texts[name]
@@ -314,6 +347,7 @@ def _instead(name: str, message: str) -> str:
         "port": "must be a port, a number from 0 to 65535",
         "log_format": "must be console or json",
         "metrics": "must be off, key, local or public",
+        "mqtt_auto_add": "must be true or false",
         "host": "must be an address to listen on, such as 127.0.0.1 or 0.0.0.0",
     }
     if name in fixed:

@@ -21,6 +21,7 @@ from lastseen.cli import (
     plugins,
     run,
     serve,
+    sources,
 )
 from lastseen.errors import LastseenError
 
@@ -38,6 +39,7 @@ app.command("agent")(agent.agent)
 app.command("run", context_settings=run.CONTEXT)(run.run)
 app.add_typer(machines.app, name="machines")
 app.add_typer(kinds.app, name="kinds")
+app.add_typer(sources.app, name="sources")
 app.add_typer(channels.app, name="channels")
 app.command("events")(events.events)
 app.add_typer(notifications.app, name="notifications")

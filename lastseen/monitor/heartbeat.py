@@ -66,8 +66,8 @@ class HeartbeatMonitor:
     Constructing opens nothing. `store` is a URL (`memory:`, `sqlite:///app.db`) or a Store. `notify` is a function of
     one Message, a notifier, or a mapping of durable names to either. `offline_after` is the default threshold ("never"
     is legal), `check_interval` the longest time between two looks. Unknown machines are declared at their first
-    heartbeat if `register_unknown`. `sources` are ways in that run with the monitor, or what finds them at each start, with
-    the store open. `uplink` says whether the world is there; it is asked before many at once are found silent.
+    heartbeat if `register_unknown`. `sources` are ways in that run with the monitor, or what finds them when it starts.
+    `uplink` says whether the world is there; it is asked before many machines at once are found silent.
     """
 
     def __init__(

@@ -206,14 +206,15 @@ class WaysIn:
         self._tasks[way.name] = asyncio.create_task(self._keep_running(way), name=f"lastseen-source-{way.name}")
 
     async def remove(self, name: str) -> None:
-        """Stop it; its machines are held until somebody listens again."""
-        task, port = self._tasks.pop(name, None), self.ports.pop(name, None)
+        """Stop it, with its parts; its machines are held until somebody listens again."""
+        task = self._tasks.pop(name, None)
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        if port is not None:
-            await port.keep_strangers(at_once=True)
-        await self._listener.remove(name)
+        for each in [one for one in self.ports if one == name or one.startswith(f"{name}/")]:
+            await self.ports[each].keep_strangers(at_once=True)
+            await self._listener.remove(each)
+            del self.ports[each]
 
     async def stop(self) -> None:
         tasks = list(self._tasks.values())

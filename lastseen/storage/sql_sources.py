@@ -9,8 +9,8 @@ from sqlalchemy import Connection, delete, func, or_, select, update
 
 from lastseen.model import BlindPeriod, Lease
 from lastseen.storage import dialect_sqlite as sql
-from lastseen.storage.rows import blind_periods, leases, listeners
-from lastseen.storage.sql_ways import source_id
+from lastseen.storage.rows import blind_periods, leases, listeners, sources
+from lastseen.storage.sql_ways import REMOVED, source_id
 
 FORGOTTEN_AFTER = timedelta(days=7)
 """A listener that was not alive for so long is no longer listed, unless it is the one that heard last."""
@@ -77,8 +77,8 @@ def mark(connection: Connection, source: int, node: str, now: datetime, blind: S
 
 def _write_blind(connection: Connection, period: BlindPeriod) -> None:
     ended = None if period.ended_at is None else max(period.ended_at, period.started_at)
-    if ended is None and _is_open(connection, period):
-        return
+    if ended is None and (_is_open(connection, period) or _is_removed(connection, period.source)):
+        return  # nobody will end it for a source that is removed, and nobody is held for it
     if ended is not None:
         _end_open(connection, period, ended)
     put = sql.insert(blind_periods).values(
@@ -100,6 +100,10 @@ def _end_open(connection: Connection, period: BlindPeriod, ended: datetime) -> N
         blind_periods.c.started_at <= ended,
     )
     connection.execute(open_one.values(ended_at=ended))
+
+
+def _is_removed(connection: Connection, source: int) -> bool:
+    return connection.execute(select(sources.c.kind).where(sources.c.id == source)).scalar() == REMOVED
 
 
 def _is_open(connection: Connection, period: BlindPeriod) -> bool:

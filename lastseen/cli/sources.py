@@ -1,0 +1,316 @@
+"""`lastseen sources`: brokers that machines report through. A running server follows what is changed here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lastseen.cli.output import Json, facts, print_json, table
+from lastseen.cli.session import run, session
+from lastseen.errors import ConfigurationError, Conflict, InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from lastseen.model import Source
+    from lastseen.model.insight import SourceCheck, Stranger
+
+app = typer.Typer(help="Brokers that machines report through.", no_args_is_help=True)
+add = typer.Typer(help="Add a source, by its kind.", no_args_is_help=True)
+app.add_typer(add, name="add")
+
+ALIVE = timedelta(seconds=60)
+"""A server that listens marks that every 5 s."""
+
+FLAGS = {"presets": "--preset", "username": "--user", "password": "--password-file"}
+"""Options that are called otherwise than their field."""
+
+SHOWN_AS = {"kind": "machine_kind"}
+
+Name = Annotated[str, typer.Argument(help="What it is called here.")]
+Url = Annotated[str | None, typer.Option(help="mqtt://host[:port] or mqtts://host[:port].")]
+Preset = Annotated[list[str] | None, typer.Option(help="What is listened to; may be given several times.")]
+Bind = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TOPIC=MODE", help="Topics with {machine} in them, heartbeat, presence or both; several times."
+    ),
+]
+Base = Annotated[str | None, typer.Option(help="The first part of the presets' topics, where it is another.")]
+OfflineAfter = Annotated[
+    str | None, typer.Option(metavar="DURATION", help="The threshold of machines that are added, or `never`.")
+]
+Kind = Annotated[str | None, typer.Option(help="The kind of machines that are added.")]
+AutoAdd = Annotated[bool | None, typer.Option("--auto-add/--no-auto-add", help="Add machines that are heard.")]
+Ca = Annotated[Path | None, typer.Option(help="Certificates that the broker's is checked against (PEM).")]
+Cert = Annotated[Path | None, typer.Option(help="Our own certificate (PEM).")]
+Key = Annotated[Path | None, typer.Option(help="Its key (PEM).")]
+User = Annotated[str | None, typer.Option(help="Who we are to the broker.")]
+PasswordFile = Annotated[Path | None, typer.Option(help="The file that holds the password; it is stored encrypted.")]
+Share = Annotated[str | None, typer.Option(metavar="GROUP", help="Heartbeat topics by shared subscription.")]
+Publish = Annotated[str | None, typer.Option(metavar="PREFIX", help="Publish the machines' states below this topic.")]
+
+
+@add.callback()
+def _kinds() -> None:
+    """Add a source, by its kind."""
+
+
+@add.command("mqtt")
+def add_mqtt(
+    name: Name,
+    url: Url = None,
+    preset: Preset = None,
+    bind: Bind = None,
+    base: Base = None,
+    offline_after: OfflineAfter = None,
+    kind: Kind = None,
+    auto_add: AutoAdd = None,
+    ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
+    user: User = None,
+    password_file: PasswordFile = None,
+    share: Share = None,
+    publish: Publish = None,
+    as_json: Json = False,
+) -> None:
+    """Listen to an MQTT broker. Its presets are in docs/mqtt.md."""
+    if not url:
+        raise typer.BadParameter("must be given: mqtt://host[:port] or mqtts://host[:port]", param_hint="--url")
+    given: dict[str, Any] = {
+        "url": url,
+        "presets": preset,
+        "bind": bind,
+        "base": base,
+        "offline_after": offline_after,
+        "kind": kind,
+    }
+    given |= {"auto_add": auto_add, "username": user, "share": share, "publish": publish}
+    config, secrets = _changed({}, {}, {**given, **_paths(ca, cert, key)}, password_file)
+
+    async def work() -> Source:
+        async with session() as monitor:
+            if any(row.name == name for row in await monitor.store.sources()):
+                raise Conflict(f"there is a source {name!r} already")
+            _check(name, config, secrets)
+            made: Source = await monitor.store.add_source("mqtt", name, config, secrets, monitor.clock.now())
+            return made
+
+    made = run(work)
+    if as_json:
+        print_json(_describe(made))
+    else:
+        typer.echo(f"{made.name} is source {made.id}. What it hears: lastseen sources show {made.name}")
+
+
+@app.command("set")
+def set_(
+    name: Name,
+    url: Url = None,
+    preset: Preset = None,
+    bind: Bind = None,
+    base: Base = None,
+    offline_after: OfflineAfter = None,
+    kind: Kind = None,
+    auto_add: AutoAdd = None,
+    ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
+    user: User = None,
+    password_file: PasswordFile = None,
+    share: Share = None,
+    publish: Publish = None,
+    as_json: Json = False,
+) -> None:
+    """Change what is given; an empty text takes an option back, an empty --user the password too."""
+    given: dict[str, Any] = {
+        "url": url,
+        "presets": preset,
+        "bind": bind,
+        "base": base,
+        "offline_after": offline_after,
+        "kind": kind,
+    }
+    given |= {"auto_add": auto_add, "username": user, "share": share, "publish": publish}
+    given |= _paths(ca, cert, key)
+
+    async def work() -> Source:
+        async with session() as monitor:
+            row = await _find(monitor, name)
+            if row.kind != "mqtt":
+                raise ConfigurationError(f"{name} is of kind {row.kind}: there is nothing to set")
+            known = {} if password_file else await monitor.store.source_secrets(name)
+            config, secrets = _changed(row.config, known, given, password_file)
+            _check(name, config, secrets)
+            changed: Source = await monitor.store.change_source(name, config, None if secrets == known else secrets)
+            return changed
+
+    changed = run(work)
+    if as_json:
+        print_json(_describe(changed))
+    else:
+        typer.echo(f"{changed.name} is changed")
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """List sources, and whether they hear."""
+
+    async def work() -> list[tuple[Source, bool]]:
+        async with session() as monitor:
+            now = monitor.clock.now()
+            checks = {check.name: check for check in (await monitor.store.checkup(now)).sources}
+            return [(row, _hears(checks.get(row.name), now)) for row in await monitor.store.sources()]
+
+    found = run(work)
+    if as_json:
+        print_json([{**_describe(row), "hears": hears} for row, hears in found])
+        return
+    rows = [(row.id, row.name, row.kind, hears, row.config.get("url"), _topics(row)) for row, hears in found]
+    table(("id", "source", "kind", "hears", "broker", "topics"), rows, "No sources: no server ever ran here.")
+
+
+@app.command()
+def show(name: Name, as_json: Json = False) -> None:
+    """Show a source, how it fares, and what it hears that no machine has."""
+
+    async def work() -> tuple[Source, SourceCheck | None, bool]:
+        async with session() as monitor:
+            now = monitor.clock.now()
+            row = await _find(monitor, name)
+            check = next((one for one in (await monitor.store.checkup(now)).sources if one.name == name), None)
+            return row, check, _hears(check, now)
+
+    row, check, hears = run(work)
+    strangers = check.strangers if check is not None else ()
+    since, reason = (check.blind_since, check.blind_reason) if check is not None else (None, "")
+    if as_json:
+        more = {"hears": hears, "blind_since": since, "blind_reason": reason or None}
+        print_json({**_describe(row), **more, "strangers": [_stranger(one) for one in strangers]})
+        return
+    pairs = [(field.replace("_", " "), value) for field, value in _describe(row).items()]
+    facts([*pairs, ("hears", hears), ("blind since", since), ("why", reason)])
+    if strangers:
+        typer.echo("\nWhat it could not place:\n")
+        rows = [(one.kind, one.name, one.heard, one.first_at, one.last_at, one.detail) for one in strangers]
+        table(("what", "name", "heard", "first", "last", "why"), rows, "")
+
+
+@app.command()
+def remove(name: Name, as_json: Json = False) -> None:
+    """Listen to it no more, and forget what it calls machines; the machines and their history stay."""
+
+    async def work() -> Source:
+        async with session() as monitor:
+            row = await _find(monitor, name)
+            parts = [one.name for one in await monitor.store.sources() if one.name.startswith(f"{name}/")]
+            for each in (name, *parts):  # what stands behind its bridges goes with it
+                await monitor.store.remove_source(each, monitor.clock.now())
+            return row
+
+    gone = run(work)
+    if as_json:
+        print_json({"id": gone.id, "name": gone.name, "removed": True})
+    else:
+        typer.echo(f"{gone.name} is removed")
+
+
+async def _find(monitor: Any, name: str) -> Source:
+    for row in await monitor.store.sources():
+        if row.name == name:
+            return row  # type: ignore[no-any-return]
+    raise NotFound(f"there is no source {name!r}")
+
+
+def _paths(ca: Path | None, cert: Path | None, key: Path | None) -> dict[str, str | None]:
+    """Whole ones: the server runs in another folder. An empty one is taken back."""
+    given = {"ca": ca, "cert": cert, "key": key}
+    return {
+        name: None if path is None else "" if path == Path() else str(path.expanduser().absolute())
+        for name, path in given.items()
+    }
+
+
+def _changed(
+    config: Any, secrets: Any, given: dict[str, Any], password_file: Path | None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """A row's config and secrets with what was given on the command line."""
+    from lastseen.sources import split_url
+
+    config, secrets, given = dict(config), dict(secrets), dict(given)
+    password = None if password_file is None else _read(password_file)
+    if given["url"]:
+        given["url"], user, in_url = split_url(given["url"])
+        if (user and given["username"]) or (in_url and password):
+            raise InvalidInput("holds a user or password that is given by an option too", "--url")
+        given["username"], password = given["username"] or user, password or in_url
+    for field, value in given.items():
+        if value is None:
+            continue
+        kept = [text for text in value if text] if isinstance(value, list) else value
+        if kept in ("", [], False):
+            config.pop(field, None)
+        else:
+            config[field] = kept
+    if given["username"] == "":
+        secrets.pop("password", None)
+    if password is not None:
+        secrets["password"] = password
+    return config, secrets
+
+
+def _read(path: Path) -> str:
+    try:
+        text = path.expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise ConfigurationError(f"--password-file: {path} cannot be read: {reason}") from None
+    if not text:
+        raise ConfigurationError(f"--password-file: {path} is empty")
+    return text
+
+
+def _check(name: str, config: dict[str, Any], secrets: dict[str, str]) -> None:
+    """Everything is tried but the broker. Raises InvalidInput that names the option."""
+    from lastseen.sources import make_way
+
+    if "/" in name or not name.strip():
+        raise InvalidInput("must be a name without slashes", "NAME")  # parts of sources are called NAME/PART
+    try:
+        make_way(name, config, secrets)
+    except InvalidInput as error:
+        raise InvalidInput(error.message, _flag(error.field)) from None
+
+
+def _flag(field: str) -> str:
+    return FLAGS.get(field) or (f"--{field.replace('_', '-')}" if field else "")
+
+
+def _describe(row: Source) -> dict[str, Any]:
+    """`kind` is the source's own; the one of machines that it adds is `machine_kind`."""
+    config = {SHOWN_AS.get(field, field): value for field, value in row.config.items()}
+    return {"id": row.id, "name": row.name, "kind": row.kind, **config}
+
+
+def _hears(check: SourceCheck | None, now: Any) -> bool:
+    """A server listens to it now, and its link is there."""
+    if check is None or check.alive_at is None or not check.listening:
+        return False
+    return check.blind_since is None and now - check.alive_at <= ALIVE
+
+
+def _topics(row: Source) -> str:
+    return " ".join([*row.config.get("presets", ()), *row.config.get("bind", ())])
+
+
+def _stranger(one: Stranger) -> dict[str, Any]:
+    return {
+        "kind": one.kind,
+        "name": one.name,
+        "heard": one.heard,
+        "first_at": one.first_at,
+        "last_at": one.last_at,
+        "detail": one.detail,
+    }
