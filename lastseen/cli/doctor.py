@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lastseen.doctor import Checked, Finding, Subject
+    from lastseen.doctor.subject import Probe
 
 MARKS = {"bad": ("✗", "bold red"), "warning": ("!", "bold yellow"), "hint": ("·", "cyan")}
 
@@ -35,7 +37,7 @@ async def _examined(printer: _Printer) -> None:
     from lastseen.errors import ConfigurationError
 
     try:
-        settings()
+        check_broker(settings())
     except ConfigurationError as error:
         wrong = Finding(Severity.BAD, "settings.wrong", str(error), "put it right; nothing runs until then")
         printer.add("settings", Checked("they cannot be used", (wrong,)))
@@ -46,6 +48,13 @@ async def _examined(printer: _Printer) -> None:
                 checked = await examine(check, subject)
             if checked is not None:
                 printer.add(check.name, checked)
+
+
+def check_broker(chosen: Any) -> None:
+    """Raises ConfigurationError when the broker that the settings name cannot be used."""
+    from lastseen.sources import way_of_settings
+
+    way_of_settings(chosen)
 
 
 @contextlib.asynccontextmanager
@@ -61,7 +70,6 @@ async def _subject() -> AsyncIterator[Subject]:
     file = database_file(chosen.database)
     held, pid = served_by(file) if file is not None else (None, None)
     url = served_at(file) if file is not None and held else None
-    site = Site(chosen.data_dir, file, Serving(held, pid, url), unknown_variables(chosen.data_dir))
     async with contextlib.AsyncExitStack() as stack:
         clock: Any = SystemClock()
         store, trouble = None, ""
@@ -70,7 +78,42 @@ async def _subject() -> AsyncIterator[Subject]:
             store, clock = monitor.store, monitor.clock
         except LastseenError as error:
             trouble = str(error)
+        serving, problems = Serving(held, pid, url), unknown_variables(chosen.data_dir)
+        probes = await brokers(chosen, store) if store is not None else []
+        site = Site(chosen.data_dir, file, serving, problems, probes)
         yield Subject(site, store, clock.now(), clock.wall(), trouble)
+
+
+async def brokers(settings: Any, store: Any) -> list[Probe]:
+    """What asks each broker that the settings or the store name."""
+    from lastseen.doctor.brokers import unusable
+    from lastseen.errors import LastseenError
+    from lastseen.sources import KIND, make_way, way_of_settings
+
+    probes: list[Probe] = []
+    fixed = way_of_settings(settings)
+    if fixed is not None:
+        probes.append(_asking(fixed))
+    for row in await store.sources():
+        if row.kind == KIND and (fixed is None or row.name != fixed.name):
+            try:
+                probes.append(_asking(make_way(row.name, row.config, await store.source_secrets(row.name))))
+            except LastseenError as error:
+                probes.append(_saying(unusable(row.name, str(error))))
+    return probes
+
+
+def _asking(way: Any) -> Probe:
+    from lastseen.ingest.mqtt.probe import probe
+
+    return functools.partial(probe, way)
+
+
+def _saying(finding: Finding) -> Probe:
+    async def said() -> Sequence[Finding]:
+        return [finding]
+
+    return said
 
 
 class _Printer:
