@@ -79,8 +79,9 @@ class Store(Protocol):
         `heard` gains the source's bit; the newest body is kept as the latest report. Where the machine is offline or
         provisioning, `back_at` becomes the first heartbeat's `at`, if it was None, and `check_at` is `now`. Signals
         (ok, error, goodbye, start) are kept apart and in order until a settle has seen them, and set `check_at` to
-        `now` too. A paused machine is only heard: no `back_at`, no `check_at`, no signals kept.
-        Beats of unknown machines are left out and named in the answer. Status is never touched.
+        `now` too; an ok that can change nothing need not be (the machine is online and no job, has no run that it could
+        end, and nothing waits to be decided). A paused machine is only heard: no `back_at`, no `check_at`, no signals
+        kept. Beats of unknown machines are left out and named in the answer. Status is never touched.
         """
 
     async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:

@@ -26,6 +26,13 @@ SELECT (SELECT value FROM meta WHERE key = 'slugs_version'), EXISTS (SELECT 1 FR
   EXISTS (SELECT 1 FROM liveness WHERE expect_at IS NOT NULL)
 """
 _TROUBLED = f"SELECT machine_id, status {_THERE.removeprefix('SELECT machine_id')} WHERE status <> 'online'"
+_CALM = """
+SELECT liveness.machine_id FROM json_each(?) AS asked CROSS JOIN liveness ON liveness.machine_id = asked.value
+JOIN machines ON machines.id = liveness.machine_id
+WHERE status = 'online' AND goodbye_at IS NULL AND run_due_at IS NULL AND kind <> 'job'
+  AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.machine_id = liveness.machine_id AND runs.ended_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM reports WHERE reports.machine_id = liveness.machine_id AND pending)
+"""
 _MARK_BACK = """
 UPDATE liveness SET back_at = coalesce(back_at, pulse.value), check_at = ?2
 FROM json_each(?1) AS pulse WHERE liveness.machine_id = CAST(pulse.key AS INTEGER)
@@ -87,6 +94,11 @@ def there(connection: Connection, ids: str) -> frozenset[int]:
 def troubled(connection: Connection, ids: str) -> dict[int, str]:
     """Which of these are not online, and what they are."""
     return dict(connection.exec_driver_sql(_TROUBLED, (ids,)).fetchall())
+
+
+def calm(connection: Connection, ids: str) -> frozenset[int]:
+    """Which of these are online, with no run to end and nothing else that waits to be decided on."""
+    return frozenset(row[0] for row in connection.exec_driver_sql(_CALM, (ids,)))
 
 
 def mark_back(connection: Connection, pulses: str, now: str) -> None:

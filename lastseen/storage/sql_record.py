@@ -214,26 +214,44 @@ def _write_facts(connection: Connection, batch: _Batch, troubled: Mapping[int, s
     back = {machine_id: stamp(firsts[machine_id]) for machine_id in away if machine_id in firsts}
     if back:
         sql.mark_back(connection, _text(back), now)
+    calm = _calm(connection, batch, troubled)
     signals = [
         (machine_id, beat)
         for machine_id, one in batch.rest.items()
         if one.signals and troubled.get(machine_id) != "paused"
         for beat in one.signals
+        if machine_id not in calm or not _bare(beat)
     ]
     if signals:
-        sql.keep_signals(connection, [_signal(machine_id, beat) for machine_id, beat in signals])
+        sql.keep_signals(connection, [_signal(machine_id, beat, calm) for machine_id, beat in signals])
     bits = {machine_id: one.broker for machine_id, one in batch.rest.items() if one.broker}
     if bits:
         sql.heard_of(connection, _text(bits))
-    looks = sorted({machine_id for machine_id, beat in signals if beat.said in SIGNALS})
+    looks = sorted({machine_id for machine_id, beat in signals if beat.said in SIGNALS and machine_id not in calm})
     if looks:
         sql.look_now(connection, _text(looks), now)
     return bool(back or looks)
 
 
-def _signal(machine_id: int, beat: Beat) -> tuple[Any, ...]:
+def _calm(connection: Connection, batch: _Batch, troubled: Mapping[int, str]) -> frozenset[int]:
+    """Machines of which only successes are told, and which no success can change: nothing is to be decided about them.
+    Most pings are such, and a look at each would cost more than all the rest."""
+    asked = [
+        machine_id
+        for machine_id, one in batch.rest.items()
+        if one.signals and machine_id not in troubled and all(beat.said in (Said.OK, Said.NOTE) for beat in one.signals)
+    ]
+    return sql.calm(connection, _text(asked)) if asked else frozenset()
+
+
+def _bare(beat: Beat) -> bool:
+    """It says that all is well, and no more."""
+    return beat.said is Said.OK and beat.body is None and beat.run is None and beat.exit_code is None
+
+
+def _signal(machine_id: int, beat: Beat, calm: Set[int]) -> tuple[Any, ...]:
     said_at = None if beat.said_at is None else stamp(beat.said_at)
-    pending = beat.said in SIGNALS
+    pending = beat.said in SIGNALS and machine_id not in calm
     values = (machine_id, beat.source, stamp(beat.at), said_at, beat.said.value, beat.body)
     return *values, beat.run, beat.exit_code, pending
 

@@ -98,7 +98,7 @@ class RecordSuite(StoreSuiteBase):
                 (Said.OK, at(12), ""),
                 (Said.GOODBYE, at(13), ""),
             ]
-            await store.record([Beat("pump", at(20), Said.OK)], at(20))
+            await store.record([Beat("pump", at(20), Said.ERROR)], at(20))
             await store.settle(decide, at(20))
             assert [s.at for s in seen[1]] == [at(20)]
 

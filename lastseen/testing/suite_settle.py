@@ -231,9 +231,9 @@ class SettleSuite(StoreSuiteBase):
             await store.record([Beat("pump", at(5), Said.ERROR)], at(5))
             await store.order("pump", Pause(), decide, at(6))
             assert [s.said for s in seen[0].signals] == [Said.ERROR]
-            await store.record([Beat("pump", at(7), Said.OK)], at(7))
+            await store.record([Beat("pump", at(7), Said.GOODBYE)], at(7))
             await store.settle(decide, at(7))
-            assert [s.said for s in seen[1].signals] == [Said.OK]
+            assert [s.said for s in seen[1].signals] == [Said.GOODBYE]
 
     async def test_a_machine_that_was_forgotten_is_unknown_and_its_slug_is_free(self) -> None:
         async with self.opened() as store:

@@ -6,13 +6,14 @@ import asyncio
 import sqlite3
 import tempfile
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lastseen.model import Beat, Case, Forget, Liveness, Said, Status, Verdict, Watch
+from lastseen.model import SIGNALS, Beat, Case, Forget, Liveness, Said, Status, Verdict, Watch, replace
 from lastseen.storage import open_store
 from lastseen.storage.fold import absorb
 from lastseen.storage.sql import SqlStore
@@ -62,15 +63,20 @@ async def _compare(folder: Path, statuses: list[Status], given_batches: list[lis
             await store.order(slug, Watch(), _become(status), at(0))
             expected[slug] = (await standing(store, slug)).liveness
         pending: list[tuple[str, Said]] = []
+        order: list[tuple[datetime, str, Said]] = []
         for number, batch in enumerate(given_batches):
             now = at(200 + number)
             recorded = await store.record(batch, now)
             signals = False
+            calm = {slug for slug in SLUGS if _is_calm(slug, batch, expected, pending)}
             for beat in batch:
                 slug = str(beat.machine)
+                if slug in calm and beat.said is Said.OK:
+                    beat = replace(beat, said=Said.ALIVE)  # nothing is to be decided about it
                 expected[slug], signal = absorb(expected[slug], beat, now)
                 signals |= signal
                 pending += [(slug, beat.said)] if signal else []
+                order += [(beat.at, slug, beat.said)] if signal else []
             known = await store.liveness(SLUGS)
             assert {slug: known[slug].liveness for slug in SLUGS} == expected
             assert recorded.unknown == frozenset()
@@ -84,9 +90,17 @@ async def _compare(folder: Path, statuses: list[Status], given_batches: list[lis
         await store.settle(decide, at(10_000))
         assert sorted(seen) == sorted(pending)
         for slug in SLUGS:
-            assert [s for who, s in seen if who == slug] == [s for who, s in pending if who == slug]
+            in_time = sorted((when, n, said) for n, (when, who, said) in enumerate(order) if who == slug)
+            assert [s for who, s in seen if who == slug] == [said for _, _, said in in_time]
     finally:
         await store.close()
+
+
+def _is_calm(slug: str, batch: list[Beat], known: dict[str, Liveness], pending: list[tuple[str, Said]]) -> bool:
+    """Only successes are told of it, which change nothing."""
+    said = {beat.said for beat in batch if beat.machine == slug}
+    waits = known[slug].goodbye_at is not None or slug in {who for who, _ in pending}
+    return known[slug].status is Status.ONLINE and not waits and not said & (SIGNALS - {Said.OK})
 
 
 def _become(status: Status):  # type: ignore[no-untyped-def]
@@ -95,6 +109,32 @@ def _become(status: Status):  # type: ignore[no-untyped-def]
         return keep(case) if status is Status.PROVISIONING else move(case, status, check_at)
 
     return decide
+
+
+async def test_a_success_that_changes_nothing_wants_no_decision(tmp_path: Path) -> None:
+    store = a_store(tmp_path)
+    await store.open()
+    await online(store, "pump")
+    await online(store, "backup")
+    await store.order("backup", Watch({"kind": "job"}), keep, at(1))
+    ok = Said.OK
+    assert not (
+        await store.record([Beat("pump", at(5), ok), Beat("pump", at(6), ok, body='{"output":"x"}')], at(6))
+    ).due
+    assert (await store.record([Beat("backup", at(5), ok)], at(6))).due
+    assert (await store.record([Beat("pump", at(7), Said.ERROR), Beat("pump", at(8), ok)], at(8))).due
+    assert (await store.record([Beat("pump", at(9), ok)], at(9))).due
+    assert (await standing(store, "pump")).liveness.last_seen == at(9)
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        rows = connection.execute("SELECT machine_id, kind, body, pending FROM reports ORDER BY id").fetchall()
+    assert rows == [
+        (1, "ok", '{"output":"x"}', 0),
+        (2, "ok", None, 1),
+        (1, "error", None, 1),
+        (1, "ok", None, 1),
+        (1, "ok", None, 1),
+    ]
 
 
 async def test_the_newest_body_is_the_latest_report(tmp_path: Path) -> None:
