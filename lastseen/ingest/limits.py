@@ -1,7 +1,8 @@
 """How often somebody may come: so many times in a span, with a burst of as many.
 
 A token bucket needs one number a caller: when its bucket will be full again. It is looked up and moved on for every
-heartbeat, so it is a dictionary and some arithmetic, and not a library: `limits` takes 30 times as long.
+heartbeat, so it is a dictionary and some arithmetic (0.3 µs), and not a library: `limits` takes 4 µs in memory, a tenth
+of all that a heartbeat costs.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 
 from lastseen.ingest.auth import digest_of
 from lastseen.model import Beat
-from lastseen.protocols import Key, KeyMatch
+from lastseen.protocols import Key, KeyMatch, OutOfService
 
 
 class HandClock:
@@ -44,6 +44,7 @@ class FakeKeys:
     def __init__(self) -> None:
         self.matches: dict[str, KeyMatch] = {}
         self.version = 0
+        self.out = OutOfService()
         self.reads: list[str] = []
         self.version_reads = 0
         self.used: list[int] = []
@@ -72,6 +73,9 @@ class FakeKeys:
 
     async def key_used(self, key_id: int, now: datetime) -> None:
         self.used.append(key_id)
+
+    async def out_of_service(self) -> OutOfService:
+        return self.out
 
     async def keys_version(self) -> int:
         self.version_reads += 1

@@ -83,3 +83,17 @@ def test_configuring_twice_says_everything_once(lines: io.StringIO) -> None:
 def test_the_table_of_events_is_sorted_and_complete_in_itself() -> None:
     assert list(EVENTS) == sorted(EVENTS)
     assert all(level in {"debug", "info", "warning", "error"} and meaning for level, _, meaning in EVENTS.values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["GET {url}/ping/{uuid}/start?rid=1 404", "path='/ping/{uuid}'", '{{"path": "/ping/lsp_{word}/backup"}}',
+     "POST /api/push/{word}?status=up&msg=OK",
+     'url="https://x.example/api/push/lsu_{word}/"', "key lsu_{word}", "lsp_{word}"],
+)  # fmt: skip
+def test_ping_and_push_addresses_are_masked(text: str) -> None:
+    uuid, word = "0b3e6f6a-8d0e-4d56-a3c5-1f0b7a4c2f11", "Ab3-_xYz9876543210"
+    line = Redactor()(text.format(uuid=uuid, word=word, url="http://127.0.0.1:8383"))
+    assert uuid not in line
+    assert word not in line
+    assert "[secret]" in line
