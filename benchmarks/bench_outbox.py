@@ -15,6 +15,7 @@ from benchmarks.common import Figure, arguments, machine, report, workspace
 from benchmarks.fleet import fill, text
 from benchmarks.receiver import Receiver
 from lastseen.clock import SystemClock
+from lastseen.logs import configure_logs
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.notifiers.tools import local_tools
 from lastseen.notifiers.webhook import Webhook, new_secret
@@ -27,14 +28,17 @@ async def ours(path: Path, count: int, fail_for: float) -> tuple[float, int]:
     """Seconds from the look that finds them silent until the last has arrived; and requests beyond one each."""
     async with Receiver(fail_for) as receiver:
         config: dict[str, Any] = {"url": receiver.url}
-        webhook = make_notifier("webhook", config, {"secret": new_secret()}, local_tools())
+        tools = local_tools()
+        webhook = make_notifier("webhook", config, {"secret": new_secret()}, tools)
         monitor = HeartbeatMonitor(f"sqlite:///{path}", notify={"hook": webhook}, offline_after="1d")
         began = time.perf_counter()
         async with monitor:
             with anyio.fail_after(120):
                 while len(receiver.arrived) < count:
                     await anyio.sleep(0.005)
-            return max(receiver.arrived.values()) - began, receiver.requests - count
+            took = max(receiver.arrived.values()) - began, receiver.requests - count
+        await tools.http.aclose()
+        return took
 
 
 async def bare(count: int) -> float:
@@ -59,6 +63,7 @@ def silent_fleet(path: Path, count: int) -> None:
 
 
 def main() -> None:
+    configure_logs(level="ERROR")
     short = arguments().short
     count, rounds = (50, 1) if short else (1000, 5)
     print(f"{machine()}; {count} machines; {text(SystemClock().now())}")
