@@ -138,7 +138,7 @@ async def test_eight_mebibytes_are_taken_and_more_is_not(served: Served, fleet: 
     assert (await send(served, fleet, b" " * 9 * 1024 * 1024)).status_code == 413
 
     async def parts() -> AsyncIterator[bytes]:
-        for _ in range(160):
+        for _ in range(150):  # a little more than is taken: much more is hung up on
             yield row
 
     headers = {"X-API-Key": fleet}
