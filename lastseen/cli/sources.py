@@ -50,6 +50,9 @@ User = Annotated[str | None, typer.Option(help="Who we are to the broker.")]
 PasswordFile = Annotated[Path | None, typer.Option(help="The file that holds the password; it is stored encrypted.")]
 Share = Annotated[str | None, typer.Option(metavar="GROUP", help="Heartbeat topics by shared subscription.")]
 Publish = Annotated[str | None, typer.Option(metavar="PREFIX", help="Publish the machines' states below this topic.")]
+Discovery = Annotated[
+    str | None, typer.Option(metavar="PREFIX", help="Where Home Assistant looks for devices, or `off`.")
+]
 
 
 @add.callback()
@@ -74,6 +77,7 @@ def add_mqtt(
     password_file: PasswordFile = None,
     share: Share = None,
     publish: Publish = None,
+    discovery: Discovery = None,
     as_json: Json = False,
 ) -> None:
     """Listen to an MQTT broker. Its presets are in docs/mqtt.md."""
@@ -87,7 +91,7 @@ def add_mqtt(
         "offline_after": offline_after,
         "kind": kind,
     }
-    given |= {"auto_add": auto_add, "username": user, "share": share, "publish": publish}
+    given |= {"auto_add": auto_add, "username": user, "share": share, "publish": publish, "discovery": discovery}
     config, secrets = _changed({}, {}, {**given, **_paths(ca, cert, key)}, password_file)
 
     async def work() -> Source:
@@ -122,6 +126,7 @@ def set_(
     password_file: PasswordFile = None,
     share: Share = None,
     publish: Publish = None,
+    discovery: Discovery = None,
     as_json: Json = False,
 ) -> None:
     """Change what is given; an empty text takes an option back, an empty --user the password too."""
@@ -133,7 +138,7 @@ def set_(
         "offline_after": offline_after,
         "kind": kind,
     }
-    given |= {"auto_add": auto_add, "username": user, "share": share, "publish": publish}
+    given |= {"auto_add": auto_add, "username": user, "share": share, "publish": publish, "discovery": discovery}
     given |= _paths(ca, cert, key)
 
     async def work() -> Source:

@@ -148,7 +148,7 @@ def test_parts_of_a_source_go_with_it(cli: Cli) -> None:
 def test_the_config_is_what_the_source_is_made_of(cli: Cli) -> None:
     from lastseen.ingest.mqtt import MqttSource
 
-    cli.json(*HOME, "--preset", "devices", "--share", "lastseen", "--publish", "lastseen", "--base", "plant")
+    cli.json(*HOME, "--preset", "devices", "--share", "lastseen", "--base", "plant")
     with sqlite3.connect(cli.folder / "lastseen.db") as connection:
         (config,) = connection.execute("SELECT config FROM sources WHERE name = 'home'").fetchone()
     way = MqttSource.from_config("home", json.loads(config), {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 from collections.abc import Iterator
@@ -48,20 +49,21 @@ def test_the_table_of_options_names_those_that_are_there() -> None:
         command = command.get_command(command.make_context(word, [], resilient_parsing=True), word)  # type: ignore[attr-defined]
     there = {flag for parameter in command.params for flag in parameter.opts if flag.startswith("--")}
     assert named <= there
-    assert there - named <= {"--json", "--help", "--publish"}
+    assert there - named <= {"--json", "--help"}
 
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A broker with the page's rules and limits, and users `lastseen`, `pump` and `valve`."""
+    """A broker with the page's rules and limits, and its users."""
     blocks = re.findall(r"```text\n(.*?)```", PAGE, re.S)
     (rules,) = [block for block in blocks if "mosquitto/acl" in block]
     (limits,) = [block for block in blocks if "conf.d" in block]
     passwords, acl = tmp_path / "passwords", tmp_path / "acl"
-    acl.write_text(rules)
+    (more,) = [block for block in blocks if block.startswith("topic readwrite")]
+    acl.write_text(rules.replace("\npattern", f"{more}\npattern") + "\nuser onlooker\ntopic read #\n")
     acl.chmod(0o600)
     passwords.touch(0o600)
-    for user in ("lastseen", "pump", "valve"):
+    for user in ("lastseen", "pump", "valve", "onlooker"):
         subprocess.run([find("mosquitto_passwd"), "-b", str(passwords), user, "secret"], check=True, timeout=20)
     lines = [line for line in limits.splitlines() if line and line[0] != "#" and "persistence" not in line]
     rest = ("allow_anonymous false", f"password_file {passwords}", f"acl_file {acl}")
@@ -72,10 +74,12 @@ def guarded(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.mark.parametrize("share", [None, "lastseen"])
-async def test_by_these_rules_a_device_speaks_for_itself_alone(guarded: Mosquitto, share: str | None) -> None:
+async def test_by_these_rules_a_device_speaks_for_itself_alone_and_lastseen_may_publish(
+    guarded: Mosquitto, share: str | None, tmp_path: Path
+) -> None:
     who = {"username": "lastseen", "password": "secret"}
-    way = MqttSource(guarded.url, presets=["devices"], auto_add=True, share=share, **who)
-    async with HeartbeatMonitor(sources=[way]) as monitor:
+    way = MqttSource(guarded.url, presets=["devices"], auto_add=True, share=share, publish="lastseen", **who)
+    async with HeartbeatMonitor(f"sqlite:///{tmp_path / 'a.db'}", sources=[way]) as monitor:
         await eventually(lambda: monitor._loops.listener.ears["mqtt"].hears)
         guarded.publish("devices/valve/heartbeat", "", "-u", "pump", "-P", "secret")
         guarded.publish("devices/pump/heartbeat", "", "-u", "pump", "-P", "secret")
@@ -85,3 +89,14 @@ async def test_by_these_rules_a_device_speaks_for_itself_alone(guarded: Mosquitt
 
         await eventually(heard)
         assert await monitor.statuses(["valve"]) == {}
+        assert await asyncio.to_thread(kept, guarded, "lastseen/pump/state", "online")
+        assert await asyncio.to_thread(kept, guarded, "homeassistant/binary_sensor/lastseen/+/config", "pump")
+
+
+def kept(broker: Mosquitto, topic: str, word: str) -> bool:
+    """The broker has a message with this word."""
+    at = ("-h", "127.0.0.1", "-p", str(broker.port), "-u", "onlooker", "-P", "secret")
+    told = subprocess.run(
+        [find("mosquitto_sub"), *at, "-t", topic, "-C", "1", "-W", "15"], capture_output=True, text=True, timeout=30
+    )
+    return word in told.stdout
