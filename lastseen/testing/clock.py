@@ -16,6 +16,10 @@ from lastseen.clock import STEP, Step
 from lastseen.durations import Duration, parse_duration
 
 
+TURNS = 30
+"""Turns that other tasks have before it is looked whether all of them wait."""
+
+
 class FakeClock:
     """Give it to a HeartbeatMonitor as `clock=`, then `await clock.advance("1h")`.
 
@@ -91,10 +95,16 @@ class FakeClock:
 
     async def settled(self) -> None:
         """Return when nothing is under way."""
-        await wait_all_tasks_blocked()
+        await self._blocked()
         while not all(probe() for probe in self._probes):
             await anyio.sleep(0.0005)  # a store may work in a thread: that is real time
-            await wait_all_tasks_blocked()
+            await self._blocked()
+
+    async def _blocked(self) -> None:
+        """Every task waits for something. They mostly do after some turns; anyio looks only ten times a second."""
+        for _ in range(TURNS):
+            await checkpoint()
+        await wait_all_tasks_blocked()
 
     def _drop_cancelled(self) -> None:
         while self._sleepers and self._sleepers[0][2].done():

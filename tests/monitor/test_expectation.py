@@ -118,7 +118,7 @@ def test_any_sequence_of_words_is_offline_when_an_oracle_says_so(beats: list[tup
     async def run() -> int:
         clock = FakeClock()
         start = clock.now()
-        async with scene("memory", Path(), clock=clock) as s:
+        async with scene("memory", Path(), clock=clock, check_interval="1d") as s:
             for gap, next_in in beats:
                 await clock.advance(gap)
                 if s.types:
