@@ -15,7 +15,6 @@ from anyio.lowlevel import checkpoint
 from lastseen.clock import STEP, Step
 from lastseen.durations import Duration, parse_duration
 
-
 TURNS = 30
 """Turns that other tasks have before it is looked whether all of them wait."""
 
