@@ -44,7 +44,7 @@ from lastseen.model import (
 from lastseen.monitor.audience import notify
 from lastseen.monitor.calendar import Due
 from lastseen.monitor.deadline import Rules, Threshold, gone_at, overrun_at, patience, silent_at, threshold
-from lastseen.monitor.runs import Runs, grace_of, length, runtime_of
+from lastseen.monitor.runs import Runs, came_for, grace_of, length, runtime_of
 from lastseen.monitor.states import TABLE, Fact, Move
 from lastseen.storage.fold import last_line
 
@@ -207,7 +207,7 @@ class _Turn:
         row, blind, limit = self.row, self.case.blind, self.limit.limit
         ends = []
         left = patience(self.machine, row, limit)
-        if left is not None:
+        if left is not None and not any(came_for(run, left.due, self.machine) for run in self.runs.running()):
             at = silent_at(row, left, blind, self.now)
             ends.append(_Happened(Fact.SILENT, at, OutageReason.SILENT.value, due=left.due))
         if row.goodbye_at is not None:
@@ -238,7 +238,7 @@ class _Turn:
         self.row = replace(
             before,
             status=move.to or before.status,
-            status_since=self.now,
+            status_since=before.status_since if move.to is before.status else self.now,  # one failed run after another
             seq=seq,
             incident=incident if alert else None,
             back_at=None,

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from lastseen.model import Machine, Run, RunOutcome, Signal, replace, run_uid
+from lastseen.monitor.calendar import Due, earliness, next_due
 
 MOST_OPEN = 10
 """Runs of one machine that may be open at once; one more, and the oldest counts as lost."""
@@ -36,6 +37,14 @@ def grace_of(machine: Machine) -> timedelta:
 def runtime_of(machine: Machine) -> timedelta:
     """How long a run may take."""
     return machine.max_runtime or machine.grace or DEFAULT_GRACE
+
+
+def came_for(run: Run, due: Due | None, machine: Machine) -> bool:
+    """Whether this run is the one that was due: then it did run, and only its end is waited for."""
+    if due is None or machine.schedule is None or run.started_at is None:
+        return False
+    following = next_due(machine.schedule, machine.timezone, run.started_at, earliness(grace_of(machine)))
+    return following is None or following.at > due.at
 
 
 class Runs:

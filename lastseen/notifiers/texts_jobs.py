@@ -89,7 +89,7 @@ def unfinished(told: Told, when: When) -> Item:
         )
     allowed, usual = seconds(run.get("allowed_seconds")), seconds(run.get("usual_seconds"))
     limits = [f"{spell(allowed)} allowed"] if allowed else []
-    limits += [f"usually {spell(usual)}"] if usual else []
+    limits += [f"usually {lasted(usual)}"] if usual else []
     return Item(
         mark=ALERT,
         name=name_of(event),
