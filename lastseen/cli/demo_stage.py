@@ -41,6 +41,7 @@ def environment(folder: Path, threshold: str, check_interval: str) -> dict[str, 
         "LASTSEEN_HOST": "127.0.0.1",
         "LASTSEEN_PORT": "0",
         "LASTSEEN_LOG_FORMAT": "json",
+        "LASTSEEN_RATE_LIMIT": "600/minute",  # its agents report twice a second, which is all that the default lets in
         "MACHINE_OFFLINE_THRESHOLD": threshold,
         "MACHINE_HEARTBEAT_CHECK_INTERVAL": check_interval,
     }
