@@ -31,7 +31,7 @@ SYSTEM_FILE = Path("/etc/lastseen/lastseen.env")
 FILE_NAME = "lastseen.env"
 DATABASE_NAME = "lastseen.db"
 
-OTHER_VARIABLES = {"LASTSEEN_SERVER", "LASTSEEN_KEY", "LASTSEEN_KEY_FILE", "LASTSEEN_INTERVAL"}
+OTHER_VARIABLES = {"LASTSEEN_SERVER", "LASTSEEN_KEY", "LASTSEEN_KEY_FILE", "LASTSEEN_INTERVAL", "LASTSEEN_PING_URL"}
 """Variables of the agent and the command line, which are no settings of the server."""
 
 _MAY_BE_FILES = {"secret_key", "telegram_bot_token", "database_url", "mqtt_url"}

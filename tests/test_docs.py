@@ -220,7 +220,7 @@ def test_the_example_of_a_webhook_has_the_fields_of_a_webhook() -> None:
 
 
 # these need a server, or are one: the test after this one, and tests/cli
-NOT_ALONE = {"serve", "agent", "demo", "doctor"}
+NOT_ALONE = {"serve", "agent", "run", "demo", "doctor"}
 FAR_ENDS = {("channels", "test"), ("channels", "add", "telegram"), ("notifications", "replay")}
 
 

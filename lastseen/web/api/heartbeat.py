@@ -45,6 +45,7 @@ REPORT = {
         "run": {"type": "string", "format": "uuid", "description": "of a job: the same at a run's start and its end"},
         "exit_code": {"type": "integer", "description": "of a job: how its run ended"},
         "duration_seconds": {"type": "number", "minimum": 0, "description": "of a job: how long its run took"},
+        "output": {"type": "string", "description": "of a job: the end of what it printed; 10,000 characters are kept"},
     },
 }
 
