@@ -220,8 +220,9 @@ class Foresight(Protocol):
 class Ways(Protocol):
     """What a source calls a machine: (source, name) is its identity there, whatever people call it."""
 
-    async def identify(self, source: int, names: Sequence[str]) -> Mapping[str, int | None]:
-        """Machines by the names of this source; None: there was one that was removed. Unknown names are left out."""
+    async def identify(self, source: int, names: Sequence[str] | None) -> Mapping[str, int | None]:
+        """Machines by the names of this source (None: all its names); a machine that is None was removed. Unknown names
+        are left out."""
 
     async def attach(
         self, source: int, name: str, changes: Mapping[str, Any] | None, decide: Decide, now: datetime

@@ -18,6 +18,7 @@ from lastseen.model import Beat, Event, EventType, Severity, Watch, slugify, sub
 from lastseen.model.insight import Stranger
 from lastseen.monitor.audience import notify
 from lastseen.monitor.blindness import ALERT_AFTER, Ear, Listener
+from lastseen.monitor.feed import Feed
 from lastseen.protocols import Announces, Decide, Store, Ways
 
 AGAIN = 5.0
@@ -89,6 +90,10 @@ class Port:
         """A source within this one, which can be cut off on its own: what stands behind a bridge."""
         return await self._part(f"{self.name}/{name}")
 
+    def feed(self) -> Feed:
+        """How all machines stand, to be shown where this source leads."""
+        return Feed(self._store)
+
     # -- what is said
 
     def submit(self, beat: Beat) -> asyncio.Future[None]:
@@ -99,6 +104,12 @@ class Port:
     def known(self, name: str) -> int | None:
         """The machine of this name if that is remembered."""
         return self._known.get(name)
+
+    async def learn(self) -> None:
+        """Remember all names that this source has already: asking for one after the other takes its time."""
+        if isinstance(self._store, Ways):
+            known = await self._store.identify(self.id, None)
+            self._known.update(dict(list(known.items())[:CACHED]))
 
     async def machine(self, name: str, add: Mapping[str, Any] | None = None) -> int | None:
         """The machine that this source calls so; one is made of `add` (fields as in `watch`) where there is none. None:

@@ -172,7 +172,7 @@ class SqlStore:
 
     # -- Ways
 
-    async def identify(self, source: int, names: Sequence[str]) -> Mapping[str, int | None]:
+    async def identify(self, source: int, names: Sequence[str] | None) -> Mapping[str, int | None]:
         return await self.database.read(lambda c: sql_ways.identify(c, source, names))
 
     async def attach(

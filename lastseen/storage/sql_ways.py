@@ -131,12 +131,16 @@ def secrets_of(connection: Connection, box: SecretBox, name: str) -> dict[str, s
 
 # --- what a source calls machines -------------------------------------------------------------------------------------
 
-_NAMED = select(machine_identities.c.external_id, machine_identities.c.machine_id, machine_identities.c.ignored).where(
+_NAMES = (machine_identities.c.external_id, machine_identities.c.machine_id, machine_identities.c.ignored)
+_NAMED = select(*_NAMES).where(
     machine_identities.c.source_id == bindparam("source"), machine_identities.c.external_id.in_(several())
 )
 
 
-def identify(connection: Connection, source: int, names: Sequence[str]) -> dict[str, int | None]:
+def identify(connection: Connection, source: int, names: Sequence[str] | None) -> dict[str, int | None]:
+    if names is None:
+        rows = connection.execute(select(*_NAMES).where(machine_identities.c.source_id == source)).all()
+        return {name: None if ignored else machine_id for name, machine_id, ignored in rows}
     found: dict[str, int | None] = {}
     for some in chunks(names):
         for name, machine_id, ignored in connection.execute(_NAMED, {"source": source, "several": some}).all():

@@ -70,7 +70,10 @@ class Link:
         self._connected: asyncio.Future[None] = self._loop.create_future()
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self._subscribed: dict[int | None, asyncio.Future[list[Any]]] = {}
+        self._published: dict[int, asyncio.Future[bool]] = {}
         self._received = 0
+        self.on_sign: Callable[[], None] = lambda: None
+        """Called when anything arrives, be it an answer to a keep-alive: the link was there until now."""
         self._ticking: asyncio.Task[None] | None = None
 
     def _make(self) -> paho.Client:
@@ -92,6 +95,7 @@ class Link:
             client.will_set(*broker.will, qos=1, retain=True)
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_subscribe, client.on_message = self._on_subscribe, self._on_one
+        client.on_publish = self._on_publish
         client.on_socket_open, client.on_socket_close = self._on_open, self._on_close
         client.on_socket_register_write = self._on_register
         client.on_socket_unregister_write = self._on_unregister
@@ -150,10 +154,7 @@ class Link:
     async def subscribe(self, topics: Sequence[tuple[str, bool]]) -> None:
         """To filters, each with whether what the broker keeps is wanted. Raises LinkLost naming what is refused."""
         asked: list[Any] = [
-            (topic, SubscribeOptions(qos=1, retainAsPublished=False, retainHandling=0 if retained else 2))
-            if self._version == 5
-            else (topic, 1)
-            for topic, retained in topics
+            (topic, _options(topic, retained)) if self._version == 5 else (topic, 1) for topic, retained in topics
         ]
         code, mid = self._client.subscribe(asked)
         if code != paho.MQTT_ERR_SUCCESS:
@@ -173,9 +174,17 @@ class Link:
         if not self.lost.done():
             self._client.ack(mid, 1)
 
-    def publish(self, topic: str, payload: bytes, retain: bool = True) -> None:
+    def publish(self, topic: str, payload: bytes) -> asyncio.Future[bool]:
+        """Retained. The future is done when the broker has it: whether it took it. On a lost link it never is."""
+        done: asyncio.Future[bool] = self._loop.create_future()
         if not self.lost.done():
-            self._client.publish(topic, payload, qos=1, retain=retain)
+            self._published[self._client.publish(topic, payload, qos=1, retain=True).mid] = done
+        return done
+
+    async def publish_all(self, messages: Sequence[tuple[str, bytes]]) -> list[str]:
+        """The topics that the broker refused; the older protocol has no word for that."""
+        taken = await asyncio.gather(*[self.publish(topic, payload) for topic, payload in messages])
+        return [topic for (topic, _), taken_ in zip(messages, taken, strict=True) if not taken_]
 
     # -- paho's callbacks
 
@@ -204,6 +213,11 @@ class Link:
         future = self._subscribed.get(mid)
         if future is not None and not future.done():
             future.set_result(codes)
+
+    def _on_publish(self, client: Any, data: Any, mid: int, code: Any, properties: Any) -> None:
+        future = self._published.pop(mid, None)
+        if future is not None and not future.done():
+            future.set_result(not code.is_failure)
 
     def _on_one(self, client: Any, data: Any, message: paho.MQTTMessage) -> None:
         self._received += 1
@@ -246,7 +260,8 @@ class Link:
         """All that is there, within bounds: paho reads one packet at a time."""
         for _ in range(AT_ONCE):
             before = self._received
-            self._client.loop_read()
+            if self._client.loop_read() == paho.MQTT_ERR_SUCCESS and before == self._received:
+                self.on_sign()
             pending = getattr(sock, "pending", None)  # what TLS holds already is no event any more
             if self._received == before and not (pending is not None and sock.fileno() >= 0 and pending()):
                 return
@@ -255,6 +270,12 @@ class Link:
     def _read_on(self, sock: Any) -> None:
         if sock.fileno() >= 0:
             self._read(sock)
+
+
+def _options(topic: str, retained: bool) -> Any:
+    """Live messages come without the flag, and what we publish ourselves does not come back."""
+    shared = topic.startswith("$share/")  # there MQTT 5 forbids it
+    return SubscribeOptions(qos=1, noLocal=not shared, retainAsPublished=False, retainHandling=0 if retained else 2)
 
 
 def _words(error: Exception) -> str:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import random
-import ssl
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from paho.mqtt.client import MQTTMessage
 
 from lastseen.durations import Duration
 from lastseen.errors import Busy, InvalidInput, LastseenError, MalformedReport, StoreUnavailable, UnknownMachine
+from lastseen.ingest.mqtt.address import Address, tls_context
 from lastseen.ingest.mqtt.bindings import Binding, Heard, bridge_word, make_bindings, members_of
 from lastseen.ingest.mqtt.link import Broker, Link, LinkLost
+from lastseen.ingest.mqtt.publish import DISCOVERY, Outlet, Publisher
 from lastseen.ingest.mqtt.topics import check_topic
 from lastseen.log import get_logger
 from lastseen.model import Beat
 from lastseen.monitor.sources import Port
-from lastseen.report import Report
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two tries to connect; they double, with jitter."""
@@ -29,11 +30,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 OTHER = {5: 4, 4: 5}
 """Versions of the protocol; 4 is MQTT 3.1.1."""
 
-PORTS = {"mqtt": 1883, "mqtts": 8883}
-
 CONFIG = frozenset(
     {"url", "presets", "bind", "base", "offline_after", "kind", "auto_add", "username", "ca", "cert", "key", "share"}
-    | {"publish", "client_id"}
+    | {"publish", "discovery", "client_id"}
 )
 """Fields of a source's row; the password is among its secrets."""
 
@@ -70,16 +69,17 @@ class MqttSource:
         key: str | None = None,
         share: str | None = None,
         publish: str | None = None,
+        discovery: str = DISCOVERY,
         client_id: str | None = None,
     ) -> None:
         self.name, self.auto_add = name, auto_add
-        self._address = _Address(url, username, password)
-        self._tls = _tls(self._address.scheme, ca, cert, key)
+        self._address = Address(url, username, password)
+        self._tls = tls_context(self._address.scheme, ca, cert, key)
         self.bindings = make_bindings(tuple(presets), tuple(bindings), base or "", offline_after, kind)
         if share is not None:
             check_topic(share, "share")
         self._share, self._client_id = share, client_id
-        self.publish = None if publish is None else check_topic(publish.rstrip("/"), "publish")
+        self.outlet = None if publish is None else Outlet(publish, discovery, self.bindings)
 
     @classmethod
     def from_config(cls, name: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> MqttSource:
@@ -123,7 +123,14 @@ class MqttSource:
         durable = self._client_id is not None or not port.node.startswith("lib:")
         address = self._address
         return Broker(
-            address.host, address.port, client_id, address.username, address.password, self._tls, durable=durable
+            address.host,
+            address.port,
+            client_id,
+            address.username,
+            address.password,
+            self._tls,
+            None if self.outlet is None else self.outlet.will,
+            durable,
         )
 
     def filters(self) -> list[tuple[str, bool]]:
@@ -137,6 +144,8 @@ class MqttSource:
             for more in (binding.bridge, binding.members):
                 if more is not None:
                     found[more] = True
+        if self.outlet is not None:
+            found[self.outlet.filter] = True
         return list(found.items())
 
 
@@ -147,7 +156,9 @@ class _Session:
         self._source, self._port = source, port
         self._parts: dict[int, Port] = {}  # by the place of a binding with a bridge
         self._members: dict[str, frozenset[str]] = {}
-        self._tails: dict[str, asyncio.Task[None]] = {}
+        self._behind: dict[tuple[int, str], deque[tuple[Binding, Heard, asyncio.Future[None]]]] = {}
+        self._looking: set[asyncio.Task[None]] = set()
+        self._publisher = None if source.outlet is None else Publisher(source.outlet, port)
         self._link: Link | None = None
         self._waiting: deque[tuple[int, list[asyncio.Future[None]]]] = deque()
         self._broken: str | None = None
@@ -156,6 +167,7 @@ class _Session:
 
     async def prepare(self) -> None:
         """What stands behind a bridge is a source of its own: it can be cut off while our link is there."""
+        await self._port.learn()
         for place, binding in enumerate(self._source.bindings):
             if binding.bridge is not None:
                 self._parts[place] = await self._port.part(binding.bridge.split("/")[0])
@@ -165,14 +177,31 @@ class _Session:
         self._waiting.clear()
         self._broken = None
         link = self._link = Link(broker, self._on_message, version)
+        link.on_sign = self._heard_of
         try:
             await link.open()
             await link.subscribe(self._source.filters())
             self._up()
-            raise LinkLost(self._broken or await link.lost)
+            async with self._publishing(link):
+                why = await asyncio.shield(link.lost)  # shielded: to be cancelled is not to be lost
+                raise LinkLost(self._broken or why)
         finally:
             self._link = None
             await link.close()
+
+    @asynccontextmanager
+    async def _publishing(self, link: Link) -> AsyncIterator[None]:
+        """While the link is there."""
+        if self._publisher is None:
+            yield
+            return
+        task = asyncio.create_task(self._publisher.run(link))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            self._publisher.leave(link)
 
     def _up(self) -> None:
         self.was_up = True
@@ -185,15 +214,18 @@ class _Session:
 
     async def end(self) -> None:
         """Nothing of a connection that is gone is worked on any more: what was not acknowledged comes again."""
-        tails = list(self._tails.values())
-        for task in tails:
+        looking = list(self._looking)
+        for task in looking:
             task.cancel()
-        await asyncio.gather(*tails, return_exceptions=True)
+        await asyncio.gather(*looking, return_exceptions=True)
 
     # -- one message
 
-    def _on_message(self, message: MQTTMessage) -> None:
+    def _heard_of(self) -> None:
         self._received_at = self._port.clock.now()
+
+    def _on_message(self, message: MQTTMessage) -> None:
+        self._heard_of()
         try:
             futures = self._take(message.topic, bytes(message.payload), bool(message.retain))
         except (InvalidInput, MalformedReport) as error:
@@ -204,13 +236,13 @@ class _Session:
             futures = []
         if message.qos:
             self._waiting.append((message.mid, futures))
-            for future in futures:
-                future.add_done_callback(self._settled)
             if not futures:
                 self._acknowledge()
 
     def _take(self, topic: str, payload: bytes, retained: bool) -> list[asyncio.Future[None]]:
         futures: list[asyncio.Future[None]] = []
+        if self._publisher is not None and self._publisher.heard(topic, payload, retained):
+            return futures
         for place, binding in enumerate(self._source.bindings):
             if topic in (binding.bridge, binding.members):
                 self._of_bridge(place, binding, topic, payload)
@@ -235,46 +267,69 @@ class _Session:
 
     def _say(self, port: Port, binding: Binding, heard: Heard) -> Sequence[asyncio.Future[None]]:
         """Futures that are done when it is stored. A machine's messages stay in order, also while it is looked for."""
-        name = heard.machine
+        name, key = heard.machine, (port.id, heard.machine)
         machine = port.known(name)
-        if machine is not None and name not in self._tails and not heard.gone:
-            return self._submit(port, machine, heard.reports)
-        before = self._tails.get(name)
-        task = self._tails[name] = asyncio.create_task(self._look_for(port, binding, heard, before))
-        task.add_done_callback(lambda done: self._tails.pop(name) if self._tails.get(name) is done else None)
-        return [task]
+        if machine is not None and key not in self._behind and not heard.gone:
+            return self._submit(port, machine, heard)
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        stored.add_done_callback(functools.partial(self._settled, port, name))
+        behind = self._behind.setdefault(key, deque())
+        behind.append((binding, heard, stored))
+        if len(behind) == 1:
+            task = asyncio.create_task(self._catch_up(port, key))
+            self._looking.add(task)
+            task.add_done_callback(self._looking.discard)
+        return [stored]
 
-    async def _look_for(self, port: Port, binding: Binding, heard: Heard, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait([before])
+    async def _catch_up(self, port: Port, key: tuple[int, str]) -> None:
+        """Find a machine, and hand on in order what has come for it meanwhile."""
+        behind = self._behind[key]
+        try:
+            while behind:
+                binding, heard, stored = behind[0]
+                try:
+                    self._when_stored(stored, await self._placed(port, binding, heard))
+                except Exception as error:  # noqa: BLE001  (one machine's trouble: its message is not acknowledged)
+                    _end(stored, error)
+                behind.popleft()
+        finally:
+            for _, _, stored in behind:
+                _end(stored, StoreUnavailable("stopping"))
+            del self._behind[key]
+
+    async def _placed(self, port: Port, binding: Binding, heard: Heard) -> Sequence[asyncio.Future[None]]:
         if heard.gone:
             await port.detach(heard.machine)
-            return
+            return ()
         add = binding.machine_fields() if self._source.auto_add else None
         machine = await port.machine(heard.machine, add)
         if machine is None:
             port.unknown(heard.machine)
-            return
-        try:
-            for future in self._submit(port, machine, heard.reports):
-                await future
-        except UnknownMachine:
-            port.forget(heard.machine)
+            return ()
+        return self._submit(port, machine, heard)
 
-    def _submit(self, port: Port, machine: int, reports: Sequence[Report]) -> list[asyncio.Future[None]]:
-        now = port.clock.now()
-        return [
-            port.submit(
-                Beat(machine, now, said.said, port.id, said.body, said.said_at, said.next_in, said.run, said.exit_code)
-            )
-            for said in reports
-        ]
+    def _when_stored(self, stored: asyncio.Future[None], futures: Sequence[asyncio.Future[None]]) -> None:
+        if not futures:
+            _end(stored, None)
+            return
+        whole = asyncio.gather(*futures, return_exceptions=True)
+        whole.add_done_callback(lambda done: _end(stored, next((e for e in done.result() if e is not None), None)))
+
+    def _submit(self, port: Port, machine: int, heard: Heard) -> list[asyncio.Future[None]]:
+        now, futures = port.clock.now(), []
+        settled = functools.partial(self._settled, port, heard.machine)
+        for said in heard.reports:
+            more = (said.next_in, said.run, said.exit_code)
+            future = port.submit(Beat(machine, now, said.said, port.id, said.body, said.said_at, *more))
+            future.add_done_callback(settled)
+            futures.append(future)
+        return futures
 
     # -- acknowledging, in the order in which it was received
 
-    def _settled(self, future: asyncio.Future[None]) -> None:
-        if not future.cancelled():
-            future.exception()  # seen, also where the link it came on is gone
+    def _settled(self, port: Port, name: str, future: asyncio.Future[None]) -> None:
+        if not future.cancelled() and isinstance(future.exception(), UnknownMachine):
+            port.forget(name)
         self._acknowledge()
 
     def _acknowledge(self) -> None:
@@ -310,40 +365,10 @@ def _failure(future: asyncio.Future[None]) -> BaseException | None:
     return error
 
 
-class _Address:
-    """A broker's URL, taken apart."""
-
-    def __init__(self, url: str, username: str | None, password: str | None) -> None:
-        wrong = InvalidInput("must be mqtt://host[:port] or mqtts://host[:port]", "url")
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise wrong from None
-        if parts.scheme not in PORTS or not parts.hostname or parts.path not in ("", "/") or parts.query:
-            raise wrong
-        self.scheme, self.host, self.port = parts.scheme, parts.hostname, port or PORTS[parts.scheme]
-        self.username = username or (unquote(parts.username) if parts.username else None)
-        self.password = password or (unquote(parts.password) if parts.password else None)
-        if self.password is not None and self.username is None:
-            raise InvalidInput("is needed where there is a password", "username")
-
-
-def _tls(scheme: str, ca: str | None, cert: str | None, key: str | None) -> ssl.SSLContext | None:
-    if scheme == "mqtt":
-        for name, value in (("ca", ca), ("cert", cert), ("key", key)):
-            if value is not None:
-                raise InvalidInput("is only for mqtts:// addresses", name)
-        return None
-    if key is not None and cert is None:
-        raise InvalidInput("is needed where there is a key", "cert")
-    try:
-        context = ssl.create_default_context(cafile=ca)
-    except (OSError, ssl.SSLError) as error:
-        raise InvalidInput(f"{ca!r} holds no certificates: {type(error).__name__}", "ca") from None
-    if cert is not None:
-        try:
-            context.load_cert_chain(cert, key)
-        except (OSError, ssl.SSLError) as error:
-            raise InvalidInput(f"{cert!r} cannot be used: {type(error).__name__}", "cert") from None
-    return context
+def _end(future: asyncio.Future[None], error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
