@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lastseen.durations import NEVER
     from lastseen.errors import InvalidInput, LastseenError, StoreUnavailable, UnknownMachine
+    from lastseen.ingest.mqtt.source import MqttSource
     from lastseen.model import (
         Channel,
         Delivered,
@@ -46,6 +47,7 @@ _HOMES = {
     "Machine": "lastseen.model",
     "MachineStatus": "lastseen.monitor.status",
     "Message": "lastseen.model",
+    "MqttSource": "lastseen.ingest.mqtt.source",
     "NEVER": "lastseen.durations",
     "Notifier": "lastseen.protocols",
     "Outcome": "lastseen.model",
@@ -76,6 +78,7 @@ __all__ = [
     "Machine",
     "MachineStatus",
     "Message",
+    "MqttSource",
     "Notifier",
     "Outcome",
     "RecordingNotifier",

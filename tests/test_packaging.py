@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 PUBLIC = """
     NEVER Channel Console Delivered Event FakeClock HeartbeatMonitor InvalidInput LastseenError Machine MachineStatus
-    Message Notifier Outcome RecordingNotifier Rejected Retry Scope Status Store StoreUnavailable Telegram
+    Message MqttSource Notifier Outcome RecordingNotifier Rejected Retry Scope Status Store StoreUnavailable Telegram
     UnknownMachine Webhook http_outcome open_store
 """.split()  # noqa: SIM905 - a list of them would be 30 lines
 
