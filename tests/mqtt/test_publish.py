@@ -175,16 +175,16 @@ async def test_our_own_words_are_no_machines(broker: Mosquitto, tmp_path: Path) 
             assert seen.configs() == {}, "nothing for Home Assistant where that is off"
 
 
-async def test_a_thousand_machines_are_published(broker: Mosquitto, tmp_path: Path) -> None:
+async def test_more_machines_than_are_published_at_once_are_published(broker: Mosquitto, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'lastseen.db'}")
     async with listening(tmp_path, store=store) as (monitor, _):
-        for n in range(1000):
+        for n in range(520):
             await monitor.watch(f"m{n}")
     async with listening(tmp_path, outlet(broker)):
         with onlooker(broker, tmp_path) as seen:
             await eventually(lambda: seen.last("out/status") == "online")
-            await eventually(lambda: len([t for t, _ in seen.lines() if t.endswith("/state")]) == 1000)
-            assert len(seen.configs()) == 1000
+            await eventually(lambda: len([t for t, _ in seen.lines() if t.endswith("/state")]) == 520)
+            assert len(seen.configs()) == 520
 
 
 @pytest.mark.parametrize(
