@@ -90,8 +90,6 @@ async def test_with_our_certificate_the_broker_lets_us_in(
         assert hears(monitor, "mqtt")
 
 
-# paho leaves it to Python to close a socket whose handshake failed
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_without_it_or_where_the_brokers_own_is_not_trusted_the_reason_is_told(
     guarded: Mosquitto, authority: Authority, tmp_path: Path
 ) -> None:

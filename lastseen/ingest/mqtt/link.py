@@ -122,6 +122,7 @@ class Link:
             await self.close()
             raise LinkLost(f"no answer within {PATIENCE:g} s") from None
         except (OSError, ValueError) as error:
+            _close_leftover(error)
             await self.close()
             raise LinkLost(_words(error)) from None
         except BaseException:
@@ -276,6 +277,16 @@ def _options(topic: str, retained: bool) -> Any:
     """Live messages come without the flag, and what we publish ourselves does not come back."""
     shared = topic.startswith("$share/")  # there MQTT 5 forbids it
     return SubscribeOptions(qos=1, noLocal=not shared, retainAsPublished=False, retainHandling=0 if retained else 2)
+
+
+def _close_leftover(error: BaseException) -> None:
+    """paho leaves a socket open whose handshake failed; it is found where that happened."""
+    trace = error.__traceback__
+    while trace is not None:
+        sock = trace.tb_frame.f_locals.get("ssl_sock")
+        if isinstance(sock, ssl.SSLSocket):
+            sock.close()
+        trace = trace.tb_next
 
 
 def _words(error: Exception) -> str:
