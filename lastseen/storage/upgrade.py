@@ -22,7 +22,14 @@ from sqlalchemy import Connection, inspect
 
 import lastseen.migrations
 from lastseen.clock import SystemClock
-from lastseen.errors import DatabaseOutdated, DatabaseTooNew, LastseenError, MissingDatabase, StoreUnavailable
+from lastseen.errors import (
+    ConfigurationError,
+    DatabaseOutdated,
+    DatabaseTooNew,
+    LastseenError,
+    MissingDatabase,
+    StoreUnavailable,
+)
 from lastseen.storage.sqlite import WRITER, reader_engine, sqlite_path, writer_engine
 from lastseen.storage.translate import translated
 
@@ -150,14 +157,17 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _refuse_newer(connection: Connection, revision: str, script: ScriptDirectory, path: Path) -> None:
+    if not inspect(connection).has_table("meta"):
+        raise ConfigurationError(
+            f"{path} is another program's: its schema is at {revision}, and lastseen's tables are not in it. "
+            "Give lastseen a file of its own"
+        )
     known = {found.revision for found in script.walk_revisions()}
     if revision not in known:
         raise DatabaseTooNew(
             f"{path} was written by a newer lastseen (its schema is {revision}, this program knows up to "
             f"{script.get_current_head()}): install that version again, or restore the copy made before its upgrade"
         )
-    if not inspect(connection).has_table("meta"):
-        return
     compat = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'schema_compat'").scalar()
     if compat is not None and int(compat) > SCHEMA:
         raise DatabaseTooNew(

@@ -236,3 +236,21 @@ def test_a_store_that_is_not_there_is_refused_with_those_that_are() -> None:
     assert "s3cret" not in str(caught.value)
     with pytest.raises(ConfigurationError, match="did you mean 'sqlite'"):
         open_store("sqlit:///x.db")
+
+
+@pytest.mark.parametrize("revision", ["ab12cd34ef56", "0001", HEAD])
+def test_a_file_that_another_program_keeps_with_alembic_is_refused_and_left_alone(
+    tmp_path: Path, revision: str
+) -> None:
+    path = tmp_path / "theirs.db"
+    with closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        theirs.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
+        theirs.execute("INSERT INTO alembic_version VALUES (?)", (revision,))
+        theirs.commit()
+        before = list(theirs.iterdump())
+    for act in (upgrade.upgrade, upgrade.check):
+        with pytest.raises(ConfigurationError, match="another program's"):
+            act(path)
+    with closing(sqlite3.connect(path)) as theirs:
+        assert list(theirs.iterdump()) == before
