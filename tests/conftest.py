@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -21,11 +22,24 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         LOGGED.extend((report.nodeid, text) for _, text in report.sections)
 
 
+_FOUND: list[tuple[str, str]] = []
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[None]:
-    found = leaks()
-    if found:
+    """Each process searches what its own tests logged, and a worker hands on what it found."""
+    found = [*_FOUND, *leaks()]
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["leaks"] = found
+    elif found:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     yield
-    for where, hint in found:
+    for where, hint in found if output is None else ():
         print(f"\nSECRET IN A LOG: {hint}… in what {where} logged")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker of pytest-xdist has ended."""
+    _FOUND.extend((where, hint) for where, hint in getattr(node, "workeroutput", {}).get("leaks", ()))

@@ -94,7 +94,11 @@ async def _until(check: Callable[[], bool]) -> None:
 
 
 @both
-@pytest.mark.parametrize("answer", [True, object(), "fine", 204], ids=repr)
+@pytest.mark.parametrize(
+    "answer",
+    [True, object(), "fine", 204],
+    ids=lambda value: type(value).__name__ if type(value) is object else repr(value),
+)
 async def test_a_notifier_that_answers_nonsense_did_not_raise_and_has_delivered(
     store: str, tmp_path: Path, answer: object
 ) -> None:
