@@ -77,7 +77,9 @@ class Oracle:
 
     def say(self, word: str, second: int) -> None:
         if word == "goodbye":
-            if self.status in ("online", "error"):
+            if self.status in ("online", "error") and self.patience <= 0:
+                self.become("offline", "offline", second)  # it says so when its time is over already
+            elif self.status in ("online", "error"):
                 self.grace = GRACE
             return
         self.refresh()
