@@ -35,6 +35,9 @@ _RULES = {
     "exit_code": "must be a whole number",
     "duration_seconds": "must be a number of seconds, 0 or more",
 }
+DEEPEST = 100
+"""How many objects and arrays may be within one another."""
+
 _SURROGATE = "must not hold half of a surrogate pair: it is no character"
 _NUL = "must not hold the character NUL"
 _DEEP = "is nested too deeply"
@@ -168,12 +171,29 @@ def _read(raw: bytes) -> tuple[Report, dict[str, Any]]:
         raise _unreadable(error, raw) from None
     except RecursionError:
         raise InvalidInput(_DEEP) from None
+    if raw.count(b"{") + raw.count(b"[") > DEEPEST:
+        _refuse_deep(tree)
     if b"\\u0000" in raw:
         _refuse_nul(tree)
     said_at = None if fields.timestamp is None else _as_utc(fields.timestamp)
     said, run = _SAID[fields.status], fields.run and fields.run.lower()
     message, ended = fields.message or "", (fields.exit_code, fields.duration_seconds)
     return Report(said, text, said_at, message, fields.next_in, run, *ended), tree
+
+
+def _refuse_deep(tree: Any) -> None:
+    """How deep Python can read depends on its version; what is stored must be readable by whoever reads it later."""
+    level = [tree]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise InvalidInput(_DEEP)
 
 
 def _as_utc(timestamp: datetime) -> datetime:

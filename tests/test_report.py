@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lastseen.errors import InvalidInput, MalformedReport
 from lastseen.model import Said
-from lastseen.report import MAX_BYTES, Report, parse_report
+from lastseen.report import DEEPEST, MAX_BYTES, Report, parse_report
 
 
 @pytest.mark.parametrize("nothing", [None, b"", "", {}, b" \r\n", "\n"])
@@ -158,6 +158,17 @@ def test_a_mapping_that_holds_itself_is_refused() -> None:
     endless["me"] = endless
     with pytest.raises(InvalidInput):
         parse_report(endless)
+
+
+@pytest.mark.parametrize("opened", [b'{"a":', b"["])
+def test_what_is_nested_too_deeply_does_not_depend_on_python(opened: bytes) -> None:
+    closed = {b'{"a":': b"}", b"[": b"]"}[opened]
+    fine, deep = (b'{"x":' + opened * n + b"1" + closed * n + b"}" for n in (DEEPEST - 1, DEEPEST))
+    assert parse_report(fine).body == fine.decode()
+    with pytest.raises(InvalidInput, match="too deeply"):
+        parse_report(deep)
+    wide = b'{"x":[' + b"[]," * 500 + b"{}]}"
+    assert parse_report(wide).body == wide.decode()
 
 
 @pytest.mark.parametrize("opened", [b'{"a":', b"["])

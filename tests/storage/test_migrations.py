@@ -72,7 +72,9 @@ def versions(folder: Path, text: str) -> str:
 
 def test_the_tables_equal_the_migrated_schema(database: Path, tmp_path: Path) -> None:
     other = tmp_path / "by-hand.db"
-    tables.metadata.create_all(create_engine(f"sqlite:///{other}"))
+    engine = create_engine(f"sqlite:///{other}")
+    tables.metadata.create_all(engine)
+    engine.dispose()
     with closing(sqlite3.connect(database)) as migrated, closing(sqlite3.connect(other)) as made:
         assert schema_of(migrated) == schema_of(made)
         assert columns_of(migrated) == columns_of(made)
