@@ -52,7 +52,7 @@ from lastseen.model import (
     Standing,
     Verdict,
 )
-from lastseen.model.insight import Checkup, Gauges, Stranger
+from lastseen.model.insight import Checkup, Gauges, Muster, Stranger
 
 Decide = Callable[[Case], Verdict]
 """Pure: one machine's case to everything that is to be written for it."""
@@ -201,8 +201,9 @@ class Announces(Protocol):
         (`incident` is another event's uid) is written only where that one is. `tell` is called with the channels and
         the uids of those that heard of the incident."""
 
-    async def held(self, source: int) -> int:
-        """How many watched machines were heard on this source."""
+    async def muster(self, source: int | None, since: datetime | None = None, names: int = 0) -> Muster:
+        """The watched machines that were heard on this source (None: on any), and up to so many names of those that
+        should be heard and were not since then."""
 
     async def blind_since(self, source: int) -> datetime | None:
         """Since when the link of this source is lost, as far as anybody has written down."""

@@ -27,6 +27,16 @@ class Gauges:
 
 
 @dataclass(frozen=True, slots=True)
+class Muster:
+    """The machines that a blind source kept from being judged: how many are watched, how many of those have a deadline
+    and were not heard since it hears again, and the names of some of these."""
+
+    held: int
+    waiting: int = 0
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Stranger:
     """What a source heard and could not place: a name that no machine has (`unknown`), or a topic whose message could
     not be read (`malformed`, with why)."""

@@ -37,6 +37,11 @@ def notify(
     return tuple(_row(event, channel, unwanted(channel, event, told), told_for) for channel in channels)
 
 
+def skipped(event: Event, reason: str, channels: Iterable[Channel], told: frozenset[str]) -> tuple[Notification, ...]:
+    """A row for every channel, none of which is told."""
+    return tuple(_row(event, channel, reason, timedelta(0)) for channel in channels)
+
+
 def _row(event: Event, channel: Channel, skip: str | None, told_for: timedelta) -> Notification:
     return Notification(
         uid=notification_uid(event.uid, channel.uid),

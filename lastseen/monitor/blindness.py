@@ -44,18 +44,30 @@ class Look:
 
 
 class Ear:
-    """One source as this process hears it: `lost_at` is since when it could not, None while it can. `restored_from` is
-    since when it could not before, until somebody has looked whether that is to be told."""
+    """One source as this process hears it: `lost_at` is since when it could not, None while it can."""
 
     def __init__(self, name: str, kind: str = "code", alert_after: timedelta = ALERT_AFTER) -> None:
         self.name, self.kind, self.alert_after, self.id = name, kind, alert_after, 0
         self.lost_at: datetime | None = None
         self.up_since: datetime | None = None
-        self.restored_from: datetime | None = None
 
     @property
     def hears(self) -> bool:
         return self.lost_at is None
+
+
+@dataclass(slots=True)
+class Spell:
+    """A stretch in which an ear heard nobody, as people are told of it (`lastseen.monitor.alarms`): open while
+    `ended_at` is None, `told` once its beginning was, `looks`: how often it was looked who was heard after it. One
+    spell of the first ear stands for all of them."""
+
+    ear: Ear
+    since: datetime
+    reason: BlindReason
+    ended_at: datetime | None = None
+    told: bool = False
+    looks: int = 0
 
 
 class Listener:
@@ -80,6 +92,7 @@ class Listener:
         self.periods: list[BlindPeriod] = []  # the newest, for stores that keep none
         self.cut_at: datetime | None = None  # since when we know that our own line is cut
         self._cut: list[BlindPeriod] = []
+        self.spells: list[Spell] = []  # until they have been told, or need not be
         self.on_change: Callable[[], None] = lambda: None  # a link was lost, or is there again
 
     async def start(self) -> None:
@@ -94,6 +107,7 @@ class Listener:
             counters.name_source(self._own.id, self._own.name)
             if before is not None and (behind or (now - before).total_seconds() > STALLED):
                 self._missed.append(BlindPeriod(self._own.id, before, now, BlindReason.STOPPED))
+                self.spells.append(Spell(self._own, before, BlindReason.STOPPED, now))
         self._looked, self._heard_until = self._clock.monotonic(), self._clock.now()
         await self._mark(self._heard_until)
 
@@ -113,6 +127,7 @@ class Listener:
         ear.lost_at = min(before or now, now)
         self.ears[name] = ear
         self._missed.append(BlindPeriod(ear.id, ear.lost_at, None, BlindReason.LINK))
+        self.spells.append(Spell(ear, ear.lost_at, BlindReason.LINK))
         await self.keep()
         return ear
 
@@ -123,6 +138,7 @@ class Listener:
             self.lost(ear)
             await self.keep()
             del self.ears[name]
+            self.spells = [spell for spell in self.spells if spell.ear is not ear]
             if self._marks is not None:
                 await self._marks.leave(ear.id, self._node, ear.lost_at or self._clock.now())
 
@@ -133,7 +149,8 @@ class Listener:
         now = self._clock.now()
         self._missed = [p for p in self._missed if (p.source, p.ended_at) != (ear.id, None)]
         self._missed.append(BlindPeriod(ear.id, ear.lost_at, now, BlindReason.LINK))
-        ear.restored_from, ear.lost_at, ear.up_since = ear.lost_at, None, now
+        ear.lost_at, ear.up_since = None, now
+        self._end(ear, now)
         self.on_change()
 
     def lost(self, ear: Ear, since: datetime | None = None) -> None:
@@ -142,6 +159,7 @@ class Listener:
             now = self._clock.now()
             ear.lost_at = min(max(since or now, ear.up_since or now), now)
             self._missed.append(BlindPeriod(ear.id, ear.lost_at, None, BlindReason.LINK))
+            self.spells.append(Spell(ear, ear.lost_at, BlindReason.LINK))
             self.on_change()
 
     def cut(self, since: datetime) -> None:
@@ -153,6 +171,7 @@ class Listener:
             if ear.hears
         ]
         self._missed += self._cut
+        self.spells.append(Spell(self._own, min(since, self.cut_at), BlindReason.UPLINK))
 
     def mend(self) -> None:
         """It is there again."""
@@ -160,7 +179,13 @@ class Listener:
         self._missed = [period for period in self._missed if period not in self._cut]
         self._missed += [dataclasses.replace(period, ended_at=now) for period in self._cut]
         self.cut_at, self._cut = None, []
+        self._end(self._own, now)
         self.on_change()
+
+    def _end(self, ear: Ear, now: datetime) -> None:
+        for spell in self.spells:
+            if spell.ear is ear and spell.ended_at is None:
+                spell.ended_at = now
 
     def glance(self) -> Look:
         """Compare the clocks and note what was missed. Waits for nothing: what it measures is the event loop itself."""
@@ -207,6 +232,7 @@ class Listener:
     def _miss(self, start: datetime, end: datetime, reason: BlindReason) -> None:
         """Nobody could be heard, on any source whose link was there."""
         self._missed += [BlindPeriod(ear.id, start, end, reason) for ear in self.ears.values() if ear.hears]
+        self.spells.append(Spell(self._own, start, reason, end))
 
     async def _mark(self, now: datetime) -> None:
         """Move the marks, with all that was missed. What cannot be written now is written with the next."""
@@ -222,6 +248,8 @@ class Listener:
                 if ear is not self._own and ear.hears:
                     await self._marks.mark(ear.id, self._node, max(now, ear.up_since or now))
         self._missed, self._marked = [p for p in self._missed if p not in kept], began
+        if lost_at is not None:
+            self.spells.append(Spell(self._own, lost_at, BlindReason.STORE, now))
         if self._store_lost_at == lost_at:  # another one that came meanwhile is for the next mark
             self._store_lost_at = None
         closed = {(p.source, p.started_at, p.reason) for p in missed}

@@ -17,10 +17,10 @@ from lastseen.durations import spell
 from lastseen.errors import LastseenError, StoreUnavailable
 from lastseen.log import get_logger
 from lastseen.model import Event, EventType
+from lastseen.monitor.alarms import Alarms
 from lastseen.monitor.blindness import TICK, Listener
 from lastseen.monitor.recorder import Recorder
 from lastseen.monitor.schedule import make_schedule
-from lastseen.monitor.sources import Alarms
 from lastseen.monitor.uplink import Probe, Uplink
 from lastseen.notifiers.dispatcher import Dispatcher
 from lastseen.protocols import Decide, Store
@@ -128,8 +128,8 @@ class Loops:
         self._look_at(self._clock.now() + min(self._interval, timedelta(seconds=1)))
 
     async def _next(self) -> datetime | None:
-        """When there will be something to decide, or to tell of a source."""
-        moments = (await self._store.next_check(), self._alarms.next_at())
+        """When there will be something to decide, to tell of a source, or to ask of the line."""
+        moments = (await self._store.next_check(), self._alarms.next_at(), self._uplink.next_at())
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _look_at(self, moment: datetime | None) -> None:

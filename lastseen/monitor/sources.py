@@ -1,25 +1,22 @@
-"""Ways in beside the program's own calls: what each is handed, how they are kept running, and what is told when one
-cannot hear for long."""
+"""Ways in beside the program's own calls: what each is handed, and how they are kept running."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from lastseen import counters
-from lastseen.clock import Clock, rfc3339
+from lastseen.clock import Clock
 from lastseen.errors import LastseenError
 from lastseen.log import get_logger
-from lastseen.model import Beat, Event, EventType, Severity, Watch, slugify, subject_event_uid
+from lastseen.model import Beat, Event, Watch, slugify
 from lastseen.model.insight import Stranger
-from lastseen.monitor.audience import notify
 from lastseen.monitor.blindness import ALERT_AFTER, Ear, Listener
 from lastseen.monitor.feed import Feed
-from lastseen.protocols import Announces, Decide, Store, Ways
+from lastseen.protocols import Decide, Store, Ways
 
 AGAIN = 5.0
 """Seconds until a way in that has ended is started again."""
@@ -250,66 +247,6 @@ class WaysIn:
             finally:
                 port.down()
             await asyncio.sleep(AGAIN * (1 + random.random()))  # noqa: S311  (jitter)
-
-
-class Alarms:
-    """Tells of sources that are blind for long, and of their end."""
-
-    def __init__(self, store: Store, clock: Clock, listener: Listener, told_for: timedelta) -> None:
-        self._store, self._clock, self._listener, self._told_for = store, clock, listener, told_for
-        self._told: dict[str, datetime] = {}
-
-    def next_at(self) -> datetime | None:
-        """When there will be something to tell if nothing changes."""
-        ears = self._listener.ears.values()
-        return min((e.lost_at + e.alert_after for e in ears if e.lost_at and e.name not in self._told), default=None)
-
-    async def look(self) -> list[Event]:
-        """The events that are new. Raises StoreUnavailable: then it is for the next look."""
-        now, found = self._clock.now(), []
-        for ear in list(self._listener.ears.values()):
-            if ear.restored_from is not None and ear.up_since is not None:
-                if ear.up_since - ear.restored_from >= ear.alert_after:
-                    found += await self._announce(ear, EventType.SOURCE_RESTORED, ear.restored_from, now)
-                ear.restored_from = None
-                self._told.pop(ear.name, None)
-            lost_at = ear.lost_at
-            if lost_at is not None and now - lost_at >= ear.alert_after and self._told.get(ear.name) != lost_at:
-                found += await self._announce(ear, EventType.SOURCE_BLIND, lost_at, now)
-                self._told[ear.name] = lost_at
-        return found
-
-    async def _announce(self, ear: Ear, type_: EventType, since: datetime, now: datetime) -> list[Event]:
-        blind = subject_event_uid(EventType.SOURCE_BLIND, ear.name, since)
-        restored = type_ is EventType.SOURCE_RESTORED
-        until = ear.up_since if restored and ear.up_since is not None else now
-        announces = self._store if isinstance(self._store, Announces) else None
-        event = Event(
-            uid=subject_event_uid(type_, ear.name, since),
-            type=type_.value,
-            severity=Severity.INFO if restored else Severity.ALERT,
-            at=now,
-            reason="link",
-            incident=blind,
-            source=ear.id,
-            snapshot={
-                "machine": None,
-                "source": {"id": ear.id, "name": ear.name, "kind": ear.kind},
-                "since": rfc3339(since),
-                "seconds": round((until - since).total_seconds(), 3),
-                "held": 0 if announces is None else await announces.held(ear.id),
-                "message": "",
-            },
-        )
-        if announces is None:
-            _log.warning("event_untold", type=event.type, source=ear.name)
-            return []
-        tell = functools.partial(_rows, event, self._told_for)
-        return [event] if await announces.announce(event, tell) else []
-
-
-def _rows(event: Event, told_for: timedelta, channels: Any, told: frozenset[str]) -> Any:
-    return notify(event, channels, told, told_for)
 
 
 def _words(error: Exception) -> str:

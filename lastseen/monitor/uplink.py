@@ -31,6 +31,11 @@ PATIENCE = 3.0
 """Seconds that the answer may take."""
 
 BELIEVED = timedelta(seconds=30)
+"""So long an answer stands."""
+
+AGAIN = timedelta(seconds=15)
+"""Between two questions while it is cut."""
+
 LONGEST = timedelta(hours=1)
 LOOKED_AT = 2000
 
@@ -48,6 +53,11 @@ class Uplink:
         self._clock, self._listener, self._decide, self._probe = clock, listener, decide, probe
         self._asked_at: datetime | None = None
         self._given_up_at: datetime | None = None
+        self._look_at: datetime | None = None
+
+    def next_at(self) -> datetime | None:
+        """When to ask again whether the line is there; None while it is."""
+        return self._look_at if self._listener.cut_at is not None else None
 
     async def guard(self, now: datetime) -> None:
         """Return when it is known whether the silences that are about to be found are to be believed."""
@@ -61,9 +71,11 @@ class Uplink:
             if last_heard is not None and not await self._reachable(now):
                 _log.warning("uplink_lost", since=last_heard.isoformat())
                 self._listener.cut(last_heard)
+                self._look_at = now + AGAIN
                 await self._listener.keep()
 
     async def _while_cut(self, cut_at: datetime, now: datetime) -> None:
+        self._look_at = now + AGAIN
         over = now - cut_at >= LONGEST
         if over or await self._reachable(now):
             self._given_up_at = now if over else None
@@ -95,7 +107,7 @@ class Uplink:
             return None
         by_source = Counter(bit for case in soon for bit in range(63) if _heard(case) >> bit & 1)
         for bit, count in by_source.items():
-            if count >= AT_LEAST and count * SHARE >= await self._store.held(bit):
+            if count >= AT_LEAST and count * SHARE >= (await self._store.muster(bit)).held:
                 return min(max(case.standing.liveness.silent_since for case in soon if _heard(case) >> bit & 1), now)
         return None
 

@@ -17,6 +17,13 @@ from lastseen.notifiers.wording import When, lasted
 
 MOST_NAMES = 5
 _OWN = "http"  # what hears nobody then is lastseen itself
+_WHY = {
+    "stopped": "I was not running.",
+    "stalled": "This computer was asleep, or too busy.",
+    "clock": "The clock jumped ahead, or this computer slept.",
+    "store": "I could not write to the database.",
+    "uplink": "My own line was down.",
+}
 
 
 def blind(told: Told, when: When) -> Item:
@@ -26,7 +33,7 @@ def blind(told: Told, when: When) -> Item:
     held, be = _counted(event), "is" if event.snapshot.get("held") == 1 else "are"
     line = f"{held} {be} held: unknown until it is back." if held else ""
     if _kind(event) == _OWN:
-        return Item(HELD, "I", f" hear nobody since {when.at(since)}", (line,))
+        return Item(HELD, "I", f" hear nobody since {when.at(since)}", (_WHY.get(event.reason, ""), line))
     return Item(HELD, name_of(event), f" lost since {when.at(since)}", (line,), before=_before(event))
 
 
@@ -35,8 +42,13 @@ def restored(told: Told, when: When) -> Item:
     span = seconds(event.snapshot.get("seconds"))
     until = event.at if span is None else since + span
     if _kind(event) == _OWN:
-        held = f"{_counted(event)} {_were(event)} held. " if _counted(event) else ""
-        lines = (f"{held}No outage is counted.",)
+        held = f"{_counted(event)} {_were(event)} held." if _counted(event) else ""
+        why = _WHY.get(event.reason, "")
+        lines = (
+            f"{why} {held}".strip(),
+            _again(event, when) if "heard" in event.snapshot else "",
+            "No outage is counted.",
+        )
         return Item(PLAIN, "I", f" heard nobody {when.span(since, until)}", lines)
     after = f" back after {lasted(max(until - since, timedelta(0)))}"
     return Item(GOOD, name_of(event), after, (_again(event, when),), before=_before(event))
@@ -46,7 +58,8 @@ def _again(event: Event, when: When) -> str:
     held, heard, waiting = (event.snapshot.get(key) for key in ("held", "heard", "waiting"))
     if isinstance(heard, int) and isinstance(held, int):
         names = [str(name) for name in waiting] if isinstance(waiting, list | tuple) else []
-        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        left = max(held - heard, len(names))
+        more = f" and {left - MOST_NAMES} more" if left > MOST_NAMES else ""
         rest = f" Waiting for: {', '.join(names[:MOST_NAMES])}{more}" if names else ""
         return f"{heard} of {held} heard again.{rest}"
     return f"{_counted(event)} {_were(event)} held; no outage is counted." if _counted(event) else ""

@@ -25,7 +25,7 @@ from lastseen.model import (
     Source,
     Standing,
 )
-from lastseen.model.insight import Checkup, Gauges, Stranger
+from lastseen.model.insight import Checkup, Gauges, Muster, Stranger
 from lastseen.protocols import Admit, Decide, Key, KeyMatch, OutOfService, RetryPlan, ShownKey, Tell
 from lastseen.storage import (
     sql_catalog,
@@ -159,8 +159,8 @@ class SqlStore:
     async def announce(self, event: Event, tell: Tell) -> bool:
         return await self.database.write(lambda c: sql_ways.announce(c, event, tell))
 
-    async def held(self, source: int) -> int:
-        return await self.database.read(lambda c: sql_ways.held(c, source))
+    async def muster(self, source: int | None, since: datetime | None = None, names: int = 0) -> Muster:
+        return await self.database.read(lambda c: sql_ways.muster(c, source, since, names))
 
     async def blind_since(self, source: int) -> datetime | None:
         return await self.database.read(lambda c: sql_ways.blind_since(c, source))

@@ -6,11 +6,24 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from lastseen.errors import Conflict, InvalidInput, NotFound
 from lastseen.model import BlindReason, Event, Source, Watch, slugify
-from lastseen.model.insight import Stranger
+from lastseen.model.insight import Muster, Stranger
 from lastseen.protocols import Decide, Tell
 from lastseen.storage import dialect_sqlite as sql
 from lastseen.storage.rows import (
@@ -230,10 +243,19 @@ def announce(connection: Connection, event: Event, tell: Tell) -> bool:
     return True
 
 
-def held(connection: Connection, source: int) -> int:
-    bits = liveness.c.heard.op("|")(liveness.c.heard_before).op(">>")(source).op("&")(literal_column("1")) == 1
-    watched = liveness.c.status.in_(["online", "error"])
-    return connection.execute(select(func.count()).where(watched, bits)).scalar() or 0
+def muster(connection: Connection, source: int | None, since: datetime | None, names: int) -> Muster:
+    watched: list[ColumnElement[bool]] = [liveness.c.status.in_(["online", "error"])]
+    if source is not None:
+        watched.append(
+            liveness.c.heard.op("|")(liveness.c.heard_before).op(">>")(source).op("&")(literal_column("1")) == 1
+        )
+    held = connection.execute(select(func.count()).where(*watched)).scalar() or 0
+    if since is None:
+        return Muster(held)
+    unheard = (*watched, liveness.c.check_at.is_not(None), liveness.c.last_seen < since)
+    waiting = connection.execute(select(func.count()).where(*unheard)).scalar() or 0
+    some = select(machines.c.name).join(liveness).where(*unheard).order_by(liveness.c.last_seen.desc()).limit(names)
+    return Muster(held, waiting, tuple(connection.execute(some).scalars()))
 
 
 def blind_since(connection: Connection, source: int) -> datetime | None:

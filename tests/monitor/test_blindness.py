@@ -12,6 +12,7 @@ from lastseen.clock import SystemClock
 from lastseen.errors import StoreUnavailable
 from lastseen.model import BlindPeriod, BlindReason
 from lastseen.monitor.blindness import Listener
+from lastseen.protocols import History
 from lastseen.testing import FakeClock
 from tests.monitor.cases import scene
 
@@ -153,7 +154,40 @@ async def test_a_restart_after_any_downtime_raises_no_false_alarm(tmp_path: Path
         await s.clock.advance("2m")
         await s.beat("alive")
         await s.clock.advance("2m")
-        assert s.types == ["machine.offline dead"]
+        assert [word for word in s.types if "machine" in word] == ["machine.offline dead"]
+
+
+async def test_a_long_stop_is_told_afterwards_in_one_silent_message(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with scene("sqlite", tmp_path, clock=clock) as s:
+        await s.beat("alive", "dead")
+        await s.clock.advance("2m")
+    later = FakeClock(clock.now() + timedelta(hours=1))
+    async with scene("sqlite", tmp_path, clock=later) as s:
+        await s.clock.advance("30s")
+        await s.beat("alive")
+        await s.clock.advance("59s")
+        assert s.types == []
+        await s.clock.advance("1s")
+        [message] = s.told.messages
+        assert (message.event.type, message.event.reason, message.loud) == ("source.restored", "stopped", False)
+        assert message.text.splitlines()[1:] == [
+            "I was not running. 2 machines were held.",
+            "1 of 2 heard again. Waiting for: dead",
+            "No outage is counted.",
+        ]
+        assert isinstance(s.monitor.store, History)
+        rows = {row["type"]: row for row in await s.monitor.store.events()}
+        assert rows["source.restored"]["incident_id"] == rows["source.blind"]["id"]
+        reasons = {
+            row["reason"]
+            for row in await s.monitor.store.notifications()
+            if row["event_id"] == rows["source.blind"]["id"]
+        }
+        assert reasons == {"it was over before it was told"}
+    async with scene("sqlite", tmp_path, clock=FakeClock(later.now())) as s:
+        await s.clock.advance("2m")
+        assert [word for word in s.types if "source" in word] == [], "told once"
 
 
 async def test_a_pi_that_boots_in_the_past_and_jumps_four_hours_raises_no_false_alarm(tmp_path: Path) -> None:
@@ -169,7 +203,7 @@ async def test_a_pi_that_boots_in_the_past_and_jumps_four_hours_raises_no_false_
         await s.clock.advance("150s")
         await s.beat("alive")
         await s.clock.advance("1m")
-        assert s.types == ["machine.offline dead"]
+        assert [word for word in s.types if "machine" in word] == ["machine.offline dead"]
         assert (await s.monitor.status("alive")).last_seen is not None
 
 

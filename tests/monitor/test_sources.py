@@ -63,11 +63,44 @@ async def test_a_source_that_stays_blind_is_an_alert_of_its_own_and_so_is_its_en
         await s.clock.advance("2h")
         assert len(s.told.messages) == 1
         async with s.monitor.source("broker"):
-            await s.clock.advance("1m")
+            await s.clock.advance("89s")
+            assert len(s.told.messages) == 1
+            await s.clock.advance("1s")
             assert [m.event.type for m in s.told.messages] == ["source.blind", "source.restored"]
             restored = s.told.messages[1].event
+            assert (restored.snapshot["heard"], restored.snapshot["waiting"]) == (0, ["pump"])
             assert restored.incident == blind.uid
             assert restored.snapshot["seconds"] == pytest.approx(2 * 3600 + 301, abs=1)
+
+
+@pytest.mark.parametrize(("after", "told_after"), [(5, 10), (20, 30), (40, 90)])
+async def test_the_end_is_told_when_everybody_was_heard_again(tmp_path: Path, after: int, told_after: int) -> None:
+    async with scene("sqlite", tmp_path) as s:
+        async with s.monitor.source("broker") as port:
+            for name in ("pump", "fan"):
+                await say(port, name, add={})
+            await say(port, "quiet", add={"offline_after": "never"})
+        await s.clock.advance("20m")
+        async with s.monitor.source("broker") as port:
+            await say(port, "pump")
+            await s.clock.advance(f"{after}s")
+            await say(port, "fan")
+            await s.clock.advance(f"{told_after - after}s")
+            assert [m.event.type for m in s.told.messages] == ["source.blind", "source.restored"]
+            assert "3 of 3 heard again." in s.told.messages[1].text
+
+
+async def test_a_link_that_is_lost_again_at_once_is_told_of_as_it_was(tmp_path: Path) -> None:
+    async with scene("sqlite", tmp_path) as s:
+        async with s.monitor.source("broker") as port:
+            await say(port, "pump", add={})
+        await s.clock.advance("20m")
+        async with s.monitor.source("broker"):
+            await s.clock.advance("15s")
+        await s.clock.advance("4m")
+        assert [m.event.type for m in s.told.messages] == ["source.blind", "source.restored"]
+        await s.clock.advance("2m")
+        assert [m.event.type for m in s.told.messages][2:] == ["source.blind"], "a loss of its own"
 
 
 async def test_a_short_loss_is_told_to_nobody(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lastseen.model import Event, Severity, Status
+from lastseen.model import Event, Severity, Status, replace
 from lastseen.notifiers.message import render
 from tests.notifiers.builders import at, delivery, event, offline, online, text
 
@@ -287,7 +287,16 @@ def test_our_own_deafness_is_told_as_ours() -> None:
     told = source("source.restored", at("03:40"), "http", "http", held=60)
     assert blind_read(told, now=at("03:40:01")) == [
         "⚪ I heard nobody 03:00–03:40",
-        "60 machines were held. No outage is counted.",
+        "60 machines were held.",
+        "No outage is counted.",
+    ]
+    told = source("source.restored", at("03:40"), "http", "http", held=60, heard=60, waiting=[])
+    told = replace(told, reason="uplink")
+    assert blind_read(told, now=at("03:40:01")) == [
+        "⚪ I heard nobody 03:00–03:40",
+        "My own line was down. 60 machines were held.",
+        "60 of 60 heard again.",
+        "No outage is counted.",
     ]
 
 

@@ -1,0 +1,138 @@
+"""What is told of ways in that could not hear for long, and of their end.
+
+===========================  ===========================================================================================
+a spell (`blindness.Spell`)  what is told
+===========================  ===========================================================================================
+open, shorter than a limit   nothing yet
+open, at the limit           `source.blind`
+over, and was told           `source.restored`, when its machines were heard again, or after the last of `RALLY`
+over, was long, untold       the same; `source.blind` is an event too, told to nobody: it was over (we were stopped)
+over, and was short          nothing
+===========================  ===========================================================================================
+
+The limit is the source's `alert_after`. An event's uid comes of the source and the spell's beginning, so that whoever
+looks after a restart finds what was told of it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from lastseen.clock import Clock, rfc3339
+from lastseen.log import get_logger
+from lastseen.model import BlindReason, Channel, Event, EventType, Notification, Severity, subject_event_uid
+from lastseen.model.insight import Muster
+from lastseen.monitor.audience import notify, skipped
+from lastseen.monitor.blindness import Listener, Spell
+from lastseen.protocols import Announces, Store, Tell
+
+RALLY = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 90))
+"""When, after it hears again, is looked who was heard; with the last look it is told who was not."""
+
+NAMES = 20
+"""Machines that are named in the event."""
+
+_log = get_logger()
+
+
+class Alarms:
+    """Call `look` now and then, and at `next_at`."""
+
+    def __init__(self, store: Store, clock: Clock, listener: Listener, told_for: timedelta) -> None:
+        self._store = store if isinstance(store, Announces) else None
+        self._clock, self._listener, self._told_for = clock, listener, told_for
+
+    def next_at(self) -> datetime | None:
+        """When there will be something to tell if nothing changes."""
+        moments = (self._due(spell) for spell in self._listener.spells)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def _due(self, spell: Spell) -> datetime | None:
+        if spell.ended_at is None:
+            return None if spell.told else spell.since + spell.ear.alert_after
+        return spell.ended_at + RALLY[spell.looks] if _matters(spell) else spell.ended_at
+
+    async def look(self) -> list[Event]:
+        """The events that are new. Raises StoreUnavailable: then it is for the next look."""
+        now, found = self._clock.now(), list[Event]()
+        for spell in list(self._listener.spells):
+            due = self._due(spell)
+            if due is None or now < due:
+                continue
+            if spell.ended_at is None:
+                found += await self._began(spell, now)
+            elif not _matters(spell) or self._store is None:
+                self._listener.spells.remove(spell)
+            else:
+                found += await self._rallied(self._store, spell, spell.ended_at, now)
+        return found
+
+    async def _began(self, spell: Spell, now: datetime) -> list[Event]:
+        muster = await self._store.muster(_whose(spell)) if self._store is not None else Muster(0)
+        event = _event(EventType.SOURCE_BLIND, spell, now, now, muster)
+        found = await self._announce(event, functools.partial(self._wanted, event))
+        spell.told = True
+        return found
+
+    async def _rallied(self, store: Announces, spell: Spell, ended_at: datetime, now: datetime) -> list[Event]:
+        """Look who was heard; tell it when that is everybody, when the source is lost again, or at last."""
+        muster = await store.muster(_whose(spell), ended_at, NAMES)
+        if muster.waiting and spell.looks + 1 < len(RALLY) and spell.ear.hears:
+            spell.looks += 1
+            return []
+        found, restored = [], _event(EventType.SOURCE_RESTORED, spell, now, ended_at, muster)
+        if spell.told:
+            tell: Tell = functools.partial(self._wanted, restored)
+        else:  # nobody could be told while it lasted
+            blind = _event(EventType.SOURCE_BLIND, spell, now, ended_at, Muster(muster.held))
+            found += await self._announce(blind, functools.partial(skipped, blind, "it was over before it was told"))
+            tell = functools.partial(self._told_to_all, restored)
+        found += await self._announce(restored, tell)
+        self._listener.spells.remove(spell)
+        return found
+
+    async def _announce(self, event: Event, tell: Tell) -> list[Event]:
+        if self._store is None:
+            _log.warning("event_untold", type=event.type, source=event.snapshot["source"]["name"])
+            return []
+        return [event] if await self._store.announce(event, tell) else []
+
+    def _wanted(self, event: Event, channels: Sequence[Channel], told: frozenset[str]) -> Sequence[Notification]:
+        return notify(event, channels, told, self._told_for)
+
+    def _told_to_all(self, event: Event, channels: Sequence[Channel], _: frozenset[str]) -> Sequence[Notification]:
+        return notify(event, channels, frozenset(channel.uid for channel in channels), self._told_for)
+
+
+def _matters(spell: Spell) -> bool:
+    return spell.told or (spell.ended_at is not None and spell.ended_at - spell.since >= spell.ear.alert_after)
+
+
+def _whose(spell: Spell) -> int | None:
+    """The source whose machines were held; None: all sources were deaf."""
+    return spell.ear.id if spell.reason is BlindReason.LINK else None
+
+
+def _event(type_: EventType, spell: Spell, now: datetime, until: datetime, muster: Muster) -> Event:
+    ear, restored = spell.ear, type_ is EventType.SOURCE_RESTORED
+    heard = {"heard": muster.held - muster.waiting, "waiting": list(muster.names)} if restored else {}
+    return Event(
+        uid=subject_event_uid(type_, ear.name, spell.since),
+        type=type_.value,
+        severity=Severity.INFO if restored else Severity.ALERT,
+        at=now,
+        reason=spell.reason.value,
+        incident=subject_event_uid(EventType.SOURCE_BLIND, ear.name, spell.since),
+        source=ear.id,
+        snapshot={
+            "machine": None,
+            "source": {"id": ear.id, "name": ear.name, "kind": ear.kind},
+            "since": rfc3339(spell.since),
+            "seconds": round((until - spell.since).total_seconds(), 3),
+            "held": muster.held,
+            **heard,
+            "message": "",
+        },
+    )
