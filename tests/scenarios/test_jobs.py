@@ -210,9 +210,11 @@ async def test_our_own_stop_is_not_held_against_a_job(tmp_path: Path) -> None:
         await s.until("2026-11-17T01:00")
     async with again(tmp_path, "2026-11-17T08:00") as (clock, bot):
         await clock.advance("59m")
-        assert bot.messages == []
+        [deaf] = bot.messages
+        assert deaf.text.splitlines()[1] == "I was not running. 1 machine was held."
         await clock.advance("2m")
-        assert [message.text.splitlines()[0] for message in bot.messages] == ["🔴 backup-nas did not run: due 02:30"]
+        told = [message.text.splitlines()[0] for message in bot.messages[1:]]
+        assert told == ["🔴 backup-nas did not run: due 02:30"]
 
 
 @asynccontextmanager
