@@ -84,7 +84,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "store_lost_while_stopping": ("warning", "error", "leases and marks could not be given back"),
     "store_opened": ("info", "database", "the database is open and up to date"),
     "unknown_setting": ("warning", "problem", "a variable looks like a setting and is none"),
-    "uplink_lost": ("warning", "since", "many machines are silent, and our own line is cut: they are held"),
+    "uplink_lost": ("warning", "since, by", "many machines are silent, and our own line is cut: they are held"),
     "uplink_restored": (
         "warning",
         "given_up",

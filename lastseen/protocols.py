@@ -454,6 +454,7 @@ class Notifier(Protocol):
     - `max_batch = 1`: how many notifications one send may speak for;
     - `schedule = "chat"`: how tries are spaced, "chat" or "webhook";
     - `timeout = 15.0`: seconds until a send counts as `Retry`;
+    - `host`: the name or address of its far end, "" for none: what could not be reached outside tells of our own line;
     - `lane`: channels whose notifiers name the same lane share one line to the far end (one bot);
     - `async start()`, `async close()`.
     """

@@ -138,11 +138,13 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """It may work later. `after`: not before so long, by the far end's own word."""
+    """It may work later. `after`: not before so long, by the far end's own word. `unreached`: there was no way to the
+    far end (no name server, no route, no answer to the call); when that is so of all, our own line may be cut."""
 
     reason: str
     scope: Scope = Scope.CHANNEL
     after: timedelta | None = None
+    unreached: bool = False
 
 
 @dataclass(frozen=True, slots=True)

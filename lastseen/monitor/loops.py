@@ -64,7 +64,7 @@ class Loops:
         self.listener = Listener(store, clock, node)
         self.listener.on_change = self._schedule.wake
         self._alarms = Alarms(store, clock, self.listener, told_for)
-        self._uplink = Uplink(store, clock, self.listener, decide, uplink)
+        self._uplink = Uplink(store, clock, self.listener, decide, dispatcher.reach, uplink)
         self._sweeping = asyncio.Lock()
         self._watching = False
         self._planned: datetime | None = None

@@ -22,6 +22,7 @@ class Console:
 
     max_batch = 30
     label = "Console"
+    host = ""
 
     def __init__(self, config: Config | None = None, tools: Any = None) -> None:
         self.config = config or self.Config()

@@ -41,6 +41,7 @@ from lastseen.notifiers.admit import admit
 from lastseen.notifiers.flying import WIDTH, Flying
 from lastseen.notifiers.message import render
 from lastseen.notifiers.outcome import from_exception
+from lastseen.notifiers.reach import Reach
 from lastseen.notifiers.retry import follow
 from lastseen.notifiers.roster import Roster, Speaker
 from lastseen.protocols import Leases, Store, Upkeep
@@ -74,6 +75,7 @@ class Dispatcher:
     def __init__(self, store: Store, roster: Roster, clock: Clock, node: str, wording: Wording | None = None) -> None:
         self._store, self._roster, self._clock, self._node = store, roster, clock, node
         self._wording = wording or Wording()
+        self.reach = Reach()
         self._leases: dict[str, Lease] = {}
         self._busy: set[str] = set()
         self._flying: dict[str, Flying] = {}
@@ -269,6 +271,7 @@ class Dispatcher:
                 return  # whoever has the lane now sends it
             began = self._clock.monotonic()
             outcome = await self._speak(speaker, attempt)
+            self.reach.note(speaker.host, outcome, self._clock.now())
             tally.sent(speaker.channel.type, outcome, self._clock.monotonic() - began)
             await self._finish(held, speaker, attempt, outcome)
         except Exception as error:  # noqa: BLE001  (the rows stay `sending`; a new lease takes them again)

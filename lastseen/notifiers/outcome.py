@@ -18,6 +18,7 @@ import httpx
 
 from lastseen.errors import ForbiddenAddress
 from lastseen.model import Delivered, Outcome, Rejected, Retry, Scope
+from lastseen.notifiers.reach import unreached
 
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 _TROUBLE = frozenset({401, 403, 404, 408, 429})
@@ -53,20 +54,22 @@ def http_outcome(response: httpx.Response, now: datetime | None = None) -> Outco
 
 def from_exception(error: Exception) -> Retry:
     """What went wrong instead of an answer, as trouble of the channel. Never quotes an address's path."""
-    if isinstance(error, ForbiddenAddress):
-        return Retry(str(error))
-    host = _host(error)
+    reason = str(error) if isinstance(error, ForbiddenAddress) else _trouble(error, _host(error))
+    return Retry(reason, unreached=unreached(error))
+
+
+def _trouble(error: Exception, host: str) -> str:
     match error:
         case httpx.ConnectTimeout():
-            return Retry(f"cannot connect to {host}: timed out")
+            return f"cannot connect to {host}: timed out"
         case httpx.ConnectError():
-            return Retry(f"cannot connect to {host}: {_why(error)}")
+            return f"cannot connect to {host}: {_why(error)}"
         case httpx.TimeoutException():
-            return Retry(f"{host} timed out")
+            return f"{host} timed out"
         case httpx.NetworkError() | httpx.RemoteProtocolError():
-            return Retry(f"{host} broke the connection")
+            return f"{host} broke the connection"
         case _:
-            return Retry(f"{type(error).__name__} while sending to {host}")
+            return f"{type(error).__name__} while sending to {host}"
 
 
 def _host(error: Exception) -> str:

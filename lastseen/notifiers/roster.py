@@ -31,6 +31,8 @@ _log = get_logger()
 class FunctionNotifier:
     """A function of one Message as a notifier."""
 
+    host = ""
+
     def __init__(self, function: Callable[[Message], Any]) -> None:
         self._function = function
 
@@ -56,6 +58,12 @@ class Speaker:
     @property
     def timeout(self) -> float:
         return float(getattr(self.notifier, "timeout", TIMEOUT))
+
+    @property
+    def host(self) -> str | None:
+        """Of its far end; "" for none, None where that is not known."""
+        host = getattr(self.notifier, "host", None)
+        return host if isinstance(host, str) else None
 
     @property
     def schedule(self) -> Schedule:

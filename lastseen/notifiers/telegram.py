@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
+import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from lastseen.clock import Clock, SystemClock
@@ -70,6 +71,7 @@ class Telegram:
         bot = config.token.get_secret_value().partition(":")[0]
         self.lane = f"telegram:{bot}"
         self._limits = limits_of(f"{self._api_url}/{bot}")
+        self.host = httpx.URL(self._api_url).host if self._api_url else "api.telegram.org"
         self._chat = config.chat_id
         self._line: BotLine | None = None
 

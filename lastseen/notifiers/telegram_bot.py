@@ -29,7 +29,8 @@ from telegram.error import (
 )
 from telegram.request import HTTPXRequest
 
-from lastseen.model import Outcome, Rejected, Retry, Scope
+from lastseen.model import Outcome, Rejected, Retry, Scope, replace
+from lastseen.notifiers.reach import unreached
 from lastseen.notifiers.wording import one_line, shorten
 
 __all__ = ["BotLine", "ChatMigrated", "Conflict", "InvalidToken", "TelegramError", "Update", "is_parse_error"]
@@ -186,7 +187,8 @@ MEANING: tuple[tuple[type[TelegramError], Callable[[Any, bool], Outcome]], ...] 
 
 def meaning(error: TelegramError, busy: bool = False) -> Outcome:
     """What an exception of the library means for a notification. `busy`: the whole bot is near its limit."""
-    return next(outcome(error, busy) for kind, outcome in MEANING if isinstance(error, kind))
+    meant = next(outcome(error, busy) for kind, outcome in MEANING if isinstance(error, kind))
+    return replace(meant, unreached=True) if isinstance(meant, Retry) and unreached(error) else meant
 
 
 def _said(error: TelegramError) -> str:

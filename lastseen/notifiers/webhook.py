@@ -73,6 +73,7 @@ class Webhook:
         self._owns_http = tools is None
         tools = tools or local_tools()
         self._http, self._clock = tools.http, tools.clock
+        self.host = httpx.URL(config.url).host
 
     async def send(self, message: Message) -> Outcome:
         """One POST of the event as it was, signed for this attempt."""

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
+from lastseen.model import Message, Outcome, Retry
+from lastseen.notifiers.outcome import from_exception
 from lastseen.testing import RecordingNotifier
 from tests.monitor.cases import Scene, scene
 
@@ -124,3 +132,95 @@ async def test_a_probe_that_hangs_counts_as_no_answer(tmp_path: Path, monkeypatc
         await s.beat(*FLEET)
         await s.clock.advance("4m")
         assert s.types == []
+
+
+# -- what we sent meanwhile
+
+
+class FarEnd(RecordingNotifier):
+    """Something at `host`, or no way to it."""
+
+    def __init__(self, host: str | None) -> None:
+        super().__init__()
+        self.there = True
+        if host is not None:
+            self.host = host
+
+    async def send(self, message: Message) -> Outcome | None:
+        return await super().send(message) if self.there else Retry("no way", unreached=True)
+
+
+@asynccontextmanager
+async def cut_off(folder: Path, **channels: FarEnd) -> AsyncIterator[Scene]:
+    """One machine was found silent, and its alert went, or not; then the fleet falls silent."""
+    async with scene("sqlite", folder, told=channels["ops"], notify=channels) as s:
+        await s.beat(*FLEET, "first")
+        await s.clock.advance("1m")
+        await s.beat(*FLEET)
+        await s.clock.advance("1m")
+        await s.beat(*FLEET)
+        channels["ops"].there = False
+        yield s
+
+
+async def test_a_storm_while_nothing_that_is_sent_gets_anywhere_is_our_own_line(tmp_path: Path) -> None:
+    ops = FarEnd("pager.example")
+    async with cut_off(tmp_path, ops=ops) as s:
+        await s.clock.advance("20m")
+        ops.there = True
+        await s.keep_beating(FLEET, 10)
+        assert offline(s) == ["first"]
+        assert "source.restored None" in s.types
+
+
+async def test_such_a_line_is_an_excuse_for_an_hour(tmp_path: Path) -> None:
+    ops = FarEnd("pager.example")
+    async with cut_off(tmp_path, ops=ops) as s:
+        await s.clock.advance("80m")
+        ops.there = True
+        await s.clock.advance("6m")
+        assert offline(s) == ["first", *FLEET]
+
+
+@pytest.mark.parametrize("host", ["192.168.1.4", "nas", "nas.local", "", None])
+async def test_what_is_near_or_unknown_says_nothing_of_our_line_when_it_is_not_reached(
+    tmp_path: Path, host: str | None
+) -> None:
+    ops = FarEnd(host)
+    async with cut_off(tmp_path, ops=ops) as s:
+        await s.clock.advance("10m")
+        ops.there = True
+        await s.clock.advance("6m")
+        assert offline(s) == ["first", *FLEET]
+
+
+@pytest.mark.parametrize(
+    ("other", "held"), [("other.example", False), (None, False), ("192.168.1.4", True), ("", True)]
+)
+async def test_one_far_end_that_is_reached_is_enough_if_it_is_beyond_this_network(
+    tmp_path: Path, other: str | None, held: bool
+) -> None:
+    ops, second = FarEnd("pager.example"), FarEnd(other)
+    async with cut_off(tmp_path, ops=ops, second=second) as s:
+        await s.clock.advance("10m")
+        told = [f"{e.type} {e.machine}" for m in second.messages for e in m.events]
+        assert ("machine.offline m0" in told) is not held
+
+
+@pytest.mark.parametrize(
+    ("error", "says_so"),
+    [
+        (httpx.ConnectTimeout("slow"), True),
+        (socket.gaierror(-3, "Temporary failure in name resolution"), True),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), True),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), False),
+        (httpx.ReadTimeout("slow"), False),
+        (ssl.SSLError("bad certificate"), False),
+        (ValueError("a bug"), False),
+    ],
+)
+def test_a_far_end_that_refuses_is_there(error: Exception, says_so: bool) -> None:
+    assert from_exception(error).unreached is says_so
+    wrapped = httpx.ConnectError("wrapped")
+    wrapped.__cause__ = error
+    assert from_exception(wrapped).unreached is says_so

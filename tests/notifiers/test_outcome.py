@@ -121,7 +121,7 @@ def test_an_answer_that_was_not_read_has_a_reason_too() -> None:
 )
 def test_what_went_wrong_is_said_without_the_path(error: httpx.RequestError, words: str) -> None:
     error.request = httpx.Request("POST", URL)
-    assert from_exception(error) == Retry(words)
+    assert from_exception(error) == Retry(words, unreached=isinstance(error, httpx.ConnectTimeout))
 
 
 def test_without_a_request_the_far_end_has_no_name() -> None:
