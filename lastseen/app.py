@@ -28,7 +28,7 @@ from lastseen.errors import ConfigurationError, LastseenError
 from lastseen.ingest.asgi import Receive, Scope, Send
 from lastseen.ingest.auth import KeyCache
 from lastseen.ingest.gate import Gate
-from lastseen.ingest.http import PATH, HeartbeatRoute
+from lastseen.ingest.http import HEARTBEAT_PATH, HeartbeatRoute
 from lastseen.ingest.routes import WaysIn
 from lastseen.listening import BACKLOG, bind, url_of
 from lastseen.log import get_logger
@@ -103,7 +103,7 @@ class App:
         if scope["type"] != "http":
             return self.api(scope, receive, send)
         path = scope["path"]
-        if path == PATH:
+        if path == HEARTBEAT_PATH:
             return self._heartbeat(scope, receive, send)
         return (self._other_ways_in.route(path) or self.api)(scope, receive, send)
 

@@ -11,26 +11,14 @@ from typing import Any, Protocol
 import msgspec
 
 from lastseen.errors import Conflict, InvalidInput, LastseenError, MalformedReport, NotFound, UnknownMachine
-from lastseen.ingest.asgi import (
-    Answer,
-    ClientGone,
-    Receive,
-    Recording,
-    Refused,
-    Scope,
-    Send,
-    problem_answer,
-    text_answer,
-    unexpected,
-    whole_body,
-)
+from lastseen.ingest.asgi import Answer, Receive, Recording, Refused, Scope, text_answer, whole_body
 from lastseen.ingest.auth import Grant
 from lastseen.ingest.gate import Gate
-from lastseen.ingest.http import other_method
+from lastseen.ingest.route import RawRoute, other_method
 from lastseen.ingest.rows import MAX_BYTES, MOST_ROWS, split_rows
-from lastseen.ingest.tally import count_gone, count_malformed, count_refusal, count_rows
+from lastseen.ingest.tally import count_rows
 from lastseen.model import SLUG, Beat, MachineRef
-from lastseen.problems import Problem, problem_of
+from lastseen.problems import Problem
 from lastseen.report import Report, beat_of, parse_row
 
 BULK_PATH = "/api/v1/heartbeats"
@@ -68,33 +56,17 @@ class Declaring(Recording, Protocol):
     def watch(self, machine: MachineRef, *, expect: str = "any", **changes: Any) -> Awaitable[Any]: ...
 
 
-class BulkRoute:
-    """The ASGI application behind `BULK_PATH`. Never raises."""
+class BulkRoute(RawRoute):
+    """The ASGI application behind `BULK_PATH`."""
+
+    name = BULK_PATH
 
     def __init__(self, monitor: Declaring, gate: Gate) -> None:
         self._monitor, self._gate = monitor, gate
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            if scope["method"] == "POST":
-                start, body = await self._take(scope, receive)
-            else:
-                start, body = other_method(scope["method"])
-        except ClientGone:
-            count_gone()
-            return
-        except Refused as refused:
-            count_refusal(refused.problem)
-            start, body = problem_answer(refused.problem)
-        except LastseenError as error:
-            count_malformed(error)
-            start, body = problem_answer(problem_of(error) or unexpected(BULK_PATH, error))
-        except Exception as error:  # noqa: BLE001  (one request must not end in a broken connection: logged, answered)
-            start, body = problem_answer(unexpected(BULK_PATH, error))
-        await send(start)
-        await send(body)
-
-    async def _take(self, scope: Scope, receive: Receive) -> Answer:
+    async def take(self, scope: Scope, receive: Receive) -> Answer:
+        if scope["method"] != "POST":
+            return other_method(scope["method"])
         headers = dict(scope["headers"])
         grant = await self._gate.admit(scope, headers, "fleet")
         rows = split_rows(await whole_body(headers, receive, MAX_BYTES, _TOO_LARGE))

@@ -6,30 +6,25 @@ It finds the key in memory, reads a small body, joins the batch that is being ga
 from __future__ import annotations
 
 from lastseen.clock import Clock
-from lastseen.errors import LastseenError
 from lastseen.ingest.asgi import (
     Answer,
-    ClientGone,
     Receive,
     Recording,
     Refused,
     Scope,
-    Send,
     answer,
     has_body,
     problem_answer,
-    unexpected,
     whole_body,
-    without_body,
 )
 from lastseen.ingest.gate import Gate, key_of, refusal, too_often
-from lastseen.ingest.tally import count_gone, count_malformed, count_refusal
+from lastseen.ingest.route import RawRoute, other_method
 from lastseen.log import get_logger
 from lastseen.model import Beat
-from lastseen.problems import DISABLED, NO_KEY, UNEXPECTED, WRONG_KEY, Problem, problem_of
+from lastseen.problems import DISABLED, NO_KEY, UNEXPECTED, WRONG_KEY, Problem
 from lastseen.report import MAX_BYTES, Report, beat_of, parse_report
 
-PATH = "/api/v1/heartbeat"
+HEARTBEAT_PATH = "/api/v1/heartbeat"
 
 SKEW = 60.0
 """Seconds that a machine's clock may be off before it is worth a line in the log."""
@@ -40,43 +35,23 @@ _SKEWED_KEPT = 1000
 _log = get_logger()
 
 _STORED = answer(204)
-_OPTIONS = answer(204, [(b"allow", b"OPTIONS, POST")])
 _TOO_LARGE = Problem(413, f"a heartbeat's body is at most {MAX_BYTES // 1024} KiB")
-_WRONG_METHOD = Problem(405, "heartbeats are sent with POST", headers={"Allow": "OPTIONS, POST"})
 _FIXED = {id(p): problem_answer(p) for p in (NO_KEY, WRONG_KEY, DISABLED, UNEXPECTED)}
 
 
-class HeartbeatRoute:
-    """The ASGI application behind `PATH`. Never raises; what was not expected is logged and answered with 500."""
+class HeartbeatRoute(RawRoute):
+    """The ASGI application behind `HEARTBEAT_PATH`."""
+
+    name = HEARTBEAT_PATH
 
     def __init__(self, monitor: Recording, gate: Gate) -> None:
         self._record, self._clock = monitor.record, monitor.clock
         self._gate, self._keys, self._take_turn = gate, gate.keys, gate.by_key.take
         self._clocks = Clocks(monitor.clock)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            if scope["method"] == "POST":
-                await self._take(scope, receive)
-                start, body = _STORED
-            else:
-                start, body = other_method(scope["method"])
-        except ClientGone:
-            count_gone()
-            return
-        except Refused as refused:
-            count_refusal(refused.problem)
-            start, body = _FIXED.get(id(refused.problem)) or problem_answer(refused.problem)
-        except LastseenError as error:
-            count_malformed(error)
-            start, body = problem_answer(problem_of(error) or unexpected(PATH, error))
-        except Exception as error:  # noqa: BLE001  (one request must not end in a broken connection: logged, answered)
-            start, body = problem_answer(unexpected(PATH, error))
-        await send(start)
-        await send(body)
-
-    async def _take(self, scope: Scope, receive: Receive) -> None:
-        """Return when the heartbeat is durable."""
+    async def take(self, scope: Scope, receive: Receive) -> Answer:
+        if scope["method"] != "POST":
+            return other_method(scope["method"])
         headers = dict(scope["headers"])
         now = self._clock.now()
         key = key_of(headers)
@@ -98,6 +73,10 @@ class HeartbeatRoute:
         else:
             beat = Beat(grant.machine_id, now)
         await self._record(beat)
+        return _STORED
+
+    def refuse(self, problem: Problem) -> Answer:
+        return _FIXED.get(id(problem)) or problem_answer(problem)
 
 
 class Clocks:
@@ -120,11 +99,3 @@ class Clocks:
             self._skewed.clear()
         self._skewed[machine] = now
         _log.warning("machine_clock_skewed", machine_id=machine, seconds=round(off))
-
-
-def other_method(method: str) -> Answer:
-    """What a route that takes POST alone says to the others."""
-    if method == "OPTIONS":
-        return _OPTIONS
-    refused = problem_answer(_WRONG_METHOD)
-    return without_body(refused) if method == "HEAD" else refused

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lastseen.errors import UnknownMachine
 from lastseen.ingest.auth import KeyCache
 from lastseen.ingest.gate import Gate
-from lastseen.ingest.http import PATH, HeartbeatRoute
+from lastseen.ingest.http import HEARTBEAT_PATH, HeartbeatRoute
 from lastseen.ingest.routes import WaysIn
 from lastseen.model import Beat
 from tests.server.fakes import FakeKeys, FakeMonitor, HandClock
@@ -61,7 +61,7 @@ words = st.one_of(
 )
 paths = st.one_of(
     st.tuples(st.sampled_from(["/ping/", "/api/push/"]), st.lists(words, max_size=4).map("/".join)).map("".join),
-    st.sampled_from([PATH, "/api/v1/heartbeats", "/agent/metrics"]),
+    st.sampled_from([HEARTBEAT_PATH, "/api/v1/heartbeats", "/agent/metrics"]),
 )
 values = st.one_of(
     st.sampled_from(["", "1", UUID, "up", "down", "-1", "1e11", "NaN", "Infinity", "%ff%00"]), st.text(max_size=8)
@@ -109,7 +109,7 @@ async def asked(method: str, path: str, query: bytes, key: bytes, body: bytes) -
     store.put(UUID, "ping", 7)
     monitor = Monitor(clock)
     gate = Gate(KeyCache(store, clock), clock)  # type: ignore[arg-type]
-    route: Any = HeartbeatRoute(monitor, gate) if path == PATH else WaysIn(monitor, gate).route(path)
+    route: Any = HeartbeatRoute(monitor, gate) if path == HEARTBEAT_PATH else WaysIn(monitor, gate).route(path)
     headers = [(b"x-api-key", key), (b"content-length", str(len(body)).encode())]
     scope = {"type": "http", "method": method, "path": path, "query_string": query, "headers": headers}
     sent: list[Any] = []

@@ -27,8 +27,9 @@ from lastseen.errors import Conflict, UnknownMachine
 from lastseen.ingest.asgi import Answer, Receive, Refused, Scope, beginning, has_body, text_answer
 from lastseen.ingest.auth import Grant
 from lastseen.ingest.bulk import made_with
-from lastseen.ingest.foreign.base import ForeignRoute, Reporting, passed_on
+from lastseen.ingest.foreign.base import Reporting, passed_on
 from lastseen.ingest.gate import Gate
+from lastseen.ingest.route import RawRoute
 from lastseen.model import Beat, MachineRef, Said
 from lastseen.problems import DISABLED, WRONG_KEY, Problem
 
@@ -85,7 +86,7 @@ def read_address(path: str) -> Address | None:
     return Address(found[1], found[2], found[3] or "") if found else None
 
 
-class PingRoute(ForeignRoute):
+class PingRoute(RawRoute):
     """The ASGI application behind `PING_PREFIX`."""
 
     name = PING_PREFIX

@@ -13,8 +13,9 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from lastseen.ingest.asgi import Answer, Receive, Refused, Scope, text_answer
-from lastseen.ingest.foreign.base import ForeignRoute, Reporting, passed_on
+from lastseen.ingest.foreign.base import Reporting, passed_on
 from lastseen.ingest.gate import Gate
+from lastseen.ingest.route import RawRoute
 from lastseen.model import Beat, Said
 from lastseen.problems import WRONG_KEY, Problem
 
@@ -29,7 +30,7 @@ _OURS = (429, 500, 503)
 _json = msgspec.json.Encoder()
 
 
-class PushRoute(ForeignRoute):
+class PushRoute(RawRoute):
     """The ASGI application behind `PUSH_PREFIX`."""
 
     name = PUSH_PREFIX

@@ -9,9 +9,10 @@ import msgspec
 
 from lastseen.errors import InvalidInput
 from lastseen.ingest.asgi import Answer, Receive, Refused, Scope, answer, text_answer, whole_body
-from lastseen.ingest.foreign.base import ForeignRoute, Reporting, passed_on
+from lastseen.ingest.foreign.base import Reporting, passed_on
 from lastseen.ingest.gate import Gate
 from lastseen.ingest.http import Clocks
+from lastseen.ingest.route import RawRoute
 from lastseen.problems import Problem
 from lastseen.report import MAX_BYTES, Report, beat_of, parse_report
 
@@ -52,7 +53,7 @@ class _Metrics(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Metrics).decode
 
 
-class MetricsRoute(ForeignRoute):
+class MetricsRoute(RawRoute):
     """The ASGI application behind `METRICS_PATH`."""
 
     name = METRICS_PATH

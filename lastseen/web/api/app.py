@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from lastseen.errors import LastseenError
+from lastseen.ingest.http import HEARTBEAT_PATH
 from lastseen.log import get_logger
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.problems import MEDIA_TYPE, UNEXPECTED, Problem, problem_of
@@ -20,8 +21,6 @@ from lastseen.web.api.status import status_routes
 from lastseen.web.api.ways_in import SCHEMAS, ways_in
 from lastseen.web.auth import FindKey, Refused
 from lastseen.web.metrics import metrics_routes
-
-HEARTBEAT_PATH = "/api/v1/heartbeat"
 
 Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 """Each part that is not ready, with why; empty: heartbeats are accepted and the monitor runs."""
