@@ -204,6 +204,32 @@ class Settings(BaseSettings):
     mqtt_auto_add: bool = Field(
         False, alias="LASTSEEN_MQTT_AUTO_ADD", description="whether machines that are heard there are added (`true`)"
     )
+    mqtt_kind: str | None = Field(
+        None, alias="LASTSEEN_MQTT_KIND", description="the kind of machines that are added from there"
+    )
+    mqtt_base: str | None = Field(
+        None, alias="LASTSEEN_MQTT_BASE", description="the first part of the presets' topics, where it is not theirs"
+    )
+    mqtt_ca: Path | None = Field(
+        None, alias="LASTSEEN_MQTT_CA", description="for `mqtts://`: the file with who may have signed its certificate"
+    )
+    mqtt_cert: Path | None = Field(
+        None, alias="LASTSEEN_MQTT_CERT", description="for `mqtts://`: the file with our own certificate"
+    )
+    mqtt_key: Path | None = Field(
+        None, alias="LASTSEEN_MQTT_KEY", description="the file with the key of our own certificate"
+    )
+    mqtt_share: str | None = Field(
+        None, alias="LASTSEEN_MQTT_SHARE", description="heartbeat topics by a shared subscription of this group"
+    )
+    mqtt_publish: str | None = Field(
+        None, alias="LASTSEEN_MQTT_PUBLISH", description="publish how the machines stand below this topic"
+    )
+    mqtt_discovery: str | None = Field(
+        None,
+        alias="LASTSEEN_MQTT_DISCOVERY",
+        description="where Home Assistant looks for devices, if not below `homeassistant`; `off`: it is told nothing",
+    )
     telegram_bot_token: Annotated[SecretStr, AfterValidator(_token)] | None = Field(
         None, alias="TELEGRAM_BOT_TOKEN", description="the bot that new Telegram channels use"
     )

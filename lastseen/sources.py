@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
@@ -30,13 +31,21 @@ LOOK_EVERY = 2.0
 
 KIND = "mqtt"
 
-_VARIABLES = {
-    "url": "LASTSEEN_MQTT_URL",
-    "presets": "LASTSEEN_MQTT_PRESETS",
-    "bind": "LASTSEEN_MQTT_BIND",
-    "offline_after": "LASTSEEN_MQTT_OFFLINE_AFTER",
-    "auto_add": "LASTSEEN_MQTT_AUTO_ADD",
-}
+OPTIONS = (
+    "presets",
+    "bind",
+    "base",
+    "offline_after",
+    "kind",
+    "auto_add",
+    "ca",
+    "cert",
+    "key",
+    "share",
+    "publish",
+    "discovery",
+)
+"""What a broker of the settings may be given beside its address: each is LASTSEEN_MQTT_ and its name."""
 
 _log = get_logger()
 
@@ -64,16 +73,10 @@ def make_way(name: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -
 
 def way_of_settings(settings: Settings) -> WayIn | None:
     """The broker that the settings name, as the source `mqtt`. Raises ConfigurationError."""
-    given = {
-        "presets": list(settings.mqtt_presets),
-        "bind": list(settings.mqtt_bind),
-        "offline_after": settings.mqtt_offline_after,
-        "auto_add": settings.mqtt_auto_add,
-    }
-    config: dict[str, Any] = {name: value for name, value in given.items() if value}
+    config = {name: _plain(value) for name in OPTIONS if (value := getattr(settings, f"mqtt_{name}"))}
     if settings.mqtt_url is None:
         if config:
-            raise ConfigurationError(f"{_VARIABLES[next(iter(config))]} is set, and LASTSEEN_MQTT_URL is not")
+            raise ConfigurationError(f"{_variable(next(iter(config)))} is set, and LASTSEEN_MQTT_URL is not")
         return None
     config["url"], user, password = split_url(settings.mqtt_url.get_secret_value())
     if user is not None:
@@ -81,8 +84,19 @@ def way_of_settings(settings: Settings) -> WayIn | None:
     try:
         return make_way(KIND, config, {} if password is None else {"password": password})
     except InvalidInput as error:
-        variable = _VARIABLES.get(error.field, "LASTSEEN_MQTT_URL")
+        variable = _variable(error.field if error.field in OPTIONS else "url")
         raise ConfigurationError(f"{variable}: {error.message}") from None
+
+
+def _variable(option: str) -> str:
+    return f"LASTSEEN_MQTT_{option.upper()}"
+
+
+def _plain(value: Any) -> Any:
+    """As it stands in a row. A relative path counts from where the server was started."""
+    if isinstance(value, Path):
+        return str(value.expanduser().absolute())
+    return list(value) if isinstance(value, tuple) else value
 
 
 class _Row(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lastseen.cli.output import Json, facts, print_json, table
-from lastseen.cli.session import run, session
+from lastseen.cli.session import run, session, settings
 from lastseen.errors import ConfigurationError, Conflict, InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def add_mqtt(
         async with session() as monitor:
             if any(row.name == name for row in await monitor.store.sources()):
                 raise Conflict(f"there is a source {name!r} already")
-            _check(name, config, secrets)
+            await _check(monitor, name, config, secrets)
             made: Source = await monitor.store.add_source("mqtt", name, config, secrets, monitor.clock.now())
             return made
 
@@ -145,10 +145,12 @@ def set_(
         async with session() as monitor:
             row = await _find(monitor, name)
             if row.kind != "mqtt":
-                raise ConfigurationError(f"{name} is of kind {row.kind}: there is nothing to set")
+                raise ConfigurationError(
+                    f"{name} is of kind {_kind(row)} and has no options here: there is nothing to set"
+                )
             known = {} if password_file else await monitor.store.source_secrets(name)
             config, secrets = _changed(row.config, known, given, password_file)
-            _check(name, config, secrets)
+            await _check(monitor, name, config, secrets)
             changed: Source = await monitor.store.change_source(name, config, None if secrets == known else secrets)
             return changed
 
@@ -173,7 +175,7 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         print_json([{**_describe(row), "hears": hears} for row, hears in found])
         return
-    rows = [(row.id, row.name, row.kind, hears, row.config.get("url"), _topics(row)) for row, hears in found]
+    rows = [(row.id, row.name, _kind(row), hears, row.config.get("url"), _topics(row)) for row, hears in found]
     table(("id", "source", "kind", "hears", "broker", "topics"), rows, "No sources: no server ever ran here.")
 
 
@@ -277,7 +279,7 @@ def _read(path: Path) -> str:
     return text
 
 
-def _check(name: str, config: dict[str, Any], secrets: dict[str, str]) -> None:
+async def _check(monitor: Any, name: str, config: dict[str, Any], secrets: dict[str, str]) -> None:
     """Everything is tried but the broker. Raises InvalidInput that names the option."""
     from lastseen.sources import make_way
 
@@ -287,6 +289,9 @@ def _check(name: str, config: dict[str, Any], secrets: dict[str, str]) -> None:
         make_way(name, config, secrets)
     except InvalidInput as error:
         raise InvalidInput(error.message, _flag(error.field)) from None
+    kind = config.get("kind")
+    if kind is not None and kind not in {known.name for known in await monitor.store.kinds()}:
+        raise InvalidInput(f"there is no kind {kind!r}: make it with `lastseen kinds set`", "--kind")
 
 
 def _flag(field: str) -> str:
@@ -296,7 +301,19 @@ def _flag(field: str) -> str:
 def _describe(row: Source) -> dict[str, Any]:
     """`kind` is the source's own; the one of machines that it adds is `machine_kind`."""
     config = {SHOWN_AS.get(field, field): value for field, value in row.config.items()}
-    return {"id": row.id, "name": row.name, "kind": row.kind, **config}
+    return {"id": row.id, "name": row.name, "kind": _kind(row), **config}
+
+
+def _kind(row: Source) -> str:
+    """Rows that nobody added know no more than that something listens: the broker of the settings, what stands behind
+    a bridge (its name is SOURCE/BASE, and no other has a slash), and what a program gave."""
+    from lastseen.sources import KIND
+
+    if row.kind != "code":
+        return row.kind
+    if "/" in row.name:
+        return "bridge"
+    return KIND if row.name == KIND and settings().mqtt_url is not None else row.kind
 
 
 def _hears(check: SourceCheck | None, now: Any) -> bool:

@@ -22,7 +22,7 @@ def stored(cli: Cli) -> bytes:
 
 def test_a_source_is_added_shown_changed_and_removed(cli: Cli) -> None:
     flags = ("--preset", "zigbee2mqtt", "--preset", "tasmota", "--bind", "plant/{machine}/alive=heartbeat")
-    made = cli.json(*HOME, *flags, "--offline-after", "5m", "--kind", "sensor", "--auto-add")
+    made = cli.json(*HOME, *flags, "--offline-after", "5m", "--kind", "device", "--auto-add")
     assert made == {
         "id": 1,
         "name": "home",
@@ -31,7 +31,7 @@ def test_a_source_is_added_shown_changed_and_removed(cli: Cli) -> None:
         "presets": ["zigbee2mqtt", "tasmota"],
         "bind": ["plant/{machine}/alive=heartbeat"],
         "offline_after": "5m",
-        "machine_kind": "sensor",
+        "machine_kind": "device",
         "auto_add": True,
     }
     shown = cli.json("sources", "show", "home")
@@ -48,6 +48,13 @@ def test_a_source_is_added_shown_changed_and_removed(cli: Cli) -> None:
     assert cli.json("sources", "remove", "home") == {"id": 1, "name": "home", "removed": True}
     assert [one["name"] for one in cli.json("sources", "list") if one["kind"] == "mqtt"] == []
     assert cli("sources", "show", "home").code == 1
+
+
+def test_a_kind_that_is_not_there_is_refused_before_a_machine_is_lost_by_it(cli: Cli) -> None:
+    for command in (HOME, ("sources", "set", "home")):
+        refused = cli(*command, "--preset", "devices", "--kind", "sensor")
+        assert (refused.code, "--kind: there is no kind 'sensor'" in refused.err) == (1, True)
+        cli(*HOME, "--preset", "devices")
 
 
 def test_a_list_for_people_names_the_broker_and_its_topics(cli: Cli) -> None:
@@ -153,3 +160,17 @@ def test_the_config_is_what_the_source_is_made_of(cli: Cli) -> None:
         (config,) = connection.execute("SELECT config FROM sources WHERE name = 'home'").fetchone()
     way = MqttSource.from_config("home", json.loads(config), {})
     assert way.filters() == [("$share/lastseen/plant/+/heartbeat", False)]
+
+
+def test_what_nobody_added_is_shown_as_what_it_is(cli: Cli) -> None:
+    """The broker of the settings, what stands behind its bridge, and a way in that a program gave."""
+    cli.json("sources", "list")
+    with sqlite3.connect(cli.folder / "lastseen.db") as connection:
+        rows = [(n, name, "code", "{}") for n, name in enumerate(("mqtt", "mqtt/zigbee2mqtt", "mine"), 1)]
+        connection.executemany("INSERT INTO sources (id, name, kind, config) VALUES (?, ?, ?, ?)", rows)
+    cli.env["LASTSEEN_MQTT_URL"] = "mqtt://broker.example"
+    kinds = {one["name"]: one["kind"] for one in cli.json("sources", "list")}
+    assert kinds == {"http": "http", "mqtt": "mqtt", "mqtt/zigbee2mqtt": "bridge", "mine": "code"}
+    assert cli.json("sources", "show", "mqtt")["kind"] == "mqtt"
+    refused = cli("sources", "set", "mqtt", "--preset", "devices")
+    assert (refused.code, "has no options here" in refused.err) == (1, True)

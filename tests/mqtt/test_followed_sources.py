@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from lastseen import sources as module
 from lastseen.app import App
 from lastseen.clock import SystemClock
 from lastseen.errors import ConfigurationError
+from lastseen.ingest.mqtt.source import CONFIG
 from lastseen.settings import Settings
 from lastseen.sources import split_url
 from lastseen.storage import open_store
-from tests.mqtt.broker import Mosquitto, free_port
+from tests.mqtt.broker import Mosquitto, find, free_port
 from tests.server.conftest import Served, a_server
 from tests.support import eventually
 
@@ -147,6 +149,18 @@ async def test_the_environment_names_one_broker_that_goes_before_a_row_of_its_na
         ({"mqtt_url": "mqtt://h", "mqtt_bind": "a/b"}, "LASTSEEN_MQTT_BIND: "),
         ({"mqtt_url": "mqtt://h", "mqtt_offline_after": "soon"}, "LASTSEEN_MQTT_OFFLINE_AFTER: must be a duration"),
         ({"mqtt_url": "mqtt://h", "mqtt_auto_add": "perhaps"}, "LASTSEEN_MQTT_AUTO_ADD: must be true or false"),
+        ({"mqtt_base": "plant"}, "LASTSEEN_MQTT_BASE is set, and LASTSEEN_MQTT_URL is not"),
+        ({"mqtt_url": "mqtt://h", "mqtt_presets": "devices", "mqtt_base": "a/#"}, "LASTSEEN_MQTT_BASE: "),
+        ({"mqtt_url": "mqtt://h", "mqtt_presets": "devices", "mqtt_share": "a+"}, "LASTSEEN_MQTT_SHARE: "),
+        ({"mqtt_url": "mqtt://h", "mqtt_presets": "devices", "mqtt_publish": "#"}, "LASTSEEN_MQTT_PUBLISH: "),
+        (
+            {"mqtt_url": "mqtt://h", "mqtt_presets": "devices", "mqtt_publish": "p", "mqtt_discovery": "+"},
+            "LASTSEEN_MQTT_DISCOVERY: ",
+        ),
+        ({"mqtt_url": "mqtt://h", "mqtt_presets": "devices", "mqtt_ca": "/ca.pem"}, "LASTSEEN_MQTT_CA: is only for"),
+        ({"mqtt_url": "mqtts://h", "mqtt_presets": "devices", "mqtt_ca": "/nothing"}, "LASTSEEN_MQTT_CA: '/nothing'"),
+        ({"mqtt_url": "mqtts://h", "mqtt_presets": "devices", "mqtt_cert": "/nothing"}, "LASTSEEN_MQTT_CERT: "),
+        ({"mqtt_url": "mqtts://h", "mqtt_presets": "devices", "mqtt_key": "/k"}, "LASTSEEN_MQTT_CERT: is needed"),
     ],
 )
 def test_settings_that_make_no_broker_are_refused_by_name(tmp_path: Path, given: dict[str, str], said: str) -> None:
@@ -154,6 +168,30 @@ def test_settings_that_make_no_broker_are_refused_by_name(tmp_path: Path, given:
         App(Settings.load(data_dir=tmp_path, **given))
     assert said in str(caught.value)
     assert "geheim99" not in str(caught.value)
+
+
+def test_every_option_of_a_row_that_is_no_secret_is_a_setting() -> None:
+    """The user stands in the address, and the client's id is the node's."""
+    assert set(module.OPTIONS) == CONFIG - {"url", "username", "client_id"}
+    assert {f"mqtt_{option}" for option in module.OPTIONS} <= Settings.model_fields.keys()
+
+
+async def test_the_broker_of_the_environment_has_all_that_a_row_may_have(tmp_path: Path, shared: Mosquitto) -> None:
+    """Its base and kind, and it is told how its machines stand."""
+    given = {"mqtt_url": shared.url, "mqtt_presets": "devices", "mqtt_base": "env-base", "mqtt_auto_add": "true"}
+    more = {"mqtt_kind": "device", "mqtt_share": "nodes", "mqtt_publish": "env-out", "mqtt_discovery": "off"}
+    async with a_server(tmp_path, **given, **more) as server:
+        await is_heard(server, shared, "env-base/pump/heartbeat", "pump")
+        (standing,) = (await server.app.monitor.store.liveness(["pump"])).values()
+        assert standing.machine.kind == "device"
+        assert "pump" in await asyncio.to_thread(kept, shared, "env-out/pump/state")
+
+
+def kept(broker: Mosquitto, topic: str) -> str:
+    """What the broker keeps there, waited for."""
+    at = ("-h", "127.0.0.1", "-p", str(broker.port))
+    command = [find("mosquitto_sub"), *at, "-t", topic, "-C", "1", "-W", "20"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
 
 
 def test_the_address_may_be_in_a_file_and_is_in_no_repr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

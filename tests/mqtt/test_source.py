@@ -114,6 +114,16 @@ async def test_what_cannot_be_read_is_counted_and_harms_nobody(shared: Mosquitto
         assert await known(monitor, "odd") == {}
 
 
+async def test_a_machine_that_cannot_be_made_as_the_source_says_is_counted_with_why(
+    shared: Mosquitto, tmp_path: Path
+) -> None:
+    async with listening(tmp_path, devices(shared, "k", kind="teapot")) as (monitor, _):
+        await publish(shared, "k/pump/heartbeat")
+        port = monitor._ways.ports["mqtt"]
+        await eventually(lambda: ("malformed", "pump") in port.heard_unknown())
+        assert "no kind 'teapot'" in port.heard_unknown()["malformed", "pump"].detail
+
+
 async def test_a_last_will_is_a_goodbye(shared: Mosquitto, tmp_path: Path) -> None:
     source = MqttSource(shared.url, presets=["tasmota"], base="e", auto_add=True)
     async with listening(tmp_path, source) as (monitor, told):

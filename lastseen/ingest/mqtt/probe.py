@@ -34,8 +34,7 @@ async def probe(source: MqttSource) -> Sequence[Finding]:
 
 def visitor(source: MqttSource) -> Broker:
     """Its broker under a name of our own, without a session: the server's is not disturbed."""
-    there, client_id = source._address, f"lastseen-doctor-{secrets.token_hex(3)}"
-    return Broker(there.host, there.port, client_id, there.username, there.password, source._tls, durable=False)
+    return source.broker(f"lastseen-doctor-{secrets.token_hex(3)}")
 
 
 async def _asked(broker: Broker) -> dict[str, str]:

@@ -101,7 +101,7 @@ class MqttSource:
         while True:
             began = port.clock.monotonic()
             try:
-                await session.listen(self._broker(port), version)
+                await session.listen(self._listener(port), version)
             except LinkLost as error:
                 if error.try_older and not session.was_up:
                     version = OTHER[version]
@@ -115,23 +115,21 @@ class MqttSource:
             pause = FIRST_PAUSE if session.was_up else min(pause * 2, LONGEST_PAUSE)
             session.was_up = False
 
-    def _broker(self, port: Port) -> Broker:
+    def broker(self, client_id: str, durable: bool = False, will: tuple[str, bytes] | None = None) -> Broker:
+        """Where it is and who we are there, under this client id. `durable`: the broker keeps the session."""
+        there = self._address
+        return Broker(
+            there.host, there.port, client_id, there.username, there.password, self._tls, will=will, durable=durable
+        )
+
+    def _listener(self, port: Port) -> Broker:
+        """The one that hears for us."""
         client_id = self._client_id
         if client_id is None:
             digest = hashlib.sha256(f"{port.node}/{self.name}".encode()).hexdigest()
             client_id = f"lastseen-{digest[:12]}"  # 21 characters: within what every broker must take
         durable = self._client_id is not None or not port.node.startswith("lib:")
-        address = self._address
-        return Broker(
-            address.host,
-            address.port,
-            client_id,
-            address.username,
-            address.password,
-            self._tls,
-            None if self.outlet is None else self.outlet.will,
-            durable,
-        )
+        return self.broker(client_id, durable, None if self.outlet is None else self.outlet.will)
 
     def filters(self) -> list[tuple[str, bool]]:
         """What to subscribe to, and whether what the broker keeps is wanted."""
@@ -290,6 +288,8 @@ class _Session:
                 try:
                     self._when_stored(stored, await self._placed(port, binding, heard))
                 except Exception as error:  # noqa: BLE001  (one machine's trouble: its message is not acknowledged)
+                    if isinstance(error, InvalidInput):  # it cannot be made as the source says, and that is told
+                        port.malformed(heard.machine, str(error))
                     _end(stored, error)
                 behind.popleft()
         finally:
