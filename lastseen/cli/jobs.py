@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,34 +14,8 @@ from lastseen.cli.session import settings
 if TYPE_CHECKING:
     from lastseen.model import Machine
 
-Schedule = Annotated[
-    str | None,
-    typer.Option(
-        help="When its job is due: cron (`30 2 * * *`) or OnCalendar (`Mon..Fri 02:30`); `none` takes it back."
-    ),
-]
-Zone = Annotated[
-    str | None,
-    typer.Option("--tz", help="The schedule's time zone, such as Europe/Berlin; LASTSEEN_TIMEZONE, else UTC."),
-]
-Grace = Annotated[
-    str | None,
-    typer.Option(help="How long after it was due it may come: 1h unless told otherwise; `default` takes it back."),
-]
-MaxRuntime = Annotated[
-    str | None, typer.Option(help="How long a run may take: its grace unless told otherwise; `default` takes it back.")
-]
-
 SHOWN = 3
 """Due times and runs that are listed."""
-
-
-def changes(schedule: str | None, tz: str | None, grace: str | None, max_runtime: str | None) -> dict[str, Any]:
-    """Only what was said; the words for "not its own" become None."""
-    said = {"schedule": schedule, "timezone": tz, "grace": grace, "max_runtime": max_runtime}
-    return {
-        field: None if value in ("none", "default", "") else value for field, value in said.items() if value is not None
-    }
 
 
 def with_zone(said: Mapping[str, Any], machine: Machine | None = None) -> dict[str, Any]:

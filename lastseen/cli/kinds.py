@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lastseen.cli.options import own
 from lastseen.cli.output import Json, print_json, table
 from lastseen.cli.session import run, session
 from lastseen.durations import NEVER, parse_duration, parse_threshold, spell
@@ -66,10 +67,9 @@ def set_(
         async with session() as monitor:
             kind = next((k for k in await monitor.store.kinds() if k.name == name), Kind(name))
             if offline_after is not None:
-                own = None if offline_after == "default" else offline_after
-                kind = replace(kind, offline_after=parse_threshold(own, "--offline-after"))
+                kind = replace(kind, offline_after=parse_threshold(own(offline_after), "--offline-after"))
             if every is not None:
-                kind = replace(kind, every=None if every == "none" else parse_duration(every, "--every"))
+                kind = replace(kind, every=parse_duration(every, "--every") if own(every) else None)
             return await monitor.store.set_kind(kind, monitor.clock.now())
 
     kind = run(work)

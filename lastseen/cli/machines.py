@@ -10,7 +10,9 @@ import typer
 
 from lastseen.cli import jobs
 from lastseen.cli.addresses import NONE, addresses, new_addresses
-from lastseen.cli.output import Json, facts, print_json, seconds, table
+from lastseen.cli.machine_options import MachineOptions
+from lastseen.cli.options import spread
+from lastseen.cli.output import Json, facts, local, print_json, seconds, table
 from lastseen.cli.session import find_machine, run, session
 from lastseen.errors import Conflict
 
@@ -20,44 +22,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="What is watched: add, change, list, pause, remove.", no_args_is_help=True)
 
 Ref = Annotated[str, typer.Argument(metavar="SLUG-OR-ID", help="The machine.")]
-Name = Annotated[str | None, typer.Option(help="What people call it.")]
-Hostname = Annotated[str | None, typer.Option(help="Its name in the network.")]
-Description = Annotated[str | None, typer.Option(help="What it is for.")]
-KindName = Annotated[str | None, typer.Option("--kind", help="Its kind: default, server, device, job or your own.")]
-Group = Annotated[str | None, typer.Option(help="Where it stands.")]
-Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be given several times.")]
-Every = Annotated[str | None, typer.Option(help="How often it reports, such as 1m; `none` takes it back.")]
-OfflineAfter = Annotated[
-    str | None, typer.Option(help="How long it may be silent: 90s, 2m, never; `default` for what its kind says.")
-]
-
-
-def changes(
-    name: str | None,
-    hostname: str | None,
-    description: str | None,
-    kind: str | None,
-    group: str | None,
-    tags: list[str] | None,
-    every: str | None,
-    offline_after: str | None,
-) -> dict[str, Any]:
-    """Only what was said; the words for "not its own" become None."""
-    said = {
-        "name": name,
-        "hostname": hostname,
-        "description": description,
-        "kind": kind,
-        "group": group,
-        "tags": None if not tags else [tag for tag in tags if tag],  # `--tag ""` takes all tags away
-        "every": every,
-        "offline_after": offline_after,
-    }
-    made: dict[str, Any] = {field: value for field, value in said.items() if value is not None}
-    for field in ("every", "offline_after"):
-        if made.get(field) in ("none", "default"):
-            made[field] = None
-    return made
 
 
 def describe(
@@ -118,26 +82,15 @@ def _print_key(made: dict[str, Any], as_json: bool, text: str) -> None:
 
 
 @app.command()
+@spread
 def add(
     slug: Annotated[str, typer.Argument(help="Its stable name: 1 to 200 of A-Z a-z 0-9 . _ : -")],
-    name: Name = None,
-    hostname: Hostname = None,
-    kind: KindName = None,
-    group: Group = None,
-    description: Description = None,
-    tag: Tags = None,
-    every: Every = None,
-    offline_after: OfflineAfter = None,
-    schedule: jobs.Schedule = None,
-    tz: jobs.Zone = None,
-    grace: jobs.Grace = None,
-    max_runtime: jobs.MaxRuntime = None,
+    given: MachineOptions,
     if_missing: Annotated[bool, typer.Option("--if-missing", help="Change nothing when it is there.")] = False,
     as_json: Json = False,
 ) -> None:
     """Add a machine and print its key, this once."""
-    said = changes(name, hostname, description, kind, group, tag, every, offline_after)
-    said |= jobs.changes(schedule, tz, grace, max_runtime)
+    said = given.changes()
 
     async def work() -> dict[str, Any]:
         async with session() as monitor:
@@ -161,25 +114,14 @@ def add(
 
 
 @app.command("set")
+@spread
 def set_(
     machine: Ref,
-    name: Name = None,
-    hostname: Hostname = None,
-    kind: KindName = None,
-    group: Group = None,
-    description: Description = None,
-    tag: Tags = None,
-    every: Every = None,
-    offline_after: OfflineAfter = None,
-    schedule: jobs.Schedule = None,
-    tz: jobs.Zone = None,
-    grace: jobs.Grace = None,
-    max_runtime: jobs.MaxRuntime = None,
+    given: MachineOptions,
     as_json: Json = False,
 ) -> None:
     """Change a machine; what is not named stays."""
-    said = changes(name, hostname, description, kind, group, tag, every, offline_after)
-    said |= jobs.changes(schedule, tz, grace, max_runtime)
+    said = given.changes()
     if not said:
         raise typer.BadParameter("name what to change: see `lastseen machines set --help`")
 
@@ -326,8 +268,6 @@ def _status(shown: dict[str, Any]) -> str:
 
 
 def _local(value: str | None) -> str | None:
-    from lastseen.cli.output import local
-
     return None if value is None else local(value)
 
 

@@ -58,6 +58,9 @@ def test_a_machine_is_added_shown_changed_and_removed(cli: Cli) -> None:
     assert changed["name"] == "Größe ☃"
     assert cli.json("machines", "set", "db-01", "--offline-after", "default")["offline_after_seconds"] == 120
 
+    cli.json("machines", "set", "db-01", "--offline-after", "5m")
+    assert cli.json("machines", "set", "db-01", "--offline-after", "")["offline_after_seconds"] == 120
+
     (listed,) = cli.json("machines", "list")
     assert set(listed) == MACHINE
     assert {name: listed[name] for name in urls} == urls
@@ -131,6 +134,7 @@ def test_kinds_are_listed_and_set(cli: Cli) -> None:
     assert cli.json("kinds", "set", "server", "--offline-after", "never")["offline_after_seconds"] == 0
     cleared = cli.json("kinds", "set", "server", "--offline-after", "default")
     assert (cleared["offline_after_seconds"], cleared["every_seconds"]) == (None, 30)
+    assert cli.json("kinds", "set", "server", "--every", "")["every_seconds"] is None
     assert cli.json("kinds", "set", "camera", "--every", "1m")["every_seconds"] == 60
 
 
