@@ -8,6 +8,18 @@ from typing import Any
 import pytest
 
 from tests.secrecy import LOGGED, leaks
+from tests.support import need
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(here, reason): fails in CI, is skipped elsewhere, unless `here`")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before any fixture is made."""
+    for mark in item.iter_markers("needs"):
+        need(*mark.args)
 
 
 @pytest.fixture

@@ -1,14 +1,53 @@
-"""Waiting for a condition with a deadline, instead of sleeping."""
+"""What tests of every kind use: what they need of the machine, and waiting for a condition instead of sleeping."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
+import pytest
 
 T = TypeVar("T")
+
+MORE_PLACES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
+"""Where daemons are installed, which is not on everybody's PATH."""
+
+
+def in_ci() -> bool:
+    """Whether everything must be there: `CI` is set, to anything but `false` or `0`."""
+    return os.environ.get("CI", "").strip().lower() not in ("", "false", "0")
+
+
+def need(here: object, reason: str) -> None:
+    """Go on if `here`; else the test fails in CI and is skipped elsewhere, with this reason."""
+    if here:
+        return
+    if in_ci():
+        pytest.fail(f"nothing may be skipped in CI: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def needs(here: object, reason: str) -> pytest.MarkDecorator:
+    """`need` as a mark, answered before the fixtures of the test are made."""
+    return pytest.mark.needs(bool(here), reason)
+
+
+def find(program: str) -> str | None:
+    """The path of a program, also where daemons are."""
+    return shutil.which(program) or shutil.which(program, path=os.pathsep.join(MORE_PLACES))
+
+
+def needs_programs(*programs: str) -> pytest.MarkDecorator:
+    """A mark: these are installed."""
+    missing = [program for program in programs if find(program) is None]
+    return needs(not missing, f"not installed: {', '.join(missing)}")
+
+
+needs_root = needs(os.geteuid() == 0, "only root can give files to other users")
 
 
 async def eventually(check: Callable[[], T | Awaitable[T]], timeout: float = 20.0, every: float = 0.01) -> T:

@@ -6,10 +6,8 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
-import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +25,7 @@ from lastseen.monitor.states import TABLE, Fact
 from lastseen.notifiers.webhook import payload
 from lastseen.settings import OTHER_VARIABLES, Settings
 from tests.cli.conftest import Cli
+from tests.support import needs_programs
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CHANGELOG.md"])
@@ -241,7 +240,7 @@ def test_every_command_in_a_shell_block_does_what_it_is_there_for(page: Path, tm
         assert done.code == 0, (words, done.err)
 
 
-@pytest.mark.skipif(shutil.which("curl") is None and not os.environ.get("CI"), reason="no curl here")
+@needs_programs("curl")
 def test_the_readme_leads_to_a_first_alert(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Every line of that section as it stands, but for addresses and patience: a real server, agent and receiver."""
     steps = iter(first_alert())

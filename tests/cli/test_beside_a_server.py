@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import httpx
-import pytest
 
 from lastseen.cli.demo_stage import Receiver, receiving, until
 from tests.cli.conftest import Cli
+from tests.support import needs_programs
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
@@ -65,7 +63,7 @@ def test_the_agent_reports_and_its_exit_code_says_whether_it_was_heard(cli: Cli,
     assert "wrong-key" not in refused.err
 
 
-@pytest.mark.skipif(shutil.which("curl") is None and not os.environ.get("CI"), reason="no curl here")
+@needs_programs("curl")
 def test_the_line_for_a_crontab_reports_what_the_agent_does(cli: Cli, tmp_path: Path) -> None:
     found = re.search(r"```crontab\n\* \* \* \* \* (.+)\n```", (DOCS / "agent.md").read_text())
     assert found is not None

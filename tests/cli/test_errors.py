@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.support import needs_root
 
 
 @pytest.mark.parametrize(
@@ -119,10 +120,7 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_repeated(cli: Cli) -> Non
     assert "not-a-token" not in done.err
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 and os.environ.get("CI") != "true",
-    reason="only root could leave files that another user cannot write",
-)
+@needs_root
 def test_root_leaves_no_files_in_the_folder_of_another_user(cli: Cli) -> None:
     for path in (cli.folder, *cli.folder.iterdir()):
         os.chown(path, 65534, 65534)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,40 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
-import pytest
 
 from lastseen.clock import SystemClock
 from lastseen.doctor import Finding, Severity
 from lastseen.doctor.brokers import DROPPED, TOPICS, UPTIME, VERSION, judge
 from lastseen.ingest.mqtt import MqttSource
 from lastseen.ingest.mqtt.probe import probe
-from lastseen.listening import bind
 from lastseen.storage import open_store
 from tests.cli.conftest import Cli
+from tests.mqtt.broker import Mosquitto, find, free_port
 from tests.secrecy import secret
 from tests.support import eventually
-
-TOOLS = ("mosquitto", "mosquitto_pub", "mosquitto_sub")
-needs_mosquitto = pytest.mark.skipif(
-    not all(map(shutil.which, TOOLS)) and not os.environ.get("CI"), reason="no mosquitto and its clients here"
-)
 
 
 @contextmanager
 def mosquitto(folder: Path, *settings: str) -> Iterator[int]:
-    """A broker's port."""
-    with bind("127.0.0.1", 0) as listener:
-        port = int(listener.getsockname()[1])
-    config = folder / "mosquitto.conf"
-    config.write_text("\n".join([f"listener {port} 127.0.0.1", "sys_interval 1", *settings, ""]))
-    process = subprocess.Popen(
-        ["mosquitto", "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder
-    )
+    """A broker's port. It says often what it counts."""
+    broker = Mosquitto(folder, ("sys_interval 1", *settings))
+    broker.start()
     try:
-        yield port
+        yield broker.port
     finally:
-        process.terminate()
-        process.wait(10)
+        broker.stop()
 
 
 def source(port: int, username: str | None = None, password: str | None = None) -> MqttSource:
@@ -65,15 +51,14 @@ async def asked(port: int, when: Callable[[Finding], bool], password: str | None
     return found[0]
 
 
-@needs_mosquitto
 async def test_a_broker_that_has_dropped_messages_is_found_and_its_limits_are_named(tmp_path: Path) -> None:
     with mosquitto(tmp_path, "allow_anonymous true", "max_queued_messages 5") as port:
         before = await asked(port, lambda finding: finding.code == "broker.limits")
         assert before.severity is Severity.HINT
-        away = ["mosquitto_sub", "-p", str(port), "-i", "away", "-c", "-q", "1", "-t", "devices/#", "-E"]
+        away = [find("mosquitto_sub"), "-p", str(port), "-i", "away", "-c", "-q", "1", "-t", "devices/#", "-E"]
         subprocess.run(away, check=True, timeout=10)  # it subscribes, and leaves its session behind
         lines = "\n".join(map(str, range(100)))
-        send = ["mosquitto_pub", "-p", str(port), "-q", "1", "-t", "devices/a/heartbeat", "-l"]
+        send = [find("mosquitto_pub"), "-p", str(port), "-q", "1", "-t", "devices/a/heartbeat", "-l"]
         subprocess.run(send, input=lines, text=True, check=True, timeout=10)
         after = await asked(port, lambda finding: finding.code == "broker.dropped")
     assert after.severity is Severity.WARNING
@@ -81,7 +66,6 @@ async def test_a_broker_that_has_dropped_messages_is_found_and_its_limits_are_na
     assert "max_queued_messages" in after.do
 
 
-@needs_mosquitto
 async def test_a_broker_that_does_not_know_us_is_found(tmp_path: Path) -> None:
     with mosquitto(tmp_path, "allow_anonymous false") as port:
         finding = await asked(
@@ -92,9 +76,7 @@ async def test_a_broker_that_does_not_know_us_is_found(tmp_path: Path) -> None:
 
 
 async def test_a_broker_that_is_not_there_is_found() -> None:
-    with bind("127.0.0.1", 0) as listener:
-        port = int(listener.getsockname()[1])
-    (finding,) = await probe(source(port))
+    (finding,) = await probe(source(free_port()))
     assert (finding.severity, finding.code) == (Severity.BAD, "broker.unreachable")
     assert 'source "broker"' in finding.what
 
@@ -107,8 +89,7 @@ def test_a_broker_that_says_nothing_of_itself_is_not_judged() -> None:
 
 
 async def test_the_command_asks_every_broker_that_is_set_up(cli: Cli) -> None:
-    with bind("127.0.0.1", 0) as listener:
-        port = int(listener.getsockname()[1])
+    port = free_port()
     store: Any = open_store(f"sqlite:///{cli.folder / 'lastseen.db'}")
     await store.open()
     now, fine = SystemClock().now(), {"url": f"mqtt://127.0.0.1:{port}", "presets": ["devices"]}

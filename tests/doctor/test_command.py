@@ -15,6 +15,7 @@ from rich.console import Console
 from lastseen.cli import doctor
 from lastseen.doctor import CHECKS, Checked, Finding, Severity, computer
 from tests.cli.conftest import Cli
+from tests.support import needs_root
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -69,7 +70,7 @@ def test_settings_that_cannot_be_used_are_a_finding_too(cli: Cli) -> None:
     assert "LASTSEEN_PORT" in done.out
 
 
-@pytest.mark.skipif(os.geteuid() != 0 and os.environ.get("CI") != "true", reason="only root may give files away")
+@needs_root
 def test_run_by_root_on_the_services_database_it_says_who_to_be(cli: Cli) -> None:
     for path in (cli.folder, *cli.folder.iterdir()):
         os.chown(path, 12345, 12345)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.foreign.conftest import Pinged
+from tests.support import needs_programs
 
 RID = "d1a6a1ab-7b4c-4c39-9b49-3d9f4c8f7a10"
-needs_curl = pytest.mark.skipif(shutil.which("curl") is None and not os.environ.get("CI"), reason="no curl here")
+needs_curl = needs_programs("curl")
 
 
 async def program(*command: str, said: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -60,7 +59,7 @@ async def test_curl_posts_a_long_log_and_asks_before_it_sends(pinged: Pinged, tm
     assert kinds(pinged) == ["ok"] * 4
 
 
-@pytest.mark.skipif(shutil.which("wget") is None and os.environ.get("CI") != "true", reason="no wget here")
+@needs_programs("wget")
 async def test_wget(pinged: Pinged) -> None:
     done = await program("wget", "-q", "-O", "-", "--tries=1", f"{pinged.ping_url}/start")
     assert (done.returncode, done.stdout) == (0, "OK")

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from lastseen.cli.demo_stage import until
 from tests.cli.conftest import Cli
+from tests.support import needs_programs
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "http.md"
 
 
-@pytest.mark.skipif(shutil.which("curl") is None and not os.environ.get("CI"), reason="no curl here")
+@needs_programs("curl")
 def test_every_line_does_what_it_is_there_for(tmp_path: Path) -> None:
     cli = Cli(tmp_path / "data", {"LASTSEEN_LOG_FORMAT": "json"})
     assert cli("db", "upgrade").code == 0

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
 from lastseen.listening import bind
-
-PLACES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
+from tests import support
+from tests.support import need
 
 
 def find(name: str) -> str:
-    """The program; a test that needs it fails in CI and is skipped elsewhere where there is none."""
-    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(PLACES))
-    if found is None:
-        said = f"{name} is not installed: apt-get install mosquitto mosquitto-clients"
-        if os.environ.get("CI") == "true":
-            pytest.fail(said)
-        pytest.skip(said)
+    """The program, which a test needs."""
+    found = support.find(name)
+    need(found, f"{name} is not installed: apt-get install mosquitto mosquitto-clients")
+    assert found is not None
     return found
 
 

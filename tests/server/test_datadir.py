@@ -11,11 +11,8 @@ import pytest
 
 from lastseen.datadir import check_folder, database_file, prepare_folder, serve_lock
 from lastseen.errors import AlreadyServing, ConfigurationError
+from tests.support import needs_root
 
-# with CI=true nothing is skipped: there these fail for want of root
-root_only = pytest.mark.skipif(
-    os.geteuid() != 0 and os.environ.get("CI") != "true", reason="only root can make folders of other users"
-)
 HOLD = """
 import sys, pathlib
 from lastseen.datadir import serve_lock
@@ -38,14 +35,14 @@ def test_a_folder_that_cannot_be_made_is_told_with_what_to_do(tmp_path: Path) ->
         prepare_folder(tmp_path / "file" / "below")
 
 
-@root_only
+@needs_root
 def test_root_does_not_leave_files_in_somebody_elses_folder(tmp_path: Path) -> None:
     os.chown(tmp_path, 65534, 65534)
     with pytest.raises(ConfigurationError, match="sudo -u nobody"):
         prepare_folder(tmp_path)
 
 
-@root_only
+@needs_root
 def test_nor_beside_somebody_elses_database(tmp_path: Path) -> None:
     database = tmp_path / "lastseen.db"
     database.write_text("")
