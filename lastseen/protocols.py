@@ -39,6 +39,7 @@ from lastseen.model import (
     Case,
     Channel,
     Event,
+    Invite,
     Kind,
     Lease,
     MachineRef,
@@ -46,8 +47,10 @@ from lastseen.model import (
     NotificationState,
     Order,
     Outcome,
+    Preferences,
     Recorded,
     Sent,
+    Silence,
     Source,
     Standing,
     Verdict,
@@ -296,6 +299,40 @@ class Channels(Protocol):
     ) -> Channel:
         """Merge `changes` into its config, and replace its secrets where some are given. Its version grows, which is
         how whoever sends to it learns of it."""
+
+
+@runtime_checkable
+class Wishes(Protocol):
+    """What people wish to be told is rows: silences, and a channel's preferences. Where it changes, what is held back
+    is decided on anew."""
+
+    async def silences(self, now: datetime) -> Sequence[Silence]:
+        """Those that are not over, planned ones too, by id."""
+
+    async def add_silence(self, silence: Silence, now: datetime) -> Silence:
+        """A new one, with its id. Raises InvalidInput."""
+
+    async def end_silence(self, silence: int, now: datetime) -> Silence:
+        """End it before its time; one that has not begun is removed. Raises NotFound."""
+
+    async def prefer(self, channel: str, wishes: Preferences, fallback: str | None, now: datetime) -> Channel:
+        """What the channel (a uid) is told from now on; `fallback`: the uid of another."""
+
+
+@runtime_checkable
+class Invites(Protocol):
+    """Chats are connected by whoever has a code."""
+
+    async def add_invite(
+        self, digest: str, name: str, config: Mapping[str, Any], expires_at: datetime, now: datetime
+    ) -> Invite:
+        """`digest`: SHA-256 of the code. `name` and `config`: of the channel that is to be made."""
+
+    async def use_invite(self, digest: str, by: str, now: datetime) -> Invite | None:
+        """The invite with this code, used up now; None: there is none, it is over, or it was used."""
+
+    async def invite(self, invite: int) -> Invite | None:
+        """As it is now."""
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from lastseen.model.wishes import AS_USUAL, Preferences
 from lastseen.model.words import Cause, NotificationState, Scope, Severity, Status
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Channel:
     owner_id: int | None = None
     lane: str = ""
     version: int = 1  # grows with every change of the row, its secrets included
+    prefs: Preferences = AS_USUAL
+    fallback: str | None = None  # uid of another channel
 
 
 class Notification(msgspec.Struct, frozen=True, gc=False):

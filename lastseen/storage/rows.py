@@ -24,6 +24,7 @@ from lastseen.model import (
     RunOutcome,
     Severity,
     Status,
+    preferences_from,
 )
 from lastseen.storage import tables, tables_outbox
 from lastseen.storage.sqltools import dumped, loaded, seconds, span, table
@@ -51,6 +52,9 @@ offline_marks = table(tables.MachineOfflineNotifications)
 notifications = table(tables_outbox.Notifications)
 attempts = table(tables_outbox.DeliveryAttempts)
 attempt_items = table(tables_outbox.DeliveryAttemptItems)
+silences = table(tables_outbox.Silences)
+invites = table(tables_outbox.Invites)
+refusals = table(tables_outbox.Refusals)
 
 LIVENESS_FIELDS = {
     "status": "status",
@@ -238,6 +242,8 @@ def as_channel(row: Any) -> Channel:
         owner_id=row.owner_id,
         lane=row.lane or "",
         version=row.version,
+        prefs=preferences_from(loaded(row.prefs)),
+        fallback=row.fallback,
     )
 
 

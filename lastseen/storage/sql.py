@@ -15,13 +15,16 @@ from lastseen.model import (
     Case,
     Channel,
     Event,
+    Invite,
     Kind,
     Lease,
     MachineRef,
     NotificationState,
     Order,
     Outcome,
+    Preferences,
     Recorded,
+    Silence,
     Source,
     Standing,
 )
@@ -41,6 +44,7 @@ from lastseen.storage import (
     sql_sources,
     sql_upkeep,
     sql_ways,
+    sql_wishes,
 )
 from lastseen.storage.secrets import Rotated, SecretBox
 from lastseen.storage.sql_cases import all_channels, cases, due_ids, find_ids, standings
@@ -164,6 +168,33 @@ class SqlStore:
 
     async def blind_since(self, source: int) -> datetime | None:
         return await self.database.read(lambda c: sql_ways.blind_since(c, source))
+
+    # -- Wishes
+
+    async def silences(self, now: datetime) -> Sequence[Silence]:
+        return await self.database.read(lambda c: sql_wishes.listed(c, now))
+
+    async def add_silence(self, silence: Silence, now: datetime) -> Silence:
+        return await self.database.write(lambda c: sql_wishes.add(c, silence, now))
+
+    async def end_silence(self, silence: int, now: datetime) -> Silence:
+        return await self.database.write(lambda c: sql_wishes.end(c, silence, now))
+
+    async def prefer(self, channel: str, wishes: Preferences, fallback: str | None, now: datetime) -> Channel:
+        return await self.database.write(lambda c: sql_wishes.prefer(c, channel, wishes, fallback, now))
+
+    # -- Invites
+
+    async def add_invite(
+        self, digest: str, name: str, config: Mapping[str, Any], expires_at: datetime, now: datetime
+    ) -> Invite:
+        return await self.database.write(lambda c: sql_wishes.invite(c, digest, name, config, expires_at, now))
+
+    async def use_invite(self, digest: str, by: str, now: datetime) -> Invite | None:
+        return await self.database.write(lambda c: sql_wishes.accept(c, digest, by, now))
+
+    async def invite(self, invite: int) -> Invite | None:
+        return await self.database.read(lambda c: sql_wishes.invited(c, invite))
 
     # -- Foresight
 

@@ -127,9 +127,11 @@ def cases(connection: Connection, ids: Sequence[int], now: datetime, order: Orde
     }
 
 
+_fallback = channels.alias("fallback_channel")
 _CHANNELS = (
-    select(channels, channel_state)
+    select(channels, channel_state, _fallback.c.uid.label("fallback"))
     .join_from(channels, channel_state, channel_state.c.channel_id == channels.c.id)
+    .outerjoin(_fallback, and_(_fallback.c.id == channels.c.fallback_id, _fallback.c.deleted_at.is_(None)))
     .order_by(channels.c.id)
 )
 _PRESENT = _CHANNELS.where(channels.c.deleted_at.is_(None))

@@ -1,10 +1,10 @@
-"""The tables of the outbox: notifications, attempts to send them, and silences."""
+"""The tables of the outbox: notifications, attempts to send them, and what people wish of them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Column, Text, UniqueConstraint
 from sqlmodel import Field
 
 from lastseen.storage.tables import _COUNTED, _NO, _ZERO, OPEN, Base, _check, _index, _one_of, _text
@@ -73,6 +73,37 @@ class DeliveryAttemptItems(Base, table=True):
     __table_args__ = (_index("delivery_attempt_items_n", "notification_id"),)
     attempt_id: int = Field(primary_key=True, foreign_key="delivery_attempts.id", ondelete="CASCADE")
     notification_id: int = Field(primary_key=True, foreign_key="notifications.id", ondelete="CASCADE")
+
+
+class Invites(Base, table=True):
+    """Who has the code may make a channel of this name from where they are, once."""
+
+    __table_args__ = (_check("used", "(used_at IS NULL) = (used_by IS NULL)"), UniqueConstraint("digest"), _COUNTED)
+    id: int | None = Field(default=None, primary_key=True)
+    digest: str = _text()
+    name: str = _text()
+    config: str = _text("{}")
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None = None
+    used_by: str | None = _text(null=True)
+
+
+class Refusals(Base, table=True):
+    """How often a known key was refused, by the hour. Bounded: old hours go."""
+
+    __table_args__ = (_one_of("reason", "revoked expired disabled"), _index("refusals_hour", "hour"))
+    key_id: int = Field(
+        primary_key=True,
+        foreign_key="machine_api_keys.id",
+        ondelete="CASCADE",
+        sa_column_kwargs={"autoincrement": False},
+    )
+    hour: datetime = Field(primary_key=True)
+    reason: str = Field(sa_column=Column(Text, primary_key=True))
+    count: int
+    first_at: datetime
+    last_at: datetime
 
 
 class Silences(Base, table=True):

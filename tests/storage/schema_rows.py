@@ -77,6 +77,8 @@ GOOD: dict[str, dict[str, object]] = {
     },
     "delivery_attempts": {"id": 1, "channel_id": 1, "node": "n1", "lease_token": 1, "started_at": T},
     "delivery_attempt_items": {"attempt_id": 1, "notification_id": 1},
+    "invites": {"id": 1, "digest": "d", "name": "family", "created_at": T, "expires_at": LATER},
+    "refusals": {"key_id": 1, "hour": T, "reason": "expired", "count": 2, "first_at": T, "last_at": LATER},
     "silences": {"id": 1, "name": "s", "starts_at": T, "ends_at": LATER, "matcher": "{}", "created_by": "eva"},
 }
 
@@ -118,6 +120,8 @@ BAD: dict[str, tuple[str, dict[str, object]]] = {
     "ck_notifications_reason": ("notifications", {"state": "dead", "finished_at": T}),
     "ck_delivery_attempts_outcome": ("delivery_attempts", {"finished_at": T, "outcome": "dunno"}),
     "ck_delivery_attempts_finished": ("delivery_attempts", {"finished_at": T}),
+    "ck_invites_used": ("invites", {"used_at": T}),
+    "ck_refusals_reason": ("refusals", {"reason": "odd"}),
     "ck_silences_span": ("silences", {"ends_at": T}),
 }
 

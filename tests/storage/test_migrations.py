@@ -19,7 +19,7 @@ from tests.storage.schema_rows import EVERY_TABLE, fill, rows_of
 
 assert tables_outbox.Notifications  # the tables of the outbox belong to the same metadata
 
-HEAD = "0002"
+HEAD = "0003"
 REBUILD = '''
 """Rebuilds tables that others refer to."""
 import sqlalchemy as sa

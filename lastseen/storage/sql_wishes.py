@@ -1,0 +1,119 @@
+"""Silences, channels' preferences, and invitations of chats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+
+from lastseen.errors import InvalidInput, NotFound
+from lastseen.model import Channel, Invite, Preferences, Silence, matcher_from
+from lastseen.storage.rows import channels, invites, notifications, silences
+from lastseen.storage.sql_channels import find
+from lastseen.storage.sql_outbox import PENDING, is_open
+from lastseen.storage.sqltools import chunks, dumped, loaded
+
+HELD = "held: "
+"""How the reason of a notification begins that something holds back."""
+
+KEPT = timedelta(days=400)
+"""How long silences and invitations stay readable after their end."""
+
+# --- silences ---------------------------------------------------------------------------------------------------------
+
+
+def listed(connection: Connection, now: datetime) -> list[Silence]:
+    rows = connection.execute(select(silences).where(silences.c.ends_at > now).order_by(silences.c.id))
+    return [_as_silence(row) for row in rows]
+
+
+def _as_silence(row: Any) -> Silence:
+    return Silence(row.name, row.starts_at, row.ends_at, matcher_from(loaded(row.matcher)), row.created_by, row.id)
+
+
+def add(connection: Connection, given: Silence, now: datetime) -> Silence:
+    if given.ends_at <= max(given.starts_at, now):
+        raise InvalidInput("must be later than its beginning, and than now", "ends_at")
+    connection.execute(delete(silences).where(silences.c.ends_at < now - KEPT))
+    values = {
+        "name": given.name,
+        "starts_at": given.starts_at,
+        "ends_at": given.ends_at,
+        "matcher": dumped(msgspec.to_builtins(given.matcher)),
+        "created_by": given.created_by,
+    }
+    made = connection.execute(insert(silences).values(values)).inserted_primary_key
+    look_again(connection, None, now)
+    row = connection.execute(select(silences).where(silences.c.id == made[0])).one()  # type: ignore[index]
+    return _as_silence(row)
+
+
+def end(connection: Connection, silence: int, now: datetime) -> Silence:
+    """It holds nothing back any more. One that has not begun is gone."""
+    row = connection.execute(select(silences).where(silences.c.id == silence, silences.c.ends_at > now)).first()
+    if row is None:
+        raise NotFound(f"there is no silence {silence}, or it is over")
+    if row.starts_at >= now:
+        connection.execute(delete(silences).where(silences.c.id == silence))
+    else:
+        connection.execute(update(silences).where(silences.c.id == silence).values(ends_at=now))
+    look_again(connection, None, now)
+    return _as_silence(row)
+
+
+# --- what is held -----------------------------------------------------------------------------------------------------
+
+
+def look_again(connection: Connection, machines: Sequence[int] | None, now: datetime) -> None:
+    """What is held back, and what is only to be told while an incident lasts, is due now: whether it still is held is
+    decided anew. Of these machines, or (None) of all."""
+    waits = or_(notifications.c.while_open, notifications.c.reason.startswith(HELD))
+    rows = and_(is_open(notifications), PENDING, notifications.c.due_at > now, waits)
+    if machines is None:
+        connection.execute(update(notifications).where(rows).values(due_at=now))
+        return
+    for some in chunks(machines):
+        connection.execute(update(notifications).where(rows, notifications.c.machine_id.in_(some)).values(due_at=now))
+
+
+# --- preferences ------------------------------------------------------------------------------------------------------
+
+
+def prefer(connection: Connection, channel: str, wishes: Preferences, fallback: str | None, now: datetime) -> Channel:
+    mine = find(connection, channel)
+    other = None if fallback is None else find(connection, fallback).id
+    if other == mine.id:
+        raise InvalidInput("must be another channel", "fallback")
+    values = {"prefs": dumped(msgspec.to_builtins(wishes)), "fallback_id": other, "version": channels.c.version + 1}
+    connection.execute(update(channels).where(channels.c.id == mine.id).values(**values))
+    look_again(connection, None, now)
+    return find(connection, channel)
+
+
+# --- invitations ------------------------------------------------------------------------------------------------------
+
+
+def invite(
+    connection: Connection, digest: str, name: str, config: Mapping[str, Any], expires_at: datetime, now: datetime
+) -> Invite:
+    connection.execute(delete(invites).where(invites.c.expires_at < now - KEPT))
+    row = {"digest": digest, "name": name, "config": dumped(config), "created_at": now, "expires_at": expires_at}
+    made = connection.execute(insert(invites).values(row)).inserted_primary_key
+    return Invite(made[0], name, config, expires_at)  # type: ignore[index]
+
+
+def accept(connection: Connection, digest: str, by: str, now: datetime) -> Invite | None:
+    valid = and_(invites.c.digest == digest, invites.c.used_at.is_(None), invites.c.expires_at > now)
+    row = connection.execute(select(invites).where(valid)).first()
+    if row is None:
+        return None
+    connection.execute(update(invites).where(invites.c.id == row.id).values(used_at=now, used_by=by))
+    return Invite(row.id, row.name, loaded(row.config), row.expires_at, by)
+
+
+def invited(connection: Connection, invite_id: int) -> Invite | None:
+    row = connection.execute(select(invites).where(invites.c.id == invite_id)).first()
+    return None if row is None else Invite(row.id, row.name, loaded(row.config), row.expires_at, row.used_by)
