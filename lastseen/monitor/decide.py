@@ -77,7 +77,7 @@ def decide(case: Case, rules: Rules) -> Verdict:
     turn = _Turn(case, rules)
     for happened in _said(case):
         turn.take(happened)
-    ordered = _ordered(case)
+    ordered = _ordered(case, turn.row)
     if ordered is not None:
         turn.take(ordered)
     if not turn.removed:
@@ -108,7 +108,7 @@ def _said(case: Case) -> Iterator[_Happened]:
         yield _Happened(fact, signal.at, signal.said.value, signal.message, signal)
 
 
-def _ordered(case: Case) -> _Happened | None:
+def _ordered(case: Case, row: Liveness) -> _Happened | None:
     match case.order:
         case None:
             return None
@@ -120,8 +120,8 @@ def _ordered(case: Case) -> _Happened | None:
         case Disable():
             return _Happened(Fact.PAUSE, case.now, "disabled")
         case Resume() | Enable():
-            heard = case.standing.liveness.last_seen is not None
-            return _Happened(Fact.RESUME if heard else Fact.RESUME_UNHEARD, case.now, "resumed")
+            known = row.last_seen is not None or row.present is not None
+            return _Happened(Fact.RESUME if known else Fact.RESUME_UNHEARD, case.now, "resumed")
         case Forget():
             return _Happened(Fact.FORGET, case.now, "removed")
         case Acknowledge(by=by):
@@ -246,7 +246,8 @@ class _Turn:
         if move.to is None:
             self.removed = True
         if happened.fact in (Fact.RESUME, Fact.RESUME_UNHEARD):
-            self.row = replace(self.row, watch_from=self.now, present=None)  # nothing was noted while it was paused
+            gone = self.now if self.row.present is False else None  # by its broker's word, which was noted meanwhile
+            self.row = replace(self.row, watch_from=self.now, goodbye_at=gone)
         if happened.fact is Fact.PRESENT:
             self.row = replace(self.row, watch_from=happened.at)
 
@@ -265,6 +266,8 @@ class _Turn:
         since = self.row.silent_since
         if happened.run is not None and happened.run.started_at is not None:
             since = max(since, happened.run.started_at)  # what it said when it began was a sign of life too
+        if happened.fact is Fact.GONE and self.row.goodbye_at is not None and since != self.row.last_seen:
+            since = max(since, self.row.goodbye_at)  # it was there until then by its broker's word, not by its own
         opened = Outage(self.machine.id, since, self.now, _CAUSES[happened.fact], opened_by=uid)
         self._put(opened)
         return opened

@@ -49,6 +49,10 @@ _HEARD_OF = """
 UPDATE liveness SET heard = heard | pulse.value
 FROM json_each(?1) AS pulse WHERE liveness.machine_id = CAST(pulse.key AS INTEGER)
 """
+_NOTE_PRESENCE = """
+UPDATE liveness SET present = word.value
+FROM json_each(?1) AS word WHERE liveness.machine_id = CAST(word.key AS INTEGER) AND liveness.status = 'paused'
+"""
 _LOOK_NOW = "UPDATE liveness SET check_at = ?2 WHERE machine_id IN (SELECT value FROM json_each(?1))"
 _SIGNAL = """
 INSERT INTO reports (machine_id, source_id, at, said_at, kind, body, run_id, exit_code, pending)
@@ -119,6 +123,11 @@ def expect(connection: Connection, rows: str, now: str) -> None:
 def heard_of(connection: Connection, bits: str) -> None:
     """`bits`: a JSON object of the sources that said something of a machine, by id."""
     connection.exec_driver_sql(_HEARD_OF, (bits,))
+
+
+def note_presence(connection: Connection, words: str) -> None:
+    """`words`: a JSON object of whether a machine is there, by id; of paused ones, which nothing is decided about."""
+    connection.exec_driver_sql(_NOTE_PRESENCE, (words,))
 
 
 def look_now(connection: Connection, ids: str, now: str) -> None:

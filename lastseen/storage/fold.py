@@ -33,6 +33,7 @@ from lastseen.model import (
     Rejected,
     Retry,
     Run,
+    Said,
     Send,
     Signal,
     Status,
@@ -55,6 +56,8 @@ def absorb(liveness: Liveness, beat: Beat, now: datetime) -> tuple[Liveness, boo
     """The row after one more report, and whether the report is a signal that must be kept until it was decided on."""
     if beat.said in HEARTBEATS | PRESENCE:
         liveness = replace(liveness, heard=liveness.heard | (1 << beat.source))
+    if beat.said in PRESENCE and liveness.status is Status.PAUSED:
+        liveness = replace(liveness, present=beat.said is Said.PRESENT)
     if beat.said in HEARTBEATS:
         liveness = _expecting(liveness, beat, now)
         seen = beat.at if liveness.last_seen is None else max(liveness.last_seen, beat.at)

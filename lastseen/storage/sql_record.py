@@ -39,6 +39,7 @@ class _Heard:
     bits: int = 0  # sources of its heartbeats
     signals: list[Beat] = field(default_factory=list)  # and notes, which nothing is decided about
     broker: int = 0  # sources that said something of its presence
+    present: bool | None = None  # what they said last
     body: Beat | None = None
     expect_at: datetime | None = None  # by the word of the newest
     expected: datetime | None = None  # when such a word was last said
@@ -52,6 +53,7 @@ class _Heard:
             self.bits |= 1 << beat.source
         if beat.said in PRESENCE:
             self.broker |= 1 << beat.source
+            self.present = beat.said is Said.PRESENT
         if beat.said in KEPT:
             self.signals.append(beat)
         if beat.body is not None and (self.body is None or beat.at >= self.body.at):
@@ -227,6 +229,9 @@ def _write_facts(connection: Connection, batch: _Batch, troubled: Mapping[int, s
     bits = {machine_id: one.broker for machine_id, one in batch.rest.items() if one.broker}
     if bits:
         sql.heard_of(connection, _text(bits))
+        paused = {machine_id: batch.rest[machine_id].present for machine_id in bits if machine_id in troubled}
+        if paused:
+            sql.note_presence(connection, _text(paused))
     looks = sorted({machine_id for machine_id, beat in signals if beat.said in SIGNALS and machine_id not in calm})
     if looks:
         sql.look_now(connection, _text(looks), now)

@@ -120,6 +120,17 @@ class RecordSuite(StoreSuiteBase):
             assert (row.last_seen, row.back_at, row.check_at) == (at(21), None, None)
             assert await store.settle(by_rule(), at(1000)) == []
 
+    async def test_of_a_paused_machine_the_last_word_of_its_presence_is_kept(self) -> None:
+        async with self.opened() as store:
+            await online(store, "pump")
+            await store.order("pump", Pause(), lambda case: move(case, Status.PAUSED), at(10))
+            for seconds, words in ((20, [Said.ABSENT]), (30, [Said.ABSENT, Said.PRESENT]), (40, [Said.ABSENT])):
+                said = [Beat("pump", at(seconds + n / 10), word) for n, word in enumerate(words)]
+                assert not (await store.record(said, at(seconds + 1))).due
+                row = (await standing(store, "pump")).liveness
+                assert (row.present, row.check_at) == (words[-1] is Said.PRESENT, None)
+            assert await store.settle(by_rule(), at(1000)) == []
+
     async def test_the_sources_that_heard_it_add_up(self) -> None:
         async with self.opened() as store:
             (before,) = await online(store, "pump")

@@ -133,6 +133,51 @@ async def test_a_restart_while_the_link_is_lost_goes_on_with_the_same_loss(tmp_p
         assert told.messages[-1].event.machine == "pump"
 
 
+@pytest.mark.parametrize("meanwhile", [Said.PRESENT, Said.ABSENT, None])
+async def test_what_a_broker_says_of_a_paused_machine_is_the_truth_when_it_is_resumed(
+    store: str, tmp_path: Path, meanwhile: Said | None
+) -> None:
+    async with scene(store, tmp_path) as s, s.monitor.source("broker") as port:
+        await say(port, "lamp", Said.PRESENT, add={"offline_after": "never"})
+        await s.clock.advance("1m")
+        await s.monitor.pause("lamp")
+        await s.clock.advance("1h")
+        for word in () if meanwhile is None else (Said.ABSENT, Said.PRESENT, meanwhile):
+            await say(port, "lamp", word)
+        await s.monitor.resume("lamp")
+        assert (await s.monitor.status("lamp")).status == "online", "its grace begins"
+        await s.clock.advance("11s")
+        gone = meanwhile is Said.ABSENT
+        assert (await s.monitor.status("lamp")).status == ("offline" if gone else "online")
+        assert s.types == (["machine.offline lamp"] if gone else [])
+        await say(port, "lamp", Said.PRESENT)
+        await s.clock.advance("1s")
+        assert s.types == (["machine.offline lamp", "machine.online lamp"] if gone else [])
+
+
+async def test_a_machine_that_nobody_ever_spoke_of_is_awaited_when_it_is_resumed(store: str, tmp_path: Path) -> None:
+    async with scene(store, tmp_path) as s:
+        await s.monitor.watch("lamp")
+        await s.monitor.pause("lamp")
+        await s.monitor.resume("lamp")
+        assert (await s.monitor.status("lamp")).status == "provisioning"
+
+
+async def test_an_outage_by_a_brokers_word_began_when_it_was_said(store: str, tmp_path: Path) -> None:
+    """It was there until then, however long nothing was said of it; only its own heartbeats tell more."""
+    async with scene(store, tmp_path) as s, s.monitor.source("broker") as port:
+        await say(port, "lamp", Said.PRESENT, add={"offline_after": "never"})
+        await say(port, "plug", Said.PRESENT, add={"offline_after": "1h"})
+        await s.clock.advance("10m")
+        await say(port, "plug")
+        await s.clock.advance("5m")
+        for name in ("lamp", "plug"):
+            await say(port, name, Said.ABSENT)
+        await s.clock.advance("1m")
+        began = {m.event.machine: m.event.snapshot["outage"]["started_at"] for m in s.told.messages}
+        assert began == {"lamp": "2026-01-01T12:15:00Z", "plug": "2026-01-01T12:10:00Z"}
+
+
 class Script:
     """A way in that a test speaks through."""
 
