@@ -280,7 +280,7 @@ class Layer(PydanticBaseSettingsSource):
         if value and path:
             raise ConfigurationError(f"{self.where} sets both {variable} and {variable}_FILE: keep one of them")
         if path:
-            value = _read_secret(f"{variable}_FILE", Path(path))
+            value = read_secret(f"{variable}_FILE", Path(path))
         return value, field_name, False
 
     def __call__(self) -> dict[str, Any]:
@@ -324,14 +324,15 @@ def _read_file(path: Path) -> Mapping[str, str]:
         raise ConfigurationError(f"{path} cannot be read: {error}") from None
 
 
-def _read_secret(variable: str, path: Path) -> str:
+def read_secret(name: str, path: Path) -> str:
+    """What a file holds, without its last line's end. ConfigurationError names the setting or the option `name`."""
     try:
-        text = path.expanduser().read_text(encoding="utf-8").strip()
+        text = path.expanduser().read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise ConfigurationError(f"{variable}: {path} cannot be read: {reason}") from None
-    if not text:
-        raise ConfigurationError(f"{variable}: {path} is empty")
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ConfigurationError(f"{name}: {path} cannot be read: {reason}") from None
+    if not text.strip():
+        raise ConfigurationError(f"{name}: {path} is empty")
     return text
 
 

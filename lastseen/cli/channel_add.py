@@ -124,6 +124,8 @@ def _kind(annotation: Any) -> str:
 
 def _values(type_: str, fields: Mapping[str, Any], given: Mapping[str, Any]) -> Values:
     """What was said, by field; secrets may come from their files."""
+    from lastseen.settings import read_secret
+
     values = {name: given[f"field_{name}"] for name in fields if given.get(f"field_{name}") not in (None, [])}
     for name in fields:
         path = given.get(f"field_{name}_file")
@@ -132,20 +134,8 @@ def _values(type_: str, fields: Mapping[str, Any], given: Mapping[str, Any]) -> 
         flag = _flag(type_, name)
         if name in values:
             raise typer.BadParameter(f"give {flag} or {flag}-file, not both")
-        values[name] = _read(path, f"{flag}-file")
+        values[name] = read_secret(f"{flag}-file", path).strip()
     return values
-
-
-def _read(path: Path, flag: str) -> str:
-    try:
-        text = path.expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"{flag}: {path} cannot be read: {getattr(error, 'strerror', 'it is no text')}"
-        ) from None
-    if not text:
-        raise ConfigurationError(f"{flag}: {path} is empty")
-    return text
 
 
 def _add(type_: str, name: str, values: Values, as_json: bool) -> None:

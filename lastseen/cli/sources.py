@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lastseen.cli.options import spread
 from lastseen.cli.output import Json, facts, print_json, table
 from lastseen.cli.session import run, session, settings
+from lastseen.cli.source_options import SourceOptions, flag_of
 from lastseen.errors import ConfigurationError, Conflict, InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -23,36 +24,9 @@ app.add_typer(add, name="add")
 ALIVE = timedelta(seconds=60)
 """A server that listens marks that every 5 s."""
 
-FLAGS = {"presets": "--preset", "username": "--user", "password": "--password-file"}
-"""Options that are called otherwise than their field."""
-
 SHOWN_AS = {"kind": "machine_kind"}
 
 Name = Annotated[str, typer.Argument(help="What it is called here.")]
-Url = Annotated[str | None, typer.Option(help="mqtt://host[:port] or mqtts://host[:port].")]
-Preset = Annotated[list[str] | None, typer.Option(help="What is listened to; may be given several times.")]
-Bind = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="TOPIC=MODE", help="Topics with {machine} in them, heartbeat, presence or both; several times."
-    ),
-]
-Base = Annotated[str | None, typer.Option(help="The first part of the presets' topics, where it is another.")]
-OfflineAfter = Annotated[
-    str | None, typer.Option(metavar="DURATION", help="The threshold of machines that are added, or `never`.")
-]
-Kind = Annotated[str | None, typer.Option(help="The kind of machines that are added.")]
-AutoAdd = Annotated[bool | None, typer.Option("--auto-add/--no-auto-add", help="Add machines that are heard.")]
-Ca = Annotated[Path | None, typer.Option(help="Certificates that the broker's is checked against (PEM).")]
-Cert = Annotated[Path | None, typer.Option(help="Our own certificate (PEM).")]
-Key = Annotated[Path | None, typer.Option(help="Its key (PEM).")]
-User = Annotated[str | None, typer.Option(help="Who we are to the broker.")]
-PasswordFile = Annotated[Path | None, typer.Option(help="The file that holds the password; it is stored encrypted.")]
-Share = Annotated[str | None, typer.Option(metavar="GROUP", help="Heartbeat topics by shared subscription.")]
-Publish = Annotated[str | None, typer.Option(metavar="PREFIX", help="Publish the machines' states below this topic.")]
-Discovery = Annotated[
-    str | None, typer.Option(metavar="PREFIX", help="Where Home Assistant looks for devices, or `off`.")
-]
 
 
 @add.callback()
@@ -61,38 +35,12 @@ def _kinds() -> None:
 
 
 @add.command("mqtt")
-def add_mqtt(
-    name: Name,
-    url: Url = None,
-    preset: Preset = None,
-    bind: Bind = None,
-    base: Base = None,
-    offline_after: OfflineAfter = None,
-    kind: Kind = None,
-    auto_add: AutoAdd = None,
-    ca: Ca = None,
-    cert: Cert = None,
-    key: Key = None,
-    user: User = None,
-    password_file: PasswordFile = None,
-    share: Share = None,
-    publish: Publish = None,
-    discovery: Discovery = None,
-    as_json: Json = False,
-) -> None:
+@spread
+def add_mqtt(name: Name, given: SourceOptions, as_json: Json = False) -> None:
     """Listen to an MQTT broker. Its presets are in docs/mqtt.md."""
-    if not url:
+    if not given.url:
         raise typer.BadParameter("must be given: mqtt://host[:port] or mqtts://host[:port]", param_hint="--url")
-    given: dict[str, Any] = {
-        "url": url,
-        "presets": preset,
-        "bind": bind,
-        "base": base,
-        "offline_after": offline_after,
-        "kind": kind,
-    }
-    given |= {"auto_add": auto_add, "username": user, "share": share, "publish": publish, "discovery": discovery}
-    config, secrets = _changed({}, {}, {**given, **_paths(ca, cert, key)}, password_file)
+    config, secrets = given.change({}, {})
 
     async def work() -> Source:
         async with session() as monitor:
@@ -110,36 +58,9 @@ def add_mqtt(
 
 
 @app.command("set")
-def set_(
-    name: Name,
-    url: Url = None,
-    preset: Preset = None,
-    bind: Bind = None,
-    base: Base = None,
-    offline_after: OfflineAfter = None,
-    kind: Kind = None,
-    auto_add: AutoAdd = None,
-    ca: Ca = None,
-    cert: Cert = None,
-    key: Key = None,
-    user: User = None,
-    password_file: PasswordFile = None,
-    share: Share = None,
-    publish: Publish = None,
-    discovery: Discovery = None,
-    as_json: Json = False,
-) -> None:
+@spread
+def set_(name: Name, given: SourceOptions, as_json: Json = False) -> None:
     """Change what is given; an empty text takes an option back, an empty --user the password too."""
-    given: dict[str, Any] = {
-        "url": url,
-        "presets": preset,
-        "bind": bind,
-        "base": base,
-        "offline_after": offline_after,
-        "kind": kind,
-    }
-    given |= {"auto_add": auto_add, "username": user, "share": share, "publish": publish, "discovery": discovery}
-    given |= _paths(ca, cert, key)
 
     async def work() -> Source:
         async with session() as monitor:
@@ -148,8 +69,8 @@ def set_(
                 raise ConfigurationError(
                     f"{name} is of kind {_kind(row)} and has no options here: there is nothing to set"
                 )
-            known = {} if password_file else await monitor.store.source_secrets(name)
-            config, secrets = _changed(row.config, known, given, password_file)
+            known = {} if given.password_file else await monitor.store.source_secrets(name)
+            config, secrets = given.change(row.config, known)
             await _check(monitor, name, config, secrets)
             changed: Source = await monitor.store.change_source(name, config, None if secrets == known else secrets)
             return changed
@@ -231,54 +152,6 @@ async def _find(monitor: Any, name: str) -> Source:
     raise NotFound(f"there is no source {name!r}")
 
 
-def _paths(ca: Path | None, cert: Path | None, key: Path | None) -> dict[str, str | None]:
-    """Whole ones: the server runs in another folder. An empty one is taken back."""
-    given = {"ca": ca, "cert": cert, "key": key}
-    return {
-        name: None if path is None else "" if path == Path() else str(path.expanduser().absolute())
-        for name, path in given.items()
-    }
-
-
-def _changed(
-    config: Any, secrets: Any, given: dict[str, Any], password_file: Path | None
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """A row's config and secrets with what was given on the command line."""
-    from lastseen.sources import split_url
-
-    config, secrets, given = dict(config), dict(secrets), dict(given)
-    password = None if password_file is None else _read(password_file)
-    if given["url"]:
-        given["url"], user, in_url = split_url(given["url"])
-        if (user and given["username"]) or (in_url and password):
-            raise InvalidInput("holds a user or password that is given by an option too", "--url")
-        given["username"], password = given["username"] or user, password or in_url
-    for field, value in given.items():
-        if value is None:
-            continue
-        kept = [text for text in value if text] if isinstance(value, list) else value
-        if kept in ("", [], False):
-            config.pop(field, None)
-        else:
-            config[field] = kept
-    if given["username"] == "":
-        secrets.pop("password", None)
-    if password is not None:
-        secrets["password"] = password
-    return config, secrets
-
-
-def _read(path: Path) -> str:
-    try:
-        text = path.expanduser().read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise ConfigurationError(f"--password-file: {path} cannot be read: {reason}") from None
-    if not text:
-        raise ConfigurationError(f"--password-file: {path} is empty")
-    return text
-
-
 async def _check(monitor: Any, name: str, config: dict[str, Any], secrets: dict[str, str]) -> None:
     """Everything is tried but the broker. Raises InvalidInput that names the option."""
     from lastseen.sources import make_way
@@ -288,14 +161,10 @@ async def _check(monitor: Any, name: str, config: dict[str, Any], secrets: dict[
     try:
         make_way(name, config, secrets)
     except InvalidInput as error:
-        raise InvalidInput(error.message, _flag(error.field)) from None
+        raise InvalidInput(error.message, flag_of(error.field)) from None
     kind = config.get("kind")
     if kind is not None and kind not in {known.name for known in await monitor.store.kinds()}:
         raise InvalidInput(f"there is no kind {kind!r}: make it with `lastseen kinds set`", "--kind")
-
-
-def _flag(field: str) -> str:
-    return FLAGS.get(field) or (f"--{field.replace('_', '-')}" if field else "")
 
 
 def _describe(row: Source) -> dict[str, Any]:
