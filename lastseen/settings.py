@@ -1,24 +1,19 @@
-"""What can be set, where it comes from, and what is said when it is wrong.
+"""What can be set, and what is said when it is wrong. Where it is written: `lastseen.variables`.
 
-Sources, the first that names a variable wins: the environment, `lastseen.env` in the data folder,
-`/etc/lastseen/lastseen.env`. A secret may also be in a file that `<NAME>_FILE` names, in any of these. Nothing but
-`lastseen.app` and the command line reads settings: the library takes arguments.
+What has `repr=False` is a secret, and may also be in a file that `<NAME>_FILE` names. Nothing but `lastseen.app` and
+the command line reads settings: the library takes arguments.
 """
 
 from __future__ import annotations
 
 import difflib
 import ipaddress
-import os
 import re
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-import platformdirs
-from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -26,15 +21,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from lastseen.durations import NEVER, parse_duration, parse_threshold
 from lastseen.errors import ConfigurationError
 from lastseen.ingest.limits import Rate, parse_rate
+from lastseen.variables import Layer, default_folder, may_be_a_file, places, variable_of
 
-SYSTEM_FILE = Path("/etc/lastseen/lastseen.env")
-FILE_NAME = "lastseen.env"
 DATABASE_NAME = "lastseen.db"
 
 OTHER_VARIABLES = {"LASTSEEN_SERVER", "LASTSEEN_KEY", "LASTSEEN_KEY_FILE", "LASTSEEN_INTERVAL", "LASTSEEN_PING_URL"}
 """Variables of the agent and the command line, which are no settings of the server."""
-
-_MAY_BE_FILES = {"secret_key", "telegram_bot_token", "database_url", "mqtt_url"}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -96,8 +88,21 @@ def _token(value: SecretStr) -> SecretStr:
     return value
 
 
-def _default_folder() -> Path:
-    return Path(platformdirs.user_data_dir("lastseen", appauthor=False))
+def _host(value: str) -> str:
+    if not value:
+        raise ValueError("must be an address to listen on, such as 127.0.0.1 or 0.0.0.0")
+    return value
+
+
+def _port(value: Any) -> int:
+    if not re.fullmatch(r"\d{1,5}", str(value)) or int(value) > 65535:
+        raise ValueError("must be a port, a number from 0 to 65535")
+    return int(value)
+
+
+def _as_written(text: str) -> Any:
+    """A default as people write it: it is read like what they write."""
+    return text
 
 
 Address = Annotated[str, AfterValidator(_address)]
@@ -107,10 +112,12 @@ Several = Annotated[tuple[str, ...], BeforeValidator(_several)]
 class Settings(BaseSettings):
     """Everything that can be set. `Settings.load()` is how it is made."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", case_sensitive=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", case_sensitive=True, populate_by_name=True, validate_default=True
+    )
 
     data_dir: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
-        default_factory=_default_folder,
+        default_factory=default_folder,
         alias="LASTSEEN_DATA_DIR",
         description="where the database, the key file and `lastseen.env` are",
     )
@@ -120,8 +127,12 @@ class Settings(BaseSettings):
         repr=False,
         description="the database; by default a SQLite file in the data folder",
     )
-    host: str = Field("127.0.0.1", min_length=1, alias="LASTSEEN_HOST", description="the address `serve` listens on")
-    port: int = Field(8383, ge=0, le=65535, alias="LASTSEEN_PORT", description="its port; 0 takes a free one")
+    host: Annotated[str, AfterValidator(_host)] = Field(
+        "127.0.0.1", alias="LASTSEEN_HOST", description="the address `serve` listens on"
+    )
+    port: Annotated[int, BeforeValidator(_port)] = Field(
+        8383, alias="LASTSEEN_PORT", description="its port; 0 takes a free one"
+    )
     uplink_check_url: Address | None = Field(
         None,
         alias="LASTSEEN_UPLINK_CHECK_URL",
@@ -145,6 +156,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(
         None,
         alias="LASTSEEN_SECRET_KEY",
+        repr=False,
         description="encrypts channel secrets; several, separated by commas: the first encrypts; by default the file "
         "`lastseen.db.key` beside the database, made once",
     )
@@ -157,17 +169,17 @@ class Settings(BaseSettings):
         "https://api.telegram.org", alias="LASTSEEN_TELEGRAM_API_URL", description="another Bot API server"
     )
     goodbye_grace: Annotated[timedelta, BeforeValidator(_grace)] = Field(
-        timedelta(seconds=10),
+        _as_written("10s"),
         alias="LASTSEEN_GOODBYE_GRACE",
         description="how long after a goodbye a machine may come back unnoticed; 0 is allowed",
     )
     check_interval: Annotated[timedelta, BeforeValidator(_duration)] = Field(
-        timedelta(seconds=30),
+        _as_written("30s"),
         alias="MACHINE_HEARTBEAT_CHECK_INTERVAL",
         description="the longest time between two looks; deadlines are met to the moment anyway",
     )
     rate_limit: Annotated[Rate | None, BeforeValidator(_rate)] = Field(
-        Rate(120, 60.0),
+        _as_written("120/minute"),
         alias="LASTSEEN_RATE_LIMIT",
         description="how often one key may be used, as `120/minute` or `5/second`, and how often an address may send "
         "wrong keys; `off` is allowed",
@@ -178,13 +190,14 @@ class Settings(BaseSettings):
         description="networks of reverse proxies whose `X-Forwarded-For` is believed",
     )
     offline_threshold: Annotated[timedelta, BeforeValidator(_threshold)] = Field(
-        timedelta(minutes=2),
+        _as_written("2m"),
         alias="MACHINE_OFFLINE_THRESHOLD",
         description="how long a machine may be silent, where neither it nor its kind says; `never` is allowed",
     )
     mqtt_url: SecretStr | None = Field(
         None,
         alias="LASTSEEN_MQTT_URL",
+        repr=False,
         description="a broker that machines report through, as `mqtt://user:password@host:1883` or `mqtts://host`: the "
         "source `mqtt`",
     )
@@ -231,7 +244,7 @@ class Settings(BaseSettings):
         description="where Home Assistant looks for devices, if not below `homeassistant`; `off`: it is told nothing",
     )
     telegram_bot_token: Annotated[SecretStr, AfterValidator(_token)] | None = Field(
-        None, alias="TELEGRAM_BOT_TOKEN", description="the bot that new Telegram channels use"
+        None, alias="TELEGRAM_BOT_TOKEN", repr=False, description="the bot that new Telegram channels use"
     )
 
     @property
@@ -250,7 +263,8 @@ class Settings(BaseSettings):
     @classmethod
     def describe(cls) -> list[tuple[str, str, str]]:
         """Name, default and meaning of every setting, in order: what the documentation is built from."""
-        return [(_name(field), _default_text(name, field), field.description or "") for name, field in _fields(cls)]
+        fields = cls.model_fields.values()
+        return [(variable_of(field), _default_text(field), field.description or "") for field in fields]
 
     @classmethod
     def settings_customise_sources(
@@ -262,99 +276,31 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         given = init_settings()
-        layers = [Layer(settings_cls, where, variables) for where, variables in _layers(given.get("data_dir"))]
-        return (init_settings, *layers)
-
-
-class Layer(PydanticBaseSettingsSource):
-    """One source: the variables of one place."""
-
-    def __init__(self, settings_cls: type[BaseSettings], where: str, variables: Mapping[str, str]) -> None:
-        super().__init__(settings_cls)
-        self.where, self.variables = where, variables
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        variable = _name(field)
-        value = self.variables.get(variable)
-        path = self.variables.get(f"{variable}_FILE") if field_name in _MAY_BE_FILES else None
-        if value and path:
-            raise ConfigurationError(f"{self.where} sets both {variable} and {variable}_FILE: keep one of them")
-        if path:
-            value = read_secret(f"{variable}_FILE", Path(path))
-        return value, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        found = {name: self.get_field_value(field, name)[0] for name, field in _fields(self.settings_cls)}
-        return {name: value.strip() for name, value in found.items() if value and value.strip()}
+        return (init_settings, *(Layer(settings_cls, place) for place in places(given.get("data_dir"))))
 
 
 def unknown_variables(data_dir: Path) -> list[str]:
     """A sentence for each variable that looks like a setting and is none, with what may have been meant."""
-    known = {_name(field) for _, field in _fields(Settings)} | OTHER_VARIABLES
-    known |= {f"{_name(field)}_FILE" for name, field in _fields(Settings) if name in _MAY_BE_FILES}
+    fields = Settings.model_fields.values()
+    known = {variable_of(field) for field in fields} | OTHER_VARIABLES
+    known |= {f"{variable_of(field)}_FILE" for field in fields if may_be_a_file(field)}
     sentences = []
-    for where, variables in _layers(data_dir):
-        for variable in sorted(variables):
-            ours = variable.startswith(("LASTSEEN_", "MACHINE_HEARTBEAT_", "MACHINE_OFFLINE_"))
-            if variable in known or not (ours or where != "the environment"):
+    for place in places(data_dir):
+        for variable in sorted(place.variables):
+            ours = not place.shared or variable.startswith(("LASTSEEN_", "MACHINE_HEARTBEAT_", "MACHINE_OFFLINE_"))
+            if variable in known or not ours:
                 continue
             close = difflib.get_close_matches(variable, sorted(known), n=1)
             hint = f", did you mean {close[0]}?" if close else ""
-            sentences.append(f"{where} sets {variable}, which is no setting{hint}")
+            sentences.append(f"{place.name} sets {variable}, which is no setting{hint}")
     return sentences
 
 
-def _layers(data_dir: Path | None) -> list[tuple[str, Mapping[str, str]]]:
-    """The places that are looked into, the strongest first."""
-    system = _read_file(SYSTEM_FILE)
-    folder = data_dir or os.environ.get("LASTSEEN_DATA_DIR") or system.get("LASTSEEN_DATA_DIR") or _default_folder()
-    beside = Path(folder).expanduser() / FILE_NAME
-    return [("the environment", os.environ), (str(beside), _read_file(beside)), (str(SYSTEM_FILE), system)]
-
-
-def _read_file(path: Path) -> Mapping[str, str]:
-    try:
-        with path.open(encoding="utf-8") as stream:
-            return {name: value for name, value in dotenv_values(stream=stream).items() if value is not None}
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except PermissionError:
-        raise ConfigurationError(f"{path} cannot be read: run this as the user that lastseen runs as") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from None
-
-
-def read_secret(name: str, path: Path) -> str:
-    """What a file holds, without its last line's end. ConfigurationError names the setting or the option `name`."""
-    try:
-        text = path.expanduser().read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise ConfigurationError(f"{name}: {path} cannot be read: {reason}") from None
-    if not text.strip():
-        raise ConfigurationError(f"{name}: {path} is empty")
-    return text
-
-
-def _fields(cls: type[BaseSettings]) -> list[tuple[str, FieldInfo]]:
-    return list(cls.model_fields.items())
-
-
-def _name(field: FieldInfo) -> str:
-    return field.alias or ""
-
-
-def _default_text(name: str, field: FieldInfo) -> str:
-    texts = {
-        "data_dir": "the platform's user data folder",
-        "goodbye_grace": "10s",
-        "check_interval": "30s",
-        "offline_threshold": "2m",
-        "rate_limit": "120/minute",
-        "mqtt_auto_add": "false",
-    }
-    if name in texts:
-        return texts[name]
+def _default_text(field: FieldInfo) -> str:
+    if field.default_factory is default_folder:
+        return "the platform's user data folder"
+    if field.default is False:
+        return "false"
     return "" if field.default in (None, ()) else str(field.default)
 
 
@@ -364,19 +310,14 @@ def _explain(cls: type[BaseSettings], error: ValidationError) -> str:
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         name = str(problem["loc"][0]) if problem["loc"] else ""
         field = cls.model_fields.get(name)
-        variable = _name(field) if field else name
-        sentences.append(f"{variable}: {_instead(name, problem['msg'])}")
+        sentences.append(f"{variable_of(field) if field else name}: {_instead(problem['type'], problem['msg'])}")
     return "; ".join(dict.fromkeys(sentences))
 
 
-def _instead(name: str, message: str) -> str:
-    fixed = {
-        "port": "must be a port, a number from 0 to 65535",
-        "log_format": "must be console or json",
-        "metrics": "must be off, key, local or public",
-        "mqtt_auto_add": "must be true or false",
-        "host": "must be an address to listen on, such as 127.0.0.1 or 0.0.0.0",
-    }
-    if name in fixed:
-        return fixed[name]
+def _instead(problem: str, message: str) -> str:
+    match problem:
+        case "bool_parsing":
+            return "must be true or false"
+        case "literal_error":
+            return message.replace("Input should be", "must be").replace("'", "")
     return message.removeprefix("Value error, ")

@@ -124,7 +124,7 @@ def _kind(annotation: Any) -> str:
 
 def _values(type_: str, fields: Mapping[str, Any], given: Mapping[str, Any]) -> Values:
     """What was said, by field; secrets may come from their files."""
-    from lastseen.settings import read_secret
+    from lastseen.variables import read_secret
 
     values = {name: given[f"field_{name}"] for name in fields if given.get(f"field_{name}") not in (None, [])}
     for name in fields:

@@ -53,7 +53,7 @@ class SourceOptions:
     def change(self, config: Mapping[str, Any], secrets: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
         """A row's config and secrets with what was given; what is empty is taken back. Raises InvalidInput and
         ConfigurationError."""
-        from lastseen.settings import read_secret
+        from lastseen.variables import read_secret
 
         given = {FIELDS.get(option, option): _plain(value) for option, value in asdict(self).items()}
         file = given.pop("password_file")

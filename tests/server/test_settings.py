@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from lastseen import settings as module
+from lastseen import variables as module
 from lastseen.durations import NEVER
 from lastseen.errors import ConfigurationError
 from lastseen.settings import Settings, unknown_variables
@@ -95,7 +95,9 @@ def test_a_secrets_file_that_is_missing_or_empty_is_told(
     [
         ("LASTSEEN_PORT", "http", "0 to 65535"),
         ("LASTSEEN_PORT", "65536", "0 to 65535"),
-        ("LASTSEEN_LOG_FORMAT", "xml", "console or json"),
+        ("LASTSEEN_LOG_FORMAT", "xml", "must be console or json"),
+        ("LASTSEEN_METRICS", "some", "must be off, key, local or public"),
+        ("LASTSEEN_MQTT_AUTO_ADD", "maybe", "must be true or false"),
         ("LASTSEEN_TIMEZONE", "Mars/Base", "Europe/Vienna"),
         ("LASTSEEN_TIMEZONE", "../../etc/passwd", "Europe/Vienna"),
         ("LASTSEEN_PUBLIC_URL", "lastseen.example.org", "https://"),
