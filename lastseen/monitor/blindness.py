@@ -95,6 +95,16 @@ class Listener:
         self.spells: list[Spell] = []  # until they have been told, or need not be
         self.on_change: Callable[[], None] = lambda: None  # a link was lost, or is there again
 
+    @property
+    def written_at(self) -> datetime:
+        """When the newest mark that got through was begun."""
+        return self._clock.now() - timedelta(seconds=self._clock.monotonic() - self._marked)
+
+    @property
+    def failing_since(self) -> datetime | None:
+        """Since when the store cannot be written; None: nothing that failed is left."""
+        return self._store_lost_at
+
     async def start(self) -> None:
         """Begin to listen; the time since anybody did is blind."""
         if self._marks is not None:

@@ -41,6 +41,7 @@ from lastseen.monitor.changes import checked
 from lastseen.monitor.consume import consume
 from lastseen.monitor.deadline import Rules
 from lastseen.monitor.decide import decide
+from lastseen.monitor.health import Trouble
 from lastseen.monitor.loops import Loops
 from lastseen.monitor.sources import Port, WayIn, WaysIn
 from lastseen.monitor.status import MachineStatus, status_of
@@ -100,17 +101,9 @@ class HeartbeatMonitor:
         self._roster = Roster(self.store, named(notify), notifier_for, self.clock.monotonic)
         self.dispatcher = Dispatcher(self.store, self._roster, self.clock, self.node, Wording(timezone, public_url))
         self._loops = Loops(
-            self.store,
-            self.clock,
-            self.node,
-            self._decide,
-            self.dispatcher,
-            self.check_interval,
-            self.rules.offline_after,
-            scheduler,
-            self.rules.told_for,
-            uplink,
-        )
+            self.store, self.clock, self.node, self._decide, self.dispatcher, self.check_interval,
+            self.rules.offline_after, scheduler, self.rules.told_for, uplink,
+        )  # fmt: skip
         self._given = sources if callable(sources) else tuple(sources)
         self._ways = WaysIn(self._loops.listener, self._port)
         self._source_names: dict[int, str] = {}
@@ -131,6 +124,10 @@ class HeartbeatMonitor:
     @property
     def running(self) -> bool:
         return self._loops.running
+
+    async def health(self) -> tuple[Trouble, ...]:
+        """What keeps it from watching, if anything: `lastseen.monitor.health`."""
+        return await self._loops.health()
 
     @property
     def waiting(self) -> int:

@@ -18,7 +18,8 @@ from lastseen.errors import LastseenError, StoreUnavailable
 from lastseen.log import get_logger
 from lastseen.model import Event, EventType
 from lastseen.monitor.alarms import Alarms
-from lastseen.monitor.blindness import TICK, Listener
+from lastseen.monitor.blindness import MARK_EVERY, TICK, Listener
+from lastseen.monitor.health import PATIENCE, Signs, Trouble, health
 from lastseen.monitor.recorder import Recorder
 from lastseen.monitor.schedule import make_schedule
 from lastseen.monitor.uplink import Probe, Uplink
@@ -68,6 +69,7 @@ class Loops:
         self._sweeping = asyncio.Lock()
         self._watching = False
         self._planned: datetime | None = None
+        self._swept = clock.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -79,7 +81,34 @@ class Loops:
         """Nothing is under way: whatever comes next waits for time to pass."""
         return self.recorder.idle and self._watching and not self._sweeping.locked() and self._dispatcher.idle
 
+    async def health(self) -> tuple[Trouble, ...]:
+        """What is wrong now (`lastseen.monitor.health`). The store has `PATIENCE` seconds to answer."""
+        unanswered, still_since = "", None
+        try:
+            with anyio.fail_after(PATIENCE):
+                await self._store.next_check()
+                still_since = await self._dispatcher.motion.still_since()
+        except TimeoutError:
+            unanswered = f"no answer within {PATIENCE:g} s"
+        except Exception:  # noqa: BLE001  (a store is a plugin: whatever it raises is no answer)
+            unanswered = "it cannot be read"
+        now, swept = self._clock.now(), self._clock.monotonic() - self._swept
+        signs = Signs(
+            now=now,
+            running=self.running,
+            looked_at=now - timedelta(seconds=swept),
+            look_every=None if self._clock.virtual else self._interval,
+            planned=self._planned,
+            written_at=self.listener.written_at,
+            write_every=None if self._clock.virtual else timedelta(seconds=MARK_EVERY),
+            failing_since=self.listener.failing_since,
+            unanswered=unanswered,
+            still_since=still_since,
+        )
+        return health(signs)
+
     async def start(self) -> None:
+        self._swept = self._clock.monotonic()
         self._schedule.start()
         loops = {"record": self.recorder.run, "watch": self._watch, "dispatch": self._dispatcher.run}
         if not self._clock.virtual:
@@ -168,7 +197,8 @@ class Loops:
             counters.SWEEP_LAG.observe((now - self._planned).total_seconds())
             self._planned = None
         yield
-        counters.SWEEPS.observe(self._clock.monotonic() - began)
+        self._swept = self._clock.monotonic()
+        counters.SWEEPS.observe(self._swept - began)
 
     async def committed(self, events: Sequence[Event]) -> None:
         """Events were written: have them told, and look again when that is needed."""

@@ -40,6 +40,7 @@ from lastseen.notifiers import tally
 from lastseen.notifiers.admit import admit
 from lastseen.notifiers.flying import WIDTH, Flying
 from lastseen.notifiers.message import render
+from lastseen.notifiers.motion import Motion
 from lastseen.notifiers.outcome import from_exception
 from lastseen.notifiers.reach import Reach
 from lastseen.notifiers.retry import follow
@@ -76,6 +77,7 @@ class Dispatcher:
         self._store, self._roster, self._clock, self._node = store, roster, clock, node
         self._wording = wording or Wording()
         self.reach = Reach()
+        self.motion = Motion(store, roster, clock)
         self._leases: dict[str, Lease] = {}
         self._busy: set[str] = set()
         self._flying: dict[str, Flying] = {}
@@ -123,6 +125,7 @@ class Dispatcher:
             due = await self._store.next_due(self._roster.speakers.keys())
             now = self._clock.now()
             lanes = self._roster.lanes()
+            self.motion.passed()
             waits = due is not None and due <= now
             for name, speakers in lanes.items():
                 if (waits or name not in self._visited) and not self._stopping:
@@ -217,7 +220,9 @@ class Dispatcher:
                 else admit(notification, speaker.channel, speaker.batch)
             )
 
-        return await self._store.take(lease, may, self._clock.now(), limit)
+        taken = await self._store.take(lease, may, self._clock.now(), limit)
+        self.motion.moved(lease.name)
+        return taken
 
     async def _hold(self, name: str, speakers: Sequence[Speaker]) -> Lease | None:
         """The lane's lease with time left on it; None: another process has it."""
@@ -228,6 +233,7 @@ class Dispatcher:
         if lease is None:
             lease = await self._lease(name)
         if lease is None:
+            self.motion.moved(name)  # by somebody else
             return None
         lease = self._leases[name] = replace(lease, channels=channels)
         self._visited.add(name)
@@ -265,6 +271,7 @@ class Dispatcher:
     # -- one send
 
     async def _send(self, lease: Lease, speaker: Speaker, attempt: Attempt, flying: Flying) -> None:
+        flight = self.motion.begin(lease.name, speaker)
         try:
             held = await self._renewed(lease)
             if held is None:
@@ -281,6 +288,7 @@ class Dispatcher:
             self._lost(lease.name)
             raise
         finally:
+            self.motion.end(flight)
             flying.landed()
 
     async def _speak(self, speaker: Speaker, attempt: Attempt) -> Outcome:
