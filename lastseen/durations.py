@@ -18,9 +18,11 @@ Duration = timedelta | str | int | float
 """What the public API takes: a timedelta, a text such as "2m", or a number of seconds."""
 
 
-def parse_duration(value: Duration, field: str = "duration") -> timedelta:
-    """A positive duration of at most a year; InvalidInput names `field` otherwise."""
+def parse_duration(value: Duration, field: str = "duration", *, zero: bool = False) -> timedelta:
+    """A positive duration of at most a year; with `zero`, also none. InvalidInput names `field` otherwise."""
     parsed = _parse(value, field)
+    if zero and not parsed:
+        return parsed
     if not timedelta(0) < parsed <= _LONGEST:
         raise InvalidInput(f"must be more than 0 and at most 365 days, not {value!r}", field)
     return parsed

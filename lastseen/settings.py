@@ -40,9 +40,7 @@ def _threshold(value: Any) -> timedelta:
 
 
 def _grace(value: Any) -> timedelta:
-    if isinstance(value, str) and re.fullmatch(r"\s*0+\s*(ms|[smhdw])?\s*", value):
-        return timedelta(0)
-    return value if value == timedelta(0) else parse_duration(value, "")
+    return parse_duration(value, "", zero=True)
 
 
 def _zone(value: Any) -> Any:

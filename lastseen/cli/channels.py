@@ -117,7 +117,7 @@ def rotate_secret(
         from lastseen.durations import parse_duration
         from lastseen.notifiers.webhook import new_secret
 
-        span = parse_duration(keep, "keep")
+        span = parse_duration(keep, "--keep")
         async with session() as monitor:
             store, clock = monitor.store, monitor.clock
             found = find_channel(await store.channels(), channel)

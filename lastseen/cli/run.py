@@ -50,7 +50,7 @@ def run(
 
     configure_logs(level="WARNING")
     limit = None if timeout is None else parse_duration(timeout, "--timeout").total_seconds()
-    patience = 0.0 if retry_for in ("0", "0s") else parse_duration(retry_for, "--retry-for").total_seconds()
+    patience = parse_duration(retry_for, "--retry-for", zero=True).total_seconds()
     by_key = None if ping_url is not None else key_file
     address = _address(server, key_file, ping_url)
     raise typer.Exit(anyio.run(_run, Job(command, limit, patience, output), address, by_key, machine, ca_file))

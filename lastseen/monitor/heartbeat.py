@@ -7,7 +7,7 @@ import functools
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -95,7 +95,9 @@ class HeartbeatMonitor:
         default = parse_threshold(offline_after)
         if default is None:
             raise InvalidInput("must be a duration or never", "offline_after")
-        self.rules = Rules(offline_after=default, goodbye_grace=_grace(goodbye_grace))
+        self.rules = Rules(
+            offline_after=default, goodbye_grace=parse_duration(goodbye_grace, "goodbye_grace", zero=True)
+        )
         self.check_interval = parse_duration(check_interval, "check_interval")
         self._register_unknown = register_unknown
         self._roster = Roster(self.store, named(notify), notifier_for, self.clock.monotonic)
@@ -388,10 +390,6 @@ class HeartbeatMonitor:
     async def sweep(self) -> list[Event]:
         """One pass by hand. The newly offline are the events of type machine.offline."""
         return await self._loops.sweep()
-
-
-def _grace(value: Duration) -> timedelta:
-    return timedelta(0) if value in (0, "0", "0s", timedelta(0)) else parse_duration(value, "goodbye_grace")
 
 
 def _made_of(source: str, changes: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

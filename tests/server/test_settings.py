@@ -129,10 +129,11 @@ def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         Settings.load()
 
 
-def test_durations_never_and_zero_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("nothing", ["0", "0s", "0m"])
+def test_durations_never_and_zero_are_understood(monkeypatch: pytest.MonkeyPatch, nothing: str) -> None:
     monkeypatch.setenv("MACHINE_OFFLINE_THRESHOLD", "never")
     monkeypatch.setenv("MACHINE_HEARTBEAT_CHECK_INTERVAL", "1m30s")
-    monkeypatch.setenv("LASTSEEN_GOODBYE_GRACE", "0s")
+    monkeypatch.setenv("LASTSEEN_GOODBYE_GRACE", nothing)
     settings = Settings.load()
     assert settings.offline_threshold == NEVER
     assert settings.check_interval == timedelta(seconds=90)
