@@ -16,7 +16,8 @@ from paho.mqtt.client import MQTTMessage
 from lastseen.durations import Duration
 from lastseen.errors import Busy, InvalidInput, LastseenError, MalformedReport, StoreUnavailable, UnknownMachine
 from lastseen.ingest.mqtt.address import Address, tls_context
-from lastseen.ingest.mqtt.bindings import Binding, Heard, bridge_word, make_bindings, members_of
+from lastseen.ingest.mqtt.bindings import Binding, Heard, make_bindings
+from lastseen.ingest.mqtt.bridge import Bridge
 from lastseen.ingest.mqtt.link import Broker, Link, LinkLost
 from lastseen.ingest.mqtt.publish import DISCOVERY, Outlet, Publisher
 from lastseen.ingest.mqtt.topics import check_topic
@@ -132,16 +133,15 @@ class MqttSource:
         return self.broker(client_id, durable, None if self.outlet is None else self.outlet.will)
 
     def filters(self) -> list[tuple[str, bool]]:
-        """What to subscribe to, and whether what the broker keeps is wanted."""
-        found: dict[str, bool] = {}
+        """What to subscribe to, and whether what the broker keeps is wanted. Bridges first: what is kept of them says
+        how to take the rest."""
+        bridges = [topic for binding in self.bindings for topic in (binding.bridge, binding.members) if topic]
+        found = dict.fromkeys(bridges, True)
         for binding in self.bindings:
             topic = binding.template.filter
             if self._share is not None and not binding.wants_retained:
                 topic = f"$share/{self._share}/{topic}"
             found[topic] = found.get(topic, False) or binding.wants_retained
-            for more in (binding.bridge, binding.members):
-                if more is not None:
-                    found[more] = True
         if self.outlet is not None:
             found[self.outlet.filter] = True
         return list(found.items())
@@ -152,8 +152,7 @@ class _Session:
 
     def __init__(self, source: MqttSource, port: Port) -> None:
         self._source, self._port = source, port
-        self._parts: dict[int, Port] = {}  # by the place of a binding with a bridge
-        self._members: dict[str, frozenset[str]] = {}
+        self._bridges: dict[int, Bridge] = {}  # by the place of their binding
         self._behind: dict[tuple[int, str], deque[tuple[Binding, Heard, asyncio.Future[None]]]] = {}
         self._looking: set[asyncio.Task[None]] = set()
         self._publisher = None if source.outlet is None else Publisher(source.outlet, port)
@@ -168,7 +167,7 @@ class _Session:
         await self._port.learn()
         for place, binding in enumerate(self._source.bindings):
             if binding.bridge is not None:
-                self._parts[place] = await self._port.part(binding.bridge.split("/")[0])
+                self._bridges[place] = Bridge(binding, await self._port.part(binding.bridge.split("/")[0]))
 
     async def listen(self, broker: Broker, version: int) -> None:
         """Until the link is lost; always raises LinkLost."""
@@ -203,12 +202,15 @@ class _Session:
 
     def _up(self) -> None:
         self.was_up = True
-        for port in (self._port, *self._parts.values()):
-            port.up()
+        self._port.up()
+        for bridge in self._bridges.values():
+            bridge.link_up()
 
     def down(self) -> None:
-        for port in (self._port, *self._parts.values()):
-            port.down(self._received_at)
+        self._port.down(self._received_at)
+        for bridge in self._bridges.values():
+            bridge.link_down()
+            bridge.port.down(self._received_at)
 
     async def end(self) -> None:
         """Nothing of a connection that is gone is worked on any more: what was not acknowledged comes again."""
@@ -242,26 +244,19 @@ class _Session:
         if self._publisher is not None and self._publisher.heard(topic, payload, retained):
             return futures
         for place, binding in enumerate(self._source.bindings):
-            if topic in (binding.bridge, binding.members):
-                self._of_bridge(place, binding, topic, payload)
+            bridge = self._bridges.get(place)
+            if bridge is not None and bridge.owns(topic):
+                for heard in bridge.told(topic, payload):
+                    futures += self._say(bridge.port, binding, heard)
                 continue
-            heard = binding.read(topic, payload, retained)
-            if heard is None or (not heard.reports and not heard.gone):
+            said = binding.read(topic, payload, retained)
+            if said is None or (not said.reports and not said.gone):
                 continue
-            members = self._members.get(binding.members or "")
-            if members is None or heard.machine in members:
-                futures += self._say(self._parts.get(place, self._port), binding, heard)
+            if bridge is None:
+                futures += self._say(self._port, binding, said)
+            elif bridge.knows(said):
+                futures += self._say(bridge.port, binding, said)
         return futures
-
-    def _of_bridge(self, place: int, binding: Binding, topic: str, payload: bytes) -> None:
-        if topic == binding.members and payload:
-            self._members[topic] = members_of(payload)
-        elif topic == binding.bridge and payload:
-            part = self._parts[place]
-            if bridge_word(payload):
-                part.up()
-            else:
-                part.down()
 
     def _say(self, port: Port, binding: Binding, heard: Heard) -> Sequence[asyncio.Future[None]]:
         """Futures that are done when it is stored. A machine's messages stay in order, also while it is looked for."""
