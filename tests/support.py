@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import anyio
@@ -52,17 +53,43 @@ needs_root = needs(os.geteuid() == 0, "only root can give files to other users")
 
 async def eventually(check: Callable[[], T | Awaitable[T]], timeout: float = 20.0, every: float = 0.01) -> T:
     """The first truthy answer of `check`; AssertionError after `timeout` seconds. Assertions in it count as no."""
-    deadline = time.monotonic() + timeout
-    problem: BaseException | None = None
+    wait = _Wait(str(check), timeout)
     while True:
-        try:
+        with wait.trying():
             answer = check()
             if isinstance(answer, Awaitable):
                 answer = await answer
             if answer:
                 return answer
+        await anyio.sleep(every)
+
+
+def until(check: Callable[[], T], what: str, timeout: float = 20.0, every: float = 0.02) -> T:
+    """As `eventually`, where nothing is async; `what` is waited for."""
+    wait = _Wait(what, timeout)
+    while True:
+        with wait.trying():
+            if answer := check():
+                return answer
+        time.sleep(every)
+
+
+class _Wait:
+    def __init__(self, what: str, timeout: float) -> None:
+        self._what, self._timeout = what, timeout
+        self._deadline = time.monotonic() + timeout
+
+    @contextmanager
+    def trying(self) -> Iterator[None]:
+        problem: AssertionError | None = None
+        try:
+            yield
         except AssertionError as error:
             problem = error
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout} s: {check}") from problem
-        await anyio.sleep(every)
+        if time.monotonic() > self._deadline:
+            raise AssertionError(f"not within {self._timeout:g} s: {self._what}") from problem
+
+
+async def pace(seconds: float) -> None:
+    """How fast a far end or a fleet is that a test plays; never to wait for something that should come to pass."""
+    await anyio.sleep(seconds)

@@ -18,14 +18,14 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from lastseen.cli.demo_stage import receiving, until
+from lastseen.cli.demo_stage import receiving
 from lastseen.log import EVENTS
 from lastseen.model import Event, Severity, Status
 from lastseen.monitor.states import TABLE, Fact
 from lastseen.notifiers.webhook import payload
 from lastseen.settings import OTHER_VARIABLES, Settings
 from tests.cli.conftest import Cli
-from tests.support import needs_programs
+from tests.support import needs_programs, until
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CHANGELOG.md"])

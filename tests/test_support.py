@@ -71,3 +71,36 @@ def test_no_test_is_skipped_in_another_way(path: Path) -> None:
         return
     tree = ast.walk(ast.parse(path.read_text()))
     assert {node.attr for node in tree if isinstance(node, ast.Attribute)} & OTHER_WAYS == set()
+
+
+SLEEPS = {"support.py", "test_broken_notifiers.py"}
+"""Where the one wait is written, and a notifier whose fault is that it sleeps."""
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS)))
+def test_no_test_sleeps_instead_of_waiting_for_something(path: Path) -> None:
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    slept = [node for node in calls if ast.unparse(node.func) in ("asyncio.sleep", "anyio.sleep", "time.sleep")]
+    found = [ast.unparse(node) for node in slept if ast.unparse(node.args[0]) != "0"]
+    assert bool(found) == (path.name in SLEEPS), found
+
+
+def test_a_wait_ends_with_what_it_waited_for_or_says_what_did_not_come() -> None:
+    answers = iter([0, 0, 7])
+    assert support.until(lambda: next(answers), "seven") == 7
+
+    def never() -> bool:
+        raise AssertionError("still two")
+
+    with pytest.raises(AssertionError, match=r"not within 0.01 s: one") as caught:
+        support.until(never, "one", timeout=0.01)
+    assert "still two" in str(caught.value.__cause__)
+
+
+async def test_so_does_one_that_is_async() -> None:
+    async def answer() -> int:
+        return 7
+
+    assert await support.eventually(answer) == 7
+    with pytest.raises(AssertionError, match=r"not within 0.01 s"):
+        await support.eventually(lambda: False, timeout=0.01)

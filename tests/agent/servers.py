@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.support import pace
+
 Reply = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -81,7 +83,7 @@ async def drip(writer: asyncio.StreamWriter) -> None:
     while True:
         writer.write(b"X-More: yes\r\n")
         await writer.drain()
-        await asyncio.sleep(0.02)
+        await pace(0.02)
 
 
 async def flood(writer: asyncio.StreamWriter) -> None:

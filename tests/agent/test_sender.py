@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import anyio
 import pytest
 
 from lastseen.agent.pace import Kind
@@ -77,9 +77,8 @@ NONSENSE: dict[str, Reply] = {
 @pytest.mark.parametrize("name", NONSENSE)
 async def test_nonsense_is_a_failure_and_never_an_exception_nor_the_key_in_a_text(name: str) -> None:
     async with serving(NONSENSE[name]) as server, Sender(endpoint(server.url), timeout=0.5) as sender:
-        started = time.monotonic()
-        told = await sender.send(KEY, {}, NOW)
-        assert time.monotonic() - started < 5
+        with anyio.fail_after(20):  # drip and flood have no end of their own
+            told = await sender.send(KEY, {}, NOW)
     assert told.kind is Kind.FAILED
     assert told.detail
     assert KEY not in told.detail

@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ import pytest
 import structlog
 
 from lastseen.cli import main
+from tests.support import until
 
 FOREIGN = ("LASTSEEN_", "MACHINE_", "TELEGRAM_")
 
@@ -106,13 +106,13 @@ def logs_as_they_were() -> Iterator[None]:
 
 
 def _url(process: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        for line in log.read_text().splitlines():
-            if '"serving"' in line:
-                return str(json.loads(line)["url"])
-        time.sleep(0.02)
-    raise AssertionError(log.read_text())
+    def said() -> list[str]:
+        lines = [line for line in log.read_text().splitlines() if '"serving"' in line]
+        if not lines and process.poll() is not None:
+            raise RuntimeError(f"serve ended: {log.read_text()}")
+        return lines
+
+    return str(json.loads(until(said, f"serve begins: {log.read_text()}", 30)[0])["url"])
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 
-from lastseen.cli.demo_stage import Receiver, receiving, until
+from lastseen.cli.demo_stage import Receiver, receiving
 from tests.cli.conftest import Cli
-from tests.support import needs_programs
+from tests.support import needs_programs, until
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 

@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
+
+from tests.support import until
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -49,13 +50,12 @@ def test_a_demo_that_is_stopped_stops_everything_it_started(tmp_path: Path) -> N
 
 def _children(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """Once the server and some agents run."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+
+    def started() -> list[psutil.Process]:
         children = psutil.Process(process.pid).children(recursive=True)
-        if sum("agent" in _words(child) for child in children) >= 2:
-            return children
-        time.sleep(0.05)
-    raise AssertionError("no agents were started")
+        return children if sum("agent" in _words(child) for child in children) >= 2 else []
+
+    return until(started, "agents are started", 60)
 
 
 def _words(child: psutil.Process) -> list[str]:

@@ -8,9 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lastseen.cli.demo_stage import until
 from tests.cli.conftest import Cli
-from tests.support import needs_programs
+from tests.support import needs_programs, until
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "http.md"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from lastseen.testing.script import T0, admit_all, at, lease
 from lastseen.testing.suite_base import offline
 from tests.monitor.cases import STORES, scene, url_of
 from tests.monitor.test_blindness import Hands, Marks, listening
+from tests.support import eventually
 
 both = pytest.mark.parametrize("store", STORES)
 
@@ -49,7 +50,7 @@ async def test_a_store_that_fails_while_sends_are_in_the_air_loses_none_of_them(
 
         s.monitor.store.take = shaky  # type: ignore[method-assign]
         advancing = asyncio.create_task(s.clock.advance("4m"))
-        await _until(lambda: "a" in sent)
+        await eventually(lambda: "a" in sent)
         release.set()
         await advancing
         await s.clock.advance("2m")
@@ -85,12 +86,6 @@ async def test_a_wall_clock_set_back_between_two_starts_leaves_nothing_half_sent
     async with HeartbeatMonitor(store, clock=clock, notify={"ops": told}):
         await clock.advance("2s")
         assert [event.machine for message in told.messages for event in message.events][:1] == ["pump"]
-
-
-async def _until(check: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not check():
-            await asyncio.sleep(0.001)
 
 
 @both
@@ -134,7 +129,7 @@ async def test_a_notifier_that_is_cancelled_from_within_is_tried_again(store: st
         nonlocal first
         if first:
             first = False
-            task = asyncio.create_task(asyncio.sleep(60))
+            task = asyncio.create_task(asyncio.Event().wait())
             task.cancel()
             await task
         await told.send(message)
@@ -176,7 +171,7 @@ async def test_an_order_by_another_process_is_noticed_without_a_heartbeat(tmp_pa
         other = HeartbeatMonitor(url, offline_after="10m")
         async with other.opened():
             await other.watch("pump", offline_after="100ms")
-        await _until(lambda: bool(told.messages))
+        await eventually(lambda: bool(told.messages))
     assert told.messages[0].event.type == "machine.offline"
 
 

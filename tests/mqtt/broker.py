@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
-import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from lastseen.listening import bind
 from tests import support
-from tests.support import need
+from tests.support import need, until
 
 
 def find(name: str) -> str:
@@ -58,16 +57,11 @@ class Mosquitto:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([self.program, "-c", str(self._config)], stdout=log, stderr=log)
-        gate = threading.Event()
-        deadline = time.monotonic() + 20
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"mosquitto did not start: {self._log.read_text()}")
-            gate.wait(0.02)
+        until(self._answers, f"mosquitto answers; its log: {self._log}")
 
     def _answers(self) -> bool:
-        import socket
-
+        if self._process is None or self._process.poll() is not None:
+            raise RuntimeError(f"mosquitto ended: {self._log.read_text()}")
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1):
                 return True

@@ -112,7 +112,7 @@ class SleepsOnAFailure(Good):
         try:
             return http_outcome(await self.post(message))
         except httpx.TimeoutException:
-            time.sleep(1)
+            time.sleep(1)  # the fault: nothing else runs meanwhile
             return Retry("timed out")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import httpx
 
 from lastseen.ingest.auth import new_key
@@ -87,10 +88,9 @@ class Server:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
-            with anyio.move_on_after(20):
-                while self.process.poll() is None:
-                    await anyio.sleep(0.01)
-            if self.process.poll() is None:
+            try:
+                await anyio.to_thread.run_sync(self.process.wait, 20)
+            except subprocess.TimeoutExpired:
                 self.kill()
         log_of(str(self.log), self.log)
 
@@ -154,11 +154,11 @@ async def all_beat(made: Server, keys: dict[str, str]) -> None:
             group.start_soon(one, key)
 
 
-def rows(folder: Path, statement: str) -> list[tuple[Any, ...]]:
-    """What the file says, read by another connection."""
+def rows(path: Path, statement: str) -> list[tuple[Any, ...]]:
+    """What the file says, or `lastseen.db` in a folder, read by another connection."""
     import sqlite3
 
-    db = sqlite3.connect(folder / "lastseen.db", timeout=30)
+    db = sqlite3.connect(path / "lastseen.db" if path.is_dir() else path, timeout=30)
     try:
         return db.execute(statement).fetchall()
     finally:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-
-import anyio
 
 from tests.scenarios.harness import all_beat, fleet, rows, server
 from tests.standins.webhook import WebhookReceiver
@@ -14,6 +13,9 @@ from tests.support import eventually
 
 MACHINES = 300
 KILLS = 10
+MOMENTS = (0, 1, 2, 5, 10, 25)
+"""So many more messages were sent, or written down as delivered, before the next kill: ten times the last are fewer
+than there will be."""
 
 
 async def test_killed_ten_times_every_event_is_delivered_and_none_is_made_twice(tmp_path: Path) -> None:
@@ -25,8 +27,15 @@ async def test_killed_ten_times_every_event_is_delivered_and_none_is_made_twice(
         await serve.start()
         await all_beat(serve, keys)
         await eventually(lambda: len(receiver.messages) > 0, timeout=30)
+
+        def sent() -> int:
+            return len(receiver.messages)
+
+        def written() -> int:
+            return len(rows(tmp_path, DELIVERED))
+
         for _ in range(KILLS):
-            await anyio.sleep(chance.uniform(0, 0.25))  # the moment is the point of this test
+            await more(chance.choice([sent, written]), chance.choice(MOMENTS))
             serve.kill()
             await serve.start()
         await eventually(lambda: told(receiver) == set(keys), timeout=60)
@@ -34,14 +43,20 @@ async def test_killed_ten_times_every_event_is_delivered_and_none_is_made_twice(
     assert not receiver.refused
     ids = {message.id: (message.machine, message.type) for message in receiver.messages}
     assert Counter(ids.values()) == Counter((slug, "machine.offline") for slug in keys), "one id each, each delivered"
-    in_file = rows(tmp_path, "SELECT uid FROM notifications WHERE state = 'delivered'")
-    assert {uid for (uid,) in in_file} == set(ids)
+    assert {uid for (uid,) in rows(tmp_path, DELIVERED)} == set(ids)
     events = rows(tmp_path, "SELECT machine_id, count(*) FROM events WHERE type = 'machine.offline' GROUP BY 1")
     assert [count for _, count in events] == [1] * MACHINES
     marks = rows(tmp_path, "SELECT count(*) FROM machine_offline_notifications")
     assert marks == [(MACHINES,)]
 
 
+async def more(count: Callable[[], int], by: int) -> None:
+    """Until there are so many more."""
+    wanted = count() + by
+    await eventually(lambda: count() >= wanted, every=0.001)
+
+
+DELIVERED = "SELECT uid FROM notifications WHERE state = 'delivered'"
 UNFINISHED = "SELECT 1 FROM notifications WHERE state IN ('pending', 'sending')"
 
 
