@@ -14,7 +14,7 @@ import typer.core
 import typer.main
 
 from lastseen.cli.output import Json, print_json
-from lastseen.cli.session import run, session, settings
+from lastseen.cli.session import ask, settings
 from lastseen.errors import ConfigurationError, Conflict, InvalidInput
 
 Values = dict[str, Any]
@@ -139,7 +139,7 @@ def _values(type_: str, fields: Mapping[str, Any], given: Mapping[str, Any]) -> 
 
 
 def _add(type_: str, name: str, values: Values, as_json: bool) -> None:
-    made = run(_work, type_, name, values)
+    made = ask(lambda monitor: _made(monitor, type_, name, values))
     if as_json:
         print_json(made)
         return
@@ -148,31 +148,28 @@ def _add(type_: str, name: str, values: Values, as_json: bool) -> None:
         typer.echo(f"Its signing secret, shown this once:\n\n    {made['secret']}\n")
 
 
-async def _work(type_: str, name: str, values: Values) -> Values:
+async def _made(monitor: Any, type_: str, name: str, values: Values) -> Values:
     from lastseen.compose import Notifiers
     from lastseen.model import Channel
     from lastseen.plugins import check_config, load_notifier, split_secrets
 
-    async with session() as monitor:
-        shown = await COMPLETE[type_](monitor, name, values) if type_ in COMPLETE else {}
-        missing = [
-            n for n, f in load_notifier(type_).Config.model_fields.items() if f.is_required() and n not in values
-        ]
-        if missing:
-            raise typer.BadParameter(f"{', '.join(_flag(type_, n) for n in missing)} must be given")
-        try:
-            check_config(type_, values)
-        except InvalidInput as error:
-            raise InvalidInput(error.message, _flag(type_, error.field) if error.field else "") from None
-        config, secrets = split_secrets(type_, values)
-        async with Notifiers(settings(), monitor.clock) as notifiers:
-            notifier = notifiers(Channel("", name, type_, config=config), secrets)
-            lane = str(getattr(notifier, "lane", "") or f"channel:{name}")
-            close = getattr(notifier, "close", None)
-            if close is not None:
-                await close()
-        channel = await monitor.store.add_channel(type_, name, config, secrets, lane, monitor.clock.now())
-        return {"id": channel.id, "type": channel.type, "name": channel.name, **shown}
+    shown = await COMPLETE[type_](monitor, name, values) if type_ in COMPLETE else {}
+    missing = [n for n, f in load_notifier(type_).Config.model_fields.items() if f.is_required() and n not in values]
+    if missing:
+        raise typer.BadParameter(f"{', '.join(_flag(type_, n) for n in missing)} must be given")
+    try:
+        check_config(type_, values)
+    except InvalidInput as error:
+        raise InvalidInput(error.message, _flag(type_, error.field) if error.field else "") from None
+    config, secrets = split_secrets(type_, values)
+    async with Notifiers(settings(), monitor.clock) as notifiers:
+        notifier = notifiers(Channel("", name, type_, config=config), secrets)
+        lane = str(getattr(notifier, "lane", "") or f"channel:{name}")
+        close = getattr(notifier, "close", None)
+        if close is not None:
+            await close()
+    channel = await monitor.store.add_channel(type_, name, config, secrets, lane, monitor.clock.now())
+    return {"id": channel.id, "type": channel.type, "name": channel.name, **shown}
 
 
 async def _free(monitor: Any, name: str) -> None:

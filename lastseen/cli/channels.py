@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lastseen.cli.channel_add import AddGroup
-from lastseen.cli.output import Json, print_json, table
-from lastseen.cli.session import run, session, settings
+from lastseen.cli.output import Json, answer, print_json, table
+from lastseen.cli.session import ask, settings
 from lastseen.errors import ConfigurationError, LastseenError, UnknownChannel
 
 if TYPE_CHECKING:
@@ -55,11 +55,10 @@ def _describe(channel: Channel) -> dict[str, Any]:
 def list_(as_json: Json = False) -> None:
     """List channels; secrets are not shown."""
 
-    async def work() -> list[Channel]:
-        async with session() as monitor:
-            return list(await monitor.store.channels())
+    async def work(monitor: Any) -> list[Channel]:
+        return list(await monitor.store.channels())
 
-    channels = run(work)
+    channels = ask(work)
     if as_json:
         print_json([_describe(channel) for channel in channels])
         return
@@ -75,18 +74,18 @@ def _aim(channel: Channel) -> str:
 
 
 def _switch(text: str, as_json: bool, enabled: bool, reason: str | None = None) -> None:
-    async def work() -> Channel:
-        async with session() as monitor:
-            store, now = monitor.store, monitor.clock.now()
-            channel = find_channel(await store.channels(), text)
-            switched: Channel = await store.switch_channel(channel.uid, enabled, reason, now)
-            return switched
+    async def work(monitor: Any) -> Channel:
+        store, now = monitor.store, monitor.clock.now()
+        channel = find_channel(await store.channels(), text)
+        switched: Channel = await store.switch_channel(channel.uid, enabled, reason, now)
+        return switched
 
-    channel = run(work)
-    if as_json:
-        print_json(_describe(channel))
-    else:
-        typer.echo(f"{channel.name} is {'enabled' if enabled else 'disabled; what waited for it is cancelled'}")
+    channel = ask(work)
+    answer(
+        as_json,
+        _describe(channel),
+        f"{channel.name} is {'enabled' if enabled else 'disabled; what waited for it is cancelled'}",
+    )
 
 
 @app.command()
@@ -113,60 +112,52 @@ def rotate_secret(
 ) -> None:
     """Give a webhook a new secret; until the old one ends, requests carry a signature by each."""
 
-    async def work() -> tuple[Channel, str]:
+    async def work(monitor: Any) -> tuple[Channel, str]:
         from lastseen.durations import parse_duration
         from lastseen.notifiers.webhook import new_secret
 
         span = parse_duration(keep, "--keep")
-        async with session() as monitor:
-            store, clock = monitor.store, monitor.clock
-            found = find_channel(await store.channels(), channel)
-            if found.type != "webhook":
-                raise ConfigurationError(f"{found.name} is of type {found.type}: only webhooks have a secret to rotate")
-            old = (await store.channel_secrets(found.uid)).get("secret")
-            fresh = new_secret()
-            secrets = {"secret": fresh, **({"previous_secret": old} if old else {})}
-            until = {"previous_until": (clock.wall() + span).isoformat()}  # receivers live in wall time
-            return await store.change_channel(found.uid, until, clock.now(), secrets), fresh
+        store, clock = monitor.store, monitor.clock
+        found = find_channel(await store.channels(), channel)
+        if found.type != "webhook":
+            raise ConfigurationError(f"{found.name} is of type {found.type}: only webhooks have a secret to rotate")
+        old = (await store.channel_secrets(found.uid)).get("secret")
+        fresh = new_secret()
+        secrets = {"secret": fresh, **({"previous_secret": old} if old else {})}
+        until = {"previous_until": (clock.wall() + span).isoformat()}  # receivers live in wall time
+        return await store.change_channel(found.uid, until, clock.now(), secrets), fresh
 
-    changed, fresh = run(work)
-    if as_json:
-        print_json({"id": changed.id, "type": changed.type, "name": changed.name, "secret": fresh})
-    else:
-        typer.echo(f"{changed.name} has a new secret, shown this once; the old one signs too for {keep}:\n{fresh}")
+    changed, fresh = ask(work)
+    answer(
+        as_json,
+        {"id": changed.id, "type": changed.type, "name": changed.name, "secret": fresh},
+        f"{changed.name} has a new secret, shown this once; the old one signs too for {keep}:\n{fresh}",
+    )
 
 
 @app.command()
 def remove(channel: Ref, as_json: Json = False) -> None:
     """Remove a channel and its secrets; what was told through it stays in the history."""
 
-    async def work() -> Channel:
-        async with session() as monitor:
-            found = find_channel(await monitor.store.channels(), channel)
-            await monitor.store.remove_channel(found.uid, monitor.clock.now())
-            return found
+    async def work(monitor: Any) -> Channel:
+        found = find_channel(await monitor.store.channels(), channel)
+        await monitor.store.remove_channel(found.uid, monitor.clock.now())
+        return found
 
-    gone = run(work)
-    if as_json:
-        print_json({"id": gone.id, "name": gone.name, "removed": True})
-    else:
-        typer.echo(f"{gone.name} is removed")
+    gone = ask(work)
+    answer(as_json, {"id": gone.id, "name": gone.name, "removed": True}, f"{gone.name} is removed")
 
 
 @app.command("test")
 def try_(channel: Ref, as_json: Json = False) -> None:
     """Send a test message, now; exit code 1 when it does not get there."""
 
-    async def work() -> dict[str, Any]:
-        async with session() as monitor:
-            found = find_channel(await monitor.store.channels(), channel)
-            return await _try(monitor, found)
+    async def work(monitor: Any) -> dict[str, Any]:
+        found = find_channel(await monitor.store.channels(), channel)
+        return await _try(monitor, found)
 
-    result = run(work)
-    if as_json:
-        print_json(result)
-    else:
-        typer.echo(f"{'It works' if result['ok'] else 'It does not work'}: {result['detail']}")
+    result = ask(work)
+    answer(as_json, result, f"{'It works' if result['ok'] else 'It does not work'}: {result['detail']}")
     if not result["ok"]:
         raise typer.Exit(1)
 

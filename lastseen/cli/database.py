@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lastseen.cli.output import Json, print_json
+from lastseen.cli.output import Json, answer, print_json
 from lastseen.cli.session import run, session, settings
 from lastseen.errors import ConfigurationError
 
@@ -58,10 +58,7 @@ def current(as_json: Json = False) -> None:
 
     file, _ = _file()
     revision = revision_of(file)
-    if as_json:
-        print_json({"database": str(file), "revision": revision})
-    else:
-        typer.echo(revision or "none")
+    answer(as_json, {"database": str(file), "revision": revision}, revision or "none")
 
 
 @app.command()
@@ -71,10 +68,7 @@ def check(as_json: Json = False) -> None:
 
     file, _ = _file()
     revision = checked(file)
-    if as_json:
-        print_json({"database": str(file), "revision": revision, "ok": True})
-    else:
-        typer.echo(f"{file} fits ({revision})")
+    answer(as_json, {"database": str(file), "revision": revision, "ok": True}, f"{file} fits ({revision})")
 
 
 @app.command("rotate-key")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lastseen.cli.output import Json, local, print_json, table
-from lastseen.cli.session import LARGEST_ID, run, session
+from lastseen.cli.session import LARGEST_ID, ask
 from lastseen.errors import UnknownMachine
 
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest.")]
@@ -22,11 +22,10 @@ def events(
 ) -> None:
     """What happened, newest first."""
 
-    async def work() -> list[Mapping[str, Any]]:
-        async with session() as monitor:
-            return list(await _read(monitor, machine, type_, limit))
+    async def work(monitor: Any) -> list[Mapping[str, Any]]:
+        return list(await _read(monitor, machine, type_, limit))
 
-    found = run(work)
+    found = ask(work)
     if as_json:
         print_json([dict(event) for event in found])
         return

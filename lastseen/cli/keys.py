@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lastseen.cli.output import Json, print_json, rfc3339, table
-from lastseen.cli.session import LARGEST_ID, run, session
+from lastseen.cli.output import Json, answer, print_json, rfc3339, table
+from lastseen.cli.session import LARGEST_ID, ask
 from lastseen.durations import parse_duration
 from lastseen.errors import InvalidInput, NotFound
 
@@ -68,27 +68,26 @@ def _add(scope: str, label: str, expires: str | None, defaults: Mapping[str, Any
     span = None if expires is None else parse_duration(expires, "--expires")
     said = {name: value for name, value in defaults.items() if value}
 
-    async def work() -> dict[str, Any]:
+    async def work(monitor: Any) -> dict[str, Any]:
         from lastseen.ingest.auth import new_key
         from lastseen.monitor.changes import checked
 
-        async with session() as monitor:
-            made = {**said, **checked({name: value for name, value in said.items() if name != "may_create"})}
-            await _kind_is_there(monitor, made.get("kind"))
-            key, now = new_key(scope), monitor.clock.now()
-            added = await monitor.store.add_key(
-                scope,
-                key.digest,
-                key.hint,
-                now,
-                label=label,
-                expires_at=None if span is None else now + span,
-                defaults=made,
-                shown=key.text if scope == "ping" else None,
-            )
-            return {"id": added.id, "scope": added.scope, "label": added.label, "key": key.text}
+        made = {**said, **checked({name: value for name, value in said.items() if name != "may_create"})}
+        await _kind_is_there(monitor, made.get("kind"))
+        key, now = new_key(scope), monitor.clock.now()
+        added = await monitor.store.add_key(
+            scope,
+            key.digest,
+            key.hint,
+            now,
+            label=label,
+            expires_at=None if span is None else now + span,
+            defaults=made,
+            shown=key.text if scope == "ping" else None,
+        )
+        return {"id": added.id, "scope": added.scope, "label": added.label, "key": key.text}
 
-    made = run(work)
+    made = ask(work)
     if as_json:
         print_json(made)
         return
@@ -138,12 +137,11 @@ def list_(
 ) -> None:
     """List keys by their first characters. Only the text of ping keys is stored, encrypted; --show prints it."""
 
-    async def work() -> tuple[list[Any], dict[int, str] | None]:
-        async with session() as monitor:
-            keys = list(await monitor.store.keys())
-            return keys, {key.id: key.text for key in await monitor.store.shown_keys()} if show else None
+    async def work(monitor: Any) -> tuple[list[Any], dict[int, str] | None]:
+        keys = list(await monitor.store.keys())
+        return keys, {key.id: key.text for key in await monitor.store.shown_keys()} if show else None
 
-    keys, texts = run(work)
+    keys, texts = ask(work)
     if as_json:
         more = {} if texts is None else texts
         print_json([_describe(key) | ({"key": more.get(key.id)} if show else {}) for key in keys])
@@ -157,12 +155,8 @@ def revoke(key: Annotated[int, typer.Argument(min=1, help="Its id.")], as_json: 
     if key > LARGEST_ID:
         raise NotFound(f"no key {key}: see `lastseen keys list`")
 
-    async def work() -> Any:
-        async with session() as monitor:
-            return await monitor.store.revoke_key(key, monitor.clock.now())
+    async def work(monitor: Any) -> Any:
+        return await monitor.store.revoke_key(key, monitor.clock.now())
 
-    revoked = run(work)
-    if as_json:
-        print_json(_describe(revoked))
-    else:
-        typer.echo(f"Key {revoked.id} is revoked.")
+    revoked = ask(work)
+    answer(as_json, _describe(revoked), f"Key {revoked.id} is revoked.")

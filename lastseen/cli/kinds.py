@@ -9,7 +9,7 @@ import typer
 
 from lastseen.cli.options import own
 from lastseen.cli.output import Json, print_json, table
-from lastseen.cli.session import run, session
+from lastseen.cli.session import ask
 from lastseen.durations import NEVER, parse_duration, parse_threshold, spell
 
 app = typer.Typer(help="Thresholds that machines have in common.", no_args_is_help=True)
@@ -42,11 +42,10 @@ def _table(kinds: list[Any]) -> None:
 def list_(as_json: Json = False) -> None:
     """List kinds; `offline_after_seconds` 0 is never, null is MACHINE_OFFLINE_THRESHOLD."""
 
-    async def work() -> list[Any]:
-        async with session() as monitor:
-            return list(await monitor.store.kinds())
+    async def work(monitor: Any) -> list[Any]:
+        return list(await monitor.store.kinds())
 
-    kinds = run(work)
+    kinds = ask(work)
     if as_json:
         print_json([_describe(kind) for kind in kinds])
     else:
@@ -63,16 +62,15 @@ def set_(
     """Make or change a kind; its machines are looked at again at once."""
     from lastseen.model import Kind, replace
 
-    async def work() -> Any:
-        async with session() as monitor:
-            kind = next((k for k in await monitor.store.kinds() if k.name == name), Kind(name))
-            if offline_after is not None:
-                kind = replace(kind, offline_after=parse_threshold(own(offline_after), "--offline-after"))
-            if every is not None:
-                kind = replace(kind, every=parse_duration(every, "--every") if own(every) else None)
-            return await monitor.store.set_kind(kind, monitor.clock.now())
+    async def work(monitor: Any) -> Any:
+        kind = next((k for k in await monitor.store.kinds() if k.name == name), Kind(name))
+        if offline_after is not None:
+            kind = replace(kind, offline_after=parse_threshold(own(offline_after), "--offline-after"))
+        if every is not None:
+            kind = replace(kind, every=parse_duration(every, "--every") if own(every) else None)
+        return await monitor.store.set_kind(kind, monitor.clock.now())
 
-    kind = run(work)
+    kind = ask(work)
     if as_json:
         print_json(_describe(kind))
     else:

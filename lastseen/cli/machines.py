@@ -12,8 +12,8 @@ from lastseen.cli import jobs
 from lastseen.cli.addresses import NONE, addresses, new_addresses
 from lastseen.cli.machine_options import MachineOptions
 from lastseen.cli.options import spread
-from lastseen.cli.output import Json, facts, local, print_json, seconds, table
-from lastseen.cli.session import find_machine, run, session
+from lastseen.cli.output import Json, answer, facts, local, print_json, seconds, table
+from lastseen.cli.session import ask, find_machine
 from lastseen.errors import Conflict
 
 if TYPE_CHECKING:
@@ -92,21 +92,20 @@ def add(
     """Add a machine and print its key, this once."""
     said = given.changes()
 
-    async def work() -> dict[str, Any]:
-        async with session() as monitor:
-            try:
-                jobs.check_coming(said, monitor.clock.now())
-                await monitor.watch(slug, expect="new", **jobs.with_zone(said))
-            except Conflict:
-                known = await monitor.store.liveness([slug])
-                if not if_missing or slug not in known:
-                    raise
-                return _keyed(known[slug], None, await addresses(monitor, [known[slug].machine.id]))
+    async def work(monitor: Any) -> dict[str, Any]:
+        try:
+            jobs.check_coming(said, monitor.clock.now())
+            await monitor.watch(slug, expect="new", **jobs.with_zone(said))
+        except Conflict:
             known = await monitor.store.liveness([slug])
-            await new_addresses(monitor, known[slug].machine.id)
-            return await _with_key(monitor, known[slug], replaces=False)
+            if not if_missing or slug not in known:
+                raise
+            return _keyed(known[slug], None, await addresses(monitor, [known[slug].machine.id]))
+        known = await monitor.store.liveness([slug])
+        await new_addresses(monitor, known[slug].machine.id)
+        return await _with_key(monitor, known[slug], replaces=False)
 
-    made = run(work)
+    made = ask(work)
     if made["key"] is None and not as_json:
         typer.echo(f"{slug} is there already. A new key: lastseen machines rotate-key {slug}")
         return
@@ -125,14 +124,13 @@ def set_(
     if not said:
         raise typer.BadParameter("name what to change: see `lastseen machines set --help`")
 
-    async def work() -> dict[str, Any]:
-        async with session() as monitor:
-            standing = await find_machine(monitor, machine)
-            jobs.check_coming(said, monitor.clock.now())
-            await monitor.watch(standing.machine.id, expect="known", **jobs.with_zone(said, standing.machine))
-            return await _shown(monitor, machine)
+    async def work(monitor: Any) -> dict[str, Any]:
+        standing = await find_machine(monitor, machine)
+        jobs.check_coming(said, monitor.clock.now())
+        await monitor.watch(standing.machine.id, expect="known", **jobs.with_zone(said, standing.machine))
+        return await _shown(monitor, machine)
 
-    _print_machine(run(work), as_json)
+    _print_machine(ask(work), as_json)
 
 
 @app.command("list")
@@ -143,17 +141,16 @@ def list_(
 ) -> None:
     """List machines with their status."""
 
-    async def work() -> list[dict[str, Any]]:
-        async with session() as monitor:
-            found: list[dict[str, Any]] = []
-            while page := await monitor.store.machines(found[-1]["id"] if found else 0, 1000, kind, group):
-                now = monitor.clock.now()
-                await monitor.name_sources(page)
-                urls = await addresses(monitor, [standing.machine.id for standing in page])
-                found += [describe(monitor, standing, now, urls) for standing in page]
-            return found
+    async def work(monitor: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while page := await monitor.store.machines(found[-1]["id"] if found else 0, 1000, kind, group):
+            now = monitor.clock.now()
+            await monitor.name_sources(page)
+            urls = await addresses(monitor, [standing.machine.id for standing in page])
+            found += [describe(monitor, standing, now, urls) for standing in page]
+        return found
 
-    machines = run(work)
+    machines = ask(work)
     if as_json:
         print_json(machines)
         return
@@ -171,49 +168,42 @@ def list_(
 def show(machine: Ref, as_json: Json = False) -> None:
     """Show one machine."""
 
-    async def work() -> dict[str, Any]:
-        async with session() as monitor:
-            return await _shown(monitor, machine)
+    async def work(monitor: Any) -> dict[str, Any]:
+        return await _shown(monitor, machine)
 
-    _print_machine(run(work), as_json)
+    _print_machine(ask(work), as_json)
 
 
 @app.command("rotate-key")
 def rotate_key(machine: Ref, as_json: Json = False) -> None:
     """Print a new key. The old one stays valid until the new one is first used, at most 7 days."""
 
-    async def work() -> dict[str, Any]:
-        async with session() as monitor:
-            return await _with_key(monitor, await find_machine(monitor, machine), replaces=True)
+    async def work(monitor: Any) -> dict[str, Any]:
+        return await _with_key(monitor, await find_machine(monitor, machine), replaces=True)
 
-    _print_key(run(work), as_json, "The new key (the old one works until this one is first used, at most 7 days):")
+    _print_key(ask(work), as_json, "The new key (the old one works until this one is first used, at most 7 days):")
 
 
 @app.command("new-addresses")
 def new_addresses_of(machine: Ref, as_json: Json = False) -> None:
     """Make new ping and push addresses; the old ones are worthless at once."""
 
-    async def work() -> dict[str, Any]:
-        async with session() as monitor:
-            standing = await find_machine(monitor, machine)
-            await new_addresses(monitor, standing.machine.id)
-            return await _shown(monitor, str(standing.machine.id))
+    async def work(monitor: Any) -> dict[str, Any]:
+        standing = await find_machine(monitor, machine)
+        await new_addresses(monitor, standing.machine.id)
+        return await _shown(monitor, str(standing.machine.id))
 
-    _print_machine(run(work), as_json)
+    _print_machine(ask(work), as_json)
 
 
 def _order(machine: str, verb: str, as_json: bool, **arguments: Any) -> None:
-    async def work() -> dict[str, Any]:
-        async with session() as monitor:
-            standing = await find_machine(monitor, machine)
-            await getattr(monitor, verb)(standing.machine.id, **arguments)
-            return await _shown(monitor, str(standing.machine.id))
+    async def work(monitor: Any) -> dict[str, Any]:
+        standing = await find_machine(monitor, machine)
+        await getattr(monitor, verb)(standing.machine.id, **arguments)
+        return await _shown(monitor, str(standing.machine.id))
 
-    shown = run(work)
-    if as_json:
-        print_json(shown)
-    else:
-        typer.echo(f"{shown['slug']} is {_status(shown)}")
+    shown = ask(work)
+    answer(as_json, shown, f"{shown['slug']} is {_status(shown)}")
 
 
 @app.command()
@@ -248,17 +238,13 @@ def enable(machine: Ref, as_json: Json = False) -> None:
 def remove(machine: Ref, as_json: Json = False) -> None:
     """Remove a machine; its history stays."""
 
-    async def work() -> dict[str, Any]:
-        async with session() as monitor:
-            standing = await find_machine(monitor, machine)
-            await monitor.forget(standing.machine.id)
-            return {"id": standing.machine.id, "slug": standing.machine.slug, "removed": True}
+    async def work(monitor: Any) -> dict[str, Any]:
+        standing = await find_machine(monitor, machine)
+        await monitor.forget(standing.machine.id)
+        return {"id": standing.machine.id, "slug": standing.machine.slug, "removed": True}
 
-    gone = run(work)
-    if as_json:
-        print_json(gone)
-    else:
-        typer.echo(f"{gone['slug']} is removed; its history stays.")
+    gone = ask(work)
+    answer(as_json, gone, f"{gone['slug']} is removed; its history stays.")
 
 
 def _status(shown: dict[str, Any]) -> str:

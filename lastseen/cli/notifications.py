@@ -9,7 +9,7 @@ import typer
 
 from lastseen.cli.events import Limit
 from lastseen.cli.output import Json, local, print_json, table
-from lastseen.cli.session import LARGEST_ID, run, session
+from lastseen.cli.session import LARGEST_ID, ask
 from lastseen.errors import NotFound
 from lastseen.model.words import NotificationState
 
@@ -24,11 +24,10 @@ def list_(
 ) -> None:
     """List notifications, newest first. `uid` is the `webhook-id` that receivers see."""
 
-    async def work() -> list[Mapping[str, Any]]:
-        async with session() as monitor:
-            return list(await monitor.store.notifications(state, limit))
+    async def work(monitor: Any) -> list[Mapping[str, Any]]:
+        return list(await monitor.store.notifications(state, limit))
 
-    found = run(work)
+    found = ask(work)
     if as_json:
         print_json([dict(one) for one in found])
     else:
@@ -42,12 +41,11 @@ def replay(
 ) -> None:
     """Tell it again: a new notification of the same event for the same channel."""
 
-    async def work() -> Mapping[str, Any]:
-        async with session() as monitor:
-            made: Mapping[str, Any] = await monitor.store.replay(await _id(monitor, notification), monitor.clock.now())
-            return made
+    async def work(monitor: Any) -> Mapping[str, Any]:
+        made: Mapping[str, Any] = await monitor.store.replay(await _id(monitor, notification), monitor.clock.now())
+        return made
 
-    made = run(work)
+    made = ask(work)
     if as_json:
         print_json(dict(made))
     else:

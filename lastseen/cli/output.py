@@ -41,6 +41,14 @@ def print_json(value: Any) -> None:
     sys.stdout.write(text + "\n")
 
 
+def answer(as_json: bool, value: Any, text: str) -> None:
+    """What was done: a value for programs, or a sentence for people."""
+    if as_json:
+        print_json(value)
+    else:
+        typer.echo(text)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return rfc3339(value)

@@ -59,6 +59,16 @@ async def session() -> AsyncIterator[Any]:
         yield monitor
 
 
+def ask(work: Callable[[Any], Awaitable[T]]) -> T:
+    """Run a coroutine function with the monitor of a `session`."""
+
+    async def asked() -> T:
+        async with session() as monitor:
+            return await work(monitor)
+
+    return run(asked)
+
+
 async def find_machine(monitor: Any, text: str) -> Any:
     """The Standing of a machine by slug, or by id where no slug is written like that. Raises UnknownMachine."""
     found = await monitor.store.liveness([text])

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lastseen.cli.options import spread
-from lastseen.cli.output import Json, facts, print_json, table
-from lastseen.cli.session import run, session, settings
+from lastseen.cli.output import Json, answer, facts, print_json, table
+from lastseen.cli.session import ask, settings
 from lastseen.cli.source_options import SourceOptions, flag_of
 from lastseen.errors import ConfigurationError, Conflict, InvalidInput, NotFound
 
@@ -42,19 +42,17 @@ def add_mqtt(name: Name, given: SourceOptions, as_json: Json = False) -> None:
         raise typer.BadParameter("must be given: mqtt://host[:port] or mqtts://host[:port]", param_hint="--url")
     config, secrets = given.change({}, {})
 
-    async def work() -> Source:
-        async with session() as monitor:
-            if any(row.name == name for row in await monitor.store.sources()):
-                raise Conflict(f"there is a source {name!r} already")
-            await _check(monitor, name, config, secrets)
-            made: Source = await monitor.store.add_source("mqtt", name, config, secrets, monitor.clock.now())
-            return made
+    async def work(monitor: Any) -> Source:
+        if any(row.name == name for row in await monitor.store.sources()):
+            raise Conflict(f"there is a source {name!r} already")
+        await _check(monitor, name, config, secrets)
+        made: Source = await monitor.store.add_source("mqtt", name, config, secrets, monitor.clock.now())
+        return made
 
-    made = run(work)
-    if as_json:
-        print_json(_describe(made))
-    else:
-        typer.echo(f"{made.name} is source {made.id}. What it hears: lastseen sources show {made.name}")
+    made = ask(work)
+    answer(
+        as_json, _describe(made), f"{made.name} is source {made.id}. What it hears: lastseen sources show {made.name}"
+    )
 
 
 @app.command("set")
@@ -62,37 +60,30 @@ def add_mqtt(name: Name, given: SourceOptions, as_json: Json = False) -> None:
 def set_(name: Name, given: SourceOptions, as_json: Json = False) -> None:
     """Change what is given; an empty text takes an option back, an empty --user the password too."""
 
-    async def work() -> Source:
-        async with session() as monitor:
-            row = await _find(monitor, name)
-            if row.kind != "mqtt":
-                raise ConfigurationError(
-                    f"{name} is of kind {_kind(row)} and has no options here: there is nothing to set"
-                )
-            known = {} if given.password_file else await monitor.store.source_secrets(name)
-            config, secrets = given.change(row.config, known)
-            await _check(monitor, name, config, secrets)
-            changed: Source = await monitor.store.change_source(name, config, None if secrets == known else secrets)
-            return changed
+    async def work(monitor: Any) -> Source:
+        row = await _find(monitor, name)
+        if row.kind != "mqtt":
+            raise ConfigurationError(f"{name} is of kind {_kind(row)} and has no options here: there is nothing to set")
+        known = {} if given.password_file else await monitor.store.source_secrets(name)
+        config, secrets = given.change(row.config, known)
+        await _check(monitor, name, config, secrets)
+        changed: Source = await monitor.store.change_source(name, config, None if secrets == known else secrets)
+        return changed
 
-    changed = run(work)
-    if as_json:
-        print_json(_describe(changed))
-    else:
-        typer.echo(f"{changed.name} is changed")
+    changed = ask(work)
+    answer(as_json, _describe(changed), f"{changed.name} is changed")
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """List sources, and whether they hear."""
 
-    async def work() -> list[tuple[Source, bool]]:
-        async with session() as monitor:
-            now = monitor.clock.now()
-            checks = {check.name: check for check in (await monitor.store.checkup(now)).sources}
-            return [(row, _hears(checks.get(row.name), now)) for row in await monitor.store.sources()]
+    async def work(monitor: Any) -> list[tuple[Source, bool]]:
+        now = monitor.clock.now()
+        checks = {check.name: check for check in (await monitor.store.checkup(now)).sources}
+        return [(row, _hears(checks.get(row.name), now)) for row in await monitor.store.sources()]
 
-    found = run(work)
+    found = ask(work)
     if as_json:
         print_json([{**_describe(row), "hears": hears} for row, hears in found])
         return
@@ -104,14 +95,13 @@ def list_(as_json: Json = False) -> None:
 def show(name: Name, as_json: Json = False) -> None:
     """Show a source, how it fares, and what it hears that no machine has."""
 
-    async def work() -> tuple[Source, SourceCheck | None, bool]:
-        async with session() as monitor:
-            now = monitor.clock.now()
-            row = await _find(monitor, name)
-            check = next((one for one in (await monitor.store.checkup(now)).sources if one.name == name), None)
-            return row, check, _hears(check, now)
+    async def work(monitor: Any) -> tuple[Source, SourceCheck | None, bool]:
+        now = monitor.clock.now()
+        row = await _find(monitor, name)
+        check = next((one for one in (await monitor.store.checkup(now)).sources if one.name == name), None)
+        return row, check, _hears(check, now)
 
-    row, check, hears = run(work)
+    row, check, hears = ask(work)
     strangers = check.strangers if check is not None else ()
     since, reason = (check.blind_since, check.blind_reason) if check is not None else (None, "")
     if as_json:
@@ -130,19 +120,15 @@ def show(name: Name, as_json: Json = False) -> None:
 def remove(name: Name, as_json: Json = False) -> None:
     """Listen to it no more, and forget what it calls machines; the machines and their history stay."""
 
-    async def work() -> Source:
-        async with session() as monitor:
-            row = await _find(monitor, name)
-            parts = [one.name for one in await monitor.store.sources() if one.name.startswith(f"{name}/")]
-            for each in (name, *parts):  # what stands behind its bridges goes with it
-                await monitor.store.remove_source(each, monitor.clock.now())
-            return row
+    async def work(monitor: Any) -> Source:
+        row = await _find(monitor, name)
+        parts = [one.name for one in await monitor.store.sources() if one.name.startswith(f"{name}/")]
+        for each in (name, *parts):  # what stands behind its bridges goes with it
+            await monitor.store.remove_source(each, monitor.clock.now())
+        return row
 
-    gone = run(work)
-    if as_json:
-        print_json({"id": gone.id, "name": gone.name, "removed": True})
-    else:
-        typer.echo(f"{gone.name} is removed")
+    gone = ask(work)
+    answer(as_json, {"id": gone.id, "name": gone.name, "removed": True}, f"{gone.name} is removed")
 
 
 async def _find(monitor: Any, name: str) -> Source:
