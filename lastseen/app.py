@@ -15,7 +15,7 @@ import socket
 import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +33,14 @@ from lastseen.ingest.routes import WaysIn
 from lastseen.listening import BACKLOG, bind, url_of
 from lastseen.log import get_logger
 from lastseen.logs import configure_logs, remember_secrets
+from lastseen.monitor.health import PATIENCE, Part, Trouble
 from lastseen.monitor.heartbeat import HeartbeatMonitor
-from lastseen.protocols import Keys, Service, Store
+from lastseen.proof import Proof, Vigil
+from lastseen.protocols import Insight, Keys, Service, Store
 from lastseen.settings import Settings, unknown_variables
 from lastseen.slow import SlowClients, bounded_heads
 from lastseen.sources import FollowedSources, way_of_settings
+from lastseen.systemd import Manager
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -52,9 +55,6 @@ SWITCH = 0.0005
 """Seconds that one thread keeps the interpreter while another wants it. With Python's 5 ms the thread that writes the
 database waits that long after each statement while requests come in, and every heartbeat of its batch with it."""
 
-PATIENCE = 2.0
-"""Seconds that the store may take to answer before the server counts as not ready."""
-
 _log = get_logger()
 
 
@@ -62,11 +62,17 @@ class App:
     """A server's parts on one set of settings, as an ASGI application. Making it opens nothing.
 
     `alone`: no other process serves this database, so the node's name may stay the same from one run to the next, and
-    what a killed predecessor was sending is taken over at once.
+    what a killed predecessor was sending is taken over at once. `manager`: who started us, and wants to hear of us.
     """
 
     def __init__(
-        self, settings: Settings, *, store: Store | None = None, clock: Clock | None = None, alone: bool = False
+        self,
+        settings: Settings,
+        *,
+        store: Store | None = None,
+        clock: Clock | None = None,
+        alone: bool = False,
+        manager: Manager | None = None,
     ) -> None:
         self.settings = settings
         self.store = store if store is not None else store_for(settings)
@@ -94,6 +100,10 @@ class App:
         self.keys = KeyCache(self.store, clock)
         self.gate = Gate(self.keys, clock, settings.rate_limit, settings.trusted_proxies)
         self.accepting = False
+        url = settings.proof_of_life_url
+        every = settings.proof_of_life_every.total_seconds()
+        proof = None if url is None else Proof(url.get_secret_value(), every, clock)
+        self.vigil = Vigil(self.health, self._machines, clock, proof, manager)
         self._heartbeat = HeartbeatRoute(self.monitor, self.gate)
         self._other_ways_in = WaysIn(self.monitor, self.gate)
         self._api: FastAPI | None = None
@@ -123,21 +133,21 @@ class App:
             )
         return self._api
 
+    async def health(self) -> tuple[Trouble, ...]:
+        """What is wrong now, if anything: what `/readyz`, the proof of life and systemd's watchdog go by."""
+        starting = Trouble(Part.HEARTBEATS, "not accepted now: starting or stopping", self.monitor.clock.now())
+        return (*(() if self.accepting else (starting,)), *await self.monitor.health())
+
     async def not_ready(self) -> Mapping[str, str]:
-        """Each part that is not ready, with why; empty: heartbeats are accepted and the monitor runs."""
-        parts: dict[str, str] = {}
-        if not self.accepting:
-            parts["heartbeats"] = "not accepted now: starting or stopping"
-        if not self.monitor.running:
-            parts["monitor"] = "it does not run"
-        try:
-            with anyio.fail_after(PATIENCE):
-                await self.store.next_check()
-        except TimeoutError:
-            parts["store"] = f"no answer within {PATIENCE:g} s"
-        except LastseenError:
-            parts["store"] = "it cannot be read"
-        return parts
+        """Each part that is not ready, with why; empty: heartbeats are accepted and the monitor watches."""
+        return {trouble.part.value: trouble.reason for trouble in await self.health()}
+
+    async def _machines(self) -> Mapping[str, int]:
+        """By status; empty where the store does not know, or does not answer."""
+        with suppress(TimeoutError, LastseenError), anyio.fail_after(PATIENCE):
+            if isinstance(self.store, Insight):
+                return (await self.store.gauges(self.monitor.clock.now())).machines
+        return {}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -157,9 +167,10 @@ def serve(settings: Settings) -> None:
     for sentence in unknown_variables(settings.data_dir):
         _log.warning("unknown_setting", problem=sentence)
     _log.info("settings_read", data_dir=str(settings.data_dir), pid=os.getpid())
+    manager = Manager.of_environment(os.environ)
     sys.setswitchinterval(SWITCH)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings))
+        runner.run(_serve(settings, manager))
 
 
 def spare_the_collector() -> None:
@@ -181,16 +192,17 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _secrets(settings: Settings) -> list[str]:
-    return [s.get_secret_value() for s in (settings.secret_key, settings.telegram_bot_token) if s is not None]
+    given = (settings.secret_key, settings.telegram_bot_token, settings.proof_of_life_url)
+    return [secret.get_secret_value() for secret in given if secret is not None]
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, manager: Manager | None) -> None:
     file = database_file(settings.database)
     prepare_folder(settings.data_dir)
     if file is not None:
         check_folder(file.parent, file)
     with serve_lock(file) as alone:
-        app = App(settings, alone=alone)
+        app = App(settings, alone=alone, manager=manager)
         with _stop_on_signal() as stop:
             async with _opened(app.store):
                 _log.info("store_opened", database=str(file) if file else "a database server")
@@ -238,25 +250,32 @@ async def _opened(store: Store) -> AsyncIterator[None]:
 
 async def answer(app: App, listener: socket.socket, stop: asyncio.Event) -> None:
     """Run the monitor, and the server on it, until told to stop."""
-    server = _server(app, listener)
+    serving = asyncio.Event()
+    server = _server(app, listener, serving)
     app.api  # noqa: B018  (imported now: doing it at the first request would keep heartbeats waiting)
 
     async def end() -> None:
         await stop.wait()
+        app.vigil.end()
         app.accepting = False
         server.should_exit = True
+
+    async def watch() -> None:
+        await serving.wait()
+        await app.vigil.run()
 
     async with app.running():
         _log.info("dispatcher_started")
         async with anyio.create_task_group() as group:
             group.start_soon(end)
+            group.start_soon(watch)
             await server.serve([listener])
             group.cancel_scope.cancel()
         _log.info("requests_finished")
 
 
-def _server(app: App, listener: socket.socket) -> Any:
-    """uvicorn without its signals, its logs, and what else is done here."""
+def _server(app: App, listener: socket.socket, serving: asyncio.Event) -> Any:
+    """uvicorn without its signals, its logs, and what else is done here. `serving` is set when it answers."""
     import uvicorn
 
     slow = SlowClients(app.monitor.clock.monotonic)
@@ -272,6 +291,7 @@ def _server(app: App, listener: socket.socket) -> Any:
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             _log.info("serving", url=url_of(listener))
+            serving.set()
 
     return Server(
         uvicorn.Config(

@@ -57,6 +57,8 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "notifier_not_closed": ("warning", "error", "a plugin raised while it was closed"),
     "outbox_tidied": ("warning", "count", "so many notifications ended untold: expired, or their channel is off"),
     "port_bound": ("info", "url", "connections queue from now on"),
+    "proof_of_life_heard": ("info", "", "whoever watches us has heard that we live, for the first time or again"),
+    "proof_of_life_unheard": ("warning", "reason", "we live, and whoever watches us has not heard it; tried again"),
     "publishing_failed": ("error", "source, error", "the machines' states could not be published; it is tried again"),
     "publishing_impossible": ("error", "source, reason", "the machines' states cannot be published to this broker"),
     "publishing_refused": ("error", "source, topic", "the broker does not let us publish here (told once)"),
@@ -92,6 +94,13 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     ),
     "uplink_unreachable": ("info", "error", "the address that says whether our own line is there did not answer"),
     "wake_missed": ("warning", "job, what", "the scheduler dropped or failed a wake-up"),
+    "watch_failed": ("error", "error", "looking at how we are failed; meanwhile nobody is told that we live"),
+    "watch_restored": ("info", "part, since", "what was wrong since then is right again"),
+    "watch_troubled": (
+        "error",
+        "part, reason, since",
+        "we do not do what we are there for, and nobody is told that we live",
+    ),
 }
 
 

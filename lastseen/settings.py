@@ -58,6 +58,13 @@ def _address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _secret_address(value: SecretStr) -> SecretStr:
+    """An address with a secret in it, its query included; no error repeats it."""
+    if not re.fullmatch(r"https?://[^\s/?#]+[^\s#]*", value.get_secret_value()):
+        raise ValueError("must be an address such as https://hc-ping.com/your-uuid-here")
+    return value
+
+
 def _networks(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -135,6 +142,16 @@ class Settings(BaseSettings):
         None,
         alias="LASTSEEN_UPLINK_CHECK_URL",
         description="asked when many machines fall silent at once; no answer: our own line is cut, and they are held",
+    )
+    proof_of_life_url: Annotated[SecretStr, AfterValidator(_secret_address)] | None = Field(
+        None,
+        alias="LASTSEEN_PROOF_OF_LIFE_URL",
+        repr=False,
+        description="called as long as this server does what it is there for, so that somebody else notices when it "
+        "does not",
+    )
+    proof_of_life_every: Annotated[timedelta, BeforeValidator(_duration)] = Field(
+        _as_written("60s"), alias="LASTSEEN_PROOF_OF_LIFE_EVERY", description="how often it is called"
     )
     public_url: Address | None = Field(
         None, alias="LASTSEEN_PUBLIC_URL", description="how people reach the server, for links; no message has one yet"

@@ -39,11 +39,11 @@ except LastseenError as error:
 class Process:
     """A `serve`, its log read along."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, *, program: str = PROGRAM, **environment: str) -> None:
         plain = {k: v for k, v in os.environ.items() if not k.startswith(("LASTSEEN_", "MACHINE_", "TELEGRAM_"))}
         ours = {"LASTSEEN_DATA_DIR": str(folder), "LASTSEEN_PORT": "0", "LASTSEEN_LOG_FORMAT": "json"}
         self.popen = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM], stderr=subprocess.PIPE, text=True, env={**plain, **ours, **environment}
+            [sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, env={**plain, **ours, **environment}
         )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -76,8 +76,8 @@ class Process:
 
 
 @contextmanager
-def serving(folder: Path, **environment: str) -> Iterator[Process]:
-    process = Process(folder, **environment)
+def serving(folder: Path, *, program: str = PROGRAM, **environment: str) -> Iterator[Process]:
+    process = Process(folder, program=program, **environment)
     try:
         yield process
     finally:

@@ -1,0 +1,212 @@
+"""A real `lastseen serve`, and somebody who misses it: what it says of itself while it works, and when it does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from lastseen.monitor.heartbeat import HeartbeatMonitor
+from lastseen.protocols import Channels
+from lastseen.storage import open_store
+from lastseen.testing.http_server import Answer, Received, http_server
+from tests.scenarios.harness import fleet
+from tests.scenarios.test_stopped import fill, small_disk
+from tests.secrecy import secret
+from tests.server.test_serve import PROGRAM, Process, serving
+from tests.support import eventually
+from tests.watch.listening import Listening
+
+URL_SECRET = secret("5ec7e7-of-a-url-that-knows-us")
+
+IMPATIENT = """
+from datetime import timedelta
+import lastseen.monitor.health, lastseen.notifiers.motion, lastseen.proof
+lastseen.monitor.health.LATE = timedelta(seconds=1)
+lastseen.notifiers.motion.STANDS = 1.0
+lastseen.proof.LOOK = 0.2
+"""
+"""What takes a quarter of a minute takes a second."""
+
+PLUGIN = """
+import threading
+from importlib.metadata import EntryPoint
+import lastseen.plugins
+from pydantic import BaseModel
+
+class Bad:
+    class Config(BaseModel):
+        pass
+    timeout = 0.2
+    def __init__(self, config, tools):
+        pass
+    async def send(self, message):
+        {send}
+
+real, entries = lastseen.plugins._loaded, lastseen.plugins._entries
+lastseen.plugins._loaded = lambda group, name: (Bad, None) if name == "bad" else real(group, name)
+lastseen.plugins._entries = lambda group: {{**entries(group), "bad": EntryPoint("bad", "nowhere:Bad", group)}}
+"""
+
+
+class Missing:
+    """Somebody who is called, and notices when that ends."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.last = float("-inf")
+        self.url = ""
+
+    async def receive(self, request: Received) -> Answer:
+        assert request.method == "GET"
+        assert request.path == f"/ping/{URL_SECRET}"
+        self.calls, self.last = self.calls + 1, time.monotonic()
+        return Answer()
+
+    async def hears(self, more: int = 3) -> None:
+        before = self.calls
+        await eventually(lambda: self.calls >= before + more, timeout=30)
+
+    async def misses(self, seconds: float = 2.0) -> None:
+        """Many times as long as it should be called every."""
+        await eventually(lambda: time.monotonic() - self.last > seconds, timeout=40)
+
+
+@asynccontextmanager
+async def somebody() -> AsyncIterator[Missing]:
+    one = Missing()
+    async with http_server(one.receive) as address:
+        one.url = f"{address}/ping/{URL_SECRET}"
+        yield one
+
+
+@contextmanager
+def watched(folder: Path, url: str = "", program: str = IMPATIENT + PROGRAM, **more: str) -> Iterator[Process]:
+    proof = {"LASTSEEN_PROOF_OF_LIFE_URL": url, "LASTSEEN_PROOF_OF_LIFE_EVERY": "200ms"} if url else {}
+    with serving(folder, program=program, MACHINE_HEARTBEAT_CHECK_INTERVAL="1s", **proof, **more) as process:
+        yield process
+    assert URL_SECRET not in "".join(process.lines)
+
+
+def said(process: Process, event: str, part: str) -> bool:
+    lines = [json.loads(line) for line in list(process.lines) if line.startswith("{")]
+    return any(line["event"] == event and line["part"] == part for line in lines)
+
+
+async def parts(url: str) -> set[str]:
+    async with httpx.AsyncClient(base_url=url) as http:
+        assert (await http.get("/healthz")).status_code == 200
+        answer = await http.get("/readyz")
+    assert (answer.status_code == 200) == ("parts" not in answer.json())
+    return set(answer.json().get("parts", ()))
+
+
+async def test_it_is_called_while_it_works_and_not_once_it_is_told_to_stop(tmp_path: Path) -> None:
+    async with somebody() as one:
+        with watched(tmp_path, one.url) as process:
+            url = await process.url()
+            await one.hears()
+            assert await parts(url) == set()
+            process.popen.send_signal(signal.SIGTERM)
+            assert await process.ended() == 0
+            assert "proof_of_life_heard" in process.events()
+            assert not any(event.startswith("watch_") for event in process.events())
+
+
+async def test_a_process_that_is_stopped_is_missed(tmp_path: Path) -> None:
+    async with somebody() as one:
+        with watched(tmp_path, one.url) as process:
+            await one.hears()
+            process.popen.send_signal(signal.SIGSTOP)
+            await one.misses()
+            process.popen.send_signal(signal.SIGCONT)
+            await one.hears()
+
+
+async def test_a_database_that_another_program_keeps_locked_is_missed_and_told(tmp_path: Path) -> None:
+    async with somebody() as one:
+        with watched(tmp_path, one.url) as process:
+            url = await process.url()
+            await one.hears()
+            with closing(sqlite3.connect(tmp_path / "lastseen.db", isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                await eventually(lambda: said(process, "watch_troubled", "store"), timeout=30)
+                await one.misses()
+                assert "store" in await parts(url)
+                other.execute("ROLLBACK")
+            await one.hears()
+            await eventually(lambda: said(process, "watch_restored", "store"))
+
+
+async def test_a_disk_that_is_full_is_missed_and_told(tmp_path: Path) -> None:
+    async with somebody() as one:
+        with small_disk(tmp_path / "disk", "8m") as folder, watched(folder / "data", one.url) as process:
+            url = await process.url()
+            await one.hears()
+            fill(folder / "ballast")
+            await eventually(lambda: said(process, "watch_troubled", "store"), timeout=30)
+            await one.misses()
+            assert "store" in await parts(url)
+            (folder / "ballast").unlink()
+            await one.hears()
+            await eventually(lambda: said(process, "watch_restored", "store"))
+
+
+@pytest.mark.parametrize("how", ["blocks the loop", "never comes back"])
+async def test_a_plugin_that_stops_the_outbox_is_missed(tmp_path: Path, how: str) -> None:
+    blocks = "threading.Event().wait()"
+    never = "import asyncio\n        while True:\n            try:\n                await asyncio.Event().wait()\n"
+    never += "            except BaseException:\n                pass"
+    plugin = PLUGIN.format(send=blocks if how == "blocks the loop" else never)
+    keys = await fleet(tmp_path, 1)
+    store = open_store(f"sqlite:///{tmp_path}/lastseen.db")
+    async with HeartbeatMonitor(store).opened() as monitor:
+        assert isinstance(store, Channels)
+        await store.add_channel("bad", "ops", {}, {}, "bad", monitor.clock.now())
+    async with somebody() as one:
+        with watched(tmp_path, one.url, plugin + IMPATIENT + PROGRAM, MACHINE_OFFLINE_THRESHOLD="2s") as process:
+            url = await process.url()
+            await one.hears()
+            async with httpx.AsyncClient(base_url=url, headers={"X-API-Key": keys["m0"]}) as http:
+                assert (await http.post("/api/v1/heartbeat")).status_code == 204  # and then no more
+            await one.misses()
+            if how == "never comes back":
+                assert said(process, "watch_troubled", "outbox")
+                assert await parts(url) == {"outbox"}
+
+
+@pytest.mark.parametrize("kind", ["file", "abstract"])
+async def test_systemd_hears_of_the_whole_life(tmp_path: Path, kind: str) -> None:
+    address = str(tmp_path / "notify") if kind == "file" else f"@lastseen-serve-{os.getpid()}"
+    more = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000000"}
+    await fleet(tmp_path, 2)
+    with Listening(address) as listening, watched(tmp_path, **more) as process:
+        await eventually(lambda: listening.count("WATCHDOG") >= 3)
+        assert listening.all[0] == {"READY": "1"}
+        assert process.events().index("serving") >= 0
+        await eventually(lambda: listening.status == "0 of 2 machines online, 2 provisioning")
+        with closing(sqlite3.connect(tmp_path / "lastseen.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await eventually(lambda: "store: a write does not end since " in listening.status, timeout=30)
+            before = listening.count("WATCHDOG")
+            await eventually(lambda: said(process, "watch_troubled", "monitor"), timeout=30)
+            assert listening.count("WATCHDOG") == before
+            other.execute("ROLLBACK")
+        await eventually(lambda: listening.count("WATCHDOG") >= before + 3)
+        process.popen.send_signal(signal.SIGTERM)
+        assert await process.ended() == 0
+        listening.messages()
+        assert listening.all[-1] == {"STOPPING": "1", "STATUS": "stopping"}
+
+
+async def test_without_systemd_nothing_is_said_and_nothing_missing(tmp_path: Path) -> None:
+    with watched(tmp_path, NOTIFY_SOCKET=str(tmp_path / "nobody-listens")) as process:
+        assert await parts(await process.url()) == set()
