@@ -72,8 +72,7 @@ class Client:
     def cut(self) -> None:
         """Its connection ends without a word: the broker speaks its will."""
         there = self._there()
-        sock = there.socket()
-        assert sock is not None
+        sock: Any = there.socket()
         sock.shutdown(socket.SHUT_RDWR)
         there.loop_stop()
         self._client = None
@@ -84,6 +83,13 @@ class Client:
         there.disconnect()
         there.loop_stop()
         self._client = None
+
+    def quit(self) -> None:
+        """Whatever has become of its connection."""
+        if self._client is not None:
+            self._client.disconnect()
+            self._client.loop_stop()
+            self._client = None
 
     @property
     def connected(self) -> bool:
@@ -262,16 +268,22 @@ def clock_time(text: str) -> str:
     return f"{moment:%H:%M:%S}" if moment.date() == MIDNIGHT.date() else moment.isoformat()
 
 
-@asynccontextmanager
-async def a_day(
-    broker: Mosquitto, folder: Path, options: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, **settings: Any
-) -> AsyncIterator[Day]:
-    """With a broker of its own: what it keeps is part of the day. lastseen is not started yet."""
+def watch_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links and sessions that can be asked what they have done, and that connect again at once."""
     monkeypatch.setattr(module, "Link", Overheard)
     monkeypatch.setattr(module, "_Session", Session)
     monkeypatch.setattr(module, "FIRST_PAUSE", 0.05)
     monkeypatch.setattr(module, "LONGEST_PAUSE", 0.2)
     Overheard.acknowledged.clear()
+    Session.alive.clear()
+
+
+@asynccontextmanager
+async def a_day(
+    broker: Mosquitto, folder: Path, options: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, **settings: Any
+) -> AsyncIterator[Day]:
+    """With a broker of its own: what it keeps is part of the day. lastseen is not started yet."""
+    watch_links(monkeypatch)
     day = Day(broker, folder, options, **settings)
     await day.begin()
     try:
