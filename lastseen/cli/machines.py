@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lastseen.cli import jobs
-from lastseen.cli.addresses import NONE, addresses, new_addresses
+from lastseen.cli.addresses import NONE, addresses, addresses_of, new_addresses
 from lastseen.cli.machine_options import MachineOptions
 from lastseen.cli.options import spread
 from lastseen.cli.output import Json, answer, facts, local, print_json, seconds, table
@@ -44,7 +44,8 @@ def describe(
 async def _shown(monitor: Any, ref: str) -> dict[str, Any]:
     standing = await find_machine(monitor, ref)
     await monitor.name_sources([standing])
-    described = describe(monitor, standing, monitor.clock.now(), await addresses(monitor, [standing.machine.id]))
+    urls = {standing.machine.id: await addresses_of(monitor, standing.machine.id)}
+    described = describe(monitor, standing, monitor.clock.now(), urls)
     return {**described, **await jobs.details(monitor, standing.machine)}
 
 
@@ -60,18 +61,12 @@ async def _with_key(monitor: Any, standing: Standing, replaces: bool) -> dict[st
         machine_id=standing.machine.id,
         replaces=replaces,
     )
-    return _keyed(standing, key.text, await addresses(monitor, [standing.machine.id]))
+    return _keyed(standing, key.text, await addresses_of(monitor, standing.machine.id))
 
 
-def _keyed(standing: Standing, key: str | None, urls: Mapping[int, Mapping[str, str | None]]) -> dict[str, Any]:
+def _keyed(standing: Standing, key: str | None, urls: Mapping[str, str | None]) -> dict[str, Any]:
     machine = standing.machine
-    return {
-        "id": machine.id,
-        "slug": machine.slug,
-        "name": machine.name,
-        "key": key,
-        **urls.get(machine.id, NONE),
-    }
+    return {"id": machine.id, "slug": machine.slug, "name": machine.name, "key": key, **urls}
 
 
 def _print_key(made: dict[str, Any], as_json: bool, text: str) -> None:
@@ -100,9 +95,8 @@ def add(
             known = await monitor.store.liveness([slug])
             if not if_missing or slug not in known:
                 raise
-            return _keyed(known[slug], None, await addresses(monitor, [known[slug].machine.id]))
+            return _keyed(known[slug], None, await addresses_of(monitor, known[slug].machine.id))
         known = await monitor.store.liveness([slug])
-        await new_addresses(monitor, known[slug].machine.id)
         return await _with_key(monitor, known[slug], replaces=False)
 
     made = ask(work)
@@ -146,7 +140,7 @@ def list_(
         while page := await monitor.store.machines(found[-1]["id"] if found else 0, 1000, kind, group):
             now = monitor.clock.now()
             await monitor.name_sources(page)
-            urls = await addresses(monitor, [standing.machine.id for standing in page])
+            urls = await addresses(monitor, [standing.machine.id for standing in page] if as_json else [])
             found += [describe(monitor, standing, now, urls) for standing in page]
         return found
 
