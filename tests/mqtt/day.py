@@ -49,13 +49,13 @@ class Client:
 
     def __init__(self, broker: Mosquitto, name: str, will: tuple[str, str, bool] | None = None) -> None:
         """`will`: its topic, its payload, and whether the broker keeps it."""
-        self._broker, self.name, self._will = broker, name, will
+        self._broker, self.name, self.will = broker, name, will
         self._client: paho.Client | None = None
 
     def connect(self, on_message: Callable[[Any], None] | None = None) -> None:
         client = paho.Client(CallbackAPIVersion.VERSION2, client_id=self.name, reconnect_on_failure=False)
-        if self._will is not None:
-            topic, payload, kept = self._will
+        if self.will is not None:
+            topic, payload, kept = self.will
             client.will_set(topic, payload, qos=1, retain=kept)
         if on_message is not None:
             client.on_message = lambda _client, _data, message: on_message(message)
@@ -193,10 +193,10 @@ class Day:
         await asyncio.to_thread(client.say, topic, payload, retain, qos)
         await eventually(lambda: self._heard[topic, payload] > before, every=0.001)
 
-    async def cut(self, client: Client, topic: str, payload: str) -> None:
+    async def cut(self, client: Client, topic: str, payload: str, how: Callable[[Client], None] = Client.cut) -> None:
         """Returns when the broker has spoken its will."""
         before = self._heard[topic, payload]
-        await asyncio.to_thread(client.cut)
+        await asyncio.to_thread(how, client)
         await eventually(lambda: self._heard[topic, payload] > before, every=0.001)
 
     async def heard(self) -> None:

@@ -52,6 +52,14 @@ class Firmware:
         self.runs = False
         await self.day.cut(self.client, self.availability, self.offline)
 
+    async def take_over(self) -> None:
+        """It connects again before the broker has noticed that it was gone: its old connection ends by that, and its
+        will is spoken before its birth (MQTT 3.1.1, section 3.1.4)."""
+        old, self.client = self.client, Client(self.day.broker, self.client.name, self.client.will)
+        await self.day.cut(self.client, self.availability, self.offline, Client.connect)
+        await asyncio.to_thread(old.quit)
+        await self.birth()
+
     async def leave(self) -> None:
         """It ends by itself: it says so, as its will would."""
         self.runs = False
@@ -176,6 +184,32 @@ class Thing(Firmware):
     defaults (home-assistant.io/integrations/mqtt, "Availability")."""
 
     topic = "house/{name}/availability"
+
+
+class Tank(Firmware):
+    """Availability by last will, and a state that the broker keeps, every minute."""
+
+    topic = "aquabook/{name}/availability"
+
+    async def tick(self) -> None:
+        if self.runs:
+            await self.say(f"aquabook/{self.name}/state", '{"temperature":24.5,"ph":7.1}', True)
+
+
+class Reporter(Firmware):
+    """A program of one's own: JSON as in an HTTP heartbeat, and no last will."""
+
+    topic = "devices/{name}/heartbeat"
+
+    async def birth(self) -> None:
+        await self.report()
+
+    async def report(self, **said: object) -> None:
+        await self.say(self.availability, json.dumps({"uptime_seconds": 5, **said}))
+
+    async def tick(self) -> None:
+        if self.runs:
+            await self.report()
 
 
 class Zigbee(Firmware):

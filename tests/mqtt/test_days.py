@@ -15,7 +15,19 @@ import pytest
 from lastseen.ingest.mqtt import Binding, Mode, Words
 from tests.mqtt.broker import Mosquitto
 from tests.mqtt.day import Day, Outage, a_day
-from tests.mqtt.firmware import Esphome, Gateway, HomeAssistant, Homie, ShellyOne, ShellyTwo, Tasmota, Thing, Zigbee
+from tests.mqtt.firmware import (
+    Esphome,
+    Gateway,
+    HomeAssistant,
+    Homie,
+    Reporter,
+    ShellyOne,
+    ShellyTwo,
+    Tank,
+    Tasmota,
+    Thing,
+    Zigbee,
+)
 
 ADay = Callable[..., AbstractAsyncContextManager[Day]]
 
@@ -76,6 +88,63 @@ async def test_tasmota(of: ADay) -> None:
         assert day.words() == told(truth)
         assert await day.status("shed") == "provisioning"
         assert await day.status("hall-lamp") == "online"
+
+
+async def test_aquabook(of: ADay) -> None:
+    """Whichever comes first: a last will, or five minutes without a state. What is kept of a state is no heartbeat."""
+    async with of("aquabook") as day:
+        reef, pond, old, dry = (Tank(day, name) for name in ("reef", "pond", "old", "dry"))
+        for tank in (reef, pond, dry, old):
+            await tank.boot()
+            await tank.tick()
+        await old.cut()
+        await dry.forget()
+        await dry.quit()  # its state is still kept
+        await day.start()
+        plan = [
+            ("01:00:30", reef.cut), ("01:20:30", reef.boot),
+            ("02:00:30", pond.hang), ("02:30:30", pond.wake),
+            ("03:00:30", pond.hang), ("03:02:30", pond.cut), ("03:02:36", pond.boot),
+            ("04:00:30", reef.cut), ("04:00:37", reef.boot), ("05:00:30", reef.take_over),
+        ]  # fmt: skip
+        await day.run(plan, [("00:01", tank.tick) for tank in (reef, pond, old, dry)], "06:00")
+        truth = {
+            "reef": [Outage("01:00:00", "01:00:40", "01:20:30", "goodbye")],
+            "pond": [Outage("02:00:00", "02:05:00", "02:31:00", "silent")],
+        }
+        assert day.outages() == truth
+        assert day.words() == told(truth)
+        assert await day.status("old") == "provisioning"
+        assert await day.unknown("dry")
+
+
+async def test_devices(of: ADay) -> None:
+    """Heartbeats alone: silence, a fault and its end, a goodbye, a long pause that was announced, and messages that
+    came while we were away."""
+    async with of("devices") as day:
+        mill, saw, press, lift = (Reporter(day, name) for name in ("mill", "saw", "press", "lift"))
+        for one in (mill, saw, press, lift):
+            await one.boot()
+        await day.start()
+        plan = [
+            ("01:00:30", mill.hang), ("01:30:30", mill.wake),
+            ("02:00:30", functools.partial(saw.report, status="error", message="blade")),
+            ("02:10:30", functools.partial(saw.report, status="ok")),
+            ("03:00:30", functools.partial(press.report, status="offline")), ("03:00:30", press.hang),
+            ("03:20:30", press.wake),
+            ("04:00:30", functools.partial(lift.report, next_in=3600)), ("04:00:31", lift.hang),
+            ("05:00:20", lift.wake),
+            ("05:30:30", day.stop), ("05:34:30", day.start),
+        ]  # fmt: skip
+        await day.run(plan, [("00:01", one.tick) for one in (mill, saw, press, lift)], "06:00")
+        truth = {
+            "mill": [Outage("01:00:00", "01:03:00", "01:31:00", "silent")],
+            "press": [Outage("03:00:00", "03:00:40", "03:21:00", "goodbye")],
+        }
+        assert day.outages() == truth
+        at_fault = ["machine.error saw", "machine.online saw"]
+        assert [word for word in day.words() if word not in at_fault] == told(truth)
+        assert [word for word in day.words() if word in at_fault] == at_fault
 
 
 async def test_zigbee2mqtt(of: ADay) -> None:
@@ -144,6 +213,7 @@ async def test_esphome(of: ADay) -> None:
             ("03:00", garage.hang), ("03:00:22", garage.cut), ("03:20", garage.boot),
             ("04:00", kitchen.leave), ("04:00:08", kitchen.boot),
             ("05:00", porch.leave), ("05:00:25", porch.boot),
+            ("05:30", porch.take_over),
             ("06:00", cellar.boot), ("06:00:30", cellar.quit), ("07:00", cellar.boot), ("07:00:30", cellar.quit),
             ("08:00", kitchen.forget), ("08:00:01", kitchen.quit),
         ]  # fmt: skip
