@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from benchmarks.bench_http_ingest import wrk
 from benchmarks.common import Figure, arguments, fsync_ms, lastseen, machine, report, serving, workspace
 from benchmarks.fleet import fill
+from benchmarks.wrk import GET, script, with_key, wrk
 from lastseen.clock import SystemClock
 from lastseen.model import Beat
 from lastseen.storage import open_store
@@ -23,24 +23,6 @@ from lastseen.storage import open_store
 ROWS = 10_000
 CLIENTS = 4
 
-SCRIPT = """
-local paths = {}
-for line in io.lines("%s") do paths[#paths + 1] = line end
-local n = 0
-request = function()
-  n = n %% #paths + 1
-  return wrk.format("GET", paths[n], nil, nil)
-end
-"""
-OWN = """
-local keys = {}
-for line in io.lines("%s") do keys[#keys + 1] = line end
-local n = 0
-request = function()
-  n = n %% #keys + 1
-  return wrk.format("POST", "%s", {["Authorization"] = "Bearer " .. keys[n]}, %s)
-end
-"""
 METRICS = '"{\\"cpu_pct\\":12.5,\\"mem_used_pct\\":40.25,\\"disk_used_pct\\":78.5}"'
 BODY = '"{\\"uptime_seconds\\":86400,\\"free_memory\\":1200000000.5}"'
 
@@ -120,27 +102,13 @@ def foreign(folder: Path, rounds: int, seconds: int, count: int) -> Iterator[Fig
     lastseen("db", "upgrade", env=env)
     made = [json.loads(lastseen("machines", "add", f"m{n}", "--json", env=env)) for n in range(count)]
     with serving(folder, LASTSEEN_RATE_LIMIT="1000000/second") as (url, _, _):
-
-        def script(name: str, text: str, *values: str) -> Path:
-            (folder / f"{name}.txt").write_text("\n".join(values) + "\n")
-            (folder / f"{name}.lua").write_text(text)
-            return folder / f"{name}.lua"
-
         keys = [one["key"] for one in made]
-        plain = script("own", OWN % (folder / "own.txt", "/api/v1/heartbeat", "nil"), *keys)
-        bodied = script("bodied", OWN % (folder / "bodied.txt", "/api/v1/heartbeat", BODY), *keys)
+        plain = script(folder, "own", with_key("/api/v1/heartbeat"), keys)
+        bodied = script(folder, "bodied", with_key("/api/v1/heartbeat", BODY), keys)
         routes = [
-            (
-                "ping",
-                script("ping", SCRIPT % (folder / "ping.txt"), *(urlsplit(m["ping_url"]).path for m in made)),
-                plain,
-            ),
-            (
-                "push",
-                script("push", SCRIPT % (folder / "push.txt"), *(urlsplit(m["push_url"]).path for m in made)),
-                plain,
-            ),
-            ("agent", script("agent", OWN % (folder / "agent.txt", "/agent/metrics", METRICS), *keys), bodied),
+            ("ping", script(folder, "ping", GET, [urlsplit(one["ping_url"]).path for one in made]), plain),
+            ("push", script(folder, "push", GET, [urlsplit(one["push_url"]).path for one in made]), plain),
+            ("agent", script(folder, "agent", with_key("/agent/metrics", METRICS), keys), bodied),
         ]
         wrk(url, plain, 64, 2)
         for name, theirs, ours in routes:

@@ -13,7 +13,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from benchmarks.common import Figure, arguments, free_port, fsync_ms, machine, report, wait_for, workspace
+from benchmarks.common import Figure, arguments, free_port, fsync_ms, listens, machine, report, wait_for, workspace
 from lastseen.ingest.mqtt import MqttSource
 from lastseen.ingest.mqtt.link import Broker, Link
 from lastseen.logs import configure_logs
@@ -34,7 +34,7 @@ def mosquitto(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
     port = free_port()
     (folder / "mosquitto.conf").write_text(CONFIG.format(port=port))
     process = subprocess.Popen([program, "-c", str(folder / "mosquitto.conf")], stderr=subprocess.DEVNULL)
-    time.sleep(0.5)
+    wait_for(lambda: listens(port), process)
     return process, port
 
 

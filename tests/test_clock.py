@@ -8,20 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lastseen.clock import SLOW, SystemClock
-
-
-class Hands:
-    """The two clocks of a computer, moved by hand."""
-
-    def __init__(self) -> None:
-        self.wall, self.mono = 1_767_225_600.0, 100.0
-
-    def pass_(self, seconds: float) -> None:
-        self.wall += seconds
-        self.mono += seconds
-
-    def clock(self) -> SystemClock:
-        return SystemClock(lambda: self.wall, lambda: self.mono)
+from tests.monitor.cases import Hands
 
 
 def seconds_ahead(clock: SystemClock) -> float:

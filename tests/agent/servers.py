@@ -11,6 +11,7 @@ from tests.support import pace
 
 Reply = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
 
+KEY = "lsm_first-key-0123456789"
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 

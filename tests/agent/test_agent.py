@@ -21,19 +21,11 @@ from lastseen.agent.sender import Sender, endpoint
 from lastseen.clock import SystemClock
 from lastseen.errors import ConfigurationError
 from lastseen.testing import FakeClock
-from tests.agent.servers import NO_CONTENT, Reply, Server, answer, reset, serving
+from tests.agent.servers import KEY, NO_CONTENT, Reply, Server, answer, reset, serving
 from tests.support import eventually
 
-KEY = "lsm_first-key-0123456789"
 OTHER = "lsm_second-key-0123456789"
 REFUSED = answer("401 Unauthorized", b'{"detail": "no such key"}')
-
-
-@pytest.fixture
-def key_file(tmp_path: Path) -> Path:
-    path = tmp_path / "key"
-    path.write_text(KEY + "\n")
-    return path
 
 
 @asynccontextmanager

@@ -15,20 +15,12 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.agent.servers import NO_CONTENT, Server, answer, reset, serving, silence
+from tests.agent.servers import KEY, NO_CONTENT, Server, answer, reset, serving, silence
 from tests.support import eventually
 
-KEY = "lsm_first-key-0123456789"
 FLEET = "lsf_fleet-key-0123456789"
 SECRET = "0b9d8c4e-6f3a-4b21-9d57-1f1f5b7a9a10"
 OK = answer("200 OK", b"OK")
-
-
-@pytest.fixture
-def key_file(tmp_path: Path) -> Path:
-    path = tmp_path / "key"
-    path.write_text(KEY + "\n")
-    return path
 
 
 def start(arguments: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:

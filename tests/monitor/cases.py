@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from lastseen.clock import SystemClock
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.testing import FakeClock, RecordingNotifier
 
@@ -30,9 +31,30 @@ class Scene:
             await self.clock.advance("1m")
             await self.beat(*names)
 
+    async def first_told(self, after: str, within: str = "2s") -> list[str]:
+        """What is told in the moment after so long, in which nothing is."""
+        await self.clock.advance(after)
+        assert self.types == []
+        await self.clock.advance(within)
+        return self.types
+
     @property
     def types(self) -> list[str]:
         return [f"{e.type} {e.machine}" for m in self.told.messages for e in m.events]
+
+
+class Hands:
+    """The two clocks of a computer, moved by hand."""
+
+    def __init__(self) -> None:
+        self.wall, self.mono = 1_767_225_600.0, 100.0
+
+    def pass_(self, seconds: float) -> None:
+        self.wall += seconds
+        self.mono += seconds
+
+    def clock(self) -> SystemClock:
+        return SystemClock(lambda: self.wall, lambda: self.mono)
 
 
 def url_of(store: str, folder: Path) -> str:

@@ -14,18 +14,7 @@ from lastseen.model import BlindPeriod, BlindReason
 from lastseen.monitor.blindness import Listener
 from lastseen.protocols import History
 from lastseen.testing import FakeClock
-from tests.monitor.cases import scene
-
-
-class Hands:
-    """The two clocks of a computer, moved by hand."""
-
-    def __init__(self) -> None:
-        self.wall, self.mono = 1_767_225_600.0, 100.0
-
-    def pass_(self, seconds: float) -> None:
-        self.wall += seconds
-        self.mono += seconds
+from tests.monitor.cases import Hands, scene
 
 
 class Marks:

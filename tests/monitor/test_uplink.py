@@ -23,8 +23,8 @@ FLEET = [f"m{n}" for n in range(10)]
 class World:
     """Whether an address outside answers, and how often that was asked."""
 
-    def __init__(self) -> None:
-        self.there, self.asked = True, 0
+    def __init__(self, there: bool = True) -> None:
+        self.there, self.asked = there, 0
 
     async def __call__(self) -> bool:
         self.asked += 1
@@ -68,8 +68,7 @@ async def test_a_storm_while_the_world_is_there_is_told(tmp_path: Path) -> None:
 
 
 async def test_scattered_deadlines_are_one_storm(tmp_path: Path) -> None:
-    world = World()
-    world.there = False
+    world = World(there=False)
     async with scene("sqlite", tmp_path, uplink=world) as s:
         for name in FLEET:
             await s.beat(name)
@@ -79,8 +78,7 @@ async def test_scattered_deadlines_are_one_storm(tmp_path: Path) -> None:
 
 
 async def test_a_few_machines_are_no_storm(tmp_path: Path) -> None:
-    world = World()
-    world.there = False
+    world = World(there=False)
     async with scene("sqlite", tmp_path, uplink=world) as s:
         await s.beat(*FLEET[:4])
         await s.clock.advance("4m")
@@ -89,8 +87,7 @@ async def test_a_few_machines_are_no_storm(tmp_path: Path) -> None:
 
 
 async def test_a_small_part_of_a_big_fleet_is_no_storm(tmp_path: Path) -> None:
-    world = World()
-    world.there = False
+    world = World(there=False)
     steady = [f"s{n}" for n in range(40)]
     async with scene("sqlite", tmp_path, uplink=world) as s:
         await s.beat(*FLEET[:6])
@@ -100,8 +97,7 @@ async def test_a_small_part_of_a_big_fleet_is_no_storm(tmp_path: Path) -> None:
 
 
 async def test_a_line_that_stays_cut_is_an_excuse_for_an_hour(tmp_path: Path) -> None:
-    world = World()
-    world.there = False
+    world = World(there=False)
     async with scene("sqlite", tmp_path, uplink=world) as s:
         await s.beat(*FLEET)
         await s.clock.advance("61m")
@@ -111,8 +107,7 @@ async def test_a_line_that_stays_cut_is_an_excuse_for_an_hour(tmp_path: Path) ->
 
 
 async def test_whoever_stays_away_after_the_line_is_back_is_told(tmp_path: Path) -> None:
-    world = World()
-    world.there = False
+    world = World(there=False)
     async with scene("sqlite", tmp_path, uplink=world) as s:
         await s.beat(*FLEET)
         await s.clock.advance("10m")

@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.scenarios.harness import Server, fleet, rows, server
 from tests.secrecy import secret
@@ -36,10 +38,39 @@ def agent(serve: Server, key: str, folder: Path, *options: str) -> Iterator[subp
         process.wait()
 
 
-def channels(serve: Server, receiver: WebhookReceiver) -> None:
-    added = serve.cli("channels", "add", "webhook", "--name", "pager", "--url", receiver.url)
-    receiver.secret(secret(added["secret"]))
-    serve.cli("channels", "add", "telegram", "--name", "ops", "--chat-id", "1")
+@dataclass
+class Site:
+    """A server with one machine and two channels: "pager" is a webhook, "ops" a chat."""
+
+    key: str
+    receiver: WebhookReceiver
+    bot: BotApi
+    serve: Server
+
+    async def beat(self, **report: str) -> None:
+        assert await self.serve.beat(self.key, report or None) == 204
+
+    async def told(self, count: int) -> None:
+        """So many messages have come by each channel, in all."""
+        await eventually(lambda: len(self.receiver.messages) >= count <= len(self.bot.messages), timeout=30)
+
+    def channel(self, name: str) -> Any:
+        (found,) = [channel for channel in self.serve.cli("channels", "list") if channel["name"] == name]
+        return found
+
+
+@asynccontextmanager
+async def site(folder: Path, chat: int = 1) -> AsyncIterator[Site]:
+    (key,) = (await fleet(folder, 1)).values()
+    async with WebhookReceiver() as receiver, BotApi(secret(TOKEN), chats=(1, chat)).serving() as bot:
+        env = {"TELEGRAM_BOT_TOKEN": TOKEN, "LASTSEEN_TELEGRAM_API_URL": bot.url, "LASTSEEN_GOODBYE_GRACE": "500ms"}
+        async with server(folder, **env) as serve:
+            serve.cli("db", "check")
+            added = serve.cli("channels", "add", "webhook", "--name", "pager", "--url", receiver.url)
+            receiver.secret(secret(added["secret"]))
+            serve.cli("channels", "add", "telegram", "--name", "ops", f"--chat-id={chat}")
+            await serve.start()
+            yield Site(key, receiver, bot, serve)
 
 
 UNFINISHED = "SELECT 1 FROM notifications WHERE state IN ('pending', 'sending')"
@@ -50,34 +81,28 @@ async def status(folder: Path, wanted: str) -> None:
 
 
 async def test_a_silent_machine_is_told_once_by_each_channel_and_so_is_its_return(tmp_path: Path) -> None:
-    (key,) = (await fleet(tmp_path, 1)).values()
-    async with WebhookReceiver() as receiver, BotApi(secret(TOKEN), chats=(1,)).serving() as bot:
-        env = {"TELEGRAM_BOT_TOKEN": TOKEN, "LASTSEEN_TELEGRAM_API_URL": bot.url, "LASTSEEN_GOODBYE_GRACE": "500ms"}
-        async with server(tmp_path, **env) as serve:
-            serve.cli("db", "check")
-            channels(serve, receiver)
-            await serve.start()
-            with agent(serve, key, tmp_path):
-                await status(tmp_path, "online")
-            await eventually(lambda: len(receiver.messages) == 1 and len(bot.messages) == 1, timeout=30)
-            with agent(serve, key, tmp_path, "--goodbye") as running:
-                await eventually(lambda: len(receiver.messages) == 2 and len(bot.messages) == 2, timeout=30)
-                running.send_signal(signal.SIGTERM)
-                await eventually(lambda: len(receiver.messages) == 3 and len(bot.messages) == 3, timeout=30)
-            assert await serve.beat(key, {"status": "error", "message": "tank level sensor stuck"}) == 204
-            await eventually(lambda: len(receiver.messages) == 4 and len(bot.messages) == 4, timeout=30)
-            assert await serve.beat(key, {"status": "ok"}) == 204
-            await eventually(lambda: len(receiver.messages) >= 5 and len(bot.messages) >= 5, timeout=30)
-    assert [m.type for m in receiver.messages[:5]] == [
+    async with site(tmp_path) as s:
+        with agent(s.serve, s.key, tmp_path):
+            await status(tmp_path, "online")
+        await s.told(1)
+        with agent(s.serve, s.key, tmp_path, "--goodbye") as running:
+            await s.told(2)
+            running.send_signal(signal.SIGTERM)
+            await s.told(3)
+        await s.beat(status="error", message="tank level sensor stuck")
+        await s.told(4)
+        await s.beat(status="ok")
+        await s.told(5)
+    assert [m.type for m in s.receiver.messages[:5]] == [
         "machine.offline",
         "machine.online",
         "machine.offline",
         "machine.error",
         "machine.online",
     ]
-    assert receiver.repeats == 0
-    assert not receiver.refused
-    alert, back, gone, error, end = bot.messages[:5]  # silent again by now, perhaps
+    assert s.receiver.repeats == 0
+    assert not s.receiver.refused
+    alert, back, gone, error, end = s.bot.messages[:5]  # silent again by now, perhaps
     assert alert.text.startswith("🔴 m0 offline since")
     assert (back.reply_to, back.silent) == (alert.message_id, True)
     assert "(said goodbye)" in gone.text
@@ -88,66 +113,48 @@ async def test_a_silent_machine_is_told_once_by_each_channel_and_so_is_its_retur
 
 
 async def test_trouble_at_telegram_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
-    (key,) = (await fleet(tmp_path, 1)).values()
-    async with WebhookReceiver() as receiver, BotApi(secret(TOKEN), chats=(1,)).serving() as bot:
-        env = {"TELEGRAM_BOT_TOKEN": TOKEN, "LASTSEEN_TELEGRAM_API_URL": bot.url}
-        async with server(tmp_path, **env) as serve:
-            channels(serve, receiver)
-            await serve.start()
-            bot.fail(2)
-            assert await serve.beat(key) == 204
-            await eventually(lambda: len(receiver.messages) == 1, timeout=30)
-            assert await serve.beat(key) == 204
-            await eventually(lambda: not rows(tmp_path, UNFINISHED), timeout=60)
-    told = " ".join(message.text for message in bot.messages)
+    async with site(tmp_path) as s:
+        s.bot.fail(2)
+        await s.beat()
+        await eventually(lambda: len(s.receiver.messages) == 1, timeout=30)
+        await s.beat()
+        await eventually(lambda: not rows(tmp_path, UNFINISHED), timeout=60)
+    told = " ".join(message.text for message in s.bot.messages)
     assert "Told late" in told or "back after" in told or "was offline" in told
     states = dict(rows(tmp_path, "SELECT state, count(*) FROM notifications GROUP BY 1"))
     assert set(states) <= {"delivered", "skipped"}
-    assert receiver.repeats == 0
+    assert s.receiver.repeats == 0
 
 
 async def test_a_chat_that_is_gone_and_a_url_that_is_gone_are_told_to_the_other(tmp_path: Path) -> None:
-    (key,) = (await fleet(tmp_path, 1)).values()
-    async with WebhookReceiver() as receiver, BotApi(secret(TOKEN), chats=(1,)).serving() as bot:
-        env = {"TELEGRAM_BOT_TOKEN": TOKEN, "LASTSEEN_TELEGRAM_API_URL": bot.url}
-        async with server(tmp_path, **env) as serve:
-            channels(serve, receiver)
-            await serve.start()
-            bot.state(1, "blocked")
-            assert await serve.beat(key) == 204
-            await eventually(lambda: "channel.failing" in [m.type for m in receiver.messages], timeout=30)
-            (ops,) = [c for c in serve.cli("channels", "list") if c["name"] == "ops"]
-            assert (ops["enabled"], ops["disabled_by"]) == (False, "far_end")
-            bot.state(1, "ok")
-            serve.cli("channels", "enable", "ops")
-            receiver.fail_first, receiver.how = 10_000, "410"
-            assert await serve.beat(key) == 204
-            await eventually(lambda: any('"pager"' in m.text for m in bot.messages), timeout=30)
-            (pager,) = [c for c in serve.cli("channels", "list") if c["name"] == "pager"]
-            assert (pager["enabled"], pager["disabled_by"]) == (False, "far_end")
+    async with site(tmp_path) as s:
+        s.bot.state(1, "blocked")
+        await s.beat()
+        await eventually(lambda: "channel.failing" in [m.type for m in s.receiver.messages], timeout=30)
+        ops = s.channel("ops")
+        assert (ops["enabled"], ops["disabled_by"]) == (False, "far_end")
+        s.bot.state(1, "ok")
+        s.serve.cli("channels", "enable", "ops")
+        s.receiver.fail_first, s.receiver.how = 10_000, "410"
+        await s.beat()
+        await eventually(lambda: any('"pager"' in m.text for m in s.bot.messages), timeout=30)
+        pager = s.channel("pager")
+        assert (pager["enabled"], pager["disabled_by"]) == (False, "far_end")
 
 
 async def test_a_rotated_secret_and_a_migrated_chat_are_followed_by_the_running_server(tmp_path: Path) -> None:
-    (key,) = (await fleet(tmp_path, 1)).values()
-    async with WebhookReceiver() as receiver, BotApi(secret(TOKEN), chats=(1, -5)).serving() as bot:
-        env = {"TELEGRAM_BOT_TOKEN": TOKEN, "LASTSEEN_TELEGRAM_API_URL": bot.url}
-        async with server(tmp_path, **env) as serve:
-            added = serve.cli("channels", "add", "webhook", "--name", "pager", "--url", receiver.url)
-            receiver.secret(secret(added["secret"]))
-            serve.cli("channels", "add", "telegram", "--name", "group", "--chat-id=-5")
-            await serve.start()
-            bot.state(-5, "migrated", -1005)
-            assert await serve.beat(key) == 204
-            await eventually(lambda: len(receiver.messages) == 1 and len(bot.messages) == 1, timeout=30)
-            assert bot.messages[0].chat_id == -1005
-            (group,) = [c for c in serve.cli("channels", "list") if c["name"] == "group"]
-            assert group["config"]["chat_id"] == -1005
-            rotated = serve.cli("channels", "rotate-secret", "pager", "--keep", "1h")
-            assert await serve.beat(key) == 204
-            await eventually(lambda: len(receiver.messages) == 2, timeout=30)  # the old secret signs too
-            receiver.secret(secret(rotated["secret"]))
-            await eventually(lambda: len(receiver.messages) == 3, timeout=30)  # silent again, by the new one
-    assert not receiver.refused
+    async with site(tmp_path, chat=-5) as s:
+        s.bot.state(-5, "migrated", -1005)
+        await s.beat()
+        await s.told(1)
+        assert s.bot.messages[0].chat_id == -1005
+        assert s.channel("ops")["config"]["chat_id"] == -1005
+        rotated = s.serve.cli("channels", "rotate-secret", "pager", "--keep", "1h")
+        await s.beat()
+        await eventually(lambda: len(s.receiver.messages) == 2, timeout=30)  # the old secret signs too
+        s.receiver.secret(secret(rotated["secret"]))
+        await eventually(lambda: len(s.receiver.messages) == 3, timeout=30)  # silent again, by the new one
+    assert not s.receiver.refused
 
 
 async def test_a_lost_key_locks_those_channels_and_stops_nothing_else(tmp_path: Path) -> None:

@@ -43,6 +43,13 @@ class Line:
         body = await self.reader.readexactly(int(headers.get("content-length", 0)))
         return int(first.split()[1]), headers, body
 
+    async def is_cut_while_it_says(self, byte: bytes) -> None:
+        async def gone() -> bool:
+            await self.say(byte)
+            return self.reader.at_eof() or self.reader.exception() is not None
+
+        await eventually(gone, timeout=5)
+
     async def rest(self) -> bytes:
         try:
             return await asyncio.wait_for(self.reader.read(), 10)
@@ -140,12 +147,7 @@ async def test_a_client_that_does_not_finish_its_headers_is_cut(strict: Served, 
 async def test_a_client_that_sends_a_byte_now_and_then_is_cut_all_the_same(strict: Served) -> None:
     async with line(strict) as slowly:
         await slowly.say(b"POST / HTTP/1.1\r\nX-A: ")
-
-        async def gone() -> bool:
-            await slowly.say(b"a")
-            return slowly.reader.at_eof() or slowly.reader.exception() is not None
-
-        await eventually(gone, timeout=5)
+        await slowly.is_cut_while_it_says(b"a")
 
 
 async def test_the_second_request_of_a_connection_has_as_long_as_the_first(strict: Served) -> None:
@@ -178,12 +180,7 @@ async def test_an_answered_client_that_goes_on_sending_is_cut(strict: Served) ->
         await endless.say(head("", "Content-Length: 1000000", method="GET", path="/healthz"), b"x" * 10)
         status, _, _ = await endless.answer()
         assert status == 200
-
-        async def gone() -> bool:
-            await endless.say(b"x")
-            return endless.reader.at_eof() or endless.reader.exception() is not None
-
-        await eventually(gone, timeout=5)
+        await endless.is_cut_while_it_says(b"x")
 
 
 async def test_who_waits_for_us_is_not_cut(strict: Served) -> None:

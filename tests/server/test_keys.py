@@ -9,8 +9,9 @@ from datetime import timedelta
 import pytest
 
 from lastseen.errors import StoreUnavailable
-from lastseen.ingest.auth import CAPACITY, FRESH, MISSES, KeyCache, digest_of, new_key
+from lastseen.ingest.auth import CAPACITY, FRESH, MISSES, Grant, KeyCache, digest_of, new_key
 from tests.server.fakes import FakeKeys, HandClock
+from tests.support import eventually
 
 
 @pytest.fixture
@@ -152,17 +153,25 @@ async def test_many_requests_with_one_unknown_key_ask_once(cache: KeyCache, keys
     assert (len(keys.reads), keys.version_reads) == (1, 1)
 
 
+async def asking(
+    cache: KeyCache, keys: FakeKeys, text: bytes, clock: HandClock, count: int
+) -> list[asyncio.Task[Grant | None]]:
+    """So many who ask a store that answers once its gate is opened."""
+    keys.gate = asyncio.Event()
+    tasks = [asyncio.create_task(cache.find(text, clock.now())) for _ in range(count)]
+    await eventually(lambda: keys.reads)
+    return tasks
+
+
 async def test_an_answer_that_was_read_before_keys_changed_is_not_remembered(
     cache: KeyCache, keys: FakeKeys, clock: HandClock
 ) -> None:
     text = keys.put("lsm_one").encode()
-    keys.gate = asyncio.Event()
-    slow = asyncio.create_task(cache.find(text, clock.now()))
-    while not keys.reads:
-        await asyncio.sleep(0)
+    (slow,) = await asking(cache, keys, text, clock, 1)
     keys.drop("lsm_one")
     clock.seconds += FRESH
     gate, keys.gate = keys.gate, None
+    assert gate is not None
     await cache.find(keys.put("lsm_other").encode(), clock.now())
     gate.set()
     await slow
@@ -184,12 +193,9 @@ async def test_a_caller_who_gives_up_does_not_spoil_it_for_others(
     cache: KeyCache, keys: FakeKeys, clock: HandClock
 ) -> None:
     text = keys.put("lsm_one").encode()
-    keys.gate = asyncio.Event()
-    first = asyncio.create_task(cache.find(text, clock.now()))
-    second = asyncio.create_task(cache.find(text, clock.now()))
-    while not keys.reads:
-        await asyncio.sleep(0)
+    first, second = await asking(cache, keys, text, clock, 2)
     first.cancel()
+    assert keys.gate is not None
     keys.gate.set()
     assert await second
     with pytest.raises(asyncio.CancelledError):
