@@ -39,6 +39,7 @@ from lastseen.model import (
     Case,
     Channel,
     Event,
+    Incident,
     Invite,
     Kind,
     Lease,
@@ -55,13 +56,14 @@ from lastseen.model import (
     Standing,
     Verdict,
 )
-from lastseen.model.insight import Checkup, Gauges, Muster, Stranger
+from lastseen.model.insight import Checkup, Gauges, Muster, Roll, Stranger
 
 Decide = Callable[[Case], Verdict]
 """Pure: one machine's case to everything that is to be written for it."""
 
-Admit = Callable[[Notification, Event, datetime], Admission]
-"""Pure: may this notification be sent now?"""
+Admit = Callable[[Notification, Event, datetime, Callable[[], Incident]], Admission]
+"""Pure: may this notification be sent now? The last argument tells, if it is asked, how the event's incident stands and
+what the channel was told of it."""
 
 Tell = Callable[[Sequence[Channel], frozenset[str]], Sequence[Notification]]
 """Pure: the notifications of an event, from the channels and those that heard of its incident."""
@@ -84,7 +86,8 @@ class Store(Protocol):
         (ok, error, goodbye, start) are kept apart and in order until a settle has seen them, and set `check_at` to
         `now` too; an ok that can change nothing need not be (the machine is online and no job, has no run that it could
         end, and nothing waits to be decided). A paused machine is only heard: no `back_at`, no `check_at`, no signals
-        kept. Beats of unknown machines are left out and named in the answer. Status is never touched.
+        kept, but the last word of its presence is (`present`). Beats of unknown machines are left out and named in the
+        answer. Status is never touched.
         """
 
     async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
@@ -344,6 +347,9 @@ class Catalog(Protocol):
     ) -> Sequence[Standing]:
         """By id, those with an id above `after`."""
 
+    async def roll(self, group: str, names: int) -> Roll:
+        """The watched machines of a group, and the names of up to so many that are online."""
+
     async def kinds(self) -> Sequence[Kind]: ...
 
     async def set_kind(self, kind: Kind, now: datetime) -> Kind:
@@ -493,6 +499,7 @@ class Notifier(Protocol):
     - `timeout = 15.0`: seconds until a send counts as `Retry`;
     - `host`: the name or address of its far end, "" for none: what could not be reached outside tells of our own line;
     - `lane`: channels whose notifiers name the same lane share one line to the far end (one bot);
+    - `async edit(receipt, message)`: change what was sent under this receipt; Rejected where that is not possible;
     - `async start()`, `async close()`.
     """
 

@@ -28,7 +28,7 @@ from lastseen.model.machine import (
     Verdict,
     Watch,
 )
-from lastseen.model.message import Message
+from lastseen.model.message import Action, Message
 from lastseen.model.names import (
     SLUG,
     code_channel_uid,
@@ -49,6 +49,7 @@ from lastseen.model.outbox import (
     Delivery,
     Event,
     Hold,
+    Incident,
     Lease,
     Notification,
     Outcome,
@@ -67,6 +68,7 @@ from lastseen.model.wishes import (
     preferences_from,
 )
 from lastseen.model.words import (
+    ENDINGS,
     FINISHED,
     HEARD_OF_IT,
     HEARTBEATS,
@@ -89,6 +91,7 @@ from lastseen.model.words import (
 )
 
 __all__ = [
+    "ENDINGS",
     "FINISHED",
     "HEARD_OF_IT",
     "HEARTBEATS",
@@ -98,6 +101,7 @@ __all__ = [
     "SLUG",
     "WATCHABLE",
     "Acknowledge",
+    "Action",
     "Admission",
     "Aftermath",
     "Attempt",
@@ -118,6 +122,7 @@ __all__ = [
     "EventType",
     "Forget",
     "Hold",
+    "Incident",
     "Invite",
     "Kind",
     "Lease",

@@ -37,6 +37,17 @@ class Muster:
 
 
 @dataclass(frozen=True, slots=True)
+class Roll:
+    """A group of machines: how many are watched, and the names of some that are there."""
+
+    total: int = 0
+    up: tuple[str, ...] = ()
+
+
+NOBODY = Roll()
+
+
+@dataclass(frozen=True, slots=True)
 class Stranger:
     """What a source heard and could not place: a name that no machine has (`unknown`), or a topic whose message could
     not be read (`malformed`, with why)."""

@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from lastseen.model.outbox import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a reader can do from the message, where the far end has buttons. `target` of "ack" and "mute": what they are
+    about, `machine:17` (its id) or `group:berlin`; of "open": an address."""
+
+    kind: Literal["ack", "mute", "open"]
+    label: str
+    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +27,7 @@ class Message:
     `title` is the first line, as the lock screen shows it; `text` and `html` are the whole message, title included.
     `id` is the idempotency key: the uid of the oldest notification it speaks for, the same on every try. `loud`: it
     should make a sound. `reply_to` is the receipt of the alert that this answers. `wall` is the wall time of this
-    attempt, for far ends that check it.
+    attempt, for far ends that check it. `actions` are offered to its readers.
     """
 
     title: str
@@ -28,6 +38,7 @@ class Message:
     loud: bool = True
     reply_to: str | None = None
     wall: datetime | None = None
+    actions: tuple[Action, ...] = ()
 
     @property
     def event(self) -> Event:

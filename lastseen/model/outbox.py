@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from lastseen.model.wishes import AS_USUAL, Preferences
+from lastseen.model.wishes import AS_USUAL, HELD, Preferences
 from lastseen.model.words import Cause, NotificationState, Scope, Severity, Status
 
 if TYPE_CHECKING:
@@ -58,6 +59,13 @@ class Channel:
     prefs: Preferences = AS_USUAL
     fallback: str | None = None  # uid of another channel
 
+    def declines(self, event: Event) -> str | None:
+        """Why its preferences leave the event out, whatever it was told before; None: they do not."""
+        wishes = self.prefs
+        if wishes.events and not any(fnmatchcase(event.type, pattern) for pattern in wishes.events):
+            return f"wants only {', '.join(wishes.events)}"
+        return wishes.machines.misses(event.snapshot)
+
 
 class Notification(msgspec.Struct, frozen=True, gc=False):
     """One event for one channel: a row in the outbox. `uid` is what far ends see (`webhook-id`)."""
@@ -81,6 +89,12 @@ class Notification(msgspec.Struct, frozen=True, gc=False):
     lease_token: int | None = None
     finished_at: datetime | None = None
     receipt: str | None = None
+
+    @property
+    def held(self) -> bool:
+        """It waits for something that may change: a wish of people, or an incident that lasts."""
+        waits = self.while_open or (self.reason or "").startswith(HELD)
+        return waits and self.state is NotificationState.PENDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +177,25 @@ Outcome = Delivered | Retry | Rejected
 
 
 @dataclass(frozen=True, slots=True)
+class Incident:
+    """How an incident stands, and what one channel was told of it. `over`: when it ended. `waiting`: uids of the
+    notifications of its alerts that are pending; `told`: one of them is on its way, delivered or dead; `cancelled`: one
+    was cancelled."""
+
+    over: datetime | None = None
+    acked_by: str | None = None
+    waiting: frozenset[str] = frozenset()
+    told: bool = False
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
-    """`batch`: how many notifications one send may speak for."""
+    """`batch`: how many notifications one send may speak for; only those with the same `key` go together, and what
+    follows of the same machines."""
 
     batch: int = 1
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

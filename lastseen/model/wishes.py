@@ -14,6 +14,9 @@ from lastseen.errors import InvalidInput
 
 T = TypeVar("T")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+HELD = "held: "
+"""How the reason of a notification begins that something holds back."""
+
 URGENT = "urgent"
 """Machines with this tag are told of in quiet hours too."""
 

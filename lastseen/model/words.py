@@ -72,6 +72,8 @@ class EventType(StrEnum):
     REMOVED = "machine.removed"
     PAUSED = "machine.paused"
     RESUMED = "machine.resumed"
+    FLAPPING = "machine.flapping"
+    STEADY = "machine.steady"
     SOURCE_BLIND = "source.blind"
     SOURCE_RESTORED = "source.restored"
     CHANNEL_FAILING = "channel.failing"
@@ -142,6 +144,12 @@ HEARD_OF_IT = frozenset(
     {NotificationState.PENDING, NotificationState.SENDING, NotificationState.DELIVERED, NotificationState.DEAD}
 )
 """A channel with a notification of an incident in one of these states is told of its end."""
+
+
+ENDINGS = frozenset(
+    {EventType.ONLINE, EventType.PAUSED, EventType.REMOVED, EventType.STEADY, EventType.SOURCE_RESTORED}
+)
+"""Events with which an incident is over."""
 
 
 class Cause(StrEnum):

@@ -15,13 +15,17 @@ from lastseen.model import (
     Status,
     notification_uid,
 )
+from lastseen.model.drill import not_for
 
 
 def unwanted(channel: Channel, event: Event, told: frozenset[str]) -> str | None:
     """Why this channel is not told of the event; None: it is. `told`: uids of those that heard of its incident."""
     if not channel.enabled:
         return f"channel disabled: {channel.disabled_reason or 'by a person'}"
-    if event.severity is Severity.ALERT:
+    reason = not_for(channel.id, event.snapshot) or channel.declines(event)
+    if reason is not None or event.severity is Severity.ALERT:
+        return reason
+    if channel.prefs.severity == "info" and event.type != EventType.ONLINE:
         return None
     if event.type not in (EventType.ONLINE, EventType.SOURCE_RESTORED):
         return f"wants alerts and their end, not {event.type}"

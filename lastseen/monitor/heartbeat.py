@@ -46,8 +46,9 @@ from lastseen.monitor.loops import Loops
 from lastseen.monitor.sources import Port, WayIn, WaysIn
 from lastseen.monitor.status import MachineStatus, status_of
 from lastseen.monitor.uplink import Probe
-from lastseen.notifiers.dispatcher import Dispatcher, Wording
+from lastseen.notifiers.dispatcher import Dispatcher
 from lastseen.notifiers.roster import NotifierFor, Notify, Roster, named
+from lastseen.notifiers.speech import Wording
 from lastseen.protocols import Catalog, Channels, Service, SourceRows, Sources, Store
 from lastseen.report import Report as ParsedReport
 from lastseen.report import parse_report

@@ -1,14 +1,185 @@
-"""May this notification be sent now? Pure, asked at every claim, each answer with its reason."""
+"""May this notification be sent now? Pure, asked at every claim, each answer with its reason.
+
+============================================  ==========================================================================
+what is so                                    what follows
+============================================  ==========================================================================
+the channel is off, or gone                   cancelled
+a person asked for it (a replay)              sent
+of a drill that is over                       cancelled
+a reminder, the incident over or seen         cancelled
+the end of what this channel was not told     cancelled
+a change of a machine that flaps              cancelled: the end of the flapping is told
+not what the channel wishes (any more)        cancelled
+a silence, or `notify_after` not over         held; cancelled when the incident is over before
+quiet hours, and the machine not urgent       held until their end, then told in one digest
+others of its group may follow                held for a moment (`lastseen.notifiers.storms`)
+else                                          sent
+============================================  ==========================================================================
+"""
 
 from __future__ import annotations
 
-from lastseen.model import Admission, Cancel, Channel, Notification, Send
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+
+from lastseen.durations import spell
+from lastseen.model import (
+    Admission,
+    Cancel,
+    Cause,
+    Channel,
+    Event,
+    Hold,
+    Incident,
+    Notification,
+    Send,
+    Severity,
+    Silence,
+)
+from lastseen.model.drill import is_over
+from lastseen.model.wishes import HELD, URGENT
+from lastseen.notifiers.quiet import quiet_until
+from lastseen.notifiers.storms import Storms
+
+SILENCED, TOO_EARLY, QUIET = f"{HELD}silence", f"{HELD}told after", f"{HELD}quiet hours"
+ENDS = frozenset({"machine.online", "machine.steady", "source.restored"})
+"""Types of events that are told to those who were told of what they end."""
 
 
-def admit(notification: Notification, channel: Channel | None, batch: int) -> Admission:
-    """`batch`: how many the channel's notifier speaks for at once."""
-    if channel is None:
-        return Cancel("its channel was removed")
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that admission may look at. `incident` is asked only where it matters. `cancelled`: uids of notifications
+    that were cancelled a moment ago, and still count as waiting in `incident`."""
+
+    row: Notification
+    event: Event
+    channel: Channel
+    batch: int
+    now: datetime
+    incident: Callable[[], Incident] = Incident
+    silences: Sequence[Silence] = ()
+    zone: tzinfo | None = None
+    cancelled: Collection[str] = field(default=frozenset())
+    storms: Storms | None = None
+    edits: bool = False
+
+
+def admit(asked: Question) -> Admission:
+    """The first of the rules above that says something."""
+    row, channel = asked.row, asked.channel
     if not channel.enabled:
         return Cancel(f"channel disabled: {channel.disabled_reason or 'by a person'}")
-    return Send(1 if notification.solo else batch)
+    if row.cause is not Cause.REPLAY:
+        for rule in (
+            _drill,
+            _reminder,
+            _end_of_untold,
+            _flapping,
+            _unwished,
+            _silence,
+            _not_yet,
+            _over_meanwhile,
+            _quiet,
+            _gathered,
+        ):
+            admission = rule(asked)
+            if admission is not None:
+                return admission
+    gathered = not row.solo and asked.batch > 1 and row.cause is Cause.FIRST
+    return Send(1 if row.solo else asked.batch, asked.storms.key(asked.event) if gathered and asked.storms else "")
+
+
+def _gathered(asked: Question) -> Admission | None:
+    """An end goes with its beginning where that has not been told yet."""
+    row, event = asked.row, asked.event
+    if asked.storms is None or asked.batch == 1 or row.cause is not Cause.FIRST or row.attempts or row.solo:
+        return None
+    if event.type not in ("machine.offline", "machine.online") or (row.reason or "").startswith(QUIET):
+        return None
+    if event.type == "machine.online" and asked.incident().waiting:
+        return None
+    return asked.storms.hold(asked.channel.uid, event, asked.edits, asked.now)
+
+
+def _drill(asked: Question) -> Admission | None:
+    over = is_over(asked.event.at, asked.event.snapshot, asked.now)
+    return Cancel("the drill is over") if over else None
+
+
+def _reminder(asked: Question) -> Admission | None:
+    if not asked.row.while_open:
+        return None
+    incident = asked.incident()
+    if incident.over is not None:
+        return Cancel("it is over")
+    if incident.acked_by is not None:
+        return Cancel(f"acknowledged by {incident.acked_by}")
+    return None
+
+
+def _end_of_untold(asked: Question) -> Admission | None:
+    if asked.event.type not in ENDS or asked.event.severity is Severity.ALERT:
+        return None
+    incident = asked.incident()
+    waiting = incident.waiting - frozenset(asked.cancelled)
+    dropped = incident.cancelled or len(waiting) < len(incident.waiting)
+    return Cancel("was not told of what this ends") if dropped and not incident.told and not waiting else None
+
+
+def _flapping(asked: Question) -> Admission | None:
+    since = asked.event.snapshot.get("flapping_since")
+    holds = asked.channel.prefs.flapping or ("hold" if asked.batch > 1 else "tell")
+    return Cancel(f"flapping since {since}: its end is told") if since and holds == "hold" else None
+
+
+def _unwished(asked: Question) -> Admission | None:
+    reason = asked.channel.declines(asked.event)
+    return None if reason is None else Cancel(reason)
+
+
+def _silence(asked: Question) -> Admission | None:
+    active = [silence for silence in asked.silences if _covers(silence, asked)]
+    if not active:
+        return None
+    last = max(active, key=lambda silence: silence.ends_at)
+    return _until(asked, last.ends_at, f'{SILENCED} "{last.name}"')
+
+
+def _covers(silence: Silence, asked: Question) -> bool:
+    matcher = silence.matcher
+    return (
+        silence.starts_at <= asked.now < silence.ends_at
+        and (asked.event.machine_id is not None or not (matcher.of_machines or matcher.channels))
+        and (not matcher.channels or asked.channel.uid in matcher.channels)
+        and matcher.misses(asked.event.snapshot) is None
+    )
+
+
+def _not_yet(asked: Question) -> Admission | None:
+    wait = timedelta(seconds=asked.channel.prefs.notify_after)
+    if asked.event.severity is not Severity.ALERT or asked.now >= asked.event.at + wait:
+        return None
+    return _until(asked, asked.event.at + wait, f"{TOO_EARLY} {spell(wait)}")
+
+
+def _until(asked: Question, until: datetime, reason: str) -> Admission:
+    if asked.event.severity is Severity.ALERT and asked.incident().over is not None:
+        return Cancel(f"over before it was told ({reason.removeprefix(HELD)})")
+    return Hold(until, reason)
+
+
+def _over_meanwhile(asked: Question) -> Admission | None:
+    """It was held, and nobody needs it any more. What waited for quiet hours to end is told all the same."""
+    reason = asked.row.reason or ""
+    if asked.event.severity is Severity.ALERT and reason.startswith((SILENCED, TOO_EARLY)):
+        return Cancel(f"over before it was told ({reason.removeprefix(HELD)})") if asked.incident().over else None
+    return None
+
+
+def _quiet(asked: Question) -> Admission | None:
+    quiet = asked.channel.prefs.quiet
+    if quiet is None or URGENT in (asked.event.snapshot.get("tags") or ()):
+        return None
+    until = quiet_until(quiet, asked.now, asked.zone)
+    return None if until is None else Hold(until, QUIET)

@@ -20,7 +20,6 @@ class Console:
 
         stream: Literal["stdout", "stderr"] = Field(default="stdout", description="stdout or stderr")
 
-    max_batch = 30
     label = "Console"
     host = ""
 

@@ -6,11 +6,9 @@ which the next lease, with its larger token, takes again under the same ids.
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 
 import anyio
 from anyio.abc import TaskGroup
@@ -19,17 +17,10 @@ from lastseen.clock import Clock, wait_or
 from lastseen.errors import LastseenError, StoreUnavailable
 from lastseen.log import get_logger
 from lastseen.model import (
-    Admission,
     Attempt,
-    Cancel,
-    Delivered,
-    Event,
     Lease,
-    Message,
-    Notification,
     NotificationState,
     Outcome,
-    Rejected,
     Retry,
     Scope,
     Sent,
@@ -37,14 +28,13 @@ from lastseen.model import (
 )
 from lastseen.model.outbox import Aftermath
 from lastseen.notifiers import tally
-from lastseen.notifiers.admit import admit
+from lastseen.notifiers.claims import claim
 from lastseen.notifiers.flying import WIDTH, Flying
-from lastseen.notifiers.message import render
 from lastseen.notifiers.motion import Motion
-from lastseen.notifiers.outcome import from_exception
 from lastseen.notifiers.reach import Reach
 from lastseen.notifiers.retry import follow
 from lastseen.notifiers.roster import Roster, Speaker
+from lastseen.notifiers.speech import Speech, Wording
 from lastseen.protocols import Leases, Store, Upkeep
 
 LEASE = timedelta(seconds=30)
@@ -62,20 +52,13 @@ UNSTORABLE = Retry("its answer cannot be stored", Scope.NOTIFICATION)
 _log = get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """What messages need to know beside the event."""
-
-    timezone: tzinfo | None = None
-    public_url: str | None = None
-
-
 class Dispatcher:
     """Sends what is in the outbox of `store` through the speakers of `roster`, on behalf of `node`."""
 
     def __init__(self, store: Store, roster: Roster, clock: Clock, node: str, wording: Wording | None = None) -> None:
         self._store, self._roster, self._clock, self._node = store, roster, clock, node
-        self._wording = wording or Wording()
+        self._zone = wording.timezone if wording is not None else None
+        self._speech = Speech(store, roster, clock, wording or Wording())
         self.reach = Reach()
         self.motion = Motion(store, roster, clock)
         self._leases: dict[str, Lease] = {}
@@ -120,7 +103,7 @@ class Dispatcher:
         try:
             if self._stale or not self._clock.virtual:
                 self._stale = False
-                await self._roster.refresh()
+                await self._roster.refresh(self._clock.now())
                 await self._roster.close_retired(self._busy)
             due = await self._store.next_due(self._roster.speakers.keys())
             now = self._clock.now()
@@ -212,15 +195,8 @@ class Dispatcher:
             return ()
 
     async def _take(self, lease: Lease, speakers: dict[str, Speaker], limit: int) -> Sequence[Attempt]:
-        def may(notification: Notification, event: Event, now: datetime) -> Admission:
-            speaker = speakers.get(notification.channel)
-            return (
-                Cancel("its channel was removed")
-                if speaker is None
-                else admit(notification, speaker.channel, speaker.batch)
-            )
-
-        taken = await self._store.take(lease, may, self._clock.now(), limit)
+        wishes = self._roster.silences, self._speech.storms, self._zone
+        taken = await claim(self._store, lease, speakers, *wishes, self._clock.now(), limit)
         self.motion.moved(lease.name)
         return taken
 
@@ -277,7 +253,7 @@ class Dispatcher:
             if held is None:
                 return  # whoever has the lane now sends it
             began = self._clock.monotonic()
-            outcome = await self._speak(speaker, attempt)
+            outcome = await self._speech.say(speaker, attempt)
             self.reach.note(speaker.host, outcome, self._clock.now())
             tally.sent(speaker.channel.type, outcome, self._clock.monotonic() - began)
             await self._finish(held, speaker, attempt, outcome)
@@ -290,47 +266,6 @@ class Dispatcher:
         finally:
             self.motion.end(flight)
             flying.landed()
-
-    async def _speak(self, speaker: Speaker, attempt: Attempt) -> Outcome:
-        try:
-            message = self._render(speaker, attempt)
-        except Exception as error:  # noqa: BLE001  (a message that cannot be made harms itself only)
-            return Rejected(f"cannot be rendered: {type(error).__name__}")
-        try:
-            with anyio.fail_after(speaker.timeout):
-                return self._understood(speaker, await speaker.notifier.send(message))
-        except TimeoutError:
-            return Retry(f"no answer within {speaker.timeout:g} s")
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            return Retry("it was cancelled from within")
-        except Exception as error:  # noqa: BLE001  (a plugin may raise anything: it is tried again)
-            return from_exception(error)
-
-    def _understood(self, speaker: Speaker, answer: object) -> Outcome:
-        """A plugin's answer, as something that can be stored. None and nonsense mean: it did not raise."""
-        match answer:
-            case Delivered():
-                return replace(answer, receipt=None if answer.receipt is None else _plain(answer.receipt))
-            case Retry() | Rejected():
-                return replace(answer, reason=_plain(answer.reason))
-            case None:
-                return Delivered()
-        _log.warning("notifier_answered_nonsense", channel=speaker.channel.name, answer=type(answer).__name__)
-        return Delivered()
-
-    def _render(self, speaker: Speaker, attempt: Attempt) -> Message:
-        message = render(
-            attempt.deliveries,
-            self._clock.now(),
-            tz=self._wording.timezone,
-            label=speaker.label,
-            failing_since=attempt.failing_since,
-            public_url=self._wording.public_url,
-        )
-        return replace(message, wall=self._clock.wall())
 
     async def _finish(self, lease: Lease, speaker: Speaker, attempt: Attempt, outcome: Outcome) -> None:
         """Write it down, again and again while the store is away: what was sent must not be sent twice."""
@@ -393,8 +328,3 @@ class Dispatcher:
 
 def _words(error: Exception) -> str:
     return str(error) if isinstance(error, LastseenError) else repr(error)
-
-
-def _plain(text: object) -> str:
-    """Text that every store can hold."""
-    return str(text).replace("\0", " ").encode("utf-8", "replace").decode()[:2000]

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
-from lastseen.model import Delivery, Message, replace
+from lastseen.model import Cause, Delivery, Message, Preferences, Quiet, replace
+from lastseen.model.insight import NOBODY, Roll
+from lastseen.model.wishes import AS_USUAL
+from lastseen.notifiers.quiet import quiet_until
+from lastseen.notifiers.storms import Part
 from lastseen.notifiers.telling import Item, Told
 from lastseen.notifiers.texts import tell
+from lastseen.notifiers.texts_storms import digest, storm
 from lastseen.notifiers.wording import TITLE, Line, When, body, fit, one_line, shorten
 
 LATE = 60.0
@@ -44,17 +49,29 @@ def render(
     label: str = "Telegram",
     failing_since: datetime | None = None,
     public_url: str | None = None,
+    wishes: Preferences = AS_USUAL,
+    instead_of: str = "",
+    part: Part | None = None,
+    roll: Roll = NOBODY,
 ) -> Message:
     """One message for all of `deliveries` (at least one), as it reads at `now` in the time zone `tz`.
 
     `label` is what people call the far end, `failing_since` when it began to be unreachable. `public_url` is for
-    buttons that open a page; there is none yet that they could open.
+    buttons that open a page; there is none yet that they could open. `wishes` are the channel's, `instead_of` names the
+    channels that it stands in for. `part` and `roll`: where it is about a group of machines that went or came together.
     """
     when = When(now, tz)
-    items = [tell(told, when) for told in _condense(deliveries, now)]
+    every = timedelta(seconds=wishes.repeat_every)
+    told = [replace(one, again_at=now + every if every else None) for one in _condense(deliveries, now)]
+    items = [tell(one, when) for one in told]
+    if part is not None and len(part.storm.members) > 1:
+        items = [storm(part, roll, when)]
     late = _told_late(deliveries, when, label, failing_since)
-    title, rest = _one(items[0], late) if len(items) == 1 else _many(items, late)
-    lines = fit((title, *rest))
+    if wishes.quiet is not None and len(told) > 1 and _overslept(deliveries, wishes.quiet, tz):
+        title, rest = digest(told, when)
+    else:
+        title, rest = _one(items[0], late) if len(items) == 1 else _many(items, late)
+    lines = fit((title, *rest, *body([_stand_in(deliveries, instead_of)])))
     oldest = min((d.notification for d in deliveries), key=lambda row: (row.created_at, row.uid))
     return Message(
         title=title.text,
@@ -62,9 +79,27 @@ def render(
         html="\n".join(line.html for line in lines),
         events=tuple(delivery.event for delivery in deliveries),
         id=oldest.uid,
-        loud=any(item.mark in _LOUD for item in items),
-        reply_to=deliveries[-1].reply_to if len(items) == 1 else None,
+        loud=any(item.mark in _LOUD for item in items) and (part is None or part.loud),
+        reply_to=_answers(deliveries, part) if len(items) == 1 else None,
     )
+
+
+def _answers(deliveries: Sequence[Delivery], part: Part | None) -> str | None:
+    """The receipt of the message that this answers."""
+    if part is None:
+        return deliveries[-1].reply_to
+    return part.storm.went.receipt if part.back else None
+
+
+def _overslept(deliveries: Sequence[Delivery], quiet: Quiet, tz: tzinfo | None) -> bool:
+    """All of it came in quiet hours."""
+    return all(quiet_until(quiet, delivery.event.at, tz) is not None for delivery in deliveries)
+
+
+def _stand_in(deliveries: Sequence[Delivery], instead_of: str) -> str:
+    if not instead_of or all(delivery.notification.cause is not Cause.FALLBACK for delivery in deliveries):
+        return ""
+    return f"Told here because {instead_of} fails."
 
 
 def _condense(deliveries: Sequence[Delivery], now: datetime) -> list[Told]:

@@ -6,11 +6,13 @@ the first success makes everything that waits due. *Notification* trouble harms 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lastseen.model import (
     Aftermath,
+    Cause,
     ChannelState,
     Delivered,
     Event,
@@ -92,7 +94,31 @@ def _delivered(sent: Sent, outcome: Delivered) -> Aftermath:
         state=ChannelState(succeeded_at=sent.now),
         release=sent.state.failures > 0,
         moved=outcome.moved,
+        more=tuple(reminders(sent)),
     )
+
+
+def reminders(sent: Sent) -> Iterator[Notification]:
+    """The next word on each alert about a machine, if the channel wants to be told again while it lasts."""
+    every = timedelta(seconds=sent.channel.prefs.repeat_every)
+    if not every:
+        return
+    for delivery in sent.attempt.deliveries:
+        row, event = delivery.notification, delivery.event
+        if event.severity is Severity.ALERT and event.machine_id is not None and row.cause is not Cause.REPLAY:
+            yield Notification(
+                uid=notification_uid(event.uid, row.channel, row.occasion + 1),
+                event=event.uid,
+                channel=row.channel,
+                machine_id=row.machine_id,
+                incident=row.incident,
+                occasion=row.occasion + 1,
+                cause=Cause.REMINDER,
+                due_at=sent.now + every,
+                created_at=sent.now,
+                expires_at=sent.now + every + TOLD_FOR,
+                while_open=True,
+            )
 
 
 def _trouble(sent: Sent, outcome: Retry, schedule: Schedule, jitter: float) -> Aftermath:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import anyio
 
 from lastseen.errors import LastseenError
 from lastseen.log import get_logger
-from lastseen.model import Channel, Message, Outcome, code_channel_uid
+from lastseen.model import Channel, Message, Outcome, Silence, code_channel_uid
 from lastseen.notifiers.retry import SCHEDULES, Schedule
-from lastseen.protocols import Channels, Notifier, Store
+from lastseen.protocols import Channels, Notifier, Store, Wishes
 
 NotifierFor = Callable[[Channel, Mapping[str, str]], Notifier]
 """Makes the notifier of a channel row from its config and secrets."""
@@ -58,6 +59,11 @@ class Speaker:
     @property
     def timeout(self) -> float:
         return float(getattr(self.notifier, "timeout", TIMEOUT))
+
+    @property
+    def edits(self) -> bool:
+        """It can change what it has said."""
+        return callable(getattr(self.notifier, "edit", None))
 
     @property
     def host(self) -> str | None:
@@ -109,21 +115,25 @@ class Roster:
         self._retired: list[Speaker] = []
         self._complained: dict[str, str] = {}
         self._rows = store if isinstance(store, Channels) else None
+        self._wishes = store if isinstance(store, Wishes) else None
         self._in_code, self._notifier_for = dict(in_code), notifier_for
         self._made: dict[str, tuple[Channel, Speaker | None]] = {}
         self.speakers: dict[str, Speaker] = {}
         self.channels: tuple[Channel, ...] = ()
+        self.silences: tuple[Silence, ...] = ()
 
-    async def start(self, now: Any) -> None:
+    async def start(self, now: datetime) -> None:
         """Make sure the channels given in code are there, and start their notifiers."""
         if self._rows is not None:
             for name, notifier in self._in_code.items():
                 await self._rows.code_channel(name, lane_of(code_channel_uid(name), notifier), now)
         for notifier in self._in_code.values():
             await _call(notifier, "start")
-        await self.refresh()
+        await self.refresh(now)
 
-    async def refresh(self) -> None:
+    async def refresh(self, now: datetime) -> None:
+        if self._wishes is not None:
+            self.silences = tuple(await self._wishes.silences(now))
         self.channels = tuple(await self._rows.channels()) if self._rows is not None else self._code_channels()
         wanted = {channel.uid: channel for channel in self.channels if channel.enabled}
         for uid in [uid for uid, (channel, _) in self._made.items() if wanted.get(uid) != channel]:

@@ -16,17 +16,20 @@ WARNING, ALERT, FAULT, HELD, GOOD, DONE, PLAIN = "⚠️", "🔴", "🟠", "🟡
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is to be told: one delivery, and the one that ended what it tells of, if both go in one message."""
+    """What is to be told: one delivery, and the one that ended what it tells of, if both go in one message. `again_at`:
+    when it will be told again."""
 
     delivery: Delivery
     ended: Delivery | None = None
     late: bool = False
+    again_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One thing as it reads: the first line is `mark before name after`. `instead`: the line that says "told late"
-    takes the place of the first of `lines`. `word`: what it is counted as among others, where it is not its mark's."""
+    takes the place of the first of `lines`. `word`: what it is counted as among others, where it is not its mark's.
+    `colon` stands between name and after, where there is a name."""
 
     mark: str
     name: str
@@ -35,9 +38,14 @@ class Item:
     before: str = ""
     instead: bool = False
     word: str = ""
+    colon: bool = False
 
     @property
     def title(self) -> Line:
+        if self.colon and not self.name:
+            return Line(f"{self.mark}{self.after}")
+        if self.colon:
+            return headline(f"{self.mark} {self.before}", self.name, f":{self.after}")
         return headline(f"{self.mark} {self.before}", self.name, self.after)
 
 

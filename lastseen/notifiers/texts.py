@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from lastseen.durations import spell
-from lastseen.model import Event, Status
+from lastseen.model import Cause, Event, Status
 from lastseen.notifiers import texts_jobs, texts_sources
 from lastseen.notifiers.telling import (
     ALERT,
@@ -49,6 +49,8 @@ def _offline(told: Told, when: When) -> Item:
     if over is not None:
         span = f"{when.span(since, over)} ({lasted(over - since)})"
         return Item(GOOD, name_of(event), f" was offline {span}", ("", about_of(event)), instead=True)
+    if told.delivery.notification.cause is Cause.REMINDER:
+        return _still_offline(told, when)
     goodbye = reason == "goodbye"
     tail = (" (said goodbye)" if goodbye else "") + (f" ({lasted(when.now - since)})" if told.late else "")
     return Item(
@@ -57,6 +59,14 @@ def _offline(told: Told, when: When) -> Item:
         after=f" offline since {when.at(since)}{tail}",
         lines=(_farewell(event) if goodbye else _last_heartbeat(event, when), about_of(event)),
         instead=True,
+    )
+
+
+def _still_offline(told: Told, when: When) -> Item:
+    event, since = told.delivery.event, since_of(told.delivery.event)
+    then = f" Next reminder {when.at(told.again_at)}, until someone acknowledges it." if told.again_at else ""
+    return Item(
+        ALERT, name_of(event), f" still offline: {lasted(when.now - since)}", (f"Since {when.at(since)}.{then}",)
     )
 
 

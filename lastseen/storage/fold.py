@@ -23,6 +23,7 @@ from lastseen.model import (
     Disable,
     Enable,
     Hold,
+    Incident,
     Lease,
     Liveness,
     Machine,
@@ -148,6 +149,19 @@ def finished(row: Notification, state: NotificationState, reason: str | None, no
     return replace(row, state=state, reason=reason, finished_at=now, lease_token=None)
 
 
+def incident_of(rows: Iterable[tuple[str, NotificationState]], over: datetime | None, acked_by: str | None) -> Incident:
+    """`rows`: the notifications of the incident's alerts on one channel, each with its state."""
+    rows = list(rows)
+    states = {state for _, state in rows}
+    return Incident(
+        over=over,
+        acked_by=acked_by,
+        waiting=frozenset(uid for uid, state in rows if state is NotificationState.PENDING),
+        told=bool(states & {NotificationState.SENDING, NotificationState.DELIVERED, NotificationState.DEAD}),
+        cancelled=NotificationState.CANCELLED in states,
+    )
+
+
 @dataclass(slots=True)
 class Picked:
     """What `pick` decided: rows that changed without being sent, and the groups to send, each with whether it is a
@@ -195,8 +209,7 @@ class _Picker:
         self.sending: set[object] = set()
         for row in rows:
             self._sort_in(row)
-        self.open_group: list[Notification] = []
-        self.batch = 1
+        self.open_groups: dict[str, list[Notification]] = {}
         self.used: set[str] = set()
 
     def _sort_in(self, row: Notification) -> None:
@@ -216,17 +229,16 @@ class _Picker:
             self.queues.pop(key, None)
         heads = sorted(self.queues.values(), key=lambda queue: queue[0].due_at)
         for queue in heads:
-            if len(self.out.groups) + bool(self.open_group) >= self.limit and not self._room():
+            if len(self.out.groups) >= self.limit:
                 break
             self._serve(queue)
-        self._close_group()
+        for group in self.open_groups.values():
+            self._attempt(tuple(group))
         return self._done()
-
-    def _room(self) -> bool:
-        return bool(self.open_group) and len(self.open_group) < self.batch
 
     def _serve(self, queue: list[Notification]) -> None:
         """Send the machine's oldest row, or finish it and look at the next."""
+        key: str | None = None
         for row in queue:
             if row.uid in self.used:
                 return
@@ -242,7 +254,8 @@ class _Picker:
             if row.solo or row.attempts or admission.batch == 1 or self.failing:
                 self._attempt((row,))
                 return
-            if not self._join(row, admission.batch):
+            key = admission.key if key is None else key
+            if not self._join(row, admission.batch, key):
                 return
 
     def _admit(self, row: Notification) -> Send | Hold | Cancel | None:
@@ -256,8 +269,8 @@ class _Picker:
         if isinstance(admission, Cancel):
             self.out.changed.append(finished(row, NotificationState.CANCELLED, admission.reason, self.now))
             return None
-        if isinstance(admission, Hold):
-            later = admission.until - self.now
+        if isinstance(admission, Hold) and (row.due_at, row.reason) != (admission.until, admission.reason):
+            later = max(admission.until - max(row.due_at, self.now), timedelta(0))
             held = replace(row, due_at=admission.until, reason=admission.reason, expires_at=row.expires_at + later)
             self.out.changed.append(held)
         return admission
@@ -267,20 +280,17 @@ class _Picker:
         uids = () if row.solo else self.last_batch.get(row.uid, ())
         return tuple(r for queue in self.queues.values() for r in queue if r.uid in uids and not r.solo)
 
-    def _join(self, row: Notification, batch: int) -> bool:
-        if self.open_group and len(self.open_group) >= self.batch:
-            self._close_group()
-        if len(self.out.groups) >= self.limit:
+    def _join(self, row: Notification, batch: int, key: str) -> bool:
+        group = self.open_groups.get(key, [])
+        if len(group) >= batch:
+            self._attempt(tuple(self.open_groups.pop(key)))
+            group = []
+        if not group and len(self.out.groups) + len(self.open_groups) >= self.limit:
             return False
-        self.batch = batch
-        self.open_group.append(row)
+        self.open_groups[key] = group
+        group.append(row)
         self.used.add(row.uid)
         return True
-
-    def _close_group(self) -> None:
-        if self.open_group:
-            group, self.open_group = tuple(self.open_group), []
-            self._attempt(group)
 
     def _attempt(self, group: tuple[Notification, ...]) -> None:
         if len(self.out.groups) >= self.limit:

@@ -28,7 +28,7 @@ from lastseen.model import (
     Source,
     Standing,
 )
-from lastseen.model.insight import Checkup, Gauges, Muster, Stranger
+from lastseen.model.insight import Checkup, Gauges, Muster, Roll, Stranger
 from lastseen.protocols import Admit, Decide, Key, KeyMatch, OutOfService, RetryPlan, ShownKey, Tell
 from lastseen.storage import (
     sql_catalog,
@@ -286,6 +286,9 @@ class SqlStore:
         self, after: int = 0, limit: int = 1000, kind: str | None = None, group: str | None = None
     ) -> Sequence[Standing]:
         return await self.database.read(lambda c: sql_catalog.listed(c, after, limit, kind, group))
+
+    async def roll(self, group: str, names: int) -> Roll:
+        return await self.database.read(lambda c: sql_catalog.roll(c, group, names))
 
     async def kinds(self) -> Sequence[Kind]:
         return await self.database.read(sql_catalog.all_kinds)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, func, select, update
 
 from lastseen.errors import InvalidInput
 from lastseen.model import Kind, Standing, Status
+from lastseen.model.insight import Roll
 from lastseen.storage import dialect_sqlite as sql
 from lastseen.storage.rows import as_kind, kinds, liveness, machines
 from lastseen.storage.sql_cases import standings
@@ -63,3 +64,13 @@ def default_threshold(connection: Connection, offline_after: timedelta, now: dat
     )
     again = update(liveness).where(liveness.c.machine_id.in_(concerned), liveness.c.status.in_(WATCHED))
     connection.execute(again.values(check_at=now))
+
+
+def roll(connection: Connection, group: str, names: int) -> Roll:
+    """`Catalog.roll`."""
+    mine = and_(machines.c.group_name == group, machines.c.deleted_at.is_(None), liveness.c.status != "paused")
+    joined = select(func.count()).select_from(machines).join(liveness, liveness.c.machine_id == machines.c.id)
+    total = connection.execute(joined.where(mine)).scalar() or 0
+    there = select(machines.c.name).join(liveness, liveness.c.machine_id == machines.c.id)
+    up = connection.execute(there.where(mine, liveness.c.status == "online").order_by(machines.c.id).limit(names))
+    return Roll(total, tuple(up.scalars()))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from sqlalchemy import Connection, bindparam, literal_column, select
+from sqlalchemy import Connection, bindparam, func, literal_column, select
 
-from lastseen.model import Event, Outage
+from lastseen.model import ENDINGS, Event, Incident, NotificationState, Outage
+from lastseen.storage.fold import incident_of
 from lastseen.storage.rows import as_event, as_outage, channels, events, machines, notifications, outages
 from lastseen.storage.sqltools import chunks, several
 
@@ -53,6 +54,61 @@ _RECEIPTS = (
     )
     .order_by(notifications.c.id.desc())
 )
+
+
+_ENDED = (
+    select(_first.c.uid, func.max(_opened.c.at))
+    .select_from(_first)
+    .join(_opened, _opened.c.incident_id == _first.c.id)
+    .where(
+        _first.c.uid.in_(several()),
+        _opened.c.type.in_(sorted(ENDINGS)),
+        _opened.c.severity == literal_column("'info'"),
+    )
+    .group_by(_first.c.uid)
+)
+_ACKED = (
+    select(_first.c.uid, outages.c.acked_by)
+    .select_from(_first)
+    .join(_opened, _opened.c.incident_id == _first.c.id)
+    .join(outages, outages.c.opened_by == _opened.c.id)
+    .where(_first.c.uid.in_(several()), outages.c.acked_by.is_not(None))
+    .order_by(outages.c.id)
+)
+_ALERTS = (
+    select(_first.c.uid, notifications.c.uid, notifications.c.state)
+    .select_from(_first)
+    .join(_opened, _opened.c.incident_id == _first.c.id)
+    .join(notifications, notifications.c.event_id == _opened.c.id)
+    .where(
+        _first.c.uid.in_(several()),
+        _opened.c.severity == literal_column("'alert'"),
+        notifications.c.channel_id == bindparam("channel"),
+    )
+)
+
+
+class Incidents:
+    """How the incidents of these events stand for one channel. Read when it is first asked."""
+
+    def __init__(self, connection: Connection, channel_id: int, given: Iterable[Event]) -> None:
+        self._connection, self._channel_id = connection, channel_id
+        self._uids = sorted({event.incident for event in given if event.incident is not None})
+        self._known: dict[str, Incident] | None = None
+
+    def of(self, event: Event) -> Incident:
+        if self._known is None:
+            self._known = {uid: one for some in chunks(self._uids) for uid, one in self._read(some)}
+        return self._known.get(event.incident or "", Incident())
+
+    def _read(self, uids: Sequence[str]) -> Iterator[tuple[str, Incident]]:
+        ended = {row[0]: row[1] for row in self._connection.execute(_ENDED, {"several": uids})}
+        acked = {row[0]: row[1] for row in self._connection.execute(_ACKED, {"several": uids})}
+        rows: dict[str, list[tuple[str, NotificationState]]] = {uid: [] for uid in uids}
+        for uid, row, state in self._connection.execute(_ALERTS, {"several": uids, "channel": self._channel_id}):
+            rows[uid].append((row, NotificationState(state)))
+        for uid in uids:
+            yield uid, incident_of(rows[uid], ended.get(uid), acked.get(uid))
 
 
 def read_events(connection: Connection, ids: Iterable[int]) -> dict[str, Event]:

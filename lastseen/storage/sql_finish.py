@@ -25,7 +25,7 @@ from lastseen.storage.fold import FINISHED_ATTEMPT, finished
 from lastseen.storage.rows import attempt_items, attempts, channel_state, channels, notifications
 from lastseen.storage.sql_cases import channels_and_states
 from lastseen.storage.sql_outbox import is_open, update_notifications
-from lastseen.storage.sql_verdicts import write_events, write_notifications
+from lastseen.storage.sql_verdicts import event_ids, write_events, write_notifications
 from lastseen.storage.sqltools import dumped, loaded
 
 
@@ -111,6 +111,7 @@ def _apply(connection: Connection, sent: Sent, after: Aftermath, now: datetime) 
     if after.disable is not None:
         _disable(connection, channel.id, after.disable, now)
     _, ids = write_events(connection, after.events)
+    ids |= event_ids(connection, {row.event for row in after.more} - ids.keys())
     write_notifications(connection, after.more, ids)
 
 

@@ -27,7 +27,7 @@ from lastseen.storage.rows import (
     notification_values,
     notifications,
 )
-from lastseen.storage.sql_deliveries import Told, read_events
+from lastseen.storage.sql_deliveries import Incidents, Told, read_events
 from lastseen.storage.sqltools import chunks, several
 
 FOLLOWERS = 20
@@ -201,8 +201,11 @@ class _Taking:
         return batches
 
     def _pick(self, window: _Window, limit: int) -> Picked:
+        incidents = Incidents(self.connection, self.channel_id, window.events.values())
+
         def admitted(row: Notification) -> Any:
-            return self.admit(row, window.events[row.event], self.now)
+            event = window.events[row.event]
+            return self.admit(row, event, self.now, lambda: incidents.of(event))
 
         return pick(window.rows, self.state, self.lane, admitted, self.now, limit, window.batches)
 

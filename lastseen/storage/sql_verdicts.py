@@ -33,6 +33,7 @@ from lastseen.storage.rows import (
     run_values,
     runs,
 )
+from lastseen.storage.sql_held import look_again
 from lastseen.storage.sqltools import bump, chunks, several
 
 
@@ -78,6 +79,8 @@ def write_verdicts(connection: Connection, decided: Sequence[Decided], now: date
     write_notifications(
         connection, [n for one in decided for n in one.verdict.notifications if n.event not in stale], ids
     )
+    if new or any(one.case.order is not None for one in decided):
+        look_again(connection, now, {one.machine_id for one in decided})
     _RUNS(connection, [run_values(run) for one in decided for run in one.verdict.runs])
     _signals_seen(connection, decided)
     _remove(connection, [one.machine_id for one in decided if one.verdict.removed], now)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from lastseen.errors import InvalidInput, NotFound
 from lastseen.model import Channel, Invite, Preferences, Silence, matcher_from
-from lastseen.storage.rows import channels, invites, notifications, silences
+from lastseen.storage.rows import channels, invites, silences
 from lastseen.storage.sql_channels import find
-from lastseen.storage.sql_outbox import PENDING, is_open
-from lastseen.storage.sqltools import chunks, dumped, loaded
-
-HELD = "held: "
-"""How the reason of a notification begins that something holds back."""
+from lastseen.storage.sql_held import look_again
+from lastseen.storage.sqltools import dumped, loaded
 
 KEPT = timedelta(days=400)
 """How long silences and invitations stay readable after their end."""
@@ -46,7 +43,7 @@ def add(connection: Connection, given: Silence, now: datetime) -> Silence:
         "created_by": given.created_by,
     }
     made = connection.execute(insert(silences).values(values)).inserted_primary_key
-    look_again(connection, None, now)
+    look_again(connection, now)
     row = connection.execute(select(silences).where(silences.c.id == made[0])).one()  # type: ignore[index]
     return _as_silence(row)
 
@@ -60,23 +57,8 @@ def end(connection: Connection, silence: int, now: datetime) -> Silence:
         connection.execute(delete(silences).where(silences.c.id == silence))
     else:
         connection.execute(update(silences).where(silences.c.id == silence).values(ends_at=now))
-    look_again(connection, None, now)
+    look_again(connection, now)
     return _as_silence(row)
-
-
-# --- what is held -----------------------------------------------------------------------------------------------------
-
-
-def look_again(connection: Connection, machines: Sequence[int] | None, now: datetime) -> None:
-    """What is held back, and what is only to be told while an incident lasts, is due now: whether it still is held is
-    decided anew. Of these machines, or (None) of all."""
-    waits = or_(notifications.c.while_open, notifications.c.reason.startswith(HELD))
-    rows = and_(is_open(notifications), PENDING, notifications.c.due_at > now, waits)
-    if machines is None:
-        connection.execute(update(notifications).where(rows).values(due_at=now))
-        return
-    for some in chunks(machines):
-        connection.execute(update(notifications).where(rows, notifications.c.machine_id.in_(some)).values(due_at=now))
 
 
 # --- preferences ------------------------------------------------------------------------------------------------------
@@ -89,7 +71,7 @@ def prefer(connection: Connection, channel: str, wishes: Preferences, fallback: 
         raise InvalidInput("must be another channel", "fallback")
     values = {"prefs": dumped(msgspec.to_builtins(wishes)), "fallback_id": other, "version": channels.c.version + 1}
     connection.execute(update(channels).where(channels.c.id == mine.id).values(**values))
-    look_again(connection, None, now)
+    look_again(connection, now)
     return find(connection, channel)
 
 

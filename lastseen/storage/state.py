@@ -11,7 +11,9 @@ from datetime import datetime
 from lastseen.errors import Conflict, InvalidInput, UnknownMachine
 from lastseen.log import get_logger
 from lastseen.model import (
+    ENDINGS,
     SLUG,
+    Admission,
     Attempt,
     Beat,
     Case,
@@ -19,6 +21,7 @@ from lastseen.model import (
     ChannelState,
     Delivery,
     Event,
+    Incident,
     Kind,
     Lease,
     Liveness,
@@ -32,6 +35,7 @@ from lastseen.model import (
     Recorded,
     Run,
     Sent,
+    Severity,
     Signal,
     Standing,
     Verdict,
@@ -45,6 +49,7 @@ from lastseen.storage.fold import (
     PARK,
     absorb,
     finished,
+    incident_of,
     newborn,
     newest_runs,
     obey,
@@ -187,6 +192,7 @@ class StateStore:
         self.state.outages.update({outage.opened_by: outage for outage in verdict.outages})
         for row in verdict.notifications:
             self.state.outbox.setdefault(row.uid, row)
+        self._look_again(machine_id, verdict)
         if verdict.runs:
             self.state.runs[machine_id] = newest_runs(self.state.runs.get(machine_id, {}), verdict.runs)
         self._forget_old()
@@ -196,6 +202,15 @@ class StateStore:
             del self.state.slugs[self.state.machines.pop(machine_id).slug], self.state.rows[machine_id]
             self.state.runs.pop(machine_id, None)
         return new
+
+    def _look_again(self, machine_id: int, verdict: Verdict) -> None:
+        """What is held back of this machine is due: whether it still is held is decided anew."""
+        moments = [row.created_at for row in verdict.notifications] + [
+            o.acked_at for o in verdict.outages if o.acked_at
+        ]
+        for row in list(self.state.outbox.values()) if moments else ():
+            if row.machine_id == machine_id and row.held and row.due_at > max(moments):
+                self.state.outbox[row.uid] = replace(row, due_at=max(moments))
 
     def _forget_old(self) -> None:
         """Keep memory bounded: what is finished, and whose incident is over, goes when there is too much of it."""
@@ -238,7 +253,7 @@ class StateStore:
                     rows,
                     state,
                     lane,
-                    lambda n: admit(n, self.state.events[n.event], now),
+                    lambda n: self._admitted(n, admit, now),
                     now,
                     share,
                     self.state.batches,
@@ -248,6 +263,22 @@ class StateStore:
                     attempts.append(self._attempt(channel, group, probe, state, now))
                 limit -= len(picked.groups)
             return attempts
+
+    def _admitted(self, row: Notification, admit: Admit, now: datetime) -> Admission:
+        event = self.state.events[row.event]
+        return admit(row, event, now, lambda: self._incident(event.incident, row.channel))
+
+    def _incident(self, uid: str | None, channel: str) -> Incident:
+        """How it stands, and what the channel was told of it."""
+        if uid is None:
+            return Incident()
+        its = {event.uid: event for event in self.state.events.values() if event.incident == uid}
+        alerts = {event.uid for event in its.values() if event.severity is Severity.ALERT}
+        rows = [(n.uid, n.state) for n in self.state.outbox.values() if n.event in alerts and n.channel == channel]
+        acked = [o.acked_by for o in self.state.outages.values() if o.opened_by in its and o.acked_by]
+        ends = [e.at for e in its.values() if e.type in ENDINGS and e.severity is Severity.INFO]
+        over = max(ends, default=None)
+        return incident_of(rows, over, next(iter(acked), None))
 
     def _attempt(
         self, channel: str, group: tuple[Notification, ...], probe: bool, state: ChannelState, now: datetime
@@ -281,6 +312,8 @@ class StateStore:
             self.state.outbox.update({row.uid: row for row in after.notifications})
             for uid in lane.channels if after.lane_wide else (attempt.channel,):
                 self.state.states[uid] = after.state
+            for row in after.more:
+                self.state.outbox.setdefault(row.uid, row)
             if after.release:
                 self._release(attempt.channel, now)
             return True

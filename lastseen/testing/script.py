@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from lastseen.model import (
-    Admission,
     Aftermath,
     Case,
     ChannelState,
@@ -26,7 +25,7 @@ from lastseen.model import (
     notification_uid,
     replace,
 )
-from lastseen.protocols import Decide, RetryPlan
+from lastseen.protocols import Admit, Decide, RetryPlan
 
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LIMIT = timedelta(minutes=2)
@@ -115,8 +114,8 @@ def by_rule(channels: Iterable[str] = ()) -> Decide:
     return decide
 
 
-def admit_all(batch: int = 1) -> Callable[[Notification, Event, datetime], Admission]:
-    return lambda notification, event, now: Send(batch)
+def admit_all(batch: int = 1) -> Admit:
+    return lambda notification, event, now, incident: Send(batch)
 
 
 def lease(channels: Iterable[str], token: int = 1) -> Lease:

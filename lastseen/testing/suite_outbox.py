@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,13 +16,16 @@ from lastseen.model import (
     Delivered,
     Event,
     Hold,
+    Incident,
     Notification,
     Retry,
     Send,
+    notification_uid,
 )
 from lastseen.testing.script import admit_all, again, at, by_rule, delivered, lease
 from lastseen.testing.suite_base import StoreSuiteBase, offline, online
 
+Asked = Callable[[], Incident]
 DONE = Delivered("m-1")
 BUSY = Retry("busy")
 
@@ -133,7 +136,7 @@ class OutboxSuite(StoreSuiteBase):
             assert await take(store, [ops], 300, token=2) == []
 
     async def test_a_hold_waits_and_keeps_its_time_to_live(self) -> None:
-        def hold(notification: Notification, event: Event, now: datetime) -> Admission:
+        def hold(notification: Notification, event: Event, now: datetime, incident: Asked) -> Admission:
             return Hold(at(1000), "quiet hours") if now < at(1000) else Send()
 
         async with self.opened() as store:
@@ -146,7 +149,7 @@ class OutboxSuite(StoreSuiteBase):
             assert attempt.deliveries[0].notification.expires_at == event.at + timedelta(hours=76, seconds=800)
 
     async def test_a_cancelled_notification_frees_the_next(self) -> None:
-        def no_offline(notification: Notification, event: Event, now: datetime) -> Admission:
+        def no_offline(notification: Notification, event: Event, now: datetime, incident: Asked) -> Admission:
             return Cancel("over") if event.type == "machine.offline" else Send()
 
         async with self.opened() as store:
@@ -156,6 +159,51 @@ class OutboxSuite(StoreSuiteBase):
             await store.settle(by_rule([ops]), at(300))
             (attempt,) = await store.take(lease([ops]), no_offline, at(300), 10)
             assert attempt.deliveries[0].event.type == "machine.online"
+
+    async def test_a_hold_that_is_asked_for_again_adds_nothing(self) -> None:
+        def hold(notification: Notification, event: Event, now: datetime, incident: Asked) -> Admission:
+            return Hold(at(1000), "held: quiet hours") if now < at(1000) else Send()
+
+        async with self.opened() as store:
+            ops, _ = await self.channels(store)
+            (event,) = await offline(store, "pump", channels=[ops])
+            await store.take(lease([ops]), hold, at(200), 10)
+            await store.record([Beat("pump", at(300))], at(300))
+            await store.settle(by_rule([ops]), at(300))
+            assert await store.next_due() == at(300), "it is asked anew when something happens to its machine"
+            assert await store.take(lease([ops]), hold, at(300), 10) == []
+            (attempt, *_) = await store.take(lease([ops]), hold, at(1000), 10)
+            assert attempt.deliveries[0].event.uid == event.uid
+
+    async def test_admission_is_told_how_the_incident_stands(self) -> None:
+        seen: list[tuple[str, Incident]] = []
+
+        def look(notification: Notification, event: Event, now: datetime, incident: Asked) -> Admission:
+            seen.append((event.type, incident()))
+            return Cancel("over") if event.type == "machine.offline" and now < at(400) else Send()
+
+        async with self.opened() as store:
+            ops, _ = await self.channels(store)
+            (event,) = await offline(store, "pump", channels=[ops])
+            uid = notification_uid(event.uid, ops)
+            await store.take(lease([ops]), look, at(200), 10)
+            assert seen == [("machine.offline", Incident(waiting=frozenset([uid])))]
+            await store.record([Beat("pump", at(300))], at(300))
+            await store.settle(by_rule([ops]), at(300))
+            seen.clear()
+            (attempt,) = await store.take(lease([ops]), look, at(300), 10)
+            assert seen == [("machine.online", Incident(over=at(300), cancelled=True))]
+            await done(store, attempt, [ops], 301)
+            (later,) = await store.settle(by_rule([ops]), at(600))
+            seen.clear()
+            (attempt,) = await store.take(lease([ops]), look, at(600), 10)
+            assert seen == [("machine.offline", Incident(waiting=frozenset([notification_uid(later.uid, ops)])))]
+            await done(store, attempt, [ops], 601)
+            await store.record([Beat("pump", at(700))], at(700))
+            await store.settle(by_rule([ops]), at(700))
+            seen.clear()
+            await store.take(lease([ops]), look, at(700), 10)
+            assert seen == [("machine.online", Incident(over=at(700), told=True))]
 
     async def test_what_could_not_be_delivered_in_time_expires(self) -> None:
         async with self.opened() as store:

@@ -207,9 +207,9 @@ async def test_the_wall_clock_that_jumps_ahead_blames_nobody(store: str, tmp_pat
         s.clock.jump("4h")
         await s.monitor.sweep()
         await s.clock.advance("2m")
-        assert s.types == []
+        assert [word for word in s.types if "machine" in word] == []
         await s.clock.advance("2m")
-        assert s.types == ["machine.offline pump"]
+        assert [word for word in s.types if "machine" in word] == ["machine.offline pump"]
 
 
 async def test_late_is_past_the_interval_and_not_past_the_threshold(store: str, tmp_path: Path) -> None:

@@ -1,0 +1,129 @@
+"""Saying it: what an attempt speaks of becomes a message, goes to the notifier, and its answer is understood."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+
+import anyio
+
+from lastseen.clock import Clock
+from lastseen.log import get_logger
+from lastseen.model import Attempt, Cause, Channel, Delivered, Message, Outcome, Rejected, Retry, replace
+from lastseen.model.insight import NOBODY
+from lastseen.notifiers.message import render
+from lastseen.notifiers.outcome import from_exception
+from lastseen.notifiers.roster import Roster, Speaker
+from lastseen.notifiers.storms import Part, Storms
+from lastseen.protocols import Catalog, Store
+
+STILL_UP = 3
+"""Machines that are named as still there."""
+
+_log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What messages need to know beside the event."""
+
+    timezone: tzinfo | None = None
+    public_url: str | None = None
+
+
+class Speech:
+    """Speaks for one dispatcher, and remembers what it said of storms."""
+
+    def __init__(self, store: Store, roster: Roster, clock: Clock, wording: Wording) -> None:
+        self._catalog = store if isinstance(store, Catalog) else None
+        self._roster, self._clock, self._wording = roster, clock, wording
+        self.storms = Storms()
+
+    async def say(self, speaker: Speaker, attempt: Attempt) -> Outcome:
+        """One call to the far end, whatever comes of it."""
+        part = self._part(speaker, attempt)
+        outcome: Outcome = Retry("it was interrupted")
+        try:
+            outcome = await self._say(speaker, attempt, part)
+        finally:
+            if part is not None and isinstance(outcome, Delivered):
+                self.storms.told(part, outcome.receipt, self._clock.now())
+            elif part is not None:
+                self.storms.failed(part)
+        return outcome
+
+    def _part(self, speaker: Speaker, attempt: Attempt) -> Part | None:
+        together = all(delivery.notification.cause is Cause.FIRST for delivery in attempt.deliveries)
+        if speaker.batch == 1 or not together or attempt.probe:
+            return None
+        return self.storms.join(speaker.channel.uid, attempt.deliveries, speaker.edits, self._clock.now())
+
+    async def _say(self, speaker: Speaker, attempt: Attempt, part: Part | None) -> Outcome:
+        try:
+            message = await self._message(speaker, attempt, part)
+        except Exception as error:  # noqa: BLE001  (a message that cannot be made harms itself only)
+            return Rejected(f"cannot be rendered: {type(error).__name__}")
+        if part is None or part.edits is None:
+            return await self._call(speaker, "send", message)
+        answer = await self._call(speaker, "edit", part.edits, message)
+        if isinstance(answer, Rejected):  # it is gone, or too old to be changed
+            return await self._call(speaker, "send", message)
+        return answer
+
+    async def _call(self, speaker: Speaker, verb: str, *given: Any) -> Outcome:
+        try:
+            with anyio.fail_after(speaker.timeout):
+                return understood(speaker, await getattr(speaker.notifier, verb)(*given))
+        except TimeoutError:
+            return Retry(f"no answer within {speaker.timeout:g} s")
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return Retry("it was cancelled from within")
+        except Exception as error:  # noqa: BLE001  (a plugin may raise anything: it is tried again)
+            return from_exception(error)
+
+    async def _message(self, speaker: Speaker, attempt: Attempt, part: Part | None) -> Message:
+        roll = NOBODY
+        if part is not None and len(part.storm.members) > 1 and self._catalog is not None:
+            roll = await self._catalog.roll(part.storm.group, STILL_UP)
+        message = render(
+            attempt.deliveries,
+            self._clock.now(),
+            tz=self._wording.timezone,
+            label=speaker.label,
+            failing_since=attempt.failing_since,
+            public_url=self._wording.public_url,
+            wishes=speaker.channel.prefs,
+            instead_of=_instead_of(speaker.channel, self._roster.channels),
+            part=part,
+            roll=roll,
+        )
+        return replace(message, wall=self._clock.wall())
+
+
+def _instead_of(channel: Channel, known: Sequence[Channel]) -> str:
+    """The names of the channels that this one stands in for."""
+    return ", ".join(f'"{other.name}"' for other in known if other.fallback == channel.uid)
+
+
+def understood(speaker: Speaker, answer: object) -> Outcome:
+    """A plugin's answer, as something that can be stored. None and nonsense mean: it did not raise."""
+    match answer:
+        case Delivered():
+            return replace(answer, receipt=None if answer.receipt is None else plain(answer.receipt))
+        case Retry() | Rejected():
+            return replace(answer, reason=plain(answer.reason))
+        case None:
+            return Delivered()
+    _log.warning("notifier_answered_nonsense", channel=speaker.channel.name, answer=type(answer).__name__)
+    return Delivered()
+
+
+def plain(text: object) -> str:
+    """Text that every store can hold."""
+    return str(text).replace("\0", " ").encode("utf-8", "replace").decode()[:2000]
