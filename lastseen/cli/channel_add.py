@@ -13,13 +13,14 @@ import typer
 import typer.core
 import typer.main
 
+from lastseen.cli.options import UsageError, naming
 from lastseen.cli.output import Json, print_json
 from lastseen.cli.session import ask, settings
-from lastseen.errors import ConfigurationError, Conflict, InvalidInput
+from lastseen.errors import ConfigurationError, Conflict
 
 Values = dict[str, Any]
 
-FLAGS = {("telegram", "token"): "--bot-token"}
+FLAGS = {("telegram", "token"): "--bot-token", ("email", "sender"): "--from"}
 """Flags that are called otherwise than their field."""
 
 TAKEN = {"name", "json", "help"}
@@ -133,7 +134,7 @@ def _values(type_: str, fields: Mapping[str, Any], given: Mapping[str, Any]) -> 
             continue
         flag = _flag(type_, name)
         if name in values:
-            raise typer.BadParameter(f"give {flag} or {flag}-file, not both")
+            raise UsageError(f"give {flag} or {flag}-file, not both")
         values[name] = read_secret(f"{flag}-file", path).strip()
     return values
 
@@ -156,11 +157,9 @@ async def _made(monitor: Any, type_: str, name: str, values: Values) -> Values:
     shown = await COMPLETE[type_](monitor, name, values) if type_ in COMPLETE else {}
     missing = [n for n, f in load_notifier(type_).Config.model_fields.items() if f.is_required() and n not in values]
     if missing:
-        raise typer.BadParameter(f"{', '.join(_flag(type_, n) for n in missing)} must be given")
-    try:
+        raise UsageError(f"{', '.join(_flag(type_, n) for n in missing)} must be given")
+    with naming(lambda field: _flag(type_, field) if field else ""):
         check_config(type_, values)
-    except InvalidInput as error:
-        raise InvalidInput(error.message, _flag(type_, error.field) if error.field else "") from None
     config, secrets = split_secrets(type_, values)
     async with Notifiers(settings(), monitor.clock) as notifiers:
         notifier = notifiers(Channel("", name, type_, config=config), secrets)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import sys
 import uuid
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -156,7 +158,9 @@ def try_(channel: Ref, as_json: Json = False) -> None:
         found = find_channel(await monitor.store.channels(), channel)
         return await _try(monitor, found)
 
-    result = ask(work)
+    # A console channel prints where the program runs: that is here, and programs want one JSON value and nothing else.
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        result = ask(work)
     answer(as_json, result, f"{'It works' if result['ok'] else 'It does not work'}: {result['detail']}")
     if not result["ok"]:
         raise typer.Exit(1)

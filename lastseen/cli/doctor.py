@@ -23,8 +23,11 @@ MARKS = {"bad": ("✗", "bold red"), "warning": ("!", "bold yellow"), "hint": ("
 
 
 def doctor(as_json: Json = False) -> None:
-    """Look at everything: database, disk, clock, server, sources, machines, keys, channels. Exit code 1 when something
-    wants doing."""
+    """Look at everything here, and say what to do about it. Exit code 1 when something wants doing.
+
+    Looked at are the settings, the folder, the disk, the database, the clock, the server, the sources, the machines,
+    the keys and the channels.
+    """
     printer = _Json() if as_json else _People()
     run(_examined, printer)
     printer.end()

@@ -32,7 +32,7 @@ def events(
     table(
         ("id", "at", "event", "machine", "status", "reason"),
         [(e["id"], local(e["at"]), e["type"], e["machine"], e["status"], e["reason"]) for e in found],
-        "Nothing has happened yet.",
+        "Nothing like that has happened." if machine or type_ else "Nothing has happened yet.",
     )
 
 

@@ -150,7 +150,7 @@ def list_(
 
 
 @app.command()
-def revoke(key: Annotated[int, typer.Argument(min=1, help="Its id.")], as_json: Json = False) -> None:
+def revoke(key: Annotated[int, typer.Argument(metavar="ID", min=1, help="Its id.")], as_json: Json = False) -> None:
     """Make a key worthless, at once."""
     if key > LARGEST_ID:
         raise NotFound(f"no key {key}: see `lastseen keys list`")

@@ -54,7 +54,7 @@ def list_(as_json: Json = False) -> None:
 
 @app.command("set")
 def set_(
-    name: Annotated[str, typer.Argument(help="The kind; made when there is none.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The kind; made when there is none.")],
     offline_after: Annotated[str | None, typer.Option(help="90s, 2m, never, or `default`.")] = None,
     every: Annotated[str | None, typer.Option(help="How often its machines report; `none` takes it back.")] = None,
     as_json: Json = False,

@@ -12,6 +12,8 @@ from lastseen.cli.options import own
 FIELDS = {"tag": "tags", "tz": "timezone"}
 """Options that are called otherwise than their field of Machine."""
 
+FLAGS = {"machine": "SLUG", **{field: f"--{option}" for option, field in FIELDS.items()}}
+
 TAKEN_BACK = {"every", "offline_after", "schedule", "timezone", "grace", "max_runtime"}
 """Fields that a machine need not have of its own."""
 
@@ -57,3 +59,8 @@ class MachineOptions:
             elif value is not None and field != "tags":
                 said[field] = own(value) if field in TAKEN_BACK else value
         return said
+
+
+def flag_of(field: str) -> str:
+    """The option that a field of a machine is given by."""
+    return FLAGS.get(field) or f"--{field.replace('_', '-')}"

@@ -10,8 +10,8 @@ import typer
 
 from lastseen.cli import jobs
 from lastseen.cli.addresses import NONE, addresses, addresses_of, new_addresses
-from lastseen.cli.machine_options import MachineOptions
-from lastseen.cli.options import spread
+from lastseen.cli.machine_options import MachineOptions, flag_of
+from lastseen.cli.options import UsageError, naming, spread
 from lastseen.cli.output import Json, answer, facts, local, print_json, seconds, table
 from lastseen.cli.session import ask, find_machine
 from lastseen.errors import Conflict
@@ -79,7 +79,7 @@ def _print_key(made: dict[str, Any], as_json: bool, text: str) -> None:
 @app.command()
 @spread
 def add(
-    slug: Annotated[str, typer.Argument(help="Its stable name: 1 to 200 of A-Z a-z 0-9 . _ : -")],
+    slug: Annotated[str, typer.Argument(metavar="SLUG", help="Its stable name: 1 to 200 of A-Z a-z 0-9 . _ : -")],
     given: MachineOptions,
     if_missing: Annotated[bool, typer.Option("--if-missing", help="Change nothing when it is there.")] = False,
     as_json: Json = False,
@@ -99,7 +99,8 @@ def add(
         known = await monitor.store.liveness([slug])
         return await _with_key(monitor, known[slug], replaces=False)
 
-    made = ask(work)
+    with naming(flag_of):
+        made = ask(work)
     if made["key"] is None and not as_json:
         typer.echo(f"{slug} is there already. A new key: lastseen machines rotate-key {slug}")
         return
@@ -116,7 +117,7 @@ def set_(
     """Change a machine; what is not named stays."""
     said = given.changes()
     if not said:
-        raise typer.BadParameter("name what to change: see `lastseen machines set --help`")
+        raise UsageError("say what to change")
 
     async def work(monitor: Any) -> dict[str, Any]:
         standing = await find_machine(monitor, machine)
@@ -124,7 +125,9 @@ def set_(
         await monitor.watch(standing.machine.id, expect="known", **jobs.with_zone(said, standing.machine))
         return await _shown(monitor, machine)
 
-    _print_machine(ask(work), as_json)
+    with naming(flag_of):
+        changed = ask(work)
+    _print_machine(changed, as_json)
 
 
 @app.command("list")
@@ -154,7 +157,7 @@ def list_(
             (m["id"], m["slug"], _status(m), _local(m["last_seen"]), _expected(m), m["kind"], m["group"], m["tags"])
             for m in machines
         ],
-        "No machines yet. The first: lastseen machines add NAME",
+        "No machines yet. The first: lastseen machines add NAME" if not (kind or group) else "No machines like that.",
     )
 
 

@@ -31,7 +31,7 @@ def list_(
     if as_json:
         print_json([dict(one) for one in found])
     else:
-        _table(found)
+        _table(found, "No notifications." if state is None else "None of them is in this state.")
 
 
 @app.command()
@@ -49,7 +49,7 @@ def replay(
     if as_json:
         print_json(dict(made))
     else:
-        _table([made])
+        _table([made], "")
 
 
 async def _id(monitor: Any, text: str) -> int:
@@ -61,7 +61,7 @@ async def _id(monitor: Any, text: str) -> int:
     raise NotFound(f"no notification {text!r} among the newest 10,000: see `lastseen notifications list`")
 
 
-def _table(found: list[Mapping[str, Any]]) -> None:
+def _table(found: list[Mapping[str, Any]], empty: str) -> None:
     table(
         ("id", "event", "channel", "cause", "state", "tries", "due", "finished", "reason"),
         [
@@ -73,5 +73,5 @@ def _table(found: list[Mapping[str, Any]]) -> None:
             )
             for one in found
         ],
-        "No notifications.",
+        empty,
     )

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
+
+import typer
+
+from lastseen.errors import InvalidInput
+
+
+class UsageError(typer.BadParameter):
+    """A command line that asks for nothing, or for things that do not go together: exit code 2."""
+
+    def format_message(self) -> str:
+        return self.message
+
 
 NOT_ITS_OWN = ("none", "default", "")
 
@@ -13,6 +26,15 @@ NOT_ITS_OWN = ("none", "default", "")
 def own(value: str) -> str | None:
     """What was given; None for the words that take it back."""
     return None if value in NOT_ITS_OWN else value
+
+
+@contextmanager
+def naming(flag_of: Callable[[str], str]) -> Iterator[None]:
+    """What is wrong is called by the option that it was given by, not by its field."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(error.message, flag_of(error.field)) from None
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:

@@ -20,7 +20,7 @@ CONTEXT = {"allow_interspersed_args": False}
 
 
 def run(
-    command: Annotated[list[str], typer.Argument(metavar="COMMAND …", help="What to run, with its arguments.")],
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="What to run, with its arguments.")],
     server: Annotated[
         str | None, typer.Option(envvar="LASTSEEN_SERVER", help="The server: http://… or https://…")
     ] = None,

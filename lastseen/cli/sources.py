@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lastseen.cli.options import spread
+from lastseen.cli.options import UsageError, naming, spread
 from lastseen.cli.output import Json, answer, facts, print_json, table
 from lastseen.cli.session import ask, settings
 from lastseen.cli.source_options import SourceOptions, flag_of
@@ -26,7 +26,7 @@ ALIVE = timedelta(seconds=60)
 
 SHOWN_AS = {"kind": "machine_kind"}
 
-Name = Annotated[str, typer.Argument(help="What it is called here.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="What it is called here.")]
 
 
 @add.callback()
@@ -59,6 +59,8 @@ def add_mqtt(name: Name, given: SourceOptions, as_json: Json = False) -> None:
 @spread
 def set_(name: Name, given: SourceOptions, as_json: Json = False) -> None:
     """Change what is given; an empty text takes an option back, an empty --user the password too."""
+    if given == SourceOptions():
+        raise UsageError("say what to change")
 
     async def work(monitor: Any) -> Source:
         row = await _find(monitor, name)
@@ -122,6 +124,8 @@ def remove(name: Name, as_json: Json = False) -> None:
 
     async def work(monitor: Any) -> Source:
         row = await _find(monitor, name)
+        if row.kind == "http":
+            raise ConfigurationError(f"{name} is the server's own way in: it cannot be removed")
         parts = [one.name for one in await monitor.store.sources() if one.name.startswith(f"{name}/")]
         for each in (name, *parts):  # what stands behind its bridges goes with it
             await monitor.store.remove_source(each, monitor.clock.now())
@@ -135,7 +139,7 @@ async def _find(monitor: Any, name: str) -> Source:
     for row in await monitor.store.sources():
         if row.name == name:
             return row  # type: ignore[no-any-return]
-    raise NotFound(f"there is no source {name!r}")
+    raise NotFound(f"no source {name!r}: see `lastseen sources list`")
 
 
 async def _check(monitor: Any, name: str, config: dict[str, Any], secrets: dict[str, str]) -> None:
@@ -144,10 +148,8 @@ async def _check(monitor: Any, name: str, config: dict[str, Any], secrets: dict[
 
     if "/" in name or not name.strip():
         raise InvalidInput("must be a name without slashes", "NAME")  # parts of sources are called NAME/PART
-    try:
+    with naming(flag_of):
         make_way(name, config, secrets)
-    except InvalidInput as error:
-        raise InvalidInput(error.message, flag_of(error.field)) from None
     kind = config.get("kind")
     if kind is not None and kind not in {known.name for known in await monitor.store.kinds()}:
         raise InvalidInput(f"there is no kind {kind!r}: make it with `lastseen kinds set`", "--kind")

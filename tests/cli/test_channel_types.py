@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -76,6 +77,13 @@ def test_what_it_refuses_is_named_by_its_flag(cli: Cli) -> None:
     assert wrong.code == 1
     assert "--loft-id" in wrong.err
     assert cli("channels", "add", "pigeon", "--name", "loft").code == 2
+
+
+def test_a_console_channel_that_is_tried_prints_nothing_between_a_program_and_its_json(cli: Cli) -> None:
+    cli.json("channels", "add", "console", "--name", "here")
+    tried = cli("channels", "test", "here", "--json")
+    assert json.loads(tried.out) == {"ok": True, "detail": "delivered"}
+    assert "this chat works" in tried.err
 
 
 def test_a_plugin_that_does_not_load_is_told_and_harms_no_other(cli: Cli) -> None:

@@ -87,23 +87,23 @@ def test_a_schedule_is_changed_and_taken_back(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "field"),
+    ("flags", "option"),
     [
-        (["--schedule", "0 25 * * *"], "schedule"),
-        (["--schedule", "soon"], "schedule"),
-        (["--schedule", "*-02-30"], "schedule"),
-        (["--schedule", "2020-01-01 03:00"], "schedule"),
-        (["--schedule", "0 3 * * *", "--tz", "Europe/Nowhere"], "timezone"),
-        (["--tz", "Europe/Nowhere"], "timezone"),
-        (["--grace", "soon"], "grace"),
-        (["--max-runtime", "0"], "max_runtime"),
+        (["--schedule", "0 25 * * *"], "--schedule"),
+        (["--schedule", "soon"], "--schedule"),
+        (["--schedule", "*-02-30"], "--schedule"),
+        (["--schedule", "2020-01-01 03:00"], "--schedule"),
+        (["--schedule", "0 3 * * *", "--tz", "Europe/Nowhere"], "--tz"),
+        (["--tz", "Europe/Nowhere"], "--tz"),
+        (["--grace", "soon"], "--grace"),
+        (["--max-runtime", "0"], "--max-runtime"),
     ],
 )
-def test_what_is_wrong_is_named_and_nothing_is_changed(cli: Cli, flags: list[str], field: str) -> None:
+def test_what_is_wrong_is_named_and_nothing_is_changed(cli: Cli, flags: list[str], option: str) -> None:
     cli.json("machines", "add", "there")
     for done in (cli("machines", "add", "new", *flags), cli("machines", "set", "there", *flags)):
         assert done.code == 1
-        assert done.err.startswith(f"lastseen: {field}: ")
+        assert done.err.startswith(f"lastseen: {option}: ")
     (there,) = cli.json("machines", "list")
     assert (there["schedule"], there["timezone"], there["max_runtime_seconds"]) == (None, None, 3600)
 
