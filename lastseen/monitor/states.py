@@ -13,7 +13,7 @@
         │                  └───────────────────┼─────────────────────┼─┘ └───┘
         │                                      └ silent, gone, overrun
         │
-        └── pause ──► PAUSED ── resume ──► ONLINE, or PROVISIONING when it was never heard
+        └── pause ──► PAUSED ── resume ──► ONLINE, or PROVISIONING when it was never heard of
                         ▲
                         └── pause ── ONLINE, OFFLINE, ERROR            forget: from anywhere, out
 
@@ -48,7 +48,7 @@ class Fact(StrEnum):
     ACKNOWLEDGED = "acknowledged"  # somebody has seen it
     PAUSE = "pause"
     RESUME = "resume"
-    RESUME_UNHEARD = "resume unheard"  # resumed, and it was never heard
+    RESUME_UNHEARD = "resume unheard"  # resumed, and neither it nor its broker ever said anything
     FORGET = "forget"
 
 

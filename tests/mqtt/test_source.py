@@ -276,6 +276,18 @@ async def test_a_shared_subscription_gives_each_message_to_one_node(shared: Mosq
         assert await known(monitor, "m0-2", "m1-2", "m2-2") == {}, "nobody heard it twice"
 
 
+async def test_a_bridge_that_was_gone_before_we_came_is_known_to_be_gone(shared: Mosquitto, tmp_path: Path) -> None:
+    """What the broker keeps of it comes with the subscription, before the link counts as up."""
+    await publish(shared, "l/bridge/state", '{"state":"offline"}', "-r")
+    source = MqttSource(shared.url, presets=["zigbee2mqtt"], base="l", auto_add=True)
+    async with listening(tmp_path, source) as (monitor, _):
+        await publish(shared, "l/lamp/availability", "online")
+        await has(monitor, "lamp")
+        assert not hears(monitor, "mqtt/l")
+        await publish(shared, "l/bridge/state", '{"state":"online"}', "-r")
+        await eventually(lambda: hears(monitor, "mqtt/l"))
+
+
 async def test_a_flood_is_taken_and_each_machine_keeps_its_order(shared: Mosquitto, tmp_path: Path) -> None:
     """Goodbye and back, for machines that are made meanwhile."""
     source = MqttSource(shared.url, bindings=["j/{machine}=presence"], auto_add=True)
