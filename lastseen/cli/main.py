@@ -13,6 +13,7 @@ from lastseen.cli import (
     database,
     demo,
     doctor,
+    drill,
     events,
     keys,
     kinds,
@@ -47,6 +48,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")
 app.command("plugins")(plugins.plugins)
 app.command("doctor")(doctor.doctor)
+app.command("drill")(drill.drill)
 
 
 def _version(wanted: bool) -> None:

@@ -54,7 +54,7 @@ def test_the_page_says_everything_that_can_be_wrong_and_nothing_else() -> None:
     ]
     told = {(trouble.part.value, trouble.reason) for signs in ALL_WRONG for trouble in health(signs)}
     told.add((Part.HEARTBEATS.value, "not accepted now: starting or stopping"))
-    assert {(row[0].strip("`"), row[2]) for row in cells} == told
+    assert {(row[0].strip("`"), row[2]) for row in cells if len(row) == 4} == told
     text = PAGE.read_text()
     assert f"and {LATE.total_seconds():g} s" in text
     assert f"within {PATIENCE:g} s" in text
