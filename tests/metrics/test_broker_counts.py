@@ -8,7 +8,8 @@ from pathlib import Path
 from lastseen import counters
 from lastseen.ingest.mqtt import MqttSource
 from lastseen.monitor.heartbeat import HeartbeatMonitor
-from tests.doctor.test_brokers import mosquitto, needs_mosquitto
+from tests.doctor.test_brokers import mosquitto
+from tests.mqtt.broker import find
 from tests.support import eventually
 
 SOURCE = "cellar-of-this-test"
@@ -18,7 +19,6 @@ def counted() -> dict[str, float]:
     return {outcome: n for (source, outcome), n in counters.HEARTBEATS.values().items() if source == SOURCE}
 
 
-@needs_mosquitto
 async def test_messages_of_a_broker_are_counted_and_so_is_the_time_without_it(tmp_path: Path) -> None:
     with mosquitto(tmp_path, "allow_anonymous true") as port:
         source = MqttSource(f"mqtt://127.0.0.1:{port}", name=SOURCE, presets=["devices"])
@@ -28,7 +28,7 @@ async def test_messages_of_a_broker_are_counted_and_so_is_the_time_without_it(tm
             def send(machine: str, payload: str) -> None:
                 topic = f"devices/{machine}/heartbeat"
                 where = ["-p", str(port), "-q", "1", "-t", topic, "-m", payload]
-                subprocess.run(["mosquitto_pub", *where], check=True, timeout=10)
+                subprocess.run([find("mosquitto_pub"), *where], check=True, timeout=10)
 
             await eventually(lambda: (SOURCE, "link") in counters.BLIND.values())  # it was blind until it had its link
             for machine, payload in (("lamp", '{"x": 1}'), ("lamp", "{"), ("nobody", "{}"), ("lamp", "")):
