@@ -37,6 +37,9 @@ NEVER = _networks(
         "240.0.0.0/4": "reserved",
         "::/128": "unspecified",
         "100::/64": "reserved",
+        "2001:2::/48": "reserved",
+        "2001:10::/28": "reserved",
+        "2001:20::/28": "reserved",
         "2001:db8::/32": "reserved",
         "3fff::/20": "reserved",
         "5f00::/16": "reserved",
@@ -70,6 +73,9 @@ _LAST_32_BITS = tuple(
     for network in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
 )
 """Compatible, mapped, translated, NAT64 and local NAT64: the IPv4 address is at the end."""
+
+_LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
+_THIS_NETWORK = ipaddress.IPv4Network("0.0.0.0/8")
 
 _6TO4 = ipaddress.IPv6Network("2002::/16")
 _TEREDO = ipaddress.IPv6Network("2001::/32")
@@ -137,7 +143,9 @@ def embedded(address: Address) -> Iterator[ipaddress.IPv4Address]:
     bits = int(address)
     if bits <= 1:  # unspecified and loopback look like compatible addresses
         return
-    if any(_within(address, network) for network in _LAST_32_BITS):
+    if _within(address, _LOCAL_NAT64) and not bits & 0xFFFFFF:
+        yield from _by_prefix(bits)
+    elif any(_within(address, network) for network in _LAST_32_BITS):
         yield ipaddress.IPv4Address(bits & 0xFFFFFFFF)
     if _within(address, _6TO4):
         yield ipaddress.IPv4Address(bits >> 80 & 0xFFFFFFFF)
@@ -146,3 +154,13 @@ def embedded(address: Address) -> Iterator[ipaddress.IPv4Address]:
         yield ipaddress.IPv4Address(~bits & 0xFFFFFFFF)
     if bits >> 32 & 0xFFFFFFFF in _ISATAP:
         yield ipaddress.IPv4Address(bits & 0xFFFFFFFF)
+
+
+def _by_prefix(bits: int) -> Iterator[ipaddress.IPv4Address]:
+    """Where a translator with a prefix of 48, 56 or 64 bits looks, the octet of bits 64 to 71 left out; zeros follow
+    (RFC 6052, 2.2). The length is the network's own affair: each is tried, and what would begin with 0 is padding."""
+    without_octet = bits >> 64 << 56 | bits & (1 << 56) - 1  # 120 bits
+    for length in (48, 56, 64):
+        found = ipaddress.IPv4Address(without_octet >> 120 - length - 32 & 0xFFFFFFFF)
+        if found not in _THIS_NETWORK:
+            yield found

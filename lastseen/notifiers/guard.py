@@ -2,8 +2,9 @@
 
 A name is resolved once, by the connector itself; if any of its addresses is refused nothing is connected to, otherwise
 exactly these addresses are, under the name's own `Host` and certificate. So there is no moment between the check and
-its use, and whatever spelling of an address the resolver understands is judged by what it resolves to. Connections are
-kept for the same name and port only. No redirects, no proxies, no cookies, nothing from the environment.
+its use, and whatever spelling of an address the resolver understands is judged by what it resolves to. Whatever way an
+address took, it is judged once more when the socket for it is made. Connections are kept for the same name and port
+only. No redirects, no proxies, no cookies, nothing from the environment. The rule itself is in `docs/webhooks.md`.
 
 aiohttp does the transport under httpx's API: see `benchmarks/` for what a shared httpx pool costs.
 """
@@ -70,17 +71,27 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     def _session(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            resolver=GuardedResolver(self._policy), ssl=self._ssl or True, limit=IN_FLIGHT, ttl_dns_cache=10
+            resolver=GuardedResolver(self._policy),
+            socket_factory=self._socket,
+            ssl=self._ssl or True,
+            limit=IN_FLIGHT,
+            ttl_dns_cache=10,
         )
         return aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False
         )
 
+    def _socket(self, info: tuple[Any, ...]) -> socket.socket:
+        """The last moment: nothing is connected to that was not judged, or that would be resolved once more."""
+        family, kind, proto, _, sockaddr = info
+        _judge_found(str(sockaddr[0]), str(sockaddr[0]), self._policy)
+        return socket.socket(family, kind, proto)
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         _judge_literal(request.url.host, self._policy)
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._inner.handle_async_request(request)
+                response = await self._inner.handle_async_request(_without_userinfo(request))
                 body = await _beginning(response)
         except TimeoutError:
             raise httpx.ReadTimeout(f"no answer within {self._timeout:g} s", request=request) from None
@@ -118,7 +129,7 @@ class GuardedResolver(AbstractResolver):
         except UnicodeError:
             raise OSError(None, "not a name that can be resolved") from None
         for *_, sockaddr in found:
-            _judge(host, ipaddress.ip_address(str(sockaddr[0])), self._policy)
+            _judge_found(host, str(sockaddr[0]), self._policy)
         return [
             ResolveResult(
                 hostname=host,
@@ -149,11 +160,30 @@ def _judge_literal(host: str, policy: Policy) -> None:
     raise ForbiddenAddress(f"{host}: write it as {address}")
 
 
+def _judge_found(host: str, address: str, policy: Policy) -> None:
+    """What a resolver found for a name."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        raise ForbiddenAddress(f"{host}: {address!r} is no address") from None
+    _judge(host, found, policy)
+
+
 def _judge(host: str, address: Address, policy: Policy) -> None:
     reason = refusal(address, policy)
     if reason is not None:
         subject = host if host == str(address) else f"{host} resolves to {address}"
         raise ForbiddenAddress(f"{subject}: {reason}")
+
+
+def _without_userinfo(request: httpx.Request) -> httpx.Request:
+    """A name and password of the address have become a header by now; aiohttp would want to make another of them."""
+    if not request.url.userinfo:
+        return request
+    bare = request.url.copy_with(userinfo=b"")
+    return httpx.Request(
+        request.method, bare, headers=request.headers, stream=request.stream, extensions=request.extensions
+    )
 
 
 async def _beginning(response: httpx.Response) -> bytes:
