@@ -36,10 +36,11 @@ def start(arguments: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
 
 
 async def done(process: subprocess.Popen[bytes], words: bytes | None = None) -> tuple[int, str, str]:
-    try:
-        out, err = await anyio.to_thread.run_sync(lambda: process.communicate(words, timeout=30))
-    finally:
-        process.kill()
+    with process:  # at the end its pipes are closed and it is waited for, whatever happens
+        try:
+            out, err = await anyio.to_thread.run_sync(lambda: process.communicate(words, timeout=60))
+        finally:
+            process.kill()
     return process.returncode, (out or b"").decode(errors="replace"), err.decode(errors="replace")
 
 
@@ -291,7 +292,7 @@ async def test_something_left_running_does_not_hold_it_up(key_file: Path) -> Non
         code, out, _ = await run(server, key_file, *sh("sleep 20 & echo started $!"))
     os.kill(int(out.split()[1]), signal.SIGKILL)
     assert code == 0
-    assert bodies(server)[-1]["duration_seconds"] < 2
+    assert bodies(server)[-1]["duration_seconds"] < 15, "what was left running sleeps for 20 s"
 
 
 async def test_a_closed_pipe_ends_the_job_as_it_would_without_us(key_file: Path) -> None:
