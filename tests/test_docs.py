@@ -7,6 +7,7 @@ import ast
 import contextlib
 import json
 import re
+import runpy
 import shlex
 import signal
 import subprocess
@@ -74,6 +75,8 @@ def _is_command(words: list[str]) -> bool:
     rest = list(words)
     alternatives = rest and "|" in rest[0]
     while rest and hasattr(command, "get_command") and not rest[0].startswith("-"):
+        if rest[0].isupper():
+            return True  # stands for several
         names = rest.pop(0).split("|")
         found = [command.get_command(context, name) for name in names]
         if not all(found):
@@ -85,6 +88,11 @@ def _is_command(words: list[str]) -> bool:
     known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
     known |= {"--help", "-h"}
     return all(word.split("=")[0] in known for word in rest if re.match(r"--?[a-z]", word))
+
+
+def test_the_table_of_commands_is_that_of_the_program() -> None:
+    written = runpy.run_path(str(ROOT / "docs" / "write_commands.py"))
+    assert (ROOT / "docs" / "commands.md").read_text().endswith(written["table"]()), "python docs/write_commands.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)

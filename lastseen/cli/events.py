@@ -20,7 +20,7 @@ def events(
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
-    """What happened, newest first."""
+    """List what happened, newest first."""
 
     async def work(monitor: Any) -> list[Mapping[str, Any]]:
         return list(await _read(monitor, machine, type_, limit))

@@ -60,7 +60,7 @@ def add_ping(
     tag: Tags = None,
     as_json: Json = False,
 ) -> None:
-    """A ping key as Healthchecks has them: it pings any machine by its slug, at /ping/<key>/<slug>."""
+    """A ping key as Healthchecks has them: it pings any machine by its slug, at /ping/KEY/SLUG."""
     _add("ping", label, expires, {"may_create": may_create, "kind": kind, "group": group, "tags": tag}, as_json)
 
 

@@ -8,7 +8,7 @@ from lastseen.cli.output import Json, print_json, table
 
 
 def plugins(as_json: Json = False) -> None:
-    """The notifiers that installed packages offer, and what is wrong with those that do not load."""
+    """List the notifiers that installed packages offer, and what is wrong with those that do not load."""
     from lastseen.plugins import notifier_types
 
     found: list[dict[str, Any]] = [
