@@ -56,7 +56,7 @@ class Manager:
         self._unsaid |= lines
         text = "\n".join(f"{name}={value}" for name, value in self._unsaid.items())
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
                 channel.setblocking(False)
                 channel.sendto(text.encode(), self._address)
         except OSError:

@@ -54,13 +54,13 @@ async def silent(monitor: HeartbeatMonitor, clock: FakeClock) -> None:
 
 @pytest.mark.parametrize("scope", list(Scope))
 @pytest.mark.parametrize("store", ["memory:", "sqlite"])
-async def test_a_far_end_that_fails_for_hours_is_not_our_fault(store: str, scope: Scope, tmp_path: Path) -> None:
+async def test_a_far_end_that_fails_is_not_our_fault(store: str, scope: Scope, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/x.db" if store == "sqlite" else store
     clock, far = FakeClock(), Failing(Retry("503", scope))
     async with HeartbeatMonitor(url, notify={"ops": far}, clock=clock) as monitor:
         await silent(monitor, clock)
         await monitor.heartbeat("db-01")  # its recovery waits behind the alert
-        for _ in range(40):
+        for _ in range(10):
             await clock.advance("3m")
             assert await parts(monitor) == []
         assert far.asked > 3

@@ -7,10 +7,13 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+import anyio
 import httpx
 import pytest
 
@@ -18,6 +21,7 @@ from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.protocols import Channels
 from lastseen.storage import open_store
 from lastseen.testing.http_server import Answer, Received, http_server
+from tests.cli.conftest import Cli, cli, fresh  # noqa: F401  (fixtures)
 from tests.scenarios.harness import fleet
 from tests.scenarios.test_stopped import fill, small_disk
 from tests.secrecy import secret
@@ -129,6 +133,50 @@ async def test_a_process_that_is_stopped_is_missed(tmp_path: Path) -> None:
             await one.misses()
             process.popen.send_signal(signal.SIGCONT)
             await one.hears()
+
+
+async def test_another_lastseen_tells_that_this_one_is_gone_and_back(cli: Cli, tmp_path: Path) -> None:  # noqa: F811
+    with cli.serving() as second:
+        made = cli_json(cli, "machines", "add", "lastseen-home", "--offline-after", "2s")
+        path = urlsplit(made["ping_url"]).path
+        secret(path.rsplit("/", 1)[1])
+
+        async def status() -> str:
+            shown = await anyio.to_thread.run_sync(cli_json, cli, "machines", "show", "lastseen-home")
+            return str(shown["status"])
+
+        with watched(tmp_path / "home", second + path) as process:
+            await eventually(lambda: "proof_of_life_heard" in process.events())
+            assert await status() == "online"
+            process.popen.send_signal(signal.SIGSTOP)
+            await eventually(lambda: is_(status, "offline"), timeout=40)
+            process.popen.send_signal(signal.SIGCONT)
+            await eventually(lambda: is_(status, "online"), timeout=40)
+
+
+async def is_(status: Callable[[], Awaitable[str]], wanted: str) -> bool:
+    return await status() == wanted
+
+
+def cli_json(cli: Cli, *arguments: str) -> Any:  # noqa: F811
+    return cli.process(*arguments, "--json").value
+
+
+async def test_the_address_may_be_in_a_file(tmp_path: Path) -> None:
+    async with somebody() as one:
+        (tmp_path / "address").write_text(f"{one.url}\n")
+        more = {"LASTSEEN_PROOF_OF_LIFE_URL_FILE": str(tmp_path / "address"), "LASTSEEN_PROOF_OF_LIFE_EVERY": "200ms"}
+        with watched(tmp_path, **more):
+            await one.hears()
+
+
+@pytest.mark.parametrize(
+    "url", [f"ftp://x/{URL_SECRET}", URL_SECRET, f"https:///{URL_SECRET}", f"http://a b/{URL_SECRET}"]
+)
+async def test_an_address_that_cannot_be_called_is_refused_without_being_shown(tmp_path: Path, url: str) -> None:
+    with watched(tmp_path, url) as process:
+        assert await process.ended() == 1
+        assert "LASTSEEN_PROOF_OF_LIFE_URL: must be an address such as https://" in process.lines[-1]
 
 
 async def test_a_database_that_another_program_keeps_locked_is_missed_and_told(tmp_path: Path) -> None:
