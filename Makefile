@@ -1,8 +1,10 @@
 # `make demo` shows the main job, `make test` runs the suite; both set up .venv first and need nothing but
 # Python >= 3.11 with venv. Kept to what GNU make 3.81 (macOS) and a plain POSIX shell understand.
 
-BIN := .venv/bin
-STAMP := .venv/.installed
+# make test VENV=.venv-3.13 PYTHON=python3.13 tries another Python beside the first
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
 # processes that share the tests: most of them wait for real servers
 WORKERS ?= 3
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -17,6 +19,7 @@ help:
 	@echo 'make check         format, lint, types, import contracts, tests'
 	@echo 'make format        put the format right'
 	@echo 'make bench         the figures, each beside its baseline'
+	@echo 'make … VENV=.venv-3.13 PYTHON=python3.13   any of these with another Python'
 	@echo 'make clean         remove .venv and the caches'
 
 demo: $(STAMP)
@@ -57,9 +60,10 @@ $(STAMP): pyproject.toml constraints.txt
 			echo 'Or name one: make PYTHON=/path/to/python3' >&2; \
 			exit 1; \
 		fi; \
-		echo "making .venv with $$($$python -V)"; \
-		rm -rf .venv && $$python -m venv .venv || exit 1; \
+		if [ -e '$(VENV)' ] && [ ! -e '$(VENV)/pyvenv.cfg' ]; then echo '$(VENV) is no virtual environment'; exit 1; fi; \
+		echo "making $(VENV) with $$($$python -V)"; \
+		rm -rf '$(VENV)' && $$python -m venv '$(VENV)' || exit 1; \
 	fi
-	@echo 'installing into .venv (constraints.txt has the versions)'
+	@echo 'installing into $(VENV) (constraints.txt has the versions)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,dev]'
 	@touch $(STAMP)
