@@ -154,7 +154,9 @@ class Settings(BaseSettings):
         _as_written("60s"), alias="LASTSEEN_PROOF_OF_LIFE_EVERY", description="how often it is called"
     )
     public_url: Address | None = Field(
-        None, alias="LASTSEEN_PUBLIC_URL", description="how people reach the server, for links; no message has one yet"
+        None,
+        alias="LASTSEEN_PUBLIC_URL",
+        description="how the server is reached from elsewhere: the ping and push addresses of machines begin with it",
     )
     metrics: Literal["off", "key", "local", "public"] = Field(
         "local",
@@ -163,7 +165,10 @@ class Settings(BaseSettings):
         "computer (`local`), everybody (`public`)",
     )
     timezone: Annotated[ZoneInfo | None, BeforeValidator(_zone)] = Field(
-        None, alias="LASTSEEN_TIMEZONE", description="the time zone of messages; by default the computer's"
+        None,
+        alias="LASTSEEN_TIMEZONE",
+        description="the time zone of messages, by default the computer's; also of schedules that are added without "
+        "one, by default UTC",
     )
     log_format: Literal["console", "json"] = Field(
         "console", alias="LASTSEEN_LOG_FORMAT", description="`console` for people, `json` for programs"
@@ -172,7 +177,8 @@ class Settings(BaseSettings):
         None,
         alias="LASTSEEN_SECRET_KEY",
         repr=False,
-        description="encrypts channel secrets; several, separated by commas: the first encrypts; by default the file "
+        description="encrypts what must be read back: secrets of channels, passwords of brokers, addresses of "
+        "machines; several, separated by commas: the first encrypts; by default the file "
         "`lastseen.db.key` beside the database, made once",
     )
     webhook_allow_networks: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
