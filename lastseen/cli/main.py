@@ -23,6 +23,7 @@ from lastseen.cli import (
     run,
     serve,
     sources,
+    webhook,
 )
 from lastseen.errors import LastseenError
 
@@ -47,6 +48,7 @@ app.add_typer(notifications.app, name="notifications")
 app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")
 app.command("plugins")(plugins.plugins)
+app.add_typer(webhook.app, name="webhook")
 app.command("doctor")(doctor.doctor)
 app.command("drill")(drill.drill)
 
