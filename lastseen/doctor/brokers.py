@@ -20,14 +20,16 @@ _LIMITS = (
 def unreachable(source: str, reason: str) -> Finding:
     """No link from here."""
     what = f'source "{source}": its broker cannot be asked: {reason}'
-    do = "is it there, and do address, user, password and certificates fit? `lastseen sources list` shows what is used"
+    do = (
+        f"is it there, and do address, user, password and certificates fit? `lastseen sources show {source}` shows them"
+    )
     return Finding(Severity.BAD, "broker.unreachable", what, do)
 
 
 def unusable(source: str, reason: str) -> Finding:
     """The source cannot be made of what was written down about it."""
     what = f'source "{source}" cannot be used: {reason}'
-    do = "`lastseen sources list` shows it; remove it and add it anew"
+    do = f"`lastseen sources show {source}` shows it, `lastseen sources set {source}` puts it right"
     return Finding(Severity.BAD, "source.unusable", what, do)
 
 

@@ -70,15 +70,14 @@ async def _asked(serving: Serving, who: str) -> Checked:
 # --- sources ----------------------------------------------------------------------------------------------------------
 
 _REASONS = {
-    "link": "is the broker there, and do address, user and password fit? `lastseen sources list` shows what is used",
+    "link": "is the broker there, and do address, user and password fit? see `lastseen sources show NAME`",
     "store": "the database could not be written: look at the disk and into the server's log",
     "stalled": "the process did not run: the computer slept, or is overloaded",
     "clock": "the clock jumped: see what sets it",
     "uplink": "our own connection was down: nobody was blamed meanwhile",
-    "listener_lost": "a process that listened ended without a word: look into its log",
     "stopped": "the server was stopped meanwhile",
 }
-WORTH_A_WORD = {"link": 600.0, "store": 5.0, "stalled": 60.0, "uplink": 600.0, "listener_lost": 600.0, "clock": 60.0}
+WORTH_A_WORD = {"link": 600.0, "store": 5.0, "stalled": 60.0, "uplink": 600.0, "clock": 60.0}
 """Seconds of the last day, by reason, from which on they are mentioned. Being stopped is somebody's own doing."""
 
 

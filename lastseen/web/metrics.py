@@ -22,11 +22,12 @@ from prometheus_client.utils import floatToGoString
 
 from lastseen import counters
 from lastseen.errors import LastseenError
+from lastseen.ingest.asgi import Refused
 from lastseen.model.insight import Gauges
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.problems import Problem
 from lastseen.protocols import Insight
-from lastseen.web.auth import FindKey, Refused, holder_of
+from lastseen.web.auth import FindKey, holder_of
 
 PATH = "/metrics"
 
@@ -199,7 +200,6 @@ def metrics_routes(monitor: HeartbeatMonitor, find_key: FindKey, version: str, w
         if who != "public" and not (who == "local" and _from_here(request)):
             holder = await holder_of(request, find_key, monitor.clock)
             if holder.scope != "api":
-                counters.KEY_REFUSALS.inc("scope")
                 raise Refused(Problem(403, "this page is read with an lsa_ key: `lastseen keys add api`"))
         page, media_type = await metrics.page(request.headers.get("accept", ""))
         return Response(page, headers={"content-type": media_type, "cache-control": "no-store"})

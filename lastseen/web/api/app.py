@@ -11,7 +11,9 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from lastseen.errors import LastseenError
+from lastseen.ingest.asgi import Refused
 from lastseen.ingest.http import HEARTBEAT_PATH
+from lastseen.ingest.tally import count_key_refusal
 from lastseen.log import get_logger
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.problems import MEDIA_TYPE, UNEXPECTED, Problem, problem_of
@@ -19,7 +21,7 @@ from lastseen.web.api.heartbeat import REPORT, heartbeat_operation
 from lastseen.web.api.models import Health, ProblemDetails
 from lastseen.web.api.status import status_routes
 from lastseen.web.api.ways_in import SCHEMAS, ways_in
-from lastseen.web.auth import FindKey, Refused
+from lastseen.web.auth import FindKey
 from lastseen.web.metrics import metrics_routes
 
 Readiness = Callable[[], Awaitable[Mapping[str, str]]]
@@ -85,6 +87,7 @@ def _add_errors(app: FastAPI, at_wrong_key: AtWrongKey) -> None:
 
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:
+        count_key_refusal(error.problem)
         return _respond(at_wrong_key(request.scope, error.problem) if error.problem.status == 401 else error.problem)
 
     @app.exception_handler(LastseenError)
