@@ -38,7 +38,7 @@ from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.proof import Proof, Vigil
 from lastseen.protocols import Insight, Keys, Service, Store
 from lastseen.settings import Settings, unknown_variables
-from lastseen.slow import SlowClients, bounded_heads
+from lastseen.slow import SlowClients, bounded_protocol
 from lastseen.sources import FollowedSources, way_of_settings
 from lastseen.systemd import Manager
 
@@ -296,7 +296,7 @@ def _server(app: App, listener: socket.socket, serving: asyncio.Event) -> Any:
     return Server(
         uvicorn.Config(
             app,
-            http=bounded_heads(),
+            http=bounded_protocol(),
             interface="asgi3",
             lifespan="off",
             ws="none",

@@ -71,7 +71,11 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "serving": ("info", "url", "requests are answered"),
     "settings_read": ("info", "data_dir, pid", "the server starts"),
     "settle_failed": ("error", "error", "a pass of the monitor failed; nothing was changed, it is tried again"),
-    "slow_client_cut": ("info", "waited_for", "a request did not arrive in time; nothing of it was kept"),
+    "slow_client_cut": (
+        "info",
+        "waited_for, connections",
+        "requests did not arrive in time, of which nothing is kept; or answers were not read",
+    ),
     "source_ended": ("error", "source, error", "a way in has stopped by itself; it is started again"),
     "source_heard_stranger": (
         "warning",

@@ -20,6 +20,9 @@ from structlog.typing import Processor
 QUIET = ("httpx", "httpcore", "telegram", "apscheduler", "alembic", "uvicorn", "asyncio")
 """Libraries of which only warnings are wanted; httpx and telegram would log addresses with bot tokens in them."""
 
+MUTE = ("uvicorn.error",)
+"""Of which only errors are wanted: it warns of every request that it cannot read, and so lets anybody fill the disk."""
+
 _SHORTEST = 6
 """A known secret shorter than this is not searched for: it would turn up in ordinary words."""
 
@@ -115,6 +118,8 @@ def configure_logs(form: str = "console", level: str = "INFO", stream: TextIO | 
     logging.captureWarnings(True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in MUTE:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _rendering(form: str, stream: Any) -> list[Processor]:

@@ -1,4 +1,5 @@
-"""Clients that take their time: a connection is cut when its headers take over 10 s, or a body over 30 s.
+"""Clients that take their time: a connection is cut when its headers take over 10 s, a body over 30 s, or when nothing
+of an answer is read for 30 s.
 
 uvicorn has a time limit for idle connections only. Its loop looks at all connections ten times a second here instead of
 a timer for each request: that would cost the hot path more than all limits of use together.
@@ -6,6 +7,7 @@ a timer for each request: that would cost the hot path more than all limits of u
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,12 +20,11 @@ HEADERS = 10.0
 BODY = PATIENCE + 2.0
 """Seconds for a body. Routes that read one answer 408 by themselves a little earlier."""
 
-LONGEST_HEAD = 64 * 1024
-"""Bytes of a request line with its headers, when they do not come all at once."""
+ANSWER = 30.0
+"""Seconds in which a client that is sent an answer must have read something of it."""
 
 SPACING = 0.5
 
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _log = get_logger()
 
 
@@ -31,7 +32,7 @@ class SlowClients:
     """Remembers since when each connection waits for the same thing, and cuts those that wait too long."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._now, self._limits = monotonic, {"headers": HEADERS, "body": BODY}
+        self._now, self._limits = monotonic, {"headers": HEADERS, "body": BODY, "reading": ANSWER}
         self._spacing = min(SPACING, *(limit / 4 for limit in self._limits.values()))
         self._waiting: dict[Any, tuple[str, Any, float]] = {}
         self._next = float("-inf")
@@ -43,54 +44,39 @@ class SlowClients:
             return
         self._next = now + self._spacing
         waiting: dict[Any, tuple[str, Any, float]] = {}
+        slow: Counter[str] = Counter()
         for connection in list(connections):
-            what = awaited(connection)
+            what, of = awaited(connection)
             if what is None:
                 continue
-            request = connection.cycle
             before = self._waiting.get(connection)
-            same = before is not None and before[0] == what and before[1] is request
-            since = before[2] if before is not None and same else now
+            since = before[2] if before is not None and before[:2] == (what, of) else now
             if now - since < self._limits[what]:
-                waiting[connection] = (what, request, since)
+                waiting[connection] = (what, of, since)
             else:
-                cut(connection, what)
+                connection.transport.abort()  # without another word: whoever is so slow does not listen either
+                slow[what] += 1
         self._waiting = waiting
+        for what, count in slow.items():  # one line, however many: they shall not fill the log
+            _log.info("slow_client_cut", waited_for=what, connections=count)
 
 
-def awaited(connection: Any) -> str | None:
-    """What the client still owes: "headers" or "body"; None: it is our turn, or an idle connection with a timer."""
+def awaited(connection: Any) -> tuple[str | None, Any]:
+    """What the client still owes: "headers" or "body" of a request, or "reading" what it was sent; and by what to know
+    that it is still the same. None: it is our turn, or an idle connection with a timer."""
+    unread = connection.transport.get_write_buffer_size()
+    if unread:
+        return "reading", unread
     request = connection.cycle
     if request is None or request.response_complete:
-        return "headers" if connection.timeout_keep_alive_task is None else None
-    return "body" if request.more_body else None
+        return ("headers" if connection.timeout_keep_alive_task is None else None), request
+    return ("body" if request.more_body else None), request
 
 
-def cut(connection: Any, what: str) -> None:
-    """Without another word: whoever is so slow does not listen either. What was not received is not recorded."""
-    _log.info("slow_client_cut", waited_for=what)
-    connection.transport.abort()
-
-
-def bounded_heads() -> Any:
-    """uvicorn's protocol that does not gather headers for ever; where httptools is missing, its other one, which has
-    such a bound."""
+def bounded_protocol() -> Any:
+    """uvicorn's protocol with our bounds; where httptools is missing, its other one, which has bounds of its own."""
     try:
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+        from lastseen.bounded import Bounded
     except ImportError:
         return "h11"
-
-    class Bounded(HttpToolsProtocol):
-        _head = 0
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if self.scope is None or "method" not in self.scope:  # a request line or headers, and not all of them
-                self._head += len(data)
-                if self._head > LONGEST_HEAD and not self.transport.is_closing():
-                    self.transport.write(_TOO_LARGE)
-                    self.transport.close()
-            elif self._head:
-                self._head = 0
-
     return Bounded

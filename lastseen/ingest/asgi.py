@@ -25,6 +25,9 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
 Answer = tuple[Message, Message]
 
+_COMPRESSED = Problem(
+    415, "the body is sent as it is here, without Content-Encoding", headers={"Accept-Encoding": "identity"}
+)
 _log = get_logger()
 
 
@@ -88,7 +91,10 @@ def has_body(headers: Headers) -> bool:
 
 
 async def whole_body(headers: Headers, receive: Receive, most: int, too_large: Problem) -> bytes:
-    """The whole body; one that is declared too long is refused before it is read. Raises Refused, ClientGone."""
+    """The whole body; one that is declared too long is refused before it is read, and so is a compressed one: what a
+    limit is worth is not known before it is unpacked. Raises Refused, ClientGone."""
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise Refused(_COMPRESSED)
     declared = int(headers.get(b"content-length", b"0"))
     if declared > most:
         raise Refused(_hanging_up(too_large) if declared > most + DRAINED else too_large)

@@ -187,6 +187,8 @@ class Batch:
         try:
             if SLUG.fullmatch(name):
                 return await self._declare(name)
+            if not any(sign.isprintable() and not sign.isspace() for sign in name):
+                raise InvalidInput("must hold something that can be read", "machine")
             self._port.forget(name)
             return await self._port.machine(name, self._made_with) or UnknownMachine(name)
         except (InvalidInput, NotFound) as error:

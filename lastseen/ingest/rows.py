@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -10,9 +12,13 @@ from lastseen.errors import MalformedReport
 
 MOST_ROWS = 10_000
 MAX_BYTES = 8 * 1024 * 1024
+MAX_ROW = 64 * 1024 + 1
+"""Characters of a row that are looked at where an array cannot be read as a whole."""
 
 _FORM = "the body must be a JSON array, or one JSON object a line"
 _array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_BLANKS = re.compile(r"[ \t\r\n]*")
+_lenient = json.JSONDecoder(strict=False).raw_decode
 
 
 def split_rows(body: bytes) -> Sequence[bytes | memoryview]:
@@ -24,7 +30,37 @@ def _of_array(body: bytes) -> Sequence[bytes | memoryview]:
     try:
         return [memoryview(row) for row in _array(body)]
     except (msgspec.DecodeError, RecursionError) as error:
-        raise MalformedReport(f"{_FORM}: {str(error).removeprefix('JSON is malformed: ')}") from None
+        rows = _by_a_lenient_reader(body)
+        if rows is None:
+            raise MalformedReport(f"{_FORM}: {str(error).removeprefix('JSON is malformed: ')}") from None
+        return rows
+
+
+def _by_a_lenient_reader(body: bytes) -> Sequence[bytes] | None:
+    """The rows of an array that only some of them make unreadable: NaN, half of a surrogate pair, a control character.
+    Each is refused by itself then. None: it is no array even so, or of too many or too long rows."""
+    text = body.decode("utf-8", "surrogateescape").strip(" \t\r\n")
+    rows: list[bytes] = []
+    at, sign = 1, ","
+    while sign == ",":
+        at += _blanks(text, at)
+        window = text[at : at + MAX_ROW]
+        try:
+            _, length = _lenient(window)
+        except (ValueError, RecursionError):
+            return None
+        rows.append(window[:length].encode("utf-8", "surrogateescape"))
+        at += length + _blanks(text, at + length)
+        sign = text[at : at + 1]
+        at += 1
+        if len(rows) > MOST_ROWS:
+            return None
+    return rows if sign == "]" and at == len(text) else None
+
+
+def _blanks(text: str, at: int) -> int:
+    found = _BLANKS.match(text, at)
+    return found.end() - at if found else 0
 
 
 def _of_lines(body: bytes) -> Sequence[bytes]:

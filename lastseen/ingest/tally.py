@@ -13,6 +13,7 @@ _OUTCOMES = {
     408: "abandoned",
     411: "malformed",
     413: "malformed",
+    415: "malformed",
     422: "malformed",
     429: "limited",
     500: "failed",

@@ -84,6 +84,7 @@ async def test_each_address_says_what_it_says(
         (f"/ping/{NOBODY}/backup", 404, "not found"),
         ("/ping/{project}/Backup", 400, "invalid url format"),
         ("/ping/{project}/Backup?create=1", 400, "invalid url format"),
+        ("/ping/{project}/" + "a" * 201 + "?create=1", 400, "invalid url format"),
         ("/ping/{uuid}/256", 400, "invalid url format"),
         ("/ping/{uuid}/99999999999999999999", 400, "invalid url format"),
         ("/ping/{project}/backup/300", 400, "invalid url format"),

@@ -105,6 +105,30 @@ async def test_one_bad_row_never_rejects_the_others(served: Served, fleet: str) 
 
 
 @pytest.mark.parametrize(
+    "bad",
+    [
+        b'{"machine": "b", "metrics": {"bar": NaN}}', b'{"machine": "b", "message": "\\ud800"}', b'"\\ud800"',
+        b'{"machine": "b", "x": "a\nb"}', b'{"machine": "b", "x": 1e400}', b'{"machine": "b", "x": -Infinity}',
+        b'{"machine": " \\u200b"}', b'{"machine": "\xc2\xa0"}',
+    ],
+)  # fmt: skip
+async def test_a_row_that_a_whole_array_cannot_be_read_for_is_refused_alone(
+    served: Served, fleet: str, bad: bytes
+) -> None:
+    await served.machine("a")
+    await served.machine("b")
+    answer = await send(served, fleet, b'[{"machine": "a", "x": "],[\xc3\xa4"} ,\n' + bad + b', {"machine": "a"}]')
+    assert answer.status_code == 200
+    assert (answer.json()["accepted"], [row["index"] for row in answer.json()["rejected"]]) == (2, [1])
+    assert await seen(served) == {"a"}
+
+
+@pytest.mark.parametrize("body", [b"[NaN", b"[NaN,]", b"[NaN NaN]", b"[NaN] x", b"[,NaN]", b"[NaN,{]"])
+async def test_an_array_that_is_none_is_not_taken_for_one(served: Served, fleet: str, body: bytes) -> None:
+    assert (await send(served, fleet, body)).status_code == 400
+
+
+@pytest.mark.parametrize(
     "body", [b"[", b'[{"machine": "a"}', b'[{"machine": "a"}] x', b"null", b"7", b'"a"', b"\xff", b"a,b\n1,2"]
 )
 async def test_what_has_no_rows_to_tell_apart_is_400(served: Served, fleet: str, body: bytes) -> None:

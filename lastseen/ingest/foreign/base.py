@@ -9,6 +9,8 @@ from lastseen.ingest.bulk import Declaring
 from lastseen.model import MachineRef
 from lastseen.problems import Problem
 
+_UNDERSTOOD = frozenset({"Retry-After", "Connection", "Accept-Encoding"})
+
 
 class Reporting(Declaring, Protocol):
     """A monitor that also takes paused machines up again."""
@@ -18,4 +20,4 @@ class Reporting(Declaring, Protocol):
 
 def passed_on(problem: Problem) -> dict[str, str]:
     """The headers of a refusal that any client understands."""
-    return {name: value for name, value in problem.headers.items() if name in ("Retry-After", "Connection")}
+    return {name: value for name, value in problem.headers.items() if name in _UNDERSTOOD}

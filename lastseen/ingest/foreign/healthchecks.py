@@ -30,7 +30,7 @@ from lastseen.ingest.bulk import made_with
 from lastseen.ingest.foreign.base import Reporting, passed_on
 from lastseen.ingest.gate import Gate
 from lastseen.ingest.route import RawRoute
-from lastseen.model import Beat, MachineRef, Said
+from lastseen.model import SLUG, Beat, MachineRef, Said
 from lastseen.problems import DISABLED, WRONG_KEY, Problem
 
 PING_PREFIX = "/ping/"
@@ -64,7 +64,9 @@ _CREATED = text_answer(201, _TEXT, b"Created", _HEADERS)
 _NOT_FOUND = Problem(404, "not found")
 _BAD_URL = Problem(400, "invalid url format")
 _BAD_UUID = Problem(400, "invalid uuid format")
-_WORDS = {401: _NOT_FOUND, 403: _NOT_FOUND}
+_WORDS = {401: _NOT_FOUND, 403: _NOT_FOUND, 422: _NOT_FOUND}
+"""422: what the key makes machines with is there no more. Its clients know no such answer."""
+
 _json = msgspec.json.Encoder()
 
 
@@ -163,7 +165,7 @@ class PingRoute(RawRoute):
 
 def _meaning(address: Address) -> tuple[Said, int | None]:
     """What happened, and the exit code. Raises Refused."""
-    if address.slug != address.slug.lower():
+    if address.slug != address.slug.lower() or (address.slug and not SLUG.fullmatch(address.slug)):
         raise Refused(_BAD_URL)
     does = address.does
     if not does:

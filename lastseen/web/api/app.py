@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lastseen.errors import LastseenError
 from lastseen.ingest.asgi import Refused
@@ -58,8 +59,25 @@ def create_api(
     app.include_router(metrics_routes(monitor, find_key, version, metrics))
     _add_health(app, readiness)
     _add_errors(app, at_wrong_key)
+    app.add_middleware(HeadIsGet)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
+
+
+class HeadIsGet:
+    """Answers HEAD wherever GET is answered (RFC 9110, section 9.3.2): what looks whether a server is up asks so."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            return await self._app(scope, receive, send)
+
+        async def send_no_body(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        return await self._app({**scope, "method": "GET"}, receive, send_no_body)
 
 
 def _add_health(app: FastAPI, readiness: Readiness) -> None:
@@ -70,7 +88,7 @@ def _add_health(app: FastAPI, readiness: Readiness) -> None:
     @app.get(
         "/readyz",
         tags=["health"],
-        summary="Heartbeats are accepted and the monitor runs",
+        summary="Heartbeats are accepted and the monitor watches",
         response_model_exclude_none=True,
         responses={503: {"model": Health, "description": "`parts` says which part is not ready, and why"}},
     )

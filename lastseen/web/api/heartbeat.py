@@ -12,6 +12,7 @@ _PROBLEMS = {
     "405": "another method than POST",
     "408": "the body did not arrive in time",
     "413": "the body is too long: 64 KiB for one report, 8 MiB or 10,000 rows for a batch",
+    "415": "the body is compressed, which it must not be",
     "422": "a field has a wrong value; `errors` names it",
     "429": "this key is used too often, or too many wrong ones come from this address; see `Retry-After`",
     "503": "it cannot be stored now; try again after `Retry-After` seconds",

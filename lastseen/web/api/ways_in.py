@@ -89,7 +89,7 @@ def _batch() -> dict[str, Any]:
                 "description": "what became of the rows",
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/BatchResult"}}},
             },
-            **problem_responses("400", "401", "403", "405", "408", "413", "429", "503"),
+            **problem_responses("400", "401", "403", "405", "408", "413", "415", "429", "503"),
         },
     }
 
@@ -115,16 +115,17 @@ def _ping(operation: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
     """Any method does the same; one of them stands for all."""
     return {
         "summary": "A ping, as Healthchecks takes them",
-        "description": "Any method. `does`: `start`, `fail`, `log`, or an exit code. The address is the secret. The "
-        "first 10,000 bytes of a body are kept.",
+        "description": "Any method. `does`: `start`, `fail`, `log`, or an exit code; without it, a success. The "
+        "address is the secret. The first 10,000 bytes of a body are kept.",
         "operationId": operation,
         "tags": [_TAG],
         "parameters": [*parameters, _RID],
         "responses": _texts(
             _200="stored",
             _201="stored, and the machine was made for it",
-            _400="the exit code is above 255, the slug has upper case, or `rid` is no UUID",
+            _400="the exit code is above 255, the slug has upper case or over 200 characters, or `rid` is no UUID",
             _404="there is no such address",
+            _408="the body did not arrive in time",
             _429="too often",
             _503="it cannot be stored now",
         ),
@@ -163,7 +164,9 @@ def _metrics() -> dict[str, Any]:
         "401": "no key, or a wrong one",
         "403": "the machine is disabled, or the key is none of a machine's",
         "405": "another method than POST",
+        "408": "the body did not arrive in time",
         "413": "the body is longer than 64 KiB",
+        "415": "the body is compressed",
         "429": "too often",
         "503": "it cannot be stored now",
     }
