@@ -160,3 +160,19 @@ async def test_a_message_that_nobody_will_have_is_counted_as_dead() -> None:
         await clock.advance("1h")
     assert counters.DELIVERIES.values()["code", "dead"] - ended.get(("code", "dead"), 0) == 1
     assert counters.ATTEMPTS.values()["code", "rejected"] - tried.get(("code", "rejected"), 0) == 3
+
+
+async def test_a_key_that_is_refused_is_counted_once_whatever_it_was_to_show(served: Served) -> None:
+    await served.machine("web-1")
+    lost, other = await served.machine("web-2"), await served.machine("web-3")
+    await served.app.monitor.disable("web-2")
+    before = counters.KEY_REFUSALS.values()
+    for path in ("/api/v1/machines/web-1/status", "/metrics"):
+        for key, reason in ((None, "missing"), ("lsa_wrong", "wrong"), (lost, "disabled"), (other, "scope")):
+            headers = {"x-api-key": key} if key else {"via": "a proxy"}
+            assert (await served.http.get(path, headers=headers)).status_code in (401, 403)
+            after = counters.KEY_REFUSALS.values()
+            assert {name: after[name] - count for name, count in before.items() if after[name] != count} == {
+                (reason,): 1
+            }
+            before = after
