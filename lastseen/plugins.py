@@ -1,16 +1,17 @@
 """Stores and notifiers by their entry points, `lastseen.stores` and `lastseen.notifiers`.
 
-Each is loaded when it is asked for, once. A plugin that does not load harms itself alone: the others are found, and it
-is listed with what went wrong.
+Each is loaded when it is asked for, once. A plugin that does not load, or is not what it should be, harms itself alone:
+the others are found, and it is listed with what is wrong. A name belongs to the first that has it, ours before others.
 """
 
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -21,16 +22,20 @@ from lastseen.protocols import Notifier, Store
 NOTIFIERS = "lastseen.notifiers"
 STORES = "lastseen.stores"
 
+LONGEST = 300
+"""Seconds that a notifier may ask for one send."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A notifier that some installed package offers. `notifier` is None, and `error` says why, where it did not load.
-    `distribution`: the package and its version."""
+    """What some installed package offers: a notifier, or (`kind`) a store. `notifier` is None, and `error` says why,
+    where it cannot be used. `distribution`: the package and its version."""
 
     name: str
     distribution: str
-    notifier: type[Any] | None = None
+    notifier: Any = None
     error: str | None = None
+    kind: str = "notifier"
 
     @property
     def summary(self) -> str:
@@ -39,19 +44,21 @@ class Found:
 
 
 def notifier_types() -> dict[str, Found]:
-    """All that are installed, by name, those that do not load too."""
-    found = {}
-    for name, entry in sorted(_entries(NOTIFIERS).items()):
-        notifier, error = _loaded(NOTIFIERS, name)
-        found[name] = Found(name, _distribution(entry), notifier, error)
-    return found
+    """All that are installed, by name, those that cannot be used too."""
+    return {name: _found(NOTIFIERS, entry) for name, entry in sorted(_entries(NOTIFIERS).items())}
+
+
+def installed() -> list[Found]:
+    """Every notifier and store of every package, also those whose name another has."""
+    return [_found(group, entry) for group in (NOTIFIERS, STORES) for entry in _all(group)]
 
 
 def load_notifier(type_: str) -> type[Any]:
-    """The class of this type. PluginError says what to do where there is none, or it does not load."""
+    """The class of this type. PluginError says what to do where there is none, or it cannot be used."""
     notifier: type[Any] = _load(NOTIFIERS, type_, "notifier")
-    if not isinstance(getattr(notifier, "Config", None), type) or not issubclass(notifier.Config, BaseModel):
-        raise PluginError(f"notifier {type_!r} has no pydantic model Config: ask the makers of {_made_by(type_)}")
+    problem = _wrong(notifier)
+    if problem is not None:
+        raise PluginError(f"notifier {type_!r} {problem}: ask the makers of {_made_by(type_)}")
     return notifier
 
 
@@ -87,43 +94,82 @@ def make_notifier(type_: str, config: Mapping[str, Any], secrets: Mapping[str, s
     checked = check_config(type_, {**config, **secrets})
     try:
         notifier: Notifier = load_notifier(type_)(checked, tools)
-    except LastseenError:
+        problem = _odd(notifier)
+    except (LastseenError, KeyboardInterrupt):
         raise
-    except Exception as error:  # noqa: BLE001  (its text might quote a secret: neither it nor its trace goes on)
+    except BaseException as error:  # noqa: BLE001  (its text might quote a secret: neither it nor its trace goes on)
         raise PluginError(f"notifier {type_!r} cannot be made: {type(error).__name__} in {_made_by(type_)}") from None
+    if problem is not None:
+        raise PluginError(f"notifier {type_!r} {problem}: ask the makers of {_made_by(type_)}")
     return notifier
 
 
 def forget() -> None:
     """Look at what is installed anew."""
-    _entries.cache_clear()
-    _loaded.cache_clear()
+    for cached in (_all, _entries, _loaded, _wrong):
+        cached.cache_clear()
 
 
 # -- loading
 
 
 @cache
-def _entries(group: str) -> Mapping[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=group)}
+def _all(group: str) -> tuple[EntryPoint, ...]:
+    """In the order of precedence: ours, then by the name of the package."""
+    try:
+        found = list(entry_points(group=group))
+    except Exception:  # noqa: BLE001  (one package's entry_points.txt cannot be read: that of each other one can)
+        found = [entry for distribution in distributions() for entry in _of(distribution, group)]
+    return tuple(sorted(found, key=lambda entry: (not _ours(entry), _distribution(entry), entry.name)))
+
+
+def _of(distribution: Any, group: str) -> Iterable[EntryPoint]:
+    try:
+        return list(distribution.entry_points.select(group=group))
+    except Exception:  # noqa: BLE001  (as above)
+        return ()
+
+
+def _ours(entry: EntryPoint) -> bool:
+    return entry.value.partition(".")[0] == "lastseen"
 
 
 @cache
-def _loaded(group: str, name: str) -> tuple[Any, str | None]:
+def _entries(group: str) -> Mapping[str, EntryPoint]:
+    return {entry.name: entry for entry in reversed(_all(group))}
+
+
+@cache
+def _loaded(entry: EntryPoint) -> tuple[Any, str | None]:
     """What an entry point names, or why it does not load. Asked once: importing a broken package again is no cure."""
     try:
-        return _entries(group)[name].load(), None
+        return entry.load(), None
     except PluginError as error:
         return None, str(error)
-    except Exception as error:  # noqa: BLE001  (somebody else's module: whatever it raises harms it alone, and is told)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  (somebody else's module: whatever it raises harms it alone)
         return None, f"{type(error).__name__}: {error}"
+
+
+def _found(group: str, entry: EntryPoint) -> Found:
+    kind, made_by = "store" if group == STORES else "notifier", _distribution(entry)
+    first = _entries(group)[entry.name]
+    if first != entry or _distribution(first) != made_by:
+        return Found(entry.name, made_by, None, f"the name is taken by {_distribution(first)}", kind)
+    loaded, error = _loaded(entry)
+    if error is None and kind == "notifier":
+        error = _wrong(loaded)
+    elif error is None and not callable(loaded):
+        error = "is not callable"
+    return Found(entry.name, made_by, loaded if error is None else None, error, kind)
 
 
 def _load(group: str, name: str, what: str) -> Any:
     known = _entries(group)
     if name not in known:
         raise PluginError(f"there is no {what} {name!r}{suggest(name, known)}; installed are: {_listed(known)}")
-    loaded, error = _loaded(group, name)
+    loaded, error = _loaded(known[name])
     if error is not None:
         raise PluginError(f"{what} {name!r} of {_distribution(known[name])} does not load: {error}")
     return loaded
@@ -145,6 +191,52 @@ def _distribution(entry: EntryPoint) -> str:
 
 def _made_by(type_: str) -> str:
     return _distribution(_entries(NOTIFIERS)[type_])
+
+
+# -- what a notifier has to be
+
+
+@cache
+def _wrong(notifier: Any) -> str | None:
+    """What is wrong with a notifier's class; None: nothing that shows before it is made."""
+    if not isinstance(notifier, type):
+        return "is no class"
+    config, send = getattr(notifier, "Config", None), getattr(notifier, "send", None)
+    if not isinstance(config, type) or not issubclass(config, BaseModel):
+        return "has no pydantic model Config"
+    if not callable(send):
+        return "has no method `async def send(self, message)`"
+    if getattr(notifier, "blocking", False):
+        if inspect.iscoroutinefunction(inspect.unwrap(send)):
+            return "is blocking, which runs its send in a thread: write `def send`, without async"
+    elif not inspect.iscoroutinefunction(inspect.unwrap(send)):
+        return (
+            "has a send that is not async: write `async def send`, or say `blocking = True` to have it run in a thread"
+        )
+    try:
+        inspect.signature(notifier).bind(None, None)
+    except (TypeError, ValueError):
+        return "is not made as Class(config, tools)"
+    try:
+        config.model_json_schema()
+    except Exception as error:  # noqa: BLE001  (pydantic raises many kinds, and a plugin's own code any)
+        return f"has a Config without a JSON schema ({type(error).__name__})"
+    return None
+
+
+def _odd(notifier: Any) -> str | None:
+    """What is wrong with the attributes of one that was made."""
+    batch, timeout = getattr(notifier, "max_batch", 1), getattr(notifier, "timeout", 15.0)
+    lane, schedule = getattr(notifier, "lane", None), getattr(notifier, "schedule", "chat")
+    if not isinstance(batch, int) or batch < 1:
+        return f"has max_batch = {batch!r}, which is no number above 0"
+    if not isinstance(timeout, int | float) or not 0 < timeout <= LONGEST:
+        return f"has timeout = {timeout!r}, which is no number of seconds up to {LONGEST}"
+    if schedule not in ("chat", "webhook"):
+        return f"has schedule = {schedule!r}, which is neither 'chat' nor 'webhook'"
+    if lane is not None and not isinstance(lane, str):
+        return "has a lane that is no text"
+    return None
 
 
 # -- configs

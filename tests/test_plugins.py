@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from lastseen.errors import InvalidInput, PluginError
 from lastseen.notifiers.tools import Tools
 from lastseen.notifiers.webhook import Webhook
 from lastseen.storage import open_store
+from tests.cli.conftest import Cli
 
 BROKEN = """
 raise RuntimeError("no gotify today")
@@ -59,6 +61,112 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     for name in ("broken_plugin", "working_plugin"):
         sys.modules.pop(name, None)
     plugins.forget()
+
+
+def install(folder: Path, name: str, source: str, entries: str, version: str = "1.2") -> None:
+    """A package as pip leaves it behind."""
+    (folder / f"{name}.py").write_text(source)
+    info = folder / f"{name}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text(entries)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where packages can be installed; afterwards nobody knows of them any more."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plugins.forget()
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(sys.modules[name].__file__):
+            del sys.modules[name]
+    plugins.forget()
+
+
+HEAD = "from pydantic import BaseModel, SecretStr\n"
+CONFIG = "    class Config(BaseModel):\n        url: str = ''\n"
+INIT = "    def __init__(self, config, tools): pass\n"
+SEND = "    async def send(self, message): pass\n"
+
+WRONG = {
+    "raise ImportError('no module named gotify')": "ImportError: no module named gotify",
+    "import no_such_module_at_all": "ModuleNotFoundError: No module named 'no_such_module_at_all'",
+    "def (": "SyntaxError: .*",
+    "import sys; sys.exit('not today')": "SystemExit: not today",
+    "class Harsh(BaseException): pass\nraise Harsh": "Harsh: ",
+    "other = 1": "AttributeError: module 'wrong_plugin' has no attribute 'Wrong'",
+    "Wrong = 7": "is no class",
+    f"class Wrong:\n{INIT}{SEND}": "has no pydantic model Config",
+    f"class Wrong:\n    class Config: pass\n{INIT}{SEND}": "has no pydantic model Config",
+    f"class Wrong:\n{CONFIG}{INIT}": "has no method `async def send",
+    f"class Wrong:\n{CONFIG}{INIT}    def send(self, message): pass\n": "has a send that is not async",
+    f"class Wrong:\n{CONFIG}{INIT}{SEND}    blocking = True\n": "is blocking, .* write `def send`",
+    f"class Wrong:\n{CONFIG}    def __init__(self): pass\n{SEND}": r"is not made as Class\(config, tools\)",
+    "class Odd: pass\nclass Wrong:\n    class Config(BaseModel, arbitrary_types_allowed=True):\n"
+    f"        odd: Odd\n{INIT}{SEND}": "has a Config without a JSON schema",
+}
+
+
+@pytest.mark.parametrize(("source", "words"), WRONG.items())
+def test_what_is_wrong_with_a_plugin_is_said_and_harms_no_other(site: Path, source: str, words: str) -> None:
+    install(site, "wrong_plugin", HEAD + source, "[lastseen.notifiers]\nwrong = wrong_plugin:Wrong\n", "0.7")
+    wrong = plugins.notifier_types()["wrong"]
+    assert (wrong.distribution, wrong.notifier) == ("wrong_plugin 0.7", None)
+    assert re.match(words, wrong.error or "")
+    with pytest.raises(PluginError, match=f"'wrong' .*{words}|{words}"):
+        plugins.make_notifier("wrong", {}, {}, tools())
+    assert plugins.notifier_types()["webhook"].error is None
+
+
+@pytest.mark.parametrize(
+    ("attribute", "words"),
+    [
+        ("max_batch = 'many'", "max_batch"),
+        ("max_batch = 0", "max_batch"),
+        ("timeout = None", "timeout"),
+        ("timeout = 1e9", "timeout"),
+        ("schedule = 'hourly'", "schedule"),
+        ("lane = 7", "a lane that is no text"),
+        ("lane = property(lambda self: 1 / 0)", "cannot be made: ZeroDivisionError"),
+        ("__init__ = lambda self, config, tools: exit(3)", "cannot be made: SystemExit"),
+    ],
+)
+def test_attributes_that_make_no_sense_are_found_when_it_is_made(site: Path, attribute: str, words: str) -> None:
+    source = f"{HEAD}class Odd:\n{CONFIG}{INIT}{SEND}    {attribute}\n"
+    install(site, "odd_plugin", source, "[lastseen.notifiers]\nodd = odd_plugin:Odd\n")
+    with pytest.raises(PluginError, match=words):
+        plugins.make_notifier("odd", {}, {}, tools())
+
+
+def test_a_name_belongs_to_the_first_and_never_to_a_stranger_if_it_is_ours(site: Path) -> None:
+    good = f"{HEAD}class Good:\n{CONFIG}{INIT}{SEND}"
+    for name in ("a_plugin", "b_plugin"):
+        install(site, name, good, f"[lastseen.notifiers]\nwebhook = {name}:Good\npager = {name}:Good\n")
+    assert plugins.load_notifier("webhook") is Webhook
+    assert plugins.load_notifier("pager").__module__ == "a_plugin"
+    taken = {(one.name, one.distribution) for one in plugins.installed() if "the name is taken by" in (one.error or "")}
+    assert taken == {("pager", "b_plugin 1.2"), ("webhook", "a_plugin 1.2"), ("webhook", "b_plugin 1.2")}
+
+
+def test_a_list_of_entry_points_that_cannot_be_read_hides_no_other(site: Path) -> None:
+    install(site, "torn_plugin", "", "[lastseen.notifiers]\nthis is no entry point\n")
+    assert plugins.load_notifier("webhook") is Webhook
+
+
+def test_the_command_lists_both_kinds_with_the_package_and_what_is_wrong(site: Path, tmp_path: Path) -> None:
+    install(site, "wrong_plugin", "import no_such_thing", "[lastseen.notifiers]\nwrong = wrong_plugin:Wrong\n")
+    install(site, "a_store", "redis = print", "[lastseen.stores]\nredis = a_store:redis\nother = a_store:no\n", "3.0")
+    cli = Cli(tmp_path / "data")
+    listed = {(one["kind"], one["type"]): one for one in cli.json("plugins")}
+    wrong = listed["notifier", "wrong"]
+    assert (wrong["ok"], wrong["package"]) == (False, "wrong_plugin 1.2")
+    assert wrong["error"] == "ModuleNotFoundError: No module named 'no_such_thing'"
+    assert (listed["store", "redis"]["ok"], listed["store", "redis"]["package"]) == (True, "a_store 3.0")
+    assert "has no attribute 'no'" in listed["store", "other"]["error"]
+    assert listed["notifier", "webhook"]["ok"]
+    assert "No module named 'no_such_thing'" in cli("plugins").out
 
 
 STORE = """
