@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from lastseen.bot import Bots
 from lastseen.clock import Clock, SystemClock
 from lastseen.compose import Notifiers, store_for
 from lastseen.datadir import check_folder, database_file, prepare_folder, serve_lock, tell_address
@@ -97,6 +98,13 @@ class App:
             public_url=settings.public_url,
             uplink=self.notifiers.probe(settings.uplink_check_url),
         )
+        token = settings.telegram_bot_token
+        self.bots = Bots(
+            self.monitor,
+            None if token is None else token.get_secret_value(),
+            settings.telegram_api_url,
+            settings.timezone,
+        )
         self.keys = KeyCache(self.store, clock)
         self.gate = Gate(self.keys, clock, settings.rate_limit, settings.trusted_proxies)
         self.accepting = False
@@ -152,7 +160,8 @@ class App:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """With the monitor running and heartbeats accepted. The store is opened for as long."""
-        async with self.notifiers, self.monitor, self.sources.followed(self.monitor):
+        bots = self.bots.running() if self.settings.telegram_commands else nullcontext()
+        async with self.notifiers, self.monitor, self.sources.followed(self.monitor), bots:
             self.accepting = True
             try:
                 yield

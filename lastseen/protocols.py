@@ -12,6 +12,9 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 `Ways`         what a source calls a machine is remembered. Without: that is the machine's slug.
 `SourceRows`   ways in are rows. Without: those given in `sources=`.
 `Channels`     channels are rows. Without: the channels are the names in `notify=`.
+`Wishes`       silences and preferences are rows. Without: everybody is told what is told by default.
+`Invites`      chats are connected by links. Without: by their ids.
+`Notes`        a bot is read on from where it was. Without: what people write to it is not read.
 `Catalog`      machines and kinds can be listed and changed by people.
 `Keys`         keys that machines and programs authenticate with.
 `History`      events and notifications can be read back and replayed.
@@ -332,10 +335,21 @@ class Invites(Protocol):
         """`digest`: SHA-256 of the code. `name` and `config`: of the channel that is to be made."""
 
     async def use_invite(self, digest: str, by: str, now: datetime) -> Invite | None:
-        """The invite with this code, used up now; None: there is none, it is over, or it was used."""
+        """The invite with this code, used up now, or by the same a moment ago; None: there is none, it is over, or it
+        was used."""
 
     async def invite(self, invite: int) -> Invite | None:
         """As it is now."""
+
+
+@runtime_checkable
+class Notes(Protocol):
+    """What a process writes down for whoever comes after it: a few short texts by name."""
+
+    async def note(self, name: str) -> str | None: ...
+
+    async def keep_note(self, name: str, text: str) -> None:
+        """In place of the one before."""
 
 
 @runtime_checkable

@@ -189,6 +189,11 @@ class Settings(BaseSettings):
     telegram_api_url: Address = Field(
         "https://api.telegram.org", alias="LASTSEEN_TELEGRAM_API_URL", description="another Bot API server"
     )
+    telegram_commands: bool = Field(
+        _as_written("true"),
+        alias="LASTSEEN_TELEGRAM_COMMANDS",
+        description="whether `serve` reads what people write to its bots; `false` where another program reads them",
+    )
     goodbye_grace: Annotated[timedelta, BeforeValidator(_grace)] = Field(
         _as_written("10s"),
         alias="LASTSEEN_GOODBYE_GRACE",

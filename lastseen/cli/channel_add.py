@@ -16,7 +16,7 @@ import typer.main
 from lastseen.cli.options import UsageError, naming
 from lastseen.cli.output import Json, print_json
 from lastseen.cli.session import ask, settings
-from lastseen.errors import ConfigurationError, Conflict
+from lastseen.errors import ConfigurationError
 
 Values = dict[str, Any]
 
@@ -155,6 +155,8 @@ async def _made(monitor: Any, type_: str, name: str, values: Values) -> Values:
     from lastseen.plugins import check_config, load_notifier, split_secrets
 
     shown = await COMPLETE[type_](monitor, name, values) if type_ in COMPLETE else {}
+    if "channel" in shown:
+        return _shown(shown["channel"])
     missing = [n for n, f in load_notifier(type_).Config.model_fields.items() if f.is_required() and n not in values]
     if missing:
         raise UsageError(f"{', '.join(_flag(type_, n) for n in missing)} must be given")
@@ -168,12 +170,11 @@ async def _made(monitor: Any, type_: str, name: str, values: Values) -> Values:
         if close is not None:
             await close()
     channel = await monitor.store.add_channel(type_, name, config, secrets, lane, monitor.clock.now())
-    return {"id": channel.id, "type": channel.type, "name": channel.name, **shown}
+    return {**_shown(channel), **shown}
 
 
-async def _free(monitor: Any, name: str) -> None:
-    if any(channel.name == name for channel in await monitor.store.channels()):
-        raise Conflict(f"there is a channel {name!r} already")
+def _shown(channel: Any) -> Values:
+    return {"id": channel.id, "type": channel.type, "name": channel.name}
 
 
 async def _webhook(monitor: Any, name: str, values: Values) -> Values:
@@ -187,35 +188,17 @@ async def _webhook(monitor: Any, name: str, values: Values) -> Values:
 
 
 async def _telegram(monitor: Any, name: str, values: Values) -> Values:
-    """Takes the bot's token from the settings, and the chat from whoever sends the code to the bot."""
-    from lastseen.notifiers.telegram_start import bot_name, new_code, wait_for_start
+    """Takes the bot's token from the settings, and without a chat connects whoever sends the code to the bot."""
+    from lastseen.cli.invites import NO_TOKEN, connected
 
     chosen = settings()
     if "token" not in values:
         if chosen.telegram_bot_token is None:
-            raise ConfigurationError("set TELEGRAM_BOT_TOKEN, or give --bot-token-file: @BotFather makes bots")
+            raise ConfigurationError(NO_TOKEN)
         values["token"] = chosen.telegram_bot_token.get_secret_value()
-    if "chat_id" in values:
-        return {}
-    await _free(monitor, name)
-    token, code, api_url = values["token"], new_code(), values.get("api_url") or chosen.telegram_api_url
-    typer.echo(_invitation(await bot_name(token, api_url), code), err=True)
-    known = len(await monitor.store.machines(0, 10_000))
-    started = await wait_for_start(token, code, name=name, machines=known, api_url=api_url, clock=monitor.clock)
-    typer.echo(f"Connected: {started.title}", err=True)
-    values["chat_id"] = started.chat_id
-    if started.thread_id is not None:
-        values.setdefault("thread_id", started.thread_id)
-    return {}
-
-
-def _invitation(bot: str, code: str) -> str:
-    return (
-        f"In the chat that is to be told, send to @{bot}:\n\n    /start {code}\n\n"
-        f"or open https://t.me/{bot}?start={code} (for a group: https://t.me/{bot}?startgroup={code}).\n"
-        "Waiting for it, at most 10 min …"
-    )
+    return {} if "chat_id" in values else {"channel": await connected(monitor, name, values)}
 
 
 COMPLETE: Mapping[str, Callable[[Any, str, Values], Awaitable[Values]]] = {"webhook": _webhook, "telegram": _telegram}
-"""What is done before a channel of this type is stored: fills `values`, returns what is shown of it this once."""
+"""What is done before a channel of this type is stored: fills `values`, returns what is shown of it this once; or, as
+`channel`, one that is stored already."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lastseen.cli.channel_add import AddGroup
+from lastseen.cli.invites import invite
 from lastseen.cli.output import Json, answer, print_json, table
 from lastseen.cli.session import ask, settings
 from lastseen.errors import ConfigurationError, LastseenError, UnknownChannel
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Who is told: add, test, list, switch off and on.", no_args_is_help=True)
 add = typer.Typer(cls=AddGroup, help="Add a channel, by its type.", no_args_is_help=True)
 app.add_typer(add, name="add")
+app.command("invite")(invite)
 
 Ref = Annotated[str, typer.Argument(metavar="ID-OR-NAME", help="The channel.")]
 

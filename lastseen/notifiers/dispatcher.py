@@ -195,6 +195,7 @@ class Dispatcher:
             return ()
 
     async def _take(self, lease: Lease, speakers: dict[str, Speaker], limit: int) -> Sequence[Attempt]:
+        await self._roster.hear_silences(self._clock.now())
         wishes = self._roster.silences, self._speech.storms, self._zone
         taken = await claim(self._store, lease, speakers, *wishes, self._clock.now(), limit)
         self.motion.moved(lease.name)

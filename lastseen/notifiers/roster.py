@@ -131,9 +131,13 @@ class Roster:
             await _call(notifier, "start")
         await self.refresh(now)
 
-    async def refresh(self, now: datetime) -> None:
+    async def hear_silences(self, now: datetime) -> None:
+        """As they are now: what one that is over holds back would wait for its planned end."""
         if self._wishes is not None:
             self.silences = tuple(await self._wishes.silences(now))
+
+    async def refresh(self, now: datetime) -> None:
+        await self.hear_silences(now)
         self.channels = tuple(await self._rows.channels()) if self._rows is not None else self._code_channels()
         wanted = {channel.uid: channel for channel in self.channels if channel.enabled}
         for uid in [uid for uid, (channel, _) in self._made.items() if wanted.get(uid) != channel]:

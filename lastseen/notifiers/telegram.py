@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
@@ -14,12 +15,16 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from lastseen.clock import Clock, SystemClock
 from lastseen.errors import ConfigurationError, PluginError
-from lastseen.model import Delivered, Message, Outcome, Retry, Scope
+from lastseen.model import Action, Delivered, Message, Outcome, Rejected, Retry, Scope
 from lastseen.notifiers.telegram_limits import limits_of
 
 if TYPE_CHECKING:
     from lastseen.notifiers.telegram_bot import BotLine
     from lastseen.notifiers.tools import Tools
+
+CANNOT_EDIT = Rejected("cannot be edited", Scope.NOTIFICATION)
+BUTTON = 64
+"""Bytes that a button holds. https://core.telegram.org/bots/api#inlinekeyboardbutton"""
 
 PATIENCE = 5.0
 """Seconds that a send waits for its turn in a chat; beyond it is tried again later, and holds up no other chat."""
@@ -98,7 +103,7 @@ class Telegram:
     async def send(self, message: Message) -> Outcome:
         """One message in the chat, when it is its turn. A chat that has moved is followed."""
         if not await self._turn():
-            return Retry("waits for Telegram's limit of messages in one chat", Scope.NOTIFICATION)
+            return self._waits()
         answer = await self._say(message)
         if isinstance(answer, self._library.ChatMigrated):
             self._chat = answer.new_chat_id
@@ -107,6 +112,21 @@ class Telegram:
             return self._meaning(answer)
         moved = {"chat_id": self._chat} if self._chat != self.config.chat_id else None
         return Delivered(receipt=answer, moved=moved)
+
+    async def edit(self, receipt: str, message: Message) -> Outcome:
+        """Put this message in the place of the one with that receipt, when it is its turn. Rejected where that one is
+        gone or too old: then it may be sent."""
+        number = _message_id(receipt)
+        if number is None:
+            return CANNOT_EDIT
+        if not await self._turn():
+            return self._waits()
+        answer = await self._plainly(message, functools.partial(self._change, number, message))
+        if not isinstance(answer, Exception) or self._library.is_unchanged(answer):
+            return Delivered(receipt=receipt)
+        if self._library.cannot_be_changed(answer) or isinstance(answer, self._library.ChatMigrated):
+            return CANNOT_EDIT
+        return self._meaning(answer)
 
     async def close(self) -> None:
         if self._line is not None:
@@ -121,36 +141,58 @@ class Telegram:
         await self._pause(self._limits.of_all(self._clock.monotonic()))
         return True
 
+    def _waits(self) -> Retry:
+        """Beyond our patience: nothing was sent, and nothing is wrong."""
+        return Retry("waits for Telegram's limit of messages in one chat", Scope.NOTIFICATION)
+
     async def _pause(self, seconds: float) -> None:
         if seconds > 0:
             await self._clock.sleep(seconds)
 
     async def _say(self, message: Message, reply: bool = True) -> Any:
-        """The message's id, or the exception. What Telegram cannot parse is said again in plain text, at once."""
-        answer = await self._call(message, message.html, True, reply)
+        """The message's id, or the exception."""
+        return await self._plainly(message, functools.partial(self._send, message, reply))
+
+    async def _plainly(self, message: Message, call: Callable[[BotLine, str, bool], Awaitable[Any]]) -> Any:
+        """What Telegram cannot parse is said again in plain text, at once."""
+        answer = await self._call(call, message.html, True)
         if isinstance(answer, Exception) and self._library.is_parse_error(answer):
-            answer = await self._call(message, message.text, False, reply)
+            answer = await self._call(call, message.text, False)
         return answer
 
-    async def _call(self, message: Message, text: str, html: bool, reply: bool) -> Any:
+    async def _call(self, call: Callable[[BotLine, str, bool], Awaitable[Any]], text: str, html: bool) -> Any:
+        """Its answer, or the library's exception."""
         if self._line is None:
             line: BotLine = self._library.BotLine(self.config.token.get_secret_value(), self._api_url)
             self._line = line
         try:
-            return await self._line.say(
-                self._chat,
-                text,
-                html=html,
-                silent=self.config.silent or not message.loud,
-                thread=self.config.thread_id,
-                reply_to=_message_id(message.reply_to) if reply else None,
-            )
+            return await call(self._line, text, html)
         except self._library.TelegramError as error:
             return error
+
+    async def _send(self, message: Message, reply: bool, line: BotLine, text: str, html: bool) -> str:
+        return await line.say(
+            self._chat,
+            text,
+            html=html,
+            silent=self.config.silent or not message.loud,
+            thread=self.config.thread_id,
+            reply_to=_message_id(message.reply_to) if reply else None,
+            buttons=buttons(message.actions),
+        )
+
+    async def _change(self, number: int, message: Message, line: BotLine, text: str, html: bool) -> None:
+        await line.change(self._chat, number, text, html=html, buttons=buttons(message.actions))
 
     def _meaning(self, error: Exception) -> Outcome:
         outcome: Outcome = self._library.meaning(error, self._limits.busy(self._clock.monotonic()))
         return outcome
+
+
+def buttons(actions: Sequence[Action]) -> list[tuple[str, str]]:
+    """Labels, and what comes back to the bot when they are pressed: `ack machine:17`. What does not fit is left out."""
+    words = [(one.label, one.target if one.kind == "open" else f"{one.kind} {one.target}") for one in actions]
+    return [(label, word) for label, word in words if "://" in word or len(word.encode()) <= BUTTON]
 
 
 def _message_id(receipt: str | None) -> int | None:

@@ -9,11 +9,13 @@ import json
 import logging
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
-from telegram import Bot, LinkPreviewOptions, ReplyParameters, Update
+import telegram
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -33,7 +35,10 @@ from lastseen.model import Outcome, Rejected, Retry, Scope, replace
 from lastseen.notifiers.reach import unreached
 from lastseen.notifiers.wording import one_line, shorten
 
-__all__ = ["BotLine", "ChatMigrated", "Conflict", "InvalidToken", "TelegramError", "Update", "is_parse_error"]
+__all__ = ["BotLine", "ChatMigrated", "Conflict", "FloodWait", "InvalidToken", "TelegramError", "is_parse_error"]
+
+Buttons = Sequence[tuple[str, str]]
+"""In one row: a label, and what comes back when it is pressed, or an address."""
 
 PUBLIC = "https://api.telegram.org"
 READ_TIMEOUT = 8.0
@@ -115,6 +120,7 @@ class BotLine:
         silent: bool = False,
         thread: int | None = None,
         reply_to: int | None = None,
+        buttons: Buttons = (),
     ) -> str:
         """Send it; the id of the message that it became."""
         reply = None if reply_to is None else ReplyParameters(reply_to, allow_sending_without_reply=True)
@@ -126,13 +132,39 @@ class BotLine:
             message_thread_id=thread,
             reply_parameters=reply,
             link_preview_options=LinkPreviewOptions(is_disabled=True),
+            reply_markup=_keyboard(buttons),
         )
         return str(sent.message_id)
 
-    async def updates(self, after: int, wait: int) -> tuple[Update, ...]:
-        """New messages, waited for up to so many seconds."""
-        return await self.bot.get_updates(
-            offset=after, timeout=wait, read_timeout=wait + READ_TIMEOUT, allowed_updates=["message"]
+    async def change(self, chat: int, message: int, text: str, *, html: bool = False, buttons: Buttons = ()) -> None:
+        """Put other words, and these buttons, in the place of what it said."""
+        await self.bot.edit_message_text(
+            text,
+            chat,
+            message,
+            parse_mode="HTML" if html else None,
+            link_preview_options=LinkPreviewOptions(is_disabled=True),
+            reply_markup=_keyboard(buttons),
+        )
+
+    async def toast(self, press: str, text: str) -> None:
+        """The word that whoever pressed a button sees for a moment."""
+        await self.bot.answer_callback_query(press, text=text)
+
+    async def offer(self, commands: Sequence[tuple[str, str]]) -> None:
+        """What people are shown that they may say."""
+        await self.bot.set_my_commands(commands)
+
+    async def updates(self, after: int, wait: int) -> Any:
+        """What people wrote and pressed since then, waited for up to so many seconds: JSON as it came. The library's
+        own call fails as a whole where one of them is not as it expects, and none would be read any more."""
+        asked = {
+            "timeout": wait,
+            "allowed_updates": '["message","callback_query"]',
+            **({"offset": after} if after else {}),
+        }
+        return await self._request.post(
+            f"{self.bot.base_url}/getUpdates?{urlencode(asked)}", read_timeout=wait + READ_TIMEOUT
         )
 
     async def name(self) -> str:
@@ -143,8 +175,37 @@ class BotLine:
         await self._request.shutdown()
 
 
+def _keyboard(buttons: Buttons) -> InlineKeyboardMarkup | None:
+    if not buttons:
+        return None
+    row = [
+        InlineKeyboardButton(label, url=word) if "://" in word else InlineKeyboardButton(label, callback_data=word)
+        for label, word in buttons
+    ]
+    return InlineKeyboardMarkup([row])
+
+
+def html_of(message: Mapping[str, Any]) -> str | None:
+    """A message that came with an update, as the HTML it was sent as; None where it cannot be read."""
+    try:
+        return telegram.Message.de_json(dict(message)).text_html
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError):
+        return None
+
+
 def is_parse_error(error: TelegramError) -> bool:
     return isinstance(error, BadRequest) and "can't parse entities" in str(error).lower()
+
+
+def is_unchanged(error: TelegramError) -> bool:
+    """It says that already."""
+    return isinstance(error, BadRequest) and "message is not modified" in str(error).lower()
+
+
+def cannot_be_changed(error: TelegramError) -> bool:
+    """It was deleted, or is too old."""
+    said = str(error).lower()
+    return isinstance(error, BadRequest) and ("message to edit not found" in said or "can't be edited" in said)
 
 
 # -- what errors mean. BadRequest and TimedOut are kinds of NetworkError: they come before it

@@ -48,6 +48,7 @@ from lastseen.storage import (
 )
 from lastseen.storage.secrets import Rotated, SecretBox
 from lastseen.storage.sql_cases import all_channels, cases, due_ids, find_ids, standings
+from lastseen.storage.sqltools import meta_value, set_meta
 from lastseen.storage.workers import Work
 
 T = TypeVar("T")
@@ -195,6 +196,14 @@ class SqlStore:
 
     async def invite(self, invite: int) -> Invite | None:
         return await self.database.read(lambda c: sql_wishes.invited(c, invite))
+
+    # -- Notes
+
+    async def note(self, name: str) -> str | None:
+        return await self.database.read(lambda c: meta_value(c, f"note:{name}"))
+
+    async def keep_note(self, name: str, text: str) -> None:
+        await self.database.write(lambda c: set_meta(c, f"note:{name}", text))
 
     # -- Foresight
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from lastseen.errors import InvalidInput, NotFound
 from lastseen.model import Channel, Invite, Preferences, Silence, matcher_from
@@ -15,6 +15,9 @@ from lastseen.storage.rows import channels, invites, silences
 from lastseen.storage.sql_channels import find
 from lastseen.storage.sql_held import look_again
 from lastseen.storage.sqltools import dumped, loaded
+
+AGAIN = timedelta(minutes=2)
+"""How long who used an invitation may use it again: after a crash, not to come back when they were removed."""
 
 KEPT = timedelta(days=400)
 """How long silences and invitations stay readable after their end."""
@@ -88,11 +91,14 @@ def invite(
 
 
 def accept(connection: Connection, digest: str, by: str, now: datetime) -> Invite | None:
-    valid = and_(invites.c.digest == digest, invites.c.used_at.is_(None), invites.c.expires_at > now)
+    unused = and_(invites.c.used_at.is_(None), invites.c.expires_at > now)
+    again = and_(invites.c.used_by == by, invites.c.used_at > now - AGAIN)
+    valid = and_(invites.c.digest == digest, or_(unused, again))
     row = connection.execute(select(invites).where(valid)).first()
     if row is None:
         return None
-    connection.execute(update(invites).where(invites.c.id == row.id).values(used_at=now, used_by=by))
+    if row.used_at is None:
+        connection.execute(update(invites).where(invites.c.id == row.id).values(used_at=now, used_by=by))
     return Invite(row.id, row.name, loaded(row.config), row.expires_at, by)
 
 

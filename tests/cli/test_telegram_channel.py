@@ -39,7 +39,7 @@ async def test_without_a_chat_id_it_prints_a_code_and_waits_for_who_sends_it(cli
     with anyio.fail_after(20):
         while b"at most" not in said:
             said += await process.stderr.readline()
-        code = re.search(rb"/start ([0-9a-f]{8})\n", said)
+        code = re.search(rb"/start ([0-9a-f]{16})\n", said)
         assert code is not None, said
         api.say(-8, f"/start {code[1].decode()}", thread=3)
         out, rest = await process.communicate()

@@ -25,13 +25,11 @@ from lastseen.notifiers.message import render
 from lastseen.notifiers.telegram import Telegram
 from lastseen.notifiers.telegram_bot import FloodWait, meaning, redact
 from lastseen.notifiers.telegram_limits import Limits
-from lastseen.notifiers.telegram_start import bot_name, new_code, wait_for_start
 from lastseen.plugins import check_config
 from lastseen.testing import NotifierSuite
 from lastseen.testing.far_end import Answer, FarEnd
 from tests.notifiers.builders import at, delivery, message, offline
 from tests.standins.telegram import TOKEN, BotApi
-from tests.support import eventually
 
 
 @pytest.fixture
@@ -256,71 +254,6 @@ def test_the_librarys_own_flood_error_is_read_without_a_warning() -> None:
         warnings.simplefilter("ignore")
         error = telegram.error.RetryAfter(5)
     assert meaning(error, busy=True) == Retry("429, too many messages: wait 5 s", Scope.LANE, timedelta(seconds=5))
-
-
-# -- connecting a chat
-
-
-async def connect(api: BotApi, code: str = "c0de", timeout: float = 10.0, token: str = TOKEN) -> Any:
-    return await wait_for_start(token, code, name="ops", machines=100, api_url=api.url, timeout=timeout)
-
-
-async def test_a_chat_is_connected_by_its_code_and_told(api: BotApi) -> None:
-    api.say(7, "/start wr0ng")
-    api.say(7, "hello?")
-    api.say(-8, "/start@lastseen_bot c0de", thread=3)
-    started = await connect(api)
-    assert (started.chat_id, started.title, started.thread_id) == (-8, "Ops", 3)
-    assert [(sent.chat_id, sent.text.partition("\n")[0]) for sent in api.messages] == [
-        (7, "This link has expired or was used. Get a new one: lastseen channels add telegram"),
-        (-8, '✅ Connected: this chat is "ops"'),
-    ]
-
-
-async def test_the_code_may_come_later_and_after_trouble(api: BotApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lastseen.notifiers.telegram_start.PAUSE", 0.01)
-    api.fail(2)
-    async with anyio.create_task_group() as group:
-        group.start_soon(_later, api)
-        assert (await connect(api)).chat_id == 1
-
-
-async def _later(api: BotApi) -> None:
-    await eventually(lambda: "getUpdates" in api.calls)
-    api.say(1, "/start c0de")
-
-
-async def test_a_connected_chats_message_is_not_read_again(api: BotApi) -> None:
-    api.say(1, "/start c0de")
-    await connect(api)
-    with pytest.raises(ConfigurationError, match="nobody sent /start c0de"):
-        await connect(api, timeout=0.3)
-
-
-async def test_two_pollers_are_told_of_each_other(api: BotApi) -> None:
-    async with anyio.create_task_group() as group:
-
-        async def first() -> None:
-            with pytest.raises(ConfigurationError, match="another program polls this bot"):
-                await connect(api)
-            group.cancel_scope.cancel()
-
-        group.start_soon(first)
-        await eventually(lambda: "getUpdates" in api.calls)
-        await connect(api)
-
-
-async def test_a_wrong_token_says_where_to_get_the_right_one(api: BotApi) -> None:
-    wrong = "1:wrong_token_wrong_token"
-    with pytest.raises(ConfigurationError, match="@BotFather"):
-        await connect(api, token=wrong)
-    with pytest.raises(ConfigurationError, match="@BotFather"):
-        await bot_name(wrong, api.url)
-    assert await bot_name(TOKEN, api.url) == "lastseen_bot"
-
-
-def test_codes_are_never_the_same() -> None:
-    assert new_code() != new_code()
 
 
 # -- config

@@ -15,79 +15,52 @@ import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict, dataclass, field
-from html import unescape
+from dataclasses import asdict, replace
 from typing import Any, Self
 
 from lastseen.testing.http_server import Answer, Received, http_server
+from tests.standins.telegram_html import Refused, parse_entities, parse_html, units
+from tests.standins.telegram_people import Chat, People, Sent
 
 TOKEN = "123456789:AAF-standin_token_0123456789abcdefgh"
-TAGS = {
-    "b",
-    "strong",
-    "i",
-    "em",
-    "u",
-    "ins",
-    "s",
-    "strike",
-    "del",
-    "a",
-    "code",
-    "pre",
-    "blockquote",
-    "tg-spoiler",
-    "span",
-}
+__all__ = ["TOKEN", "BotApi", "Chat", "Refused", "Sent", "parse_html"]
+
 LONGEST = 4096
+EDITABLE = 48 * 3600
+UNCHANGED = (
+    "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a "
+    "current content and reply markup of the message"
+)
+WEBHOOK = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
 CONFLICT = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
 
 
-class Refused(Exception):
-    def __init__(self, code: int, description: str, **parameters: Any) -> None:
-        super().__init__(description)
-        self.code, self.parameters = code, parameters
+class BotApi(People):
+    """One bot and the chats it knows. `limits` enforces how often it may send, by the clock `monotonic`."""
 
-
-@dataclass
-class Chat:
-    id: int
-    state: str = "ok"  # ok, blocked, kicked, deactivated, migrated
-    moved_to: int | None = None
-    times: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
-
-    @property
-    def is_group(self) -> bool:
-        return self.id < 0
-
-
-@dataclass(frozen=True)
-class Sent:
-    message_id: int
-    chat_id: int
-    text: str  # after its entities were parsed
-    raw: str
-    parse_mode: str | None
-    silent: bool
-    reply_to: int | None
-    thread_id: int | None
-    at: float
-
-
-class BotApi:
-    """One bot and the chats it knows. `limits` enforces how often it may send; `parser` how HTML is parsed."""
-
-    def __init__(self, token: str = TOKEN, chats: tuple[int, ...] = (1,), limits: bool = True) -> None:
-        self.token, self.limits = token, limits
+    def __init__(
+        self,
+        token: str = TOKEN,
+        chats: tuple[int, ...] = (1,),
+        limits: bool = True,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.token, self.limits, self._monotonic = token, limits, monotonic
         self.chats = {number: Chat(number) for number in chats}
         self.messages: list[Sent] = []
         self.edits: list[tuple[int, int, str]] = []
         self.calls: list[str] = []
-        self.trouble: deque[Answer] = deque()
+        self.trouble = deque()
         self.rejects_all_html = False
         self.url = ""
         self.told: Callable[[Sent], None] = lambda sent: None
         self._times: deque[float] = deque(maxlen=30)
+        self.toasts: list[tuple[str, str]] = []  # the press, and the word it was answered with
+        self.commands: list[dict[str, str]] = []
+        self.refused: list[str] = []
+        self.webhook = False
+        self._presses: set[str] = set()
+        self._wanted: list[str] = []
         self._updates: list[dict[str, Any]] = []
         self._next = 100
         self._arrived = asyncio.Event()
@@ -97,30 +70,6 @@ class BotApi:
     async def serving(self, port: int = 0) -> AsyncIterator[Self]:
         async with http_server(self.handle, port=port) as self.url:
             yield self
-
-    # -- what a test may do
-
-    def state(self, chat: int, state: str, moved_to: int | None = None) -> None:
-        self.chats[chat].state, self.chats[chat].moved_to = state, moved_to
-        if moved_to is not None:
-            self.chats[moved_to] = Chat(moved_to)
-
-    def fail(self, times: int, status: int = 502, reset: bool = False, hang: bool = False) -> None:
-        """The next calls fail: with a status, by a reset, or without an answer."""
-        body = b"<html>Bad Gateway</html>"
-        self.trouble.extend([Answer(status, body, reset=reset, hang=hang)] * times)
-
-    def say(self, chat: int, text: str, thread: int | None = None) -> None:
-        """Somebody writes to the bot."""
-        kind: dict[str, Any] = (
-            {"type": "private", "first_name": "Ada"} if chat > 0 else {"type": "supergroup", "title": "Ops"}
-        )
-        message = {"message_id": self._number(), "date": int(time.time()), "text": text, "chat": {"id": chat, **kind}}
-        if thread is not None:
-            message |= {"message_thread_id": thread, "is_topic_message": True}
-        self.chats.setdefault(chat, Chat(chat))
-        self._updates.append({"update_id": self._number(), "message": message})
-        self._arrived.set()
 
     # -- the API
 
@@ -134,6 +83,7 @@ class BotApi:
         try:
             return Answer.of_json({"ok": True, "result": await self._call(request)})
         except Refused as refused:
+            self.refused.append(f"{refused.code} {refused}")
             body = {"ok": False, "error_code": refused.code, "description": str(refused)}
             if refused.parameters:
                 body["parameters"] = refused.parameters
@@ -157,16 +107,20 @@ class BotApi:
         return {"id": number, "is_bot": True, "first_name": "Last seen", "username": "lastseen_bot"}
 
     async def _getupdates(self, given: dict[str, Any]) -> Any:
+        if self.webhook:
+            raise Refused(409, WEBHOOK)
         if self._poller is not None:
             self._poller.set()  # the earlier call loses
         mine = self._poller = asyncio.Event()
+        self._wanted = json.loads(given["allowed_updates"]) if given.get("allowed_updates") else self._wanted
         try:
             deadline = time.monotonic() + float(given.get("timeout") or 0)
             while True:
-                self._updates = [u for u in self._updates if u["update_id"] >= int(given.get("offset") or 0)]
+                self._confirm(int(given.get("offset") or 0))
                 left = deadline - time.monotonic()
-                if self._updates or left <= 0:
-                    return self._updates
+                found = [one for one in self._updates if self._is_wanted(one)][: int(given.get("limit") or 100)]
+                if found or left <= 0:
+                    return found
                 self._arrived.clear()
                 waits = [asyncio.ensure_future(event.wait()) for event in (self._arrived, mine)]
                 await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -178,9 +132,20 @@ class BotApi:
             if self._poller is mine:
                 self._poller = None
 
+    def _confirm(self, offset: int) -> None:
+        """Updates before it are forgotten; a negative one leaves so many of the newest."""
+        if offset < 0:
+            self._updates = self._updates[offset:]
+        elif offset:
+            self._updates = [u for u in self._updates if not isinstance(u, dict) or u["update_id"] >= offset]
+
+    def _is_wanted(self, update: Any) -> bool:
+        return not self._wanted or not isinstance(update, dict) or bool({*update} - {"update_id"} & {*self._wanted})
+
     async def _sendmessage(self, given: dict[str, Any]) -> Any:
         chat = self._chat(given)
-        text, shown = given.get("text") or "", self._parsed(given)
+        text, (shown, entities), buttons = given.get("text") or "", self._parsed(given), self._buttons(given)
+        thread = self._topic(chat, given)
         self._limit(chat)
         reply = json.loads(given["reply_parameters"]) if given.get("reply_parameters") else {}
         reply_to = reply.get("message_id")
@@ -188,7 +153,6 @@ class BotApi:
             if not reply.get("allow_sending_without_reply"):
                 raise Refused(400, "Bad Request: message to be replied not found")
             reply_to = None
-        thread = given.get("message_thread_id")
         sent = Sent(
             message_id=self._number(),
             chat_id=chat.id,
@@ -197,25 +161,55 @@ class BotApi:
             parse_mode=given.get("parse_mode"),
             silent=str(given.get("disable_notification", "")).lower() == "true",
             reply_to=reply_to,
-            thread_id=int(thread) if thread else None,
+            thread_id=thread,
             at=time.time(),
+            entities=tuple(entities),
+            buttons=buttons,
         )
         self.messages.append(sent)
         self.told(sent)
         return self._message(sent.message_id, chat, shown)
 
     async def _editmessagetext(self, given: dict[str, Any]) -> Any:
-        chat, shown, number = self._chat(given), self._parsed(given), int(given.get("message_id") or 0)
-        before = [m for m in self.messages if m.message_id == number and m.chat_id == chat.id]
-        if not before:
+        (shown, entities), buttons = self._parsed(given), self._buttons(given)
+        changes = {"text": shown, "raw": given.get("text"), "entities": tuple(entities), "buttons": buttons}
+        return self._edit(given, **changes)
+
+    async def _editmessagereplymarkup(self, given: dict[str, Any]) -> Any:
+        return self._edit(given, buttons=self._buttons(given))
+
+    def _edit(self, given: dict[str, Any], **changes: Any) -> Any:
+        chat, number = self._chat(given), int(given.get("message_id") or 0)
+        self._limit(chat)
+        found = [m for m in self.messages if m.message_id == number and m.chat_id == chat.id]
+        if not found:
             raise Refused(400, "Bad Request: message to edit not found")
-        latest = next((text for c, n, text in reversed(self.edits) if (c, n) == (chat.id, number)), before[0].text)
-        if latest == shown:
-            raise Refused(
-                400, "Bad Request: message is not modified: specified new message content is exactly the same"
-            )
-        self.edits.append((chat.id, number, shown))
-        return self._message(number, chat, shown)
+        if time.time() - found[0].at > EDITABLE:
+            raise Refused(400, "Bad Request: message can't be edited")
+        after = replace(found[0], **changes)
+        if (after.text, after.entities, after.buttons) == (found[0].text, found[0].entities, found[0].buttons):
+            raise Refused(400, UNCHANGED)
+        self._put(after)
+        self.edits.append((chat.id, number, after.text))
+        return self._message(number, chat, after.text)
+
+    async def _answercallbackquery(self, given: dict[str, Any]) -> Any:
+        press, text = str(given.get("callback_query_id")), str(given.get("text") or "")
+        if press not in self._presses:
+            raise Refused(400, "Bad Request: query is too old and response timeout expired or query ID is invalid")
+        if len(text) > 200:
+            raise Refused(400, "Bad Request: MESSAGE_TOO_LONG")
+        self._presses.discard(press)
+        self.toasts.append((press, text))
+        return True
+
+    async def _setmycommands(self, given: dict[str, Any]) -> Any:
+        commands = json.loads(given.get("commands") or "[]")
+        for one in commands:
+            if not re.fullmatch(r"[a-z0-9_]{1,32}", one["command"]) or not 1 <= len(one["description"]) <= 256:
+                raise Refused(400, "Bad Request: BOT_COMMAND_INVALID")
+        self.commands = commands
+        return True
 
     # -- its rules
 
@@ -237,22 +231,43 @@ class BotApi:
             raise Refused(403, told[chat.state])
         return chat
 
-    def _parsed(self, given: dict[str, Any]) -> str:
+    def _topic(self, chat: Chat, given: dict[str, Any]) -> int | None:
+        thread = int(given.get("message_thread_id") or 0) or None
+        if thread is not None and chat.topics:
+            if thread not in chat.topics:
+                raise Refused(400, "Bad Request: message thread not found")
+            if chat.topics[thread] == "closed":
+                raise Refused(400, "Bad Request: TOPIC_CLOSED")
+        return thread
+
+    def _parsed(self, given: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
         text = given.get("text") or ""
-        shown = parse_html(text) if (given.get("parse_mode") or "").upper() == "HTML" else text
+        shown, entities = parse_entities(text) if (given.get("parse_mode") or "").upper() == "HTML" else (text, [])
         if self.rejects_all_html and given.get("parse_mode"):
             raise Refused(400, "Bad Request: can't parse entities: nothing is good enough at byte offset 0")
         if not shown.strip():
             raise Refused(400, "Bad Request: message text is empty")
-        if len(shown.encode("utf-16-le")) // 2 > LONGEST:
+        if units(shown) > LONGEST:
             raise Refused(400, "Bad Request: message is too long")
-        return shown
+        return shown, entities
+
+    def _buttons(self, given: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+        rows = json.loads(given["reply_markup"])["inline_keyboard"] if given.get("reply_markup") else []
+        found = []
+        for button in (button for row in rows for button in row):
+            data, url = button.get("callback_data"), button.get("url")
+            if data is not None and not 1 <= len(data.encode()) <= 64:
+                raise Refused(400, "Bad Request: BUTTON_DATA_INVALID")
+            if data is None and not re.match(r"https?://[^/\s]+\.", url or ""):
+                raise Refused(400, f"Bad Request: inline keyboard button URL '{url}' is invalid: Wrong HTTP URL")
+            found.append((button["text"], data or url))
+        return tuple(found)
 
     def _limit(self, chat: Chat) -> None:
         """30 a second in all; about one a second in a chat, with a short burst; 20 a minute in a group."""
         if not self.limits:
             return
-        now = time.monotonic()
+        now = self._monotonic()
         waits = [0.0]
         if len(self._times) == 30:
             waits.append(self._times[0] + 1 - now)
@@ -265,39 +280,6 @@ class BotApi:
             raise Refused(429, f"Too Many Requests: retry after {seconds}", retry_after=seconds)
         self._times.append(now)
         chat.times.append(now)
-
-    def _number(self) -> int:
-        self._next += 1
-        return self._next
-
-    def _message(self, number: int, chat: Chat, text: str) -> dict[str, Any]:
-        kind = "supergroup" if chat.is_group else "private"
-        return {"message_id": number, "date": int(time.time()), "chat": {"id": chat.id, "type": kind}, "text": text}
-
-
-def parse_html(text: str) -> str:
-    """The text behind the tags; Refused as Telegram refuses what it cannot parse."""
-    open_: list[str] = []
-
-    def refuse(what: str, offset: int) -> Refused:
-        return Refused(400, f"Bad Request: can't parse entities: {what} at byte offset {len(text[:offset].encode())}")
-
-    shown, place = [], 0
-    for match in re.finditer(r"<([^>]*)>?", text):
-        shown.append(text[place : match.start()])
-        place = match.end()
-        tag = re.fullmatch(r"(/?)([a-zA-Z0-9-]+)((?:\s+[a-z-]+(?:=\"[^\"]*\"|='[^']*')?)*)\s*", match[1])
-        if not match[0].endswith(">") or tag is None or tag[2].lower() not in TAGS:
-            raise refuse(f'Unsupported start tag "{match[1][:20]}"', match.start())
-        if tag[1]:
-            if not open_ or open_.pop() != tag[2].lower():
-                raise refuse(f'Unmatched end tag, found "</{tag[2]}>"', match.start())
-        else:
-            open_.append(tag[2].lower())
-    if open_:
-        raise refuse(f'Can\'t find end tag corresponding to start tag "{open_[-1]}"', len(text))
-    shown.append(text[place:])
-    return re.sub(r"&(?:lt|gt|amp|quot|#\d+|#x[0-9a-fA-F]+);", lambda found: unescape(found[0]), "".join(shown))
 
 
 async def _main() -> None:

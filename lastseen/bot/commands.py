@@ -1,0 +1,198 @@
+"""What connected chats may say. Each command is safe to be carried out again after a crash."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+
+from lastseen.bot import words
+from lastseen.bot.desk import Desk
+from lastseen.bot.joining import Door
+from lastseen.bot.updates import Said
+from lastseen.bot.words import Lines, Seen
+from lastseen.durations import parse_duration
+from lastseen.errors import InvalidInput, UnknownMachine
+from lastseen.model import Channel, Matcher, Silence, Status
+from lastseen.notifiers.wording import Line
+
+LONGEST_MUTE = timedelta(days=30)
+EVERYTHING = "Everything"
+EVENTS = 200
+"""Events of a machine that are looked at for its last outage."""
+
+Command = Callable[[Said, Sequence[Channel]], Awaitable[Lines]]
+
+
+class Commands:
+    """Of one bot."""
+
+    def __init__(self, desk: Desk, door: Door) -> None:
+        self._desk, self._door = desk, door
+        self._known: Mapping[str, Command] = {
+            "status": self._status,
+            "list": self._list,
+            "mute": self._mute,
+            "unmute": self._unmute,
+            "ack": self._ack,
+            "help": self._help,
+        }
+
+    async def take(self, said: Said) -> bool:
+        """True: something was changed."""
+        desk = self._desk
+        if said.to and said.to != desk.name.lower():
+            return False  # it is for another bot
+        if said.command == "start":
+            return await self._door.start(said)
+        channels = await desk.channels(said.place)
+        if not channels:
+            await self._door.stranger(said)
+            return False
+        if said.command == "stop":
+            return await self._door.stop(said, channels)
+        command = self._known.get(said.command)
+        if command is not None:
+            await desk.answer(said.place, await command(said, channels))
+        return said.command in ("mute", "unmute", "ack")
+
+    # -- asking
+
+    async def _help(self, said: Said, channels: Sequence[Channel]) -> Lines:
+        return words.helped()
+
+    async def _list(self, said: Said, channels: Sequence[Channel]) -> Lines:
+        return words.listed(await self._desk.machines(channels), self._desk.when)
+
+    async def _status(self, said: Said, channels: Sequence[Channel]) -> Lines:
+        seen = await self._desk.machines(channels)
+        if said.words:
+            found = chosen(seen, said.words)
+            if found is None:
+                return self._unknown(seen, said.words)
+            if len(found.machines) == 1:
+                one = found.machines[0]
+                return words.single(one, self._desk.when, await self._last_outage(one))
+            seen = found.machines
+        gauges = await self._desk.store.gauges(self._desk.clock.now())
+        return words.overall(seen, self._desk.when, gauges.channels.get("failing", 0))
+
+    async def _last_outage(self, one: Seen) -> tuple[datetime, datetime] | None:
+        """The newest that is over."""
+        back: datetime | None = None
+        for event in await self._desk.store.events(one.status.id, None, EVENTS):
+            if event["type"] == "machine.online" and event["previous_status"] == "offline":
+                back = datetime.fromisoformat(event["at"])
+            elif event["type"] == "machine.offline" and back is not None:
+                return datetime.fromisoformat(event["last_seen"] or event["at"]), back
+        return None
+
+    def _unknown(self, seen: Sequence[Seen], text: str) -> Lines:
+        return words.unknown(text, difflib.get_close_matches(text, [one.status.slug for one in seen], n=2))
+
+    # -- telling
+
+    async def _mute(self, said: Said, channels: Sequence[Channel]) -> Lines:
+        span, what = spoken(said.words)
+        if span is None:
+            return words.HOW_TO_MUTE
+        seen = await self._desk.machines(channels)
+        found = chosen(seen, what) if what else Choice(EVERYTHING, Matcher(), seen)
+        if found is None:
+            return self._unknown(seen, what)
+        until = await self.silence(found, span, channels, said.who)
+        return words.muted(found.name, len(found.machines), until, self._desk.when)
+
+    async def silence(self, choice: Choice, span: timedelta, channels: Sequence[Channel], who: str) -> datetime:
+        """For these channels alone; it takes the place of an earlier one of the same. Until when."""
+        store, now = self._desk.store, self._desk.clock.now()
+        uids = tuple(sorted(channel.uid for channel in channels))
+        kept = choice.matcher
+        matcher = Matcher(kept.groups, kept.tags, kept.kinds, kept.names, uids)
+        before = [one for one in await store.silences(now) if one.matcher == matcher]
+        name = f"{choice.name} muted by {who}"
+        await store.add_silence(Silence(name, now, now + span, matcher, f"{who} (Telegram)"), now)
+        for one in before:
+            await store.end_silence(one.id, now)
+        self._desk.monitor.dispatcher.reload()
+        return now + span
+
+    async def _unmute(self, said: Said, channels: Sequence[Channel]) -> Lines:
+        store, now = self._desk.store, self._desk.clock.now()
+        uids = {channel.uid for channel in channels}
+        mine = [one for one in await store.silences(now) if one.matcher.channels and uids >= {*one.matcher.channels}]
+        for one in mine:
+            await store.end_silence(one.id, now)
+        if not mine:
+            return words.NOTHING_MUTED
+        self._desk.monitor.dispatcher.reload()
+        began = min(one.starts_at for one in mine)
+        seen = await self._desk.machines(channels)
+        gone = [one for one in seen if one.status.status is Status.OFFLINE and one.status.status_since >= began]
+        return words.unmuted([one for one in gone if any(_meant(silence, one) for silence in mine)], self._desk.when)
+
+    async def _ack(self, said: Said, channels: Sequence[Channel]) -> Lines:
+        seen = await self._desk.machines(channels)
+        if said.words:
+            found = chosen(seen, said.words)
+            if found is None:
+                return self._unknown(seen, said.words)
+            seen = found.machines
+        return (Line(words.acked(await self.acknowledge(seen, said.who))),)
+
+    async def acknowledge(self, seen: Sequence[Seen], who: str) -> list[str]:
+        """Those of these that are offline; their names."""
+        names = []
+        for one in seen:
+            if one.status.status is not Status.OFFLINE:
+                continue
+            try:
+                await self._desk.monitor.acknowledge(one.status.id, who)
+            except UnknownMachine:
+                continue
+            names.append(one.name)
+        return names
+
+
+class Choice:
+    """What somebody named: some machines, and what they have in common."""
+
+    def __init__(self, name: str, matcher: Matcher, machines: list[Seen]) -> None:
+        self.name, self.matcher, self.machines = name, matcher, machines
+
+
+def chosen(seen: Sequence[Seen], text: str) -> Choice | None:
+    """A machine by its slug or name, a group, a tag, or machines by a pattern (`cam-*`); None: nothing is called so."""
+    wanted = text.strip().casefold()
+    exact = [one for one in seen if one.status.slug == text.strip()]
+    for one in exact or [one for one in seen if wanted in (one.status.slug.casefold(), one.name.casefold())]:
+        return Choice(one.name, Matcher(names=(one.status.slug,)), [one])
+    group = [one for one in seen if one.status.group.casefold() == wanted]
+    if group:
+        return Choice(group[0].status.group, Matcher(groups=(group[0].status.group,)), group)
+    for tag in {tag for one in seen for tag in one.tags if tag.casefold() == wanted.removeprefix("#")}:
+        return Choice(tag, Matcher(tags=(tag,)), [one for one in seen if tag in one.tags])
+    alike = [one for one in seen if "*" in text and fnmatchcase(one.status.slug, text.strip())]
+    return Choice(text.strip(), Matcher(names=(text.strip(),)), alike) if alike else None
+
+
+def spoken(text: str) -> tuple[timedelta | None, str]:
+    """`2h berlin` or `berlin 2h`: how long, and what; None where no length is said, or too long a one."""
+    parts = text.split()
+    for place in (0, -1):
+        word = parts[place] if parts else ""
+        try:
+            span = parse_duration(word)
+        except InvalidInput:
+            continue
+        if word.isdecimal():
+            continue  # of what? It may be a machine's name
+        del parts[place]
+        return (span if span <= LONGEST_MUTE else None), " ".join(parts)
+    return None, text
+
+
+def _meant(silence: Silence, one: Seen) -> bool:
+    named = {"machine": {"name": one.status.name}, "slug": one.status.slug}
+    return silence.matcher.misses({**named, "group": one.status.group, "kind": one.kind, "tags": one.tags}) is None
