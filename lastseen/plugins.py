@@ -55,10 +55,11 @@ def installed() -> list[Found]:
 
 def load_notifier(type_: str) -> type[Any]:
     """The class of this type. PluginError says what to do where there is none, or it cannot be used."""
-    notifier: type[Any] = _load(NOTIFIERS, type_, "notifier")
-    problem = _wrong(notifier)
+    loaded = _load(NOTIFIERS, type_, "notifier")
+    problem = _wrong(loaded)
     if problem is not None:
         raise PluginError(f"notifier {type_!r} {problem}: ask the makers of {_made_by(type_)}")
+    notifier: type[Any] = loaded
     return notifier
 
 
