@@ -72,13 +72,15 @@ async def test_a_plugin_that_outstays_its_time_stands_in_the_way(tmp_path: Path)
         await monitor.heartbeat("db-01")
         with anyio.move_on_after(0.5):  # time cannot pass while something is under way
             await clock.advance("2s")
-        await eventually(lambda: plugin.sending)
-        assert await parts(monitor) == []
-        clock._elapsed += 20  # time that passes all the same
-        (trouble,) = await monitor.health()
+        try:
+            await eventually(lambda: plugin.sending)
+            assert await parts(monitor) == []
+            clock._elapsed += 20  # time that passes all the same
+            (trouble,) = await monitor.health()
+        finally:
+            plugin.let.set()  # or nothing here ever ends
         assert trouble.part is Part.OUTBOX
         assert 19 < (clock.now() - trouble.since).total_seconds() <= 20
-        plugin.let.set()
         await clock.settled()
         assert await parts(monitor) == []
 
@@ -121,3 +123,23 @@ async def test_a_store_that_does_not_answer_is_told_and_no_exception(
         monkeypatch.undo()
         assert await parts(monitor) == []
     assert await parts(monitor) == [Part.MONITOR]
+
+
+async def test_a_write_that_failed_is_trouble_until_one_gets_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    async with HeartbeatMonitor(f"sqlite:///{tmp_path}/x.db", clock=clock) as monitor:
+        await monitor.heartbeat("db-01")
+
+        async def full(*args: object) -> None:
+            raise StoreUnavailable("disk full")
+
+        monkeypatch.setattr(monitor.store, "record", full)
+        with pytest.raises(StoreUnavailable):
+            await monitor.heartbeat("db-01")
+        (trouble,) = await monitor.health()
+        assert (trouble.part, trouble.reason) == (Part.STORE, "it cannot be written")
+        monkeypatch.undo()
+        await monitor.sweep()  # which writes down what was missed
+        assert await parts(monitor) == []
