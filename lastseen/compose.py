@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from lastseen.clock import Clock
+from lastseen.errors import PluginError
 from lastseen.logs import remember_secrets
 from lastseen.model import Channel
 from lastseen.protocols import Notifier, Store
@@ -42,8 +43,10 @@ class Notifiers:
 
     def __call__(self, channel: Channel, secrets: Mapping[str, str]) -> Notifier:
         """Raises PluginError and InvalidInput."""
-        from lastseen.plugins import make_notifier
+        from lastseen.plugins import load_notifier, make_notifier
 
+        if channel.owner_id is not None and getattr(load_notifier(channel.type), "operators_only", False):
+            raise PluginError(f"channels of type {channel.type} are made by the command line only")
         remember_secrets(*secrets.values())
         return make_notifier(channel.type, channel.config, secrets, self.tools(by_hand=channel.owner_id is None))
 

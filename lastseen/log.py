@@ -55,6 +55,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
         "the machine's own clock is off by more than a minute; nothing is decided by it",
     ),
     "machine_parked": ("error", "machine_id, error", "deciding for this machine failed; it is tried again in 5 min"),
+    "mail_recipient_refused": ("warning", "recipient, reason", "the server will not have it; the others do"),
     "message_lost": ("error", "error", "a message of a stream could not be stored"),
     "message_refused": ("warning", "error", "a message of a stream is no heartbeat that can be taken"),
     "mqtt_link_lost": ("warning", "source, reason", "a broker cannot be reached or went away; it is tried again"),

@@ -232,11 +232,24 @@ FAR_ENDS = {("channels", "test"), ("channels", "add", "telegram"), ("notificatio
 FAR_ENDS |= {("machines", "show", "pump-1")}  # a fleet key made it, in a request: tests/foreign/test_docs_http.py
 
 
+SECRET_FILES = {
+    "mail-password": "c0rrect-horse",
+    "ntfy-topic": "alerts-Xq7",
+    "ntfy-token": "tk_AgQdq7mVBo",
+    "apprise-addresses": "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js\n",
+}
+"""What pages have read from files of these names."""
+
 SHELLS = [page for page in PAGES if any(commands(page, running_text=False))]
 
 
 @pytest.mark.parametrize("page", SHELLS, ids=[page.name for page in SHELLS])
-def test_every_command_in_a_shell_block_does_what_it_is_there_for(page: Path, tmp_path: Path) -> None:
+def test_every_command_in_a_shell_block_does_what_it_is_there_for(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in SECRET_FILES.items():
+        (tmp_path / name).write_text(text)
     cli = Cli(tmp_path / "data")
     assert cli("db", "upgrade").code == 0
     assert cli("machines", "add", "db-01").code == 0

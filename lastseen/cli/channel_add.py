@@ -199,6 +199,21 @@ async def _telegram(monitor: Any, name: str, values: Values) -> Values:
     return {} if "chat_id" in values else {"channel": await connected(monitor, name, values)}
 
 
-COMPLETE: Mapping[str, Callable[[Any, str, Values], Awaitable[Values]]] = {"webhook": _webhook, "telegram": _telegram}
+async def _apprise(monitor: Any, name: str, values: Values) -> Values:
+    """Asks Apprise whether it knows the addresses."""
+    from lastseen.plugins import check_config, load_notifier
+
+    if "urls" in values:
+        with naming(lambda field: _flag("apprise", field)):
+            checked = check_config("apprise", {"urls": values["urls"]})
+            await load_notifier("apprise")(checked).start()
+    return {}
+
+
+COMPLETE: Mapping[str, Callable[[Any, str, Values], Awaitable[Values]]] = {
+    "webhook": _webhook,
+    "telegram": _telegram,
+    "apprise": _apprise,
+}
 """What is done before a channel of this type is stored: fills `values`, returns what is shown of it this once; or, as
 `channel`, one that is stored already."""

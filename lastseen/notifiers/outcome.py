@@ -63,7 +63,7 @@ def _trouble(error: Exception, host: str) -> str:
         case httpx.ConnectTimeout():
             return f"cannot connect to {host}: timed out"
         case httpx.ConnectError():
-            return f"cannot connect to {host}: {_why(error)}"
+            return f"cannot connect to {host}: {why_not_connected(error)}"
         case httpx.TimeoutException():
             return f"{host} timed out"
         case httpx.NetworkError() | httpx.RemoteProtocolError():
@@ -79,7 +79,7 @@ def _host(error: Exception) -> str:
         return "the far end"
 
 
-def _why(error: Exception) -> str:
+def why_not_connected(error: Exception) -> str:
     """The operating system's word for it, from wherever in the chain it is."""
     cause: BaseException | None = error
     while cause is not None:
