@@ -17,10 +17,12 @@ import anyio
 import pytest
 
 from lastseen.cli.drill_stage import sweep_up
-from lastseen.model import Channel, Event, Severity
+from lastseen.model import Channel, Event, Matcher, Message, Preferences, Quiet, Retry, Severity
 from lastseen.model.drill import LASTS, is_over, tags_of
 from lastseen.monitor.audience import unwanted
 from lastseen.monitor.heartbeat import HeartbeatMonitor
+from lastseen.protocols import Channels, History, Wishes
+from lastseen.storage import open_store
 from lastseen.testing import FakeClock
 from tests.cli.conftest import Cli, cli, fresh  # noqa: F401  (fixtures)
 from tests.standins.telegram import TOKEN, BotApi
@@ -102,6 +104,30 @@ async def test_a_drill_of_one_channel_bothers_nobody_else(cli: Cli) -> None:  # 
         assert (here.family.messages, here.pager.deliveries) == ([], [])
         done = await anyio.to_thread.run_sync(lambda: cli.process("notifications", "list", "--state", "skipped"))
         assert "a drill for other channels" in done.out
+
+
+async def test_what_channels_wish_counts_for_a_drill_as_for_an_alarm(cli: Cli) -> None:  # noqa: F811
+    async with site(cli) as here:
+        await beside(cli, "channels", "disable", "pager")
+        hour = datetime.now(UTC).hour
+        quiet = Preferences(quiet=Quiet(f"{hour:02}:00", f"{(hour + 2) % 24:02}:00", "UTC"))
+        store = open_store(f"sqlite:///{cli.folder}/lastseen.db", migrate="check")
+        async with HeartbeatMonitor(store).opened() as monitor:
+            assert isinstance(store, Channels)
+            assert isinstance(store, Wishes)
+            uids = {channel.name: channel.uid for channel in await store.channels()}
+            await store.prefer(uids["ops"], quiet, None, monitor.clock.now())
+            only = Preferences(machines=Matcher(tags=("berlin",)))
+            await store.prefer(uids["family"], only, None, monitor.clock.now())
+        code, result, _ = await here.run("--timeout", "1m", "--json")
+        found = {channel["name"]: channel for channel in result["channels"]}
+        assert (code, set(found)) == (1, {"ops", "family"})
+        assert (found["ops"]["alert"]["state"], found["ops"]["alert"]["reason"]) == ("pending", "held: quiet hours")
+        assert (found["family"]["wanted"], found["family"]["alert"]["state"]) == (False, "skipped")
+        assert 'tag "berlin"' in found["family"]["alert"]["reason"]
+        code, result, _ = await here.run("--timeout", "1m", "--tag", "urgent", "--tag", "berlin", "--json")
+        assert (code, result["ok"]) == (0, True)
+        assert [told["alert"]["state"] for told in result["channels"]] == ["delivered", "delivered"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -187,6 +213,27 @@ def test_what_a_drill_did_not_tell_in_time_is_told_to_nobody() -> None:
     assert not is_over(drill.at, drill.snapshot, NOW + LASTS)
     assert is_over(drill.at, drill.snapshot, NOW + LASTS + timedelta(seconds=1))
     assert not is_over(real.at, real.snapshot, NOW + timedelta(days=1))
+
+
+async def test_a_channel_that_works_again_too_late_is_not_told_of_a_drill(tmp_path: Path) -> None:
+    clock, told = FakeClock(), list[str]()
+    works = False
+
+    async def far_end(message: Message) -> Retry | None:
+        told.extend(event.type for event in message.events if works)
+        return None if works else Retry("503")
+
+    async with HeartbeatMonitor(f"sqlite:///{tmp_path}/x.db", notify={"ops": far_end}, clock=clock) as monitor:
+        await monitor.watch("drill-1", group="drill", tags=["drill"])
+        for slug in ("drill-1", "db-01"):
+            await monitor.heartbeat(slug)
+        await clock.advance("20m")
+        works = True
+        await clock.advance("20m")
+        assert isinstance(monitor.store, History)
+        rows = await monitor.store.notifications()
+        assert told == ["machine.offline"]
+        assert [row["state"] for row in rows if row["reason"] == "the drill is over"] == ["cancelled"]
 
 
 async def test_the_canaries_of_drills_that_were_killed_go_with_the_next_one(tmp_path: Path) -> None:
