@@ -145,7 +145,7 @@ async def test_cut_short_it_tells_that_it_is_over_and_leaves_nothing(cli: Cli, n
         assert await here.machines() == []
 
 
-async def test_a_server_that_ends_meanwhile_fails_the_drill_and_leaves_nothing(cli: Cli) -> None:  # noqa: F811
+async def test_a_server_that_is_stopped_meanwhile_fails_the_drill_and_leaves_nothing(cli: Cli) -> None:  # noqa: F811
     async with site(cli) as here:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "lastseen", "drill", "--channel", "ops", "--timeout", "3s"),
