@@ -137,6 +137,7 @@ class Poller:
         """From where to ask for more; 0: what was asked for is confirmed."""
         if not raw:
             return 0
+        before = after
         for one in raw:
             number = number_of(one)
             if number is None or number < after:
@@ -149,10 +150,10 @@ class Poller:
             after = number + 1
             if acted:
                 await self._keep_place(after)
-        if after:
+        if after > before:
             await self._keep_place(after)
         else:
-            await self.desk.clock.sleep(SHORTEST)  # nothing of it could be read: it comes again
+            await self.desk.clock.sleep(SHORTEST)  # nothing of it had a number: it comes again
         return after
 
     async def _take(self, raw: Any) -> bool:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, tzinfo
 from lastseen.model import Cause, Delivery, Message, Preferences, Quiet, replace
 from lastseen.model.insight import NOBODY, Roll
 from lastseen.model.wishes import AS_USUAL
+from lastseen.notifiers.offers import offers
 from lastseen.notifiers.quiet import quiet_until
 from lastseen.notifiers.storms import Part
 from lastseen.notifiers.telling import Item, Told
@@ -81,6 +82,7 @@ def render(
         id=oldest.uid,
         loud=any(item.mark in _LOUD for item in items) and (part is None or part.loud),
         reply_to=_answers(deliveries, part) if len(items) == 1 else None,
+        actions=offers(told, part),
     )
 
 

@@ -59,6 +59,8 @@ class BotApi(People):
         self.commands: list[dict[str, str]] = []
         self.refused: list[str] = []
         self.webhook = False
+        self.failing: set[str] = set()  # methods that answer 502
+        self._then_fails: dict[str, set[str]] = {}
         self._presses: set[str] = set()
         self._wanted: list[str] = []
         self._updates: list[dict[str, Any]] = []
@@ -80,6 +82,10 @@ class BotApi(People):
             return Answer.of_json({"ok": True})
         if self.trouble:
             return self.trouble.popleft()
+        method = request.path.rpartition("/")[2]
+        if method in self.failing:
+            return Answer(502, b"<html>Bad Gateway</html>")
+        self.failing |= self._then_fails.pop(method, set())
         try:
             return Answer.of_json({"ok": True, "result": await self._call(request)})
         except Refused as refused:
@@ -137,7 +143,7 @@ class BotApi(People):
         if offset < 0:
             self._updates = self._updates[offset:]
         elif offset:
-            self._updates = [u for u in self._updates if not isinstance(u, dict) or u["update_id"] >= offset]
+            self._updates = [one for one in self._updates if not 0 <= _number_of(one) < offset]
 
     def _is_wanted(self, update: Any) -> bool:
         return not self._wanted or not isinstance(update, dict) or bool({*update} - {"update_id"} & {*self._wanted})
@@ -280,6 +286,11 @@ class BotApi(People):
             raise Refused(429, f"Too Many Requests: retry after {seconds}", retry_after=seconds)
         self._times.append(now)
         chat.times.append(now)
+
+
+def _number_of(update: Any) -> int:
+    number = update.get("update_id") if isinstance(update, dict) else None
+    return number if isinstance(number, int) else -1
 
 
 async def _main() -> None:

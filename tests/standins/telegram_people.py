@@ -49,6 +49,7 @@ class People:
     trouble: deque[Answer]
     _updates: list[Any]
     _presses: set[str]
+    _then_fails: dict[str, set[str]]
     _arrived: asyncio.Event
     _poller: asyncio.Event | None
     _next: int
@@ -64,6 +65,10 @@ class People:
         """The next calls fail: with a status, by a reset, or without an answer."""
         body = b"<html>Bad Gateway</html>"
         self.trouble.extend([Answer(status, body, reset=reset, hang=hang)] * times)
+
+    def fail_after(self, method: str, then: str) -> None:
+        """Once somebody has called the one, the other fails until `failing` is cleared."""
+        self._then_fails[method] = {then}
 
     def say(self, chat: int, text: str, thread: int | None = None, who: str = "Ada", person: int = 7) -> None:
         """Somebody writes to the bot."""
