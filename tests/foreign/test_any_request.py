@@ -15,6 +15,7 @@ from lastseen.ingest.gate import Gate
 from lastseen.ingest.http import HEARTBEAT_PATH, HeartbeatRoute
 from lastseen.ingest.routes import WaysIn
 from lastseen.model import Beat
+from lastseen.protocols import OutOfService
 from tests.server.fakes import FakeKeys, FakeMonitor, HandClock
 
 UUID = "0b3e6f6a-8d0e-4d56-a3c5-1f0b7a4c2f11"
@@ -29,6 +30,7 @@ class Monitor(FakeMonitor):
     def __init__(self, clock: Any) -> None:
         super().__init__(clock)
         self.made: set[object] = {7, "m"}
+        self.resumed: list[object] = []
         self.here: Any = self
 
     async def record(self, beat: Beat) -> None:
@@ -42,7 +44,8 @@ class Monitor(FakeMonitor):
     async def watch(self, machine: object, *, expect: str = "any", **changes: Any) -> None:
         self.made.add(machine)
 
-    async def resume(self, machine: object) -> None: ...
+    async def resume(self, machine: object) -> None:
+        self.resumed.append(machine)
 
     def known(self, name: str) -> int | None:
         return None
@@ -102,8 +105,9 @@ keys = st.one_of(st.sampled_from([*KEYS.values(), ""]).map(str.encode), st.binar
 methods = st.sampled_from(["GET", "POST", "PUT", "HEAD", "OPTIONS", "BREW"])
 
 
-async def asked(method: str, path: str, query: bytes, key: bytes, body: bytes) -> tuple[int, bytes, list[Beat]]:
+async def asked(method: str, path: str, query: bytes, key: bytes, body: bytes) -> tuple[int, bytes, Monitor]:
     clock, store = HandClock(), FakeKeys()
+    store.out = OutOfService(frozenset(), frozenset({7, "m"}))
     for scope, text in KEYS.items():
         store.put(text, scope, 7 if scope in ("machine", "push") else None, defaults={"may_create": True})
     store.put(UUID, "ping", 7)
@@ -125,23 +129,33 @@ async def asked(method: str, path: str, query: bytes, key: bytes, body: bytes) -
     length = dict(sent[0]["headers"]).get(b"content-length")
     if method != "HEAD" and length is not None:
         assert int(length) == len(sent[1]["body"])
-    return sent[0]["status"], sent[1]["body"], monitor.beats
+    return sent[0]["status"], sent[1]["body"], monitor
 
 
 @settings(max_examples=600, deadline=None)
 @given(methods, paths, queries, keys, bodies)
 @example("GET", f"/ping/{UUID}/start", b"rid=", b"", b"")
+@example("GET", "/ping/lsp_k/new", b"create=1&rid=x", b"", b"")
+@example("GET", "/ping/lsp_k/new", b"create=0", b"", b"")
+@example("GET", "/ping/lsp_k/M", b"create=1", b"", b"")
+@example("GET", f"/ping/{UUID}/256", b"", b"", b"")
+@example("GET", f"/ping/{UUID}/0", b"rid=x", b"", b"")
+@example("GET", "/ping/lsp_k/m/0", b"rid=x", b"", b"")
+@example("GET", "/api/push/lsu_k", b"ping=-1", b"", b"")
+@example("POST", "/agent/metrics", b"", b"lsm_k", b'{"cpu_pct":1,"mem_used_pct":1,"disk_used_pct":101}')
+@example("POST", HEARTBEAT_PATH, b"", b"lsm_k", b'{"status":"fine"}')
+@example("POST", "/api/v1/heartbeats", b"", b"lsf_k", b'[{"machine":"m"},{"machine":"new"}')
 @example("GET", "/api/push/lsu_k", b"ping=1e400", b"", b"")
 @example("POST", "/agent/metrics", b"", b"lsm_k", b'{"cpu_pct":1e999}')
 @example("POST", "/api/v1/heartbeats", b"", b"lsf_k", b'[{"machine":"new"},{"machine":"\\u0000"}]')
 def test_it_is_answered_and_what_is_refused_leaves_nothing(
     method: str, path: str, query: bytes, key: bytes, body: bytes
 ) -> None:
-    status, answer, beats = asyncio.run(asked(method, path, query, key, body))
+    status, answer, monitor = asyncio.run(asked(method, path, query, key, body))
     assert status in STORED | REFUSED, (status, answer)
     if status in REFUSED:
-        assert beats == []
-    for beat in beats:
+        assert (monitor.beats, monitor.made, monitor.resumed) == ([], {7, "m"}, [])
+    for beat in monitor.beats:
         assert beat.body is None or "\0" not in beat.body
         (beat.body or "").encode()
 
