@@ -513,6 +513,8 @@ class Notifier(Protocol):
     - `timeout = 15.0`: seconds until a send counts as `Retry`;
     - `host`: the name or address of its far end, "" for none: what could not be reached outside tells of our own line;
     - `lane`: channels whose notifiers name the same lane share one line to the far end (one bot);
+    - `operators_only = False`: True says that nothing guards where it connects to: channels of it are written by the
+      command line, and by nobody else;
     - `async edit(receipt, message)`: change what was sent under this receipt; Rejected where that is not possible;
     - `async start()`, `async close()`.
     """

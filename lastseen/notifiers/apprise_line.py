@@ -91,7 +91,7 @@ class _Call:
     def _run(self) -> None:
         try:
             reason = self._line.notify(self._message)
-        except Exception as error:  # noqa: BLE001  (a service may raise anything, and quote its address in it)
+        except BaseException as error:  # noqa: BLE001  (a service may raise anything, and quote its address in it)
             reason = f"{self._line.name}: {type(error).__name__}"
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
             self._loop.call_soon_threadsafe(self._end, reason)

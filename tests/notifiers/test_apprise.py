@@ -17,6 +17,7 @@ from lastseen import HeartbeatMonitor
 from lastseen.errors import InvalidInput, PluginError
 from lastseen.model import Delivered, Message, Outcome, Retry, Scope
 from lastseen.notifiers import apprise as module
+from lastseen.notifiers import apprise_line
 from lastseen.notifiers.apprise import Apprise, addresses
 from lastseen.notifiers.message import render
 from lastseen.plugins import check_config, split_secrets
@@ -112,6 +113,20 @@ async def test_a_service_that_hangs_holds_up_no_other(
     assert outcomes[0] == Retry("JSON: no answer within 0.5 s")
     assert outcomes[1] == Retry("JSON: no answer within 0.5 s (1 of 2 addresses)", Scope.NOTIFICATION)
     assert outcomes[2] == Delivered()
+
+
+async def test_a_service_that_raises_is_told_without_its_words(server: FarEnd, monkeypatch: pytest.MonkeyPatch) -> None:
+    speaker = apprise(url(server))
+    await speaker.start()
+    for error, said in ((ValueError(PASSWORD), "JSON: ValueError"), (SystemExit(1), "JSON: SystemExit")):
+
+        def broken(line: Any, what: Message, error: BaseException = error) -> str | None:
+            raise error
+
+        monkeypatch.setattr(apprise_line.Line, "notify", broken)
+        assert await speaker.send(message()) == Retry(said)
+    monkeypatch.undo()
+    assert await speaker.send(message()) == Delivered()
 
 
 async def test_so_many_threads_hang_and_no_more(server: FarEnd, monkeypatch: pytest.MonkeyPatch) -> None:

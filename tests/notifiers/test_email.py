@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from lastseen import FakeClock, HeartbeatMonitor
 from lastseen.errors import ConfigurationError, InvalidInput, PluginError
 from lastseen.model import Delivered, Rejected, Retry, Scope
 from lastseen.notifiers.email import Email, email_library
@@ -80,6 +81,22 @@ async def test_a_recovery_answers_the_letter_of_its_alert(server: MailServer, ce
     first, second = (one.mail for one in server.letters)
     assert first["In-Reply-To"] is None
     assert second["In-Reply-To"] == second["References"] == first["Message-ID"]
+
+
+async def test_in_a_monitor_the_letter_of_a_recovery_answers_that_of_its_alert(
+    server: MailServer, certificate: Certificate
+) -> None:
+    clock = FakeClock()
+    async with HeartbeatMonitor(
+        offline_after="3m", notify={"mail": email(server, certificate)}, clock=clock
+    ) as monitor:
+        await monitor.heartbeat("db-01")
+        await clock.advance("10m")
+        await monitor.heartbeat("db-01")
+        await clock.advance("1m")
+    assert [str(one.mail["Subject"])[0] for one in server.letters] == ["🔴", "🟢"]
+    alert, recovery = (one.mail for one in server.letters)
+    assert recovery["In-Reply-To"] == alert["Message-ID"]
 
 
 async def test_several_events_are_one_letter(server: MailServer, certificate: Certificate) -> None:
