@@ -52,12 +52,12 @@ class Notifiers:
 
     def tools(self, *, by_hand: bool) -> Tools:
         """What a notifier is handed. `by_hand`: its channel may use private addresses."""
-        from lastseen.notifiers.guard import Policy, guarded_client
+        from lastseen.notifiers.guard import Policy, guarded_client, lent
         from lastseen.notifiers.tools import Tools
 
         if by_hand not in self._clients:
             self._clients[by_hand] = guarded_client(Policy(allow_private=by_hand, networks=self._networks))
-        return Tools(self._clients[by_hand], self._clock, self._servers)
+        return Tools(lent(self._clients[by_hand]), self._clock, self._servers)
 
     def probe(self, url: str | None) -> Callable[[], Awaitable[bool]] | None:
         """Asks an address whether the world is there: any answer is one."""

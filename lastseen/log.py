@@ -1,7 +1,7 @@
 """Every log line is a constant event name plus fields; this table has them all, and the docs page is built from it.
 
 `get_logger()` is what every module logs with. How lines look (console or JSON) is the server's business
-(`lastseen.app`); a library user gets whatever structlog is configured to do.
+(`lastseen.logs`); a library user gets whatever structlog is configured to do.
 """
 
 from __future__ import annotations
@@ -62,6 +62,11 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "notification_dead": ("error", "notification, channel, reason", "given up; `lastseen notifications replay`"),
     "notification_delivered": ("info", "notification, channel, type, machine", "the far end has it"),
     "notifier_answered_nonsense": ("warning", "channel, answer", "a plugin returned no outcome; taken for delivered"),
+    "notifier_blocks": (
+        "error",
+        "channel, seconds",
+        "a plugin held up everything for so long; `blocking = True` is its cure",
+    ),
     "notifier_not_closed": ("warning", "error", "a plugin raised while it was closed"),
     "outbox_tidied": ("warning", "count", "so many notifications ended untold: expired, or their channel is off"),
     "port_bound": ("info", "url", "connections queue from now on"),

@@ -516,6 +516,7 @@ class Notifier(Protocol):
     - `operators_only = False`: True says that nothing guards where it connects to: channels of it are written by the
       command line, and by nobody else;
     - `async edit(receipt, message)`: change what was sent under this receipt; Rejected where that is not possible;
+    - `blocking = False`: True says that `send` is a plain function that may wait without awaiting; it runs in a thread;
     - `async start()`, `async close()`.
     """
 

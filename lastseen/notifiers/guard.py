@@ -26,7 +26,7 @@ from httpx_aiohttp import AiohttpTransport
 from lastseen.errors import ForbiddenAddress
 from lastseen.notifiers.addresses import Address, Policy, refusal
 
-__all__ = ["Policy", "guarded_client"]
+__all__ = ["Policy", "guarded_client", "lent"]
 
 TIMEOUT = 15.0
 """Seconds for a whole request, from resolving the name to the last byte of the answer that is wanted."""
@@ -38,6 +38,7 @@ KEPT = 4096
 """Bytes of the answer's body that are read."""
 
 IN_FLIGHT = 64
+"""Connections to one far end. There is no limit over all: one that does not answer must not take the others' share."""
 
 
 def guarded_client(
@@ -61,6 +62,26 @@ def guarded_client(
     )
 
 
+def lent(client: httpx.AsyncClient) -> httpx.AsyncClient:
+    """The same connections under a client of its own: a plugin that closes it closes it for itself alone."""
+    return httpx.AsyncClient(
+        transport=_Lent(client._transport),
+        timeout=client.timeout,
+        trust_env=False,
+        follow_redirects=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        headers=client.headers,
+    )
+
+
+class _Lent(httpx.AsyncBaseTransport):
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._transport.handle_async_request(request)
+
+
 class GuardedTransport(httpx.AsyncBaseTransport):
     """Judges, sends, and keeps the beginning of the answer; all within the time-out."""
 
@@ -74,7 +95,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             resolver=GuardedResolver(self._policy),
             socket_factory=self._socket,
             ssl=self._ssl or True,
-            limit=IN_FLIGHT,
+            limit=0,
+            limit_per_host=IN_FLIGHT,
             ttl_dns_cache=10,
         )
         return aiohttp.ClientSession(

@@ -13,6 +13,7 @@ import anyio
 from lastseen.errors import LastseenError
 from lastseen.log import get_logger
 from lastseen.model import Channel, Message, Outcome, Silence, code_channel_uid
+from lastseen.notifiers.contained import off_the_loop, own_fault
 from lastseen.notifiers.retry import SCHEDULES, Schedule
 from lastseen.protocols import Channels, Notifier, Store, Wishes
 
@@ -91,7 +92,7 @@ def named(notify: Notify | Mapping[str, Notify] | None) -> dict[str, Notifier]:
 
 def as_notifier(notify: Notify) -> Notifier:
     if hasattr(notify, "send"):
-        return notify
+        return off_the_loop(notify)  # type: ignore[no-any-return]
     if not callable(notify):
         raise TypeError(f"notify takes a function of one Message or a notifier, not {notify!r}")
     return FunctionNotifier(notify)
@@ -162,14 +163,17 @@ class Roster:
         try:
             notifier = self._notifier_for(channel, await self._rows.channel_secrets(channel.uid))
             await _call(notifier, "start")
-        except Exception as error:  # noqa: BLE001  (a plugin that cannot be made harms its own channel only)
+            speaker = Speaker(channel, off_the_loop(notifier), lane_of(channel.uid, notifier))
+        except BaseException as error:  # (a plugin that cannot be made harms its own channel only)
+            if not own_fault(error):
+                raise
             reason = str(error) if isinstance(error, LastseenError) else f"{type(error).__name__} while it was made"
             if self._complained.get(channel.uid) != reason:  # once, and again when it is another reason
                 self._complained[channel.uid] = reason
                 _log.warning("channel_without_notifier", channel=channel.name, type=channel.type, reason=reason)
             return None
         self._complained.pop(channel.uid, None)
-        return Speaker(channel, notifier, lane_of(channel.uid, notifier))
+        return speaker
 
     async def _drop(self, uid: str) -> None:
         channel, speaker = self._made.pop(uid)
@@ -204,7 +208,7 @@ async def _call(notifier: Notifier, name: str) -> None:
     try:
         with anyio.fail_after(TIMEOUT):
             await method()
-    except Exception as error:
-        if name != "close":
+    except BaseException as error:
+        if name != "close" or not own_fault(error):
             raise
         _log.warning("notifier_not_closed", error=type(error).__name__)

@@ -14,6 +14,7 @@ from lastseen.clock import Clock
 from lastseen.log import get_logger
 from lastseen.model import Attempt, Cause, Channel, Delivered, Message, Outcome, Rejected, Retry, replace
 from lastseen.model.insight import NOBODY
+from lastseen.notifiers.contained import own_fault, watched
 from lastseen.notifiers.message import render
 from lastseen.notifiers.outcome import from_exception
 from lastseen.notifiers.roster import Roster, Speaker
@@ -74,18 +75,20 @@ class Speech:
         return answer
 
     async def _call(self, speaker: Speaker, verb: str, *given: Any) -> Outcome:
+        name = speaker.channel.name
         try:
             with anyio.fail_after(speaker.timeout):
-                return understood(speaker, await getattr(speaker.notifier, verb)(*given))
+                return understood(speaker, await watched(getattr(speaker.notifier, verb)(*given), name))
         except TimeoutError:
             return Retry(f"no answer within {speaker.timeout:g} s")
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            return Retry("it was cancelled from within")
         except Exception as error:  # noqa: BLE001  (a plugin may raise anything: it is tried again)
             return from_exception(error)
+        except BaseException as error:
+            if not own_fault(error, in_code=speaker.channel.type == "code"):
+                raise
+            return Retry(
+                "it was cancelled from within" if isinstance(error, asyncio.CancelledError) else _raised(error)
+            )
 
     async def _message(self, speaker: Speaker, attempt: Attempt, part: Part | None) -> Message:
         roll = NOBODY
@@ -109,6 +112,10 @@ class Speech:
 def _instead_of(channel: Channel, known: Sequence[Channel]) -> str:
     """The names of the channels that this one stands in for."""
     return ", ".join(f'"{other.name}"' for other in known if other.fallback == channel.uid)
+
+
+def _raised(error: BaseException) -> str:
+    return f"the plugin raised {type(error).__name__}"
 
 
 def understood(speaker: Speaker, answer: object) -> Outcome:
