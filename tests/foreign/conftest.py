@@ -21,7 +21,7 @@ from tests.support import eventually
 
 @dataclass
 class Pinged:
-    """A server with a machine `backup`: its ping uuid, its push token, its own key, and a ping key of the project."""
+    """A server with a machine `backup`: its ping uuid, push token and own key; a ping key, a fleet key."""
 
     served: Served
     file: Path
@@ -29,6 +29,7 @@ class Pinged:
     token: str
     key: str
     project: str
+    fleet: str
 
     @property
     def url(self) -> str:
@@ -79,14 +80,20 @@ async def add(served: Served, scope: str, key: NewKey, **more: Any) -> str:
     return secret(key.text)
 
 
+async def prepared(served: Served, folder: Path) -> Pinged:
+    """The machine and the keys, on a server whose data are in this folder."""
+    status = await served.app.monitor.watch("backup", expect="new")
+    keys = await asyncio.gather(
+        add(served, "ping", new_ping_uuid(), machine_id=status.id),
+        add(served, "push", new_key("push"), machine_id=status.id),
+        add(served, "machine", new_key("machine"), machine_id=status.id),
+        add(served, "ping", new_key("ping"), defaults={"may_create": True, "tags": ["made"]}),
+        add(served, "fleet", new_key("fleet")),
+    )
+    return Pinged(served, folder / "lastseen.db", *keys)
+
+
 @pytest.fixture
 async def pinged(tmp_path: Path) -> AsyncIterator[Pinged]:
     async with a_server(tmp_path) as served:
-        status = await served.app.monitor.watch("backup", expect="new")
-        uuid, token, key, project = await asyncio.gather(
-            add(served, "ping", new_ping_uuid(), machine_id=status.id),
-            add(served, "push", new_key("push"), machine_id=status.id),
-            add(served, "machine", new_key("machine"), machine_id=status.id),
-            add(served, "ping", new_key("ping"), defaults={"may_create": True, "tags": ["made"]}),
-        )
-        yield Pinged(served, tmp_path / "lastseen.db", uuid, token, key, project)
+        yield await prepared(served, tmp_path)
