@@ -62,9 +62,9 @@ class Signs:
 
 def health(signs: Signs) -> tuple[Trouble, ...]:
     """Everything that is wrong; empty: it watches."""
-    if not signs.running:
-        return (Trouble(Part.MONITOR, "it does not run", signs.looked_at), *_store(signs))
-    return (*_sweep(signs), *_outbox(signs), *_store(signs))
+    if signs.running:
+        return (*_sweep(signs), *_outbox(signs), *_store(signs))
+    return (Trouble(Part.MONITOR, "it does not run", signs.looked_at), *_answers(signs))  # and so it writes nothing
 
 
 def _sweep(signs: Signs) -> Iterator[Trouble]:
@@ -88,5 +88,10 @@ def _store(signs: Signs) -> Iterator[Trouble]:
         yield Trouble(Part.STORE, "it cannot be written", signs.failing_since)
     elif signs.write_every is not None and signs.now - signs.written_at - signs.write_every > LATE:
         yield Trouble(Part.STORE, "a write does not end", signs.written_at + signs.write_every)
-    elif signs.unanswered:
+    else:
+        yield from _answers(signs)
+
+
+def _answers(signs: Signs) -> Iterator[Trouble]:
+    if signs.unanswered:
         yield Trouble(Part.STORE, signs.unanswered, signs.now)

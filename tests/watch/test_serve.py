@@ -41,12 +41,11 @@ lastseen.proof.LOOK = 0.2
 """What takes a quarter of a minute takes a second."""
 
 PLUGIN = """
-import threading
-from importlib.metadata import EntryPoint
-import lastseen.plugins
+import asyncio, threading
 from pydantic import BaseModel
 
 class Bad:
+    \"\"\"Does not come back.\"\"\"
     class Config(BaseModel):
         pass
     timeout = 0.2
@@ -54,11 +53,25 @@ class Bad:
         pass
     async def send(self, message):
         {send}
-
-real, entries = lastseen.plugins._loaded, lastseen.plugins._entries
-lastseen.plugins._loaded = lambda group, name: (Bad, None) if name == "bad" else real(group, name)
-lastseen.plugins._entries = lambda group: {{**entries(group), "bad": EntryPoint("bad", "nowhere:Bad", group)}}
 """
+HOW = {
+    "blocks the loop": "threading.Event().wait()",
+    "never comes back": """while True:
+            try:
+                await asyncio.Event().wait()
+            except BaseException:
+                pass""",
+}
+
+
+def installed(folder: Path, how: str) -> str:
+    """The notifier `bad` as a package, and the PYTHONPATH that has it."""
+    about = folder / "bad_notifier-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-notifier\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[lastseen.notifiers]\nbad = bad_notifier:Bad\n")
+    (folder / "bad_notifier.py").write_text(PLUGIN.format(send=HOW[how]))
+    return os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
 
 
 class Missing:
@@ -208,19 +221,16 @@ async def test_a_disk_that_is_full_is_missed_and_told(tmp_path: Path) -> None:
             await eventually(lambda: said(process, "watch_restored", "store"))
 
 
-@pytest.mark.parametrize("how", ["blocks the loop", "never comes back"])
+@pytest.mark.parametrize("how", HOW)
 async def test_a_plugin_that_stops_the_outbox_is_missed(tmp_path: Path, how: str) -> None:
-    blocks = "threading.Event().wait()"
-    never = "import asyncio\n        while True:\n            try:\n                await asyncio.Event().wait()\n"
-    never += "            except BaseException:\n                pass"
-    plugin = PLUGIN.format(send=blocks if how == "blocks the loop" else never)
+    more = {"PYTHONPATH": installed(tmp_path / "site", how), "MACHINE_OFFLINE_THRESHOLD": "2s"}
     keys = await fleet(tmp_path, 1)
     store = open_store(f"sqlite:///{tmp_path}/lastseen.db")
     async with HeartbeatMonitor(store).opened() as monitor:
         assert isinstance(store, Channels)
         await store.add_channel("bad", "ops", {}, {}, "bad", monitor.clock.now())
     async with somebody() as one:
-        with watched(tmp_path, one.url, plugin + IMPATIENT + PROGRAM, MACHINE_OFFLINE_THRESHOLD="2s") as process:
+        with watched(tmp_path, one.url, **more) as process:
             url = await process.url()
             await one.hears()
             async with httpx.AsyncClient(base_url=url, headers={"X-API-Key": keys["m0"]}) as http:
