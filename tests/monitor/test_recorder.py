@@ -43,10 +43,11 @@ async def recording(gate: Gate, capacity: int = 100) -> AsyncIterator[tuple[Reco
     recorder = Recorder(gate, clock, lambda: None, lambda: failures.append("failed"), capacity)  # type: ignore[arg-type]
     recorder.open()
     task = asyncio.create_task(recorder.run())
-    yield recorder, clock, failures
-    gate.open.set()
-    recorder.close()
-    await task
+    async with asyncio.timeout(20):  # a recorder that ends, or forgets somebody, leaves a future that is never done
+        yield recorder, clock, failures
+        gate.open.set()
+        recorder.close()
+        await task
 
 
 async def test_what_comes_during_a_commit_shares_the_next() -> None:
@@ -86,6 +87,7 @@ async def test_a_full_queue_answers_busy_and_keeps_what_it_has() -> None:
             recorder.record(Beat("one more", clock.now()))
         gate.open.set()
         await asyncio.gather(first, *waiting)
+        assert [beat.machine for batch in gate.batches for beat in batch] == ["first", "0", "1", "2"]
 
 
 async def test_one_bad_row_takes_no_other_down() -> None:
@@ -152,6 +154,7 @@ async def test_closing_writes_what_waits_and_takes_no_more() -> None:
             recorder.record(Beat("late", clock.now()))
         gate.open.set()
         await asyncio.gather(*waiting)
+        assert [beat.machine for batch in gate.batches for beat in batch] == list("01234")
 
 
 async def test_settling_may_not_overtake_the_oldest_that_waits() -> None:

@@ -54,10 +54,36 @@ async def test_a_store_that_fails_while_sends_are_in_the_air_loses_none_of_them(
         release.set()
         await advancing
         await s.clock.advance("2m")
+        assert failures == [], "it did fail"
         assert sorted(set(sent)) == ["a", "b"]
         await s.beat("a", "b")
         await s.clock.advance("1m")
         assert sent.count("a") >= 2, "the recovery of a waits for nobody"
+
+
+@both
+async def test_a_heartbeat_that_waits_to_be_stored_is_not_overtaken_by_the_deadline_that_it_moves(
+    store: str, tmp_path: Path
+) -> None:
+    async with scene(store, tmp_path) as s:
+        await s.beat("pump")
+        await s.clock.advance("2m59s")
+        go_on, record = asyncio.Event(), s.monitor.store.record
+
+        async def slow(*args: Any) -> Any:
+            await go_on.wait()
+            return await record(*args)
+
+        s.monitor.store.record = slow  # type: ignore[method-assign]
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(s.beat("pump"))
+            await eventually(lambda: s.monitor._loops.recorder.waiting)
+            s.clock.jump("2s")  # so little is no step
+            found = await s.monitor.sweep()
+            go_on.set()
+        assert found == []
+        await s.clock.advance("2m")
+        assert s.types == []
 
 
 async def test_what_nobody_speaks_for_any_more_expires(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lastseen.model import Message, Outcome, Retry
+from lastseen.model import Beat, Message, Outcome, Retry, Said
 from lastseen.notifiers.outcome import from_exception
 from lastseen.testing import RecordingNotifier
 from tests.monitor.cases import Scene, scene
@@ -93,6 +93,17 @@ async def test_a_small_part_of_a_big_fleet_is_no_storm(tmp_path: Path) -> None:
         await s.beat(*FLEET[:6])
         await s.keep_beating(steady, 5)
         assert offline(s) == FLEET[:6]
+        assert world.asked == 0
+
+
+async def test_a_source_of_a_few_machines_is_no_storm_beside_a_small_part_of_another(tmp_path: Path) -> None:
+    world = World(there=False)
+    async with scene("sqlite", tmp_path, uplink=world) as s, s.monitor.source("lora") as lora:
+        await s.monitor.watch("far")
+        await lora.submit(Beat("far", s.clock.now(), Said.ALIVE, lora.id))
+        await s.beat(*FLEET[:6])
+        await s.keep_beating([f"s{n}" for n in range(40)], 5)
+        assert offline(s) == ["far", *FLEET[:6]]
         assert world.asked == 0
 
 

@@ -29,7 +29,7 @@ async def main(database: str, out: str, threshold: str, lease: str) -> None:
             await asyncio.Event().wait()
 
     async with HeartbeatMonitor(
-        database, notify={"ops": tell}, offline_after=threshold, check_interval="1s"
+        database, notify={"ops": tell}, offline_after=threshold, check_interval="1h"
     ) as monitor:
         print("ready", flush=True)
         while True:

@@ -150,11 +150,19 @@ async def test_a_full_disk_refuses_heartbeats_acknowledges_nothing_and_blames_no
                 seen = len(answers)
                 await eventually(lambda: answers[seen:].count(503) >= 10, timeout=60)
                 await nobody_heard(folder)
-                (folder / "ballast").unlink()
+            assert set(answers) <= {0, 204, 503}
+            (folder / "ballast").unlink()
+            await eventually(lambda: rows(folder, WATCHED_ANEW) == [(5,)], timeout=30)
+            assert ("store",) in rows(folder, BLIND)
+            async with beating(serve, keys) as answers:
                 await accepted(answers, 60)
-                assert set(answers) <= {0, 204, 503}
-                await eventually(lambda: ("store",) in rows(folder, BLIND))
             assert set(rows(folder, EVENTS)) == {("machine.online",)}
+
+
+WATCHED_ANEW = """
+SELECT count(*) FROM liveness WHERE check_at > (SELECT max(ended_at) FROM blind_periods WHERE reason = 'store')
+"""
+"""Machines that were looked at after the trouble, before anything was heard of them again."""
 
 
 def fill(path: Path) -> None:

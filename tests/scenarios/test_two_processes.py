@@ -91,6 +91,13 @@ async def test_each_outage_is_told_once_whoever_heard_the_machine(tmp_path: Path
     assert len({uid for uid, _, _ in told}) == len(told), "no id was sent twice"
 
 
+async def test_a_machine_that_only_a_program_has_heard_that_died_is_missed_by_the_other(tmp_path: Path) -> None:
+    with two(tmp_path) as (first, second):
+        second.say("beat", "pump")
+        second.process.kill()
+        await eventually(lambda: [(kind, slug) for _, kind, slug in first.told] == [("machine.offline", "pump")], 30)
+
+
 def stop_outside_of_a_transaction(program: Program, path: Path) -> None:
     """One that is stopped while it writes holds SQLite's only write lock: then nobody can do anything."""
     db = sqlite3.connect(path, timeout=30, isolation_level=None)
