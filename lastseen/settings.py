@@ -1,7 +1,7 @@
 """What can be set, and what is said when it is wrong. Where it is written: `lastseen.variables`.
 
-What has `repr=False` is a secret, and may also be in a file that `<NAME>_FILE` names. Nothing but `lastseen.app` and
-the command line reads settings: the library takes arguments.
+What has `repr=False` is a secret, and may also be in a file that `<NAME>_FILE` names. Nothing but the server's
+root and the command line reads settings: the library takes arguments.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Its port (LASTSEEN_PORT, 8383); 0 takes a free one.")] = None,
 ) -> None:
     """Serve until SIGTERM: accept heartbeats, watch machines, tell people."""
-    from lastseen.app import serve as run_server
+    from lastseen.serving import serve as run_server
     from lastseen.settings import Settings
 
     run_server(Settings.load(host=host, port=port))

@@ -18,9 +18,10 @@ from typing import Any
 import anyio
 import httpx
 
-from lastseen.app import App, answer
+from lastseen.app import App
 from lastseen.ingest.auth import new_key, new_ping_uuid
 from lastseen.listening import bind, url_of
+from lastseen.serving import answer
 from lastseen.settings import Settings
 from lastseen.testing import FakeClock
 from tests.secrecy import secret

@@ -13,10 +13,11 @@ import anyio
 import httpx
 import pytest
 
-from lastseen.app import App, answer
+from lastseen.app import App
 from lastseen.ingest.auth import new_key
 from lastseen.listening import bind, url_of
 from lastseen.protocols import Keys, Service
+from lastseen.serving import answer
 from lastseen.settings import Settings
 from lastseen.storage import open_store
 from tests.support import eventually

@@ -26,8 +26,8 @@ from tests.support import eventually
 
 PROGRAM = """
 import sys
-from lastseen.app import serve
 from lastseen.errors import LastseenError
+from lastseen.serving import serve
 from lastseen.settings import Settings
 try:
     serve(Settings.load())
