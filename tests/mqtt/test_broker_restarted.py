@@ -19,7 +19,7 @@ from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.testing import FakeClock, RecordingNotifier
 from tests.mqtt.broker import Mosquitto
 from tests.mqtt.day import MIDNIGHT, Overheard, clock_time, watch_links
-from tests.support import eventually
+from tests.support import eventually, pace
 
 DEVICES = 300
 LIMITS = ("allow_anonymous true", "max_inflight_messages 1000", "max_queued_messages 100000")
@@ -42,12 +42,12 @@ class Device:
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._broker.port)
             except OSError:
-                await asyncio.sleep(0.1)
+                await pace(0.1)
                 continue
             try:
                 await self._publish(reader, writer)
             except (OSError, asyncio.IncompleteReadError):
-                await asyncio.sleep(0.1)
+                await pace(0.1)
             finally:
                 writer.close()
 

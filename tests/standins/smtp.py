@@ -25,6 +25,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.support import pace
+
 USER, PASSWORD = "lastseen", "c0rrect-horse-battery"
 START = 10.0  # seconds
 
@@ -207,7 +209,7 @@ class MailServer:
             return None
         if trouble.hang:
             await asyncio.Event().wait()
-        await asyncio.sleep(trouble.delay)
+        await pace(trouble.delay)
         if trouble.reset:
             _reset(server)
             await asyncio.Event().wait()
