@@ -105,13 +105,15 @@ async def test_what_fails_everywhere_is_trouble_of_the_channel(server: FarEnd) -
 async def test_a_service_that_hangs_holds_up_no_other(
     server: FarEnd, other: FarEnd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.5)
+    monkeypatch.setattr(module, "PATIENCE", 2.0)
     other.otherwise = Answer(hang=True)
     slow, quick = apprise(url(other)), apprise(url(server))
     both = apprise(url(server), url(other))
+    for one in (slow, quick, both):
+        await one.start()
     outcomes = await asyncio.gather(slow.send(message()), both.send(message()), quick.send(message()))
-    assert outcomes[0] == Retry("JSON: no answer within 0.5 s")
-    assert outcomes[1] == Retry("JSON: no answer within 0.5 s (1 of 2 addresses)", Scope.NOTIFICATION)
+    assert outcomes[0] == Retry("JSON: no answer within 2 s")
+    assert outcomes[1] == Retry("JSON: no answer within 2 s (1 of 2 addresses)", Scope.NOTIFICATION)
     assert outcomes[2] == Delivered()
 
 
@@ -139,6 +141,7 @@ async def test_so_many_threads_hang_and_no_more(server: FarEnd, monkeypatch: pyt
     assert outcomes[3:] == [Retry("JSON: 3 calls have not come back")] * 3
     assert threading.active_count() - before <= 3 + 1, "and the server's loader"
     server.otherwise = Answer()
+    monkeypatch.undo()
     await eventually(lambda: threading.active_count() <= before + 1)
     assert await speaker.send(message()) == Delivered(), "they have come back"
 

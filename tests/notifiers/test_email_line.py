@@ -93,14 +93,14 @@ async def test_no_such_host_tells_that_there_was_no_way(server: MailServer, cert
 
 async def test_a_server_that_says_nothing_is_left(certificate: Certificate, server: MailServer) -> None:
     with silent_port() as port:
-        outcome = await email(server, certificate, port=port, timeout=0.2).send(message())
+        outcome = await email(server, certificate, port=port, timeout=0.5).send(message())
     assert outcome == Retry("localhost timed out")
 
 
 @pytest.mark.parametrize("at_", ["MAIL", "RCPT", "DATA"])
 async def test_a_server_that_stops_answering_is_left(server: MailServer, certificate: Certificate, at_: str) -> None:
     server.script(Trouble(at_, hang=True))
-    outcome = await email(server, certificate, timeout=0.3).send(message())
+    outcome = await email(server, certificate, timeout=1.0).send(message())
     assert outcome == Retry("localhost timed out: perhaps it was delivered")
     assert isinstance(await email(server, certificate).send(message()), Delivered)
 

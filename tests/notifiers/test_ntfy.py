@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -202,6 +203,25 @@ async def test_an_address_that_is_not_allowed_is_not_reached(server: NtfyServer)
     assert isinstance(outcome, Retry)
     assert outcome.reason.startswith("127.0.0.1: ")
     assert server.published == []
+
+
+async def test_the_stand_in_keeps_the_limits_of_the_server(server: NtfyServer) -> None:
+    async with httpx.AsyncClient(trust_env=False) as http:
+
+        async def code(**body: Any) -> int:
+            answer = await http.post(server.url, json=body)
+            return int(answer.json().get("code", 0))
+
+        assert await code(topic="a", message="x" * 4096) == 0
+        assert await code(topic="a", message="x" * 4097) == 40014
+        assert await code(topic="a", message="x" * 12_000) == 41303
+        assert await code(topic="a b") == 40009
+        assert await code(message="x") == 40017
+        assert await code(topic="a", priority=9) == 40007
+        server.attachments = True
+        assert await code(topic="a", message="x" * 4097) == 0
+        assert (await http.get(f"{server.url}/a/b/c")).status_code == 404
+    assert [one.attached for one in server.published] == [False, True]
 
 
 # -- settings
