@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import errno
 import socket
+from contextlib import suppress
 
 from lastseen.errors import ConfigurationError
 
 BACKLOG = 2048
 """Connections that the kernel keeps for us while we start."""
+
+MOST_FILES = 65_536
+"""Open files, each connection is one. More than that nobody needs, and Python closes that many for each child."""
+
+
+def allow_connections() -> None:
+    """Raise the soft limit of open files as far as the hard one lets us: it is 1024 nearly everywhere, for the sake of
+    programs that use select(), and so few idle connections would keep everybody out."""
+    try:
+        import resource
+    except ImportError:
+        return  # not on Windows
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -21,7 +21,7 @@ import anyio
 
 from lastseen.app import App
 from lastseen.datadir import check_folder, database_file, prepare_folder, serve_lock, tell_address
-from lastseen.listening import BACKLOG, bind, url_of
+from lastseen.listening import BACKLOG, allow_connections, bind, url_of
 from lastseen.log import get_logger
 from lastseen.logs import configure_logs, remember_secrets
 from lastseen.protocols import Service, Store
@@ -51,6 +51,7 @@ def serve(settings: Settings) -> None:
     _log.info("settings_read", data_dir=str(settings.data_dir), pid=os.getpid())
     manager = Manager.of_environment(os.environ)
     sys.setswitchinterval(SWITCH)
+    allow_connections()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings, manager))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -181,3 +182,14 @@ async def a_key(folder: Path) -> str:
         assert isinstance(monitor.store, Keys)
         await monitor.store.add_key("machine", key.digest, key.hint, monitor.clock.now(), machine_id=status.id)
     return key.text
+
+
+async def test_more_clients_than_the_soft_limit_of_files_are_served(tmp_path: Path) -> None:
+    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (128, 1024))\n" + PROGRAM
+    with serving(tmp_path, program=few) as process, contextlib.ExitStack() as all_of_them:
+        url = await process.url()
+        port = int(url.rsplit(":", 1)[1])
+        for _ in range(300):
+            all_of_them.enter_context(socket.create_connection(("127.0.0.1", port)))
+        async with httpx.AsyncClient(base_url=url) as http:
+            assert (await http.get("/healthz")).status_code == 200
