@@ -10,7 +10,9 @@ import asyncio
 import inspect
 import signal
 import threading
+import time
 from collections.abc import Awaitable, Callable, Generator
+from functools import cache
 from typing import Any
 
 from lastseen.clock import SystemClock
@@ -18,6 +20,12 @@ from lastseen.log import get_logger
 
 STALL = 0.5
 """Seconds for which one step of a plugin may hold the event loop before it is named."""
+
+STUCK = 5.0
+"""Seconds after which it is named while it still holds the loop: it may never give it back."""
+
+LOOK = 1.0
+"""Seconds between two looks of the thread that does so."""
 
 THREADS = 4
 """Threads of one blocking notifier; one that hangs keeps its own."""
@@ -50,13 +58,17 @@ class watched:  # noqa: N801  (it is used as a verb: `await watched(send(…), "
     def __await__(self) -> Generator[Any, Any, Any]:
         inner = self._awaitable.__await__()
         step: Callable[[], Any] = lambda: next(inner)  # noqa: E731
+        me = threading.get_ident()
+        _start_watching()
         while True:
             began = _monotonic()
+            _holding[me] = (self._channel, began)
             try:
                 waits_for = step()
             except StopIteration as end:
                 return end.value
             finally:
+                _holding.pop(me, None)
                 self._took(_monotonic() - began)
             try:
                 sent = yield waits_for
@@ -68,6 +80,29 @@ class watched:  # noqa: N801  (it is used as a verb: `await watched(send(…), "
     def _took(self, seconds: float) -> None:
         if seconds >= STALL:
             _log.error("notifier_blocks", channel=self._channel, seconds=round(seconds, 1))
+
+
+_holding: dict[int, tuple[str, float]] = {}
+"""By thread: the channel whose step runs there now, and since when."""
+
+
+@cache
+def _start_watching() -> threading.Thread:
+    """One thread, for as long as the program runs: whoever holds the loop for ever cannot be named by the loop."""
+    thread = threading.Thread(target=_watch, name="plugin watch", daemon=True)
+    thread.start()
+    return thread
+
+
+def _watch() -> None:
+    named: tuple[str, float] | None = None
+    while True:
+        time.sleep(LOOK)
+        for held in list(_holding.values()):
+            channel, since = held
+            if held != named and _monotonic() - since >= STUCK:
+                named = held
+                _log.error("notifier_blocks", channel=channel, seconds=round(_monotonic() - since, 1))
 
 
 def _send(inner: Any, value: Any) -> Callable[[], Any]:

@@ -25,7 +25,7 @@ from lastseen.notifiers.tools import Tools
 from lastseen.testing import FakeClock, RecordingNotifier
 from lastseen.testing.far_end import Answer, FarEnd
 from tests.monitor.cases import url_of
-from tests.support import eventually
+from tests.support import eventually, until
 from tests.test_plugins import install, site
 
 __all__ = ["site"]  # the fixture
@@ -148,6 +148,18 @@ async def test_what_holds_the_loop_is_named_and_what_waits_is_not(monkeypatch: p
         with pytest.raises(ZeroDivisionError):
             await watched(failing(), "failing")
     assert logged == [{"event": "notifier_blocks", "channel": "greedy", "seconds": 0.6, "log_level": "error"}]
+
+
+async def test_what_holds_the_loop_for_ever_is_named_while_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contained, "STUCK", 0.05)
+    monkeypatch.setattr(contained, "LOOK", 0.01)
+
+    async def stuck() -> None:
+        until(lambda: any(line.get("channel") == "stuck" for line in logged), "it is named", 20)  # never awaits
+
+    with capture_logs() as logged:
+        await watched(stuck(), "stuck")
+    assert logged[0]["event"] == "notifier_blocks"
 
 
 async def failing() -> None:
