@@ -9,7 +9,7 @@ https://core.telegram.org/bots/api#getupdates
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -92,7 +92,9 @@ class Poller:
                 yield True
                 group.cancel_scope.cancel()
         finally:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(LOOK_AGAIN):
+            with anyio.CancelScope(shield=True), anyio.move_on_after(LOOK_AGAIN), suppress(StoreUnavailable):
+                if self.trouble:
+                    await store.keep_note(f"{self.lease}:trouble", "")  # whoever reads it next has its own
                 await store.release(lease, clock.now())
 
     async def _keep(self, lease: Lease, scope: anyio.CancelScope) -> None:

@@ -10,6 +10,7 @@ from lastseen.doctor.subject import Subject
 from lastseen.errors import LastseenError, SecretsLocked
 from lastseen.model.insight import ChannelCheck, Dead
 from lastseen.plugins import load_notifier
+from lastseen.protocols import Notes
 
 LATE = timedelta(minutes=10)
 """A notification that should have been sent so long ago, on a channel that does not fail, is stuck."""
@@ -20,6 +21,7 @@ async def channels(subject: Subject) -> Checked:
     works = [one for one in found if one.enabled and one.failing_since is None]
     findings = [*_nobody(found), *(finding for one in found for finding in _channel(subject, one))]
     findings += [finding for one in found if one.enabled for finding in await _usable(subject, one)]
+    findings += await _bots(subject, found)
     summary = f"{len(works)} of {counted(len(found), 'channel')} in order" if found else "none"
     return Checked(summary, tuple(findings))
 
@@ -71,6 +73,28 @@ async def _usable(subject: Subject, one: ChannelCheck) -> list[Finding]:
         )
         return [Finding(Severity.BAD, "channel.locked", f"the secrets of {name} cannot be read: {error}", do)]
     return []
+
+
+async def _bots(subject: Subject, found: tuple[ChannelCheck, ...]) -> list[Finding]:
+    """Is what people write to the channels' bots read? Whoever reads them notes what keeps it from that."""
+    if not isinstance(subject.store, Notes):
+        return []
+    findings = []
+    for bot in sorted({await _bot(subject, one) for one in found if one.type == "telegram"} - {""}):
+        trouble = await subject.store.note(f"poller:{bot}:trouble") or ""
+        if trouble.startswith("409"):
+            what = f"what people write to the Telegram bot {bot} is not read: {trouble}"
+            do = "give lastseen a bot of its own, or set LASTSEEN_TELEGRAM_COMMANDS=false: alerts go out either way"
+            findings.append(Finding(Severity.WARNING, "bot.unread", what, do))
+    return findings
+
+
+async def _bot(subject: Subject, one: ChannelCheck) -> str:
+    try:
+        secrets = await subject.store.channel_secrets(one.uid)
+    except SecretsLocked:
+        return ""
+    return str(secrets.get("token", "")).partition(":")[0]
 
 
 async def notifications(subject: Subject) -> Checked:

@@ -155,6 +155,18 @@ async def test_a_channel_that_its_far_end_switched_off_is_found_with_the_reason(
     assert "lastseen channels enable screen" in finding.do
 
 
+async def test_a_bot_that_another_program_reads_is_found_and_its_token_not_shown(ward: Ward) -> None:
+    token = "77:another_token_another_token"
+    await ward.store.add_channel("telegram", "ops", {"chat_id": 1}, {"token": token}, "telegram:77", NOW)
+    await ward.store.keep_note("poller:77:trouble", "409, another program reads this bot")
+    finding = await ward.only("channels")
+    assert (finding.severity, finding.code) == (WARNING, "bot.unread")
+    assert "bot 77 is not read: 409, another program" in finding.what
+    assert "LASTSEEN_TELEGRAM_COMMANDS=false" in finding.do
+    await ward.store.keep_note("poller:77:trouble", "")
+    assert (await ward.look("channels")).findings == ()
+
+
 async def test_secrets_whose_key_is_lost_are_found_and_not_shown(ward: Ward) -> None:
     (ward.site.folder / "lastseen.db.key").unlink()
     finding = await ward.only("channels")

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from lastseen.clock import SystemClock
 from lastseen.errors import ConfigurationError, InvalidInput, PluginError
-from lastseen.model import Delivered, Message, Rejected, Retry, Scope
+from lastseen.model import Action, Delivered, Message, Rejected, Retry, Scope
 from lastseen.notifiers import telegram_bot
 from lastseen.notifiers.message import render
 from lastseen.notifiers.telegram import Telegram
@@ -159,6 +159,68 @@ async def test_a_server_that_is_not_there_is_told_without_the_token() -> None:
     assert isinstance(outcome, Retry)
     assert outcome.reason.startswith("cannot reach Telegram: ")
     assert TOKEN not in repr(outcome)
+
+
+# -- changing what was said
+
+
+async def edit(speaker: Telegram, receipt: str, what: Message) -> Any:
+    try:
+        return await speaker.edit(receipt, what)
+    finally:
+        await speaker.close()
+
+
+@pytest.fixture
+async def alert(api: BotApi) -> str:
+    outcome = await say(notifier(api), message(actions=(Action("ack", "Ack", "machine:1"),)))
+    assert api.messages[0].buttons == (("Ack", "ack machine:1"),)
+    return str(outcome.receipt)
+
+
+async def test_what_was_said_is_changed_in_its_place_buttons_and_all(api: BotApi, alert: str) -> None:
+    other = message(html="<b>berlin</b>: 37 of 40", text="berlin: 37 of 40", actions=(Action("mute", "M", "group:b"),))
+    assert await edit(notifier(api), alert, other) == Delivered(receipt=alert)
+    assert await edit(notifier(api), alert, other) == Delivered(receipt=alert), "it says that already"
+    (now,) = api.messages
+    assert (now.text, now.buttons) == ("berlin: 37 of 40", (("M", "mute group:b"),))
+    assert "not modified" in api.refused[-1]
+
+
+async def test_a_change_that_cannot_be_parsed_is_made_in_plain_text(api: BotApi, alert: str) -> None:
+    assert await edit(notifier(api), alert, message(html="<b>a", text="a <b> c")) == Delivered(receipt=alert)
+    assert api.messages[0].text == "a <b> c"
+
+
+@pytest.mark.parametrize("how", ["deleted", "old", "no number", "moved"])
+async def test_what_cannot_be_changed_may_be_sent_instead(api: BotApi, alert: str, how: str) -> None:
+    if how == "deleted":
+        api.delete(int(alert))
+    elif how == "old":
+        api.age(int(alert), 49)
+    elif how == "moved":
+        api.state(1, "migrated", -100)
+    receipt = "nonsense" if how == "no number" else alert
+    assert await edit(notifier(api), receipt, message()) == Rejected("cannot be edited", Scope.NOTIFICATION)
+
+
+async def test_a_change_in_a_chat_that_forbids_it_is_told_as_of_a_message(api: BotApi, alert: str) -> None:
+    api.state(1, "blocked")
+    outcome = await edit(notifier(api), alert, message())
+    assert isinstance(outcome, Rejected)
+    assert outcome.scope is Scope.CHANNEL
+    api.fail(1)
+    assert isinstance(await edit(notifier(api), alert, message()), Retry)
+
+
+async def test_changes_count_in_the_chats_limit(api: BotApi, alert: str) -> None:
+    speaker = notifier(api)
+    speaker._clock = Unhurried()
+    api.limits = False
+    outcomes = [await speaker.edit(alert, message(html=f"<b>{n}</b>")) for n in range(8)]
+    await speaker.close()
+    assert [type(outcome) for outcome in outcomes[:5]] == [Delivered] * 5
+    assert outcomes[-1] == Retry("waits for Telegram's limit of messages in one chat", Scope.NOTIFICATION)
 
 
 # -- limits

@@ -57,6 +57,73 @@ async def test_the_bot_api_refuses_more_than_its_limits(api: BotApi) -> None:
     assert (await call(api, "sendMessage", chat_id=2, text="x"))["ok"], "another chat is not concerned"
 
 
+async def test_the_bot_api_changes_messages_as_documented(api: BotApi) -> None:
+    number = (await call(api, "sendMessage", chat_id=1, text="x"))["result"]["message_id"]
+
+    async def edit(**given: Any) -> str:
+        answer = await call(api, "editMessageText", **{"chat_id": 1, "message_id": number, "text": "y", **given})
+        return "ok" if answer["ok"] else str(answer["description"])
+
+    async def buttons(row: list[dict[str, str]]) -> str:
+        return await edit(reply_markup=json.dumps({"inline_keyboard": [row]}))
+
+    api.limits = False
+    assert await edit() == "ok"
+    assert await buttons([{"text": "Ack", "callback_data": "a"}]) == "ok"
+    assert "not modified" in await buttons([{"text": "Ack", "callback_data": "a"}])
+    assert await buttons([{"text": "Ack", "callback_data": "a" * 65}]) == "Bad Request: BUTTON_DATA_INVALID"
+    assert "URL 'http://x' is invalid" in await buttons([{"text": "Open", "url": "http://x"}])
+    assert await edit(message_id=5) == "Bad Request: message to edit not found"
+    assert (await call(api, "editMessageReplyMarkup", chat_id=1, message_id=number))["ok"]
+    api.age(number, 49)
+    assert await edit(text="z") == "Bad Request: message can't be edited"
+
+
+async def test_a_press_is_answered_once(api: BotApi) -> None:
+    press = api.press_raw(api._message(5, api.chats[1], "x"), "data")
+    updates = (await call(api, "getUpdates"))["result"]
+    assert (updates[0]["callback_query"]["id"], updates[0]["callback_query"]["data"]) == (press, "data")
+    assert (await call(api, "answerCallbackQuery", callback_query_id=press, text="x" * 201))["error_code"] == 400
+    assert (await call(api, "answerCallbackQuery", callback_query_id=press, text="done"))["ok"]
+    assert "too old" in (await call(api, "answerCallbackQuery", callback_query_id=press))["description"]
+    assert api.toasts == [(press, "done")]
+
+
+async def test_updates_come_again_until_later_ones_are_asked_for(api: BotApi) -> None:
+    for text in ("one", "two", "three"):
+        api.say(1, text)
+
+    async def asked(**given: Any) -> list[str]:
+        found = (await call(api, "getUpdates", **given))["result"]
+        return [one.get("message", {}).get("text", "") for one in found]
+
+    assert await asked(limit=2) == ["one", "two"]
+    assert await asked() == ["one", "two", "three"]
+    second = (await call(api, "getUpdates"))["result"][1]["update_id"]
+    assert await asked(offset=second) == ["two", "three"]
+    assert await asked(offset=-1) == ["three"]
+    assert await asked(allowed_updates='["callback_query"]') == []
+    assert await asked() == [], "it is remembered what was asked for"
+    api.webhook = True
+    assert (await call(api, "getUpdates"))["error_code"] == 409
+
+
+async def test_topics_and_commands_have_their_rules(api: BotApi) -> None:
+    api.chats[-5].topics = {3: "open", 4: "closed"}
+
+    async def say(thread: int) -> str:
+        answer = await call(api, "sendMessage", chat_id=-5, text="x", message_thread_id=thread)
+        return "ok" if answer["ok"] else str(answer["description"])
+
+    assert [await say(3), await say(4), await say(5)] == [
+        "ok",
+        "Bad Request: TOPIC_CLOSED",
+        "Bad Request: message thread not found",
+    ]
+    wrong = json.dumps([{"command": "Status", "description": "x"}])
+    assert (await call(api, "setMyCommands", commands=wrong))["error_code"] == 400
+
+
 @pytest.mark.parametrize("text", ["<b>a", "a</b>", "<b><i>a</b></i>", "<x>a</x>", "a < b", "<b", "<a onclick=x>"])
 def test_the_bot_api_parses_strictly(text: str) -> None:
     with pytest.raises(Refused, match="can't parse entities"):
