@@ -7,7 +7,9 @@ import contextlib
 import gzip
 import json
 import logging
+import random
 import resource
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -265,3 +267,42 @@ async def test_nobody_fills_the_log_with_requests_that_cannot_be_read(
 def test_the_bounds_are_in_force() -> None:
     protocol: Any = slow.bounded_protocol()
     assert protocol is Bounded
+
+
+async def test_requests_with_a_few_bytes_changed_break_nothing(served: Served) -> None:
+    key, fleet, ping = await served.machine("a"), await served.key("fleet"), await served.key("ping")
+    rows = b'[{"machine": "a", "next_in": 60}, {"machine": 1}]'
+    whole = [
+        head(key, "Content-Length: 15") + b'{"status":"ok"}',
+        head(key, CHUNKED) + b'5\r\n{"a":\r\n3\r\n1}\n\r\n0\r\n\r\n',
+        head(fleet, f"Content-Length: {len(rows)}", path="/api/v1/heartbeats") + rows,
+        head("", "Content-Length: 2", path=f"/ping/{ping}/a/7?rid=0b3e6f6a-8d0e-4d56-a3c5-1f0b7a4c2f11") + b"no",
+        head(key, method="GET", path="/api/v1/machines/a/status"),
+    ]
+    dice = random.Random(3)
+    with capture_logs() as logs:
+        said = Counter([await one_answer(served, changed(dice.choice(whole), dice)) for _ in range(400)])
+    assert not said.keys() & set(range(500, 600)), said
+    assert {0, 400, 404} <= said.keys(), said
+    assert [entry for entry in logs if entry["event"] == "request_failed"] == []
+    assert (await served.beat(key)).status_code in (204, 429)
+
+
+def changed(request: bytes, dice: random.Random) -> bytes:
+    """Some bytes are others, missing, or there twice."""
+    raw = bytearray(request)
+    for _ in range(dice.randint(1, 4)):
+        at = dice.randrange(len(raw))
+        with_it = dice.choice([bytes([dice.randrange(256)]), b"", raw[at : at + 9] * 2, b"\r\n", b"%00", b":", b"\0"])
+        raw[at : at + 1] = with_it
+    return bytes(raw)
+
+
+async def one_answer(served: Served, request: bytes) -> int:
+    """Its status; 0 where there is none, because more is waited for or the connection is closed."""
+    async with line(served) as odd:
+        await odd.say(request)
+        with contextlib.suppress(OSError):
+            odd.writer.write_eof()
+        first = (await odd.rest()).split(b"\r\n")[0].split()
+        return int(first[1]) if len(first) > 1 else 0
