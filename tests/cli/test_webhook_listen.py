@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,6 +36,9 @@ class Listening:
     @property
     def value(self) -> Any:
         return json.loads(self.line())
+
+    def interrupt(self) -> None:
+        self._process.send_signal(signal.SIGINT)
 
     def ended(self) -> int:
         return self._process.wait(20)
@@ -77,6 +81,13 @@ def test_it_answers_in_turn_and_counts_the_tries_and_ends(cli: Cli) -> None:
     assert [answer.status_code for answer in answers] == [500, 429, 204, 204]
     assert [answer.headers.get("retry-after") for answer in answers] == ["7", "7", None, None]
     assert [(one["try"], one["genuine"]) for one in told] == [(1, None), (2, None), (3, None), (4, None)]
+
+
+def test_it_ends_by_ctrl_c_without_a_complaint(cli: Cli) -> None:
+    with listening(cli) as listener:
+        assert "signatures are not verified" in listener.first
+        listener.interrupt()
+        assert listener.ended() == 0
 
 
 def test_what_is_not_genuine_is_refused_and_why_is_said(cli: Cli) -> None:

@@ -216,3 +216,24 @@ async def test_the_suite_finds_it(notifier: type[Good], test: str, request: pyte
 class TestGoodPassesTheSuite(NotifierSuite):
     def make(self, server: FarEnd, tools: Any) -> Good:
         return Good(Good.Config(url=server.url, token=SecretStr(SECRET)), tools)
+
+
+class Blocking(Good):
+    """As good, by a client that waits without awaiting."""
+
+    blocking = True
+
+    def send(self, message: Message) -> Outcome:  # type: ignore[override]
+        with httpx.Client(timeout=0.4, trust_env=False) as http:
+            return http_outcome(
+                http.post(
+                    self.config.url,
+                    headers={"X-Key": self.config.token.get_secret_value()},
+                    json={"title": message.title, "message": message.text},
+                )
+            )
+
+
+class TestABlockingNotifierPassesTheSuite(NotifierSuite):
+    def make(self, server: FarEnd, tools: Any) -> Blocking:
+        return Blocking(Blocking.Config(url=server.url, token=SecretStr(SECRET)), tools)
