@@ -115,6 +115,11 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert anchor in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}, target
 
 
+def test_the_readme_links_every_page() -> None:
+    linked = re.findall(r"\]\((docs/[\w-]+\.md)\)", (ROOT / "README.md").read_text())
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - {Path(link).name for link in linked} == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_every_path_named_is_there(page: Path) -> None:
     tops = "lastseen|tests|docs|examples|benchmarks|deploy"
