@@ -153,8 +153,10 @@ class Email:
             username=config.user,
             password=None if config.password is None else config.password.get_secret_value(),
         )
+        line = None
         try:
             await smtp.connect()
+            line = smtp.transport
             try:
                 yield smtp
             except self._library.REFUSED:
@@ -162,7 +164,6 @@ class Email:
                 raise
             await self._goodbye(smtp)
         finally:
-            line = smtp.transport
             smtp.close()
             if line is not None:
                 line.abort()  # all was said: nobody waits for the end of TLS

@@ -97,6 +97,17 @@ class Certificate:
         self.context.load_cert_chain(self.file, secret)
 
 
+class _Connection(SMTP):
+    """Remembers what is below its TLS: closing that twice makes the rest of asyncio forget it."""
+
+    lines: tuple[Any, ...] = ()
+
+    def connection_made(self, transport: Any) -> None:
+        tls = getattr(transport, "_ssl_protocol", None)
+        self.lines += (transport if tls is None else tls._transport,)
+        super().connection_made(transport)
+
+
 class MailServer:
     """`with MailServer(certificate, "starttls") as server:` takes mail at `server.port` of 127.0.0.1.
 
@@ -111,7 +122,7 @@ class MailServer:
         self.connections = 0
         self.port = 0
         self._script: deque[Trouble] = deque()
-        self._open: list[SMTP] = []
+        self._open: list[_Connection] = []
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -149,15 +160,15 @@ class MailServer:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        for transport in [one.transport for one in self._open if one.transport is not None]:
-            transport.abort()
+        for line in [line for one in self._open for line in one.lines]:
+            line.abort()
         for _ in range(10):  # until they are gone
             await asyncio.sleep(0)
 
     def _connection(self) -> SMTP:
         self.connections += 1
         starttls = self._security == "starttls"
-        smtp = SMTP(
+        smtp = _Connection(
             self,
             hostname="mail.example",
             loop=self._loop,
