@@ -155,7 +155,8 @@ async def test_a_server_that_is_stopped_meanwhile_fails_the_drill_and_leaves_not
         )
         assert process.stdout is not None
         assert b"reports to" in await process.stdout.readline()
-        await eventually(here.machines)
+        log = cli.folder.parent / "serve.log"
+        await eventually(lambda: '"machine.online"' in log.read_text())
         (pid,) = [int(line) for line in (cli.folder / "lastseen.db.serve.lock").read_text().splitlines()[:1]]
         os.kill(pid, signal.SIGSTOP)
         try:
