@@ -38,6 +38,13 @@ class RecordSuite(StoreSuiteBase):
             assert recorded.unknown == {"nobody", 987654}
             assert (await standing(store, "pump")).liveness.last_seen == at(5)
 
+    async def test_whatever_an_unknown_machine_said_takes_no_other_down(self) -> None:
+        for beat in (Beat(987654, at(5), Said.ERROR), Beat(987654, at(5), body='{"message":"x"}')):
+            async with self.opened() as store:
+                await online(store, "pump")
+                assert (await store.record([beat, Beat("pump", at(5))], at(5))).unknown == {987654}
+                assert (await standing(store, "pump")).liveness.last_seen == at(5)
+
     async def test_recording_never_touches_the_status(self) -> None:
         async with self.opened() as store:
             await offline(store, "gone")
