@@ -243,6 +243,11 @@ class Settings(BaseSettings):
     mqtt_auto_add: bool = Field(
         False, alias="LASTSEEN_MQTT_AUTO_ADD", description="whether machines that are heard there are added (`true`)"
     )
+    mqtt_goodbye_grace: str | None = Field(
+        None,
+        alias="LASTSEEN_MQTT_GOODBYE_GRACE",
+        description="how long after a goodbye machines that are added from there may come back unnoticed",
+    )
     mqtt_kind: str | None = Field(
         None, alias="LASTSEEN_MQTT_KIND", description="the kind of machines that are added from there"
     )

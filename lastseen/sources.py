@@ -37,6 +37,7 @@ OPTIONS = (
     "base",
     "offline_after",
     "kind",
+    "goodbye_grace",
     "auto_add",
     "ca",
     "cert",

@@ -32,6 +32,9 @@ class SourceOptions:
         str | None, typer.Option(metavar="DURATION", help="The threshold of machines that are added, or `never`.")
     ] = None
     kind: Annotated[str | None, typer.Option(help="The kind of machines that are added.")] = None
+    goodbye_grace: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="The grace of machines that are added, after a goodbye.")
+    ] = None
     auto_add: Annotated[bool | None, typer.Option("--auto-add/--no-auto-add", help="Add machines that are heard.")] = (
         None
     )

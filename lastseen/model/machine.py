@@ -36,7 +36,8 @@ class Machine(msgspec.Struct, frozen=True, gc=False):
     """What people wrote about a machine.
 
     `schedule`: when its job is due (cron, or systemd's OnCalendar) in `timezone` (an IANA name; None: UTC); `grace`:
-    how long after that it may be silent. `max_runtime`: how long a run may take from its start.
+    how long after that it may be silent; of a machine that is no job, how long after a goodbye. `max_runtime`: how long
+    a run may take from its start.
     """
 
     id: int

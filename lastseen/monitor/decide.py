@@ -212,13 +212,18 @@ class _Turn:
             ends.append(_Happened(Fact.SILENT, at, OutageReason.SILENT.value, due=left.due))
         if row.goodbye_at is not None:
             full = limit or self.rules.offline_after  # NEVER is no time at all: then the grace counts again
-            at = gone_at(row, row.goodbye_at, self.rules.goodbye_grace, full, blind, self.now)
+            at = gone_at(row, row.goodbye_at, self._goodbye_grace(), full, blind, self.now)
             ends.append(_Happened(Fact.GONE, at, OutageReason.GOODBYE.value))
         for run in self.runs.running():
             if run.started_at is not None:
                 at = overrun_at(row, run.started_at, runtime_of(self.machine), blind, self.now)
                 ends.append(_Happened(Fact.OVERRUN, at, OutageReason.RUN.value, run=run))
         return min(ends, key=lambda end: end.at, default=None)
+
+    def _goodbye_grace(self) -> timedelta:
+        """Its own, unless that is the grace of its schedule."""
+        own = None if self.machine.schedule is not None or self.machine.kind == JOB else self.machine.grace
+        return self.rules.goodbye_grace if own is None else own
 
     def _overrun_at(self) -> datetime | None:
         """When the first of the open runs should have ended, blind time left out of account."""

@@ -163,6 +163,21 @@ async def test_a_machine_that_nobody_ever_spoke_of_is_awaited_when_it_is_resumed
         assert (await s.monitor.status("lamp")).status == "provisioning"
 
 
+async def test_a_goodbye_waits_for_the_grace_that_a_machine_has_of_its_own(store: str, tmp_path: Path) -> None:
+    """That of a job is another: how late it may be."""
+    async with scene(store, tmp_path, offline_after="never") as s:
+        await s.monitor.watch("plain")
+        await s.monitor.watch("patient", grace="5m")
+        await s.monitor.watch("job", kind="job", grace="5m")
+        for name in ("plain", "patient", "job"):
+            await s.beat(name)
+            await s.monitor.goodbye(name)
+        await s.clock.advance("4m59s")
+        assert sorted(s.types) == ["machine.offline job", "machine.offline plain"]
+        await s.clock.advance("2s")
+        assert s.types[2:] == ["machine.offline patient"]
+
+
 async def test_an_outage_by_a_brokers_word_began_when_it_was_said(store: str, tmp_path: Path) -> None:
     """It was there until then, however long nothing was said of it; only its own heartbeats tell more."""
     async with scene(store, tmp_path) as s, s.monitor.source("broker") as port:

@@ -90,6 +90,23 @@ async def test_tasmota(of: ADay) -> None:
         assert await day.status("hall-lamp") == "online"
 
 
+async def test_those_that_sleep_for_an_hour_and_have_a_grace_of_their_own(of: ADay) -> None:
+    """Two sleep deeply; one of them does not wake. A third is awake, and cut off for less than its grace."""
+    async with of("tasmota", goodbye_grace="70m", offline_after="2h") as day:
+        sleeper, tired, awake = (Tasmota(day, name) for name in ("sleeper", "tired", "awake"))
+        await awake.boot()
+        await day.start()
+        plan = []
+        for hour in range(1, 8):
+            for device in (sleeper, tired)[: 1 if hour > 3 else 2]:
+                at = f"{hour:02}:00"
+                plan += [(at, device.boot), (f"{at}:10", device.sleep), (f"{at}:55", device.cut)]
+        plan += [("05:10", awake.cut), ("06:00", awake.boot)]
+        await day.run(plan, [("00:05", device.tick) for device in (sleeper, tired, awake)], "08:00")
+        assert day.outages() == {"tired": [Outage("03:00:00", "04:10:55", None, "goodbye")]}
+        assert day.words() == ["machine.offline tired"]
+
+
 async def test_aquabook(of: ADay) -> None:
     """Whichever comes first: a last will, or five minutes without a state. What is kept of a state is no heartbeat."""
     async with of("aquabook") as day:

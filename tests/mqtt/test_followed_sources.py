@@ -149,6 +149,10 @@ async def test_the_environment_names_one_broker_that_goes_before_a_row_of_its_na
         ({"mqtt_url": "mqtt://h", "mqtt_bind": "a/b"}, "LASTSEEN_MQTT_BIND: "),
         ({"mqtt_url": "mqtt://h", "mqtt_offline_after": "soon"}, "LASTSEEN_MQTT_OFFLINE_AFTER: must be a duration"),
         ({"mqtt_url": "mqtt://h", "mqtt_auto_add": "perhaps"}, "LASTSEEN_MQTT_AUTO_ADD: must be true or false"),
+        (
+            {"mqtt_url": "mqtt://h", "mqtt_presets": "devices", "mqtt_goodbye_grace": "x"},
+            "LASTSEEN_MQTT_GOODBYE_GRACE: ",
+        ),
         ({"mqtt_base": "plant"}, "LASTSEEN_MQTT_BASE is set, and LASTSEEN_MQTT_URL is not"),
         ({"mqtt_url": "mqtt://h", "mqtt_presets": "devices", "mqtt_base": "a/#"}, "LASTSEEN_MQTT_BASE: "),
         ({"mqtt_url": "mqtt://h", "mqtt_presets": "devices", "mqtt_share": "a+"}, "LASTSEEN_MQTT_SHARE: "),

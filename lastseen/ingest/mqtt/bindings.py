@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from lastseen.durations import NEVER, parse_threshold
+from lastseen.durations import NEVER, parse_duration, parse_threshold
 from lastseen.errors import InvalidInput, MalformedReport
 from lastseen.ingest.mqtt.topics import Template, check_topic, parse_template
 from lastseen.model import Said
@@ -55,9 +55,9 @@ class Binding:
     """Topics of one kind, and what their payloads mean.
 
     `reads`: "report" (a JSON object as in an HTTP heartbeat, or nothing), "anything" (any live message is a heartbeat),
-    or "presence" (one of `words`, as text or as `{"state": …}`). `offline_after` and `kind` become those of machines
-    that are added. `bridge`: a topic that says whether what stands between us and these machines is there itself;
-    `members`: one with the list of its machines, where other names share their topics.
+    or "presence" (one of `words`, as text or as `{"state": …}`). `offline_after`, `kind` and `goodbye_grace` become
+    those of machines that are added. `bridge`: a topic that says whether what stands between us and these machines is
+    there itself; `members`: one with the list of its machines, where other names share their topics.
     """
 
     topic: str
@@ -66,6 +66,7 @@ class Binding:
     words: Words = ON_OFF
     offline_after: timedelta | None = None
     kind: str | None = None
+    goodbye_grace: timedelta | None = None
     base: str = ""
     bridge: str | None = None
     members: str | None = None
@@ -111,6 +112,8 @@ class Binding:
             found["offline_after"] = self.offline_after
         if self.kind is not None:
             found["kind"] = self.kind
+        if self.goodbye_grace is not None:
+            found["grace"] = self.goodbye_grace
         return found
 
 
@@ -208,8 +211,10 @@ def make_bindings(
     base: str = "",
     offline_after: Any = None,
     kind: str | None = None,
+    goodbye_grace: Any = None,
 ) -> tuple[Binding, ...]:
-    """All bindings of a source. `offline_after` and `kind` go before those of presets. Raises InvalidInput."""
+    """All bindings of a source. `offline_after`, `kind` and `goodbye_grace` go before those of presets. Raises
+    InvalidInput."""
     if base:
         check_topic(base, "base")
     made: list[Binding] = []
@@ -221,10 +226,9 @@ def make_bindings(
     made += [one if isinstance(one, Binding) else parse_binding(one, base, default) for one in bind]
     if not made:
         raise InvalidInput("names no topics: give --preset or --bind", "bind")
-    limit = parse_threshold(offline_after)
-    changes: dict[str, Any] = {
-        name: value for name, value in (("offline_after", limit), ("kind", kind)) if value is not None
-    }
+    grace = None if goodbye_grace is None else parse_duration(goodbye_grace, "goodbye_grace")
+    given = {"offline_after": parse_threshold(offline_after), "kind": kind, "goodbye_grace": grace}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return tuple(replace(binding, **changes) for binding in made) if changes else tuple(made)
 
 

@@ -33,7 +33,7 @@ OTHER = {5: 4, 4: 5}
 
 CONFIG = frozenset(
     {"url", "presets", "bind", "base", "offline_after", "kind", "auto_add", "username", "ca", "cert", "key", "share"}
-    | {"publish", "discovery", "client_id"}
+    | {"publish", "discovery", "client_id", "goodbye_grace"}
 )
 """Fields of a source's row; the password is among its secrets."""
 
@@ -45,9 +45,9 @@ class MqttSource:
 
     `url` is `mqtt://host[:port]` or `mqtts://…`, where user and password may stand too. `presets` and `bindings` (also
     as texts, `TOPIC=mode`) say which topics are heard; `base` is the first part of the presets' topics. Unknown
-    machines are made if `auto_add`. `share`: the group of a shared subscription for heartbeat topics. `client_id` must
-    stay the same from one run to the next for the broker to keep what comes meanwhile; by default it is made of the
-    node's name, if that stays the same.
+    machines are made if `auto_add`, with `goodbye_grace` as a grace of their own. `share`: the group of a shared
+    subscription for heartbeat topics. `client_id` must stay the same from one run to the next for the broker to keep
+    what comes meanwhile; by default it is made of the node's name, if that stays the same.
     """
 
     kind = "mqtt"
@@ -62,6 +62,7 @@ class MqttSource:
         base: str | None = None,
         offline_after: Duration | None = None,
         kind: str | None = None,
+        goodbye_grace: Duration | None = None,
         auto_add: bool = False,
         username: str | None = None,
         password: str | None = None,
@@ -76,7 +77,7 @@ class MqttSource:
         self.name, self.auto_add = name, auto_add
         self._address = Address(url, username, password)
         self._tls = tls_context(self._address.scheme, ca, cert, key)
-        self.bindings = make_bindings(tuple(presets), tuple(bindings), base or "", offline_after, kind)
+        self.bindings = make_bindings(tuple(presets), tuple(bindings), base or "", offline_after, kind, goodbye_grace)
         if share is not None:
             check_topic(share, "share")
         self._share, self._client_id = share, client_id
