@@ -32,6 +32,7 @@ from lastseen.model import (
 COOL_DOWN = timedelta(seconds=5)
 LONGEST_COOL_DOWN = timedelta(minutes=5)
 LONGEST_RETRY_AFTER = timedelta(hours=1)
+SHORTEST_RETRY_AFTER = timedelta(milliseconds=50)
 REFUSALS = 3
 """A far end that refuses a message so often will not have it."""
 
@@ -65,8 +66,8 @@ def follow(sent: Sent, schedule: Schedule, jitter: float) -> Aftermath:
     match sent.outcome:
         case Delivered():
             return _delivered(sent, sent.outcome)
-        case Retry(scope=Scope.NOTIFICATION, reason=reason):
-            rows = tuple(_again(row, reason, schedule, jitter, sent) for row in _rows(sent))
+        case Retry(scope=Scope.NOTIFICATION, reason=reason, after=after):
+            rows = tuple(_again(row, reason, schedule, jitter, sent, after) for row in _rows(sent))
             return Aftermath(rows, sent.state)
         case Retry():
             return _trouble(sent, sent.outcome, schedule, jitter)
@@ -145,14 +146,17 @@ def _cooled(sent: Sent, outcome: Retry) -> ChannelState:
     )
 
 
-def _again(row: Notification, reason: str, schedule: Schedule, jitter: float, sent: Sent) -> Notification:
-    """A probe ahead of its own wait keeps that wait; a counted try waits for the next."""
+def _again(
+    row: Notification, reason: str, schedule: Schedule, jitter: float, sent: Sent, after: timedelta | None = None
+) -> Notification:
+    """A probe ahead of its own wait keeps that wait; a counted try waits for the next, or as long as was asked for."""
+    asked = None if after is None else sent.now + min(max(after, SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)
     if sent.attempt.probe:
-        return _open(row, reason, row.due_at)
+        return _open(row, reason, row.due_at if asked is None else max(row.due_at, asked))
     wait = schedule.wait(row.attempts)
     if wait is None:
         return _end(row, NotificationState.DEAD, f"given up after {row.attempts} tries: {reason}", sent.now)
-    return _open(row, reason, min(sent.now + wait * (1 + JITTER * jitter), row.expires_at))
+    return _open(row, reason, min(asked or sent.now + wait * (1 + JITTER * jitter), row.expires_at))
 
 
 def _refused(row: Notification, reason: str, schedule: Schedule, jitter: float, sent: Sent) -> Notification:

@@ -6,6 +6,7 @@ import functools
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
@@ -102,8 +103,9 @@ class Telegram:
 
     async def send(self, message: Message) -> Outcome:
         """One message in the chat, when it is its turn. A chat that has moved is followed."""
-        if not await self._turn():
-            return self._waits()
+        too_early = await self._turn()
+        if too_early is not None:
+            return too_early
         answer = await self._say(message)
         if isinstance(answer, self._library.ChatMigrated):
             self._chat = answer.new_chat_id
@@ -119,8 +121,9 @@ class Telegram:
         number = _message_id(receipt)
         if number is None:
             return CANNOT_EDIT
-        if not await self._turn():
-            return self._waits()
+        too_early = await self._turn()
+        if too_early is not None:
+            return too_early
         answer = await self._plainly(message, functools.partial(self._change, number, message))
         if not isinstance(answer, Exception) or self._library.is_unchanged(answer):
             return Delivered(receipt=receipt)
@@ -133,17 +136,19 @@ class Telegram:
             await self._line.close()
             self._line = None
 
-    async def _turn(self) -> bool:
-        wait = self._limits.in_chat(self._chat, self._clock.monotonic(), PATIENCE)
-        if wait is None:
-            return False
-        await self._pause(wait)
+    async def _turn(self) -> Retry | None:
+        """Return when it is our turn. Retry: that is too long to wait for; nothing was sent, and nothing is wrong."""
+        now = self._clock.monotonic()
+        until = self._limits.until(self._chat, now)
+        waits = None
+        if until <= 0 or not self._clock.virtual:  # nobody may wait while virtual time stands still
+            waits = self._limits.in_chat(self._chat, now, PATIENCE)
+        if waits is None:
+            after = timedelta(seconds=until)
+            return Retry("waits for Telegram's limit of messages in one chat", Scope.NOTIFICATION, after)
+        await self._pause(waits)
         await self._pause(self._limits.of_all(self._clock.monotonic()))
-        return True
-
-    def _waits(self) -> Retry:
-        """Beyond our patience: nothing was sent, and nothing is wrong."""
-        return Retry("waits for Telegram's limit of messages in one chat", Scope.NOTIFICATION)
+        return None
 
     async def _pause(self, seconds: float) -> None:
         if seconds > 0:

@@ -24,22 +24,30 @@ class Limits:
 
     def in_chat(self, chat: int, now: float, patience: float) -> float | None:
         """Take the chat's next turn: the seconds until it. None, and nothing is taken, if that is too long to wait."""
-        turns = self._chats.setdefault(chat, deque(maxlen=GROUP_MINUTE))
-        turn = max(now, turns[-1] + CHAT_GAP) if turns else now
-        if chat < 0 and len(turns) == GROUP_MINUTE:
-            turn = max(turn, turns[0] + MINUTE)
+        turn = self._turn(chat, now)
         if turn - now > patience:
             return None
-        turns.append(turn)
+        self._chats.setdefault(chat, deque(maxlen=GROUP_MINUTE)).append(turn)
         return turn - now
+
+    def until(self, chat: int, now: float) -> float:
+        """The seconds until something may be sent in the chat; nothing is taken."""
+        return max(self._turn(chat, now), self._turn_of_all(now)) - now
+
+    def _turn(self, chat: int, now: float) -> float:
+        turns = self._chats.get(chat)
+        if not turns:
+            return now
+        turn = max(now, turns[-1] + CHAT_GAP)
+        return max(turn, turns[0] + MINUTE) if chat < 0 and len(turns) == GROUP_MINUTE else turn
+
+    def _turn_of_all(self, now: float) -> float:
+        turn = max(now, self._all[-1]) if self._all else now
+        return max(turn, self._all[0] + 1.0) if len(self._all) == PER_SECOND else turn
 
     def of_all(self, now: float) -> float:
         """Take the bot's next turn, whatever the chat: the seconds until it."""
-        turn = now
-        if self._all:
-            turn = max(now, self._all[-1])
-        if len(self._all) == PER_SECOND:
-            turn = max(turn, self._all[0] + 1.0)
+        turn = self._turn_of_all(now)
         self._all.append(turn)
         return turn - now
 

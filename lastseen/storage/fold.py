@@ -237,7 +237,8 @@ class _Picker:
         return self._done()
 
     def _serve(self, queue: list[Notification]) -> None:
-        """Send the machine's oldest row, or finish it and look at the next."""
+        """Send the machine's oldest row, or finish it and look at the next. What follows goes in the same attempt, or
+        waits for it: two attempts at once may arrive in any order."""
         key: str | None = None
         for row in queue:
             if row.uid in self.used:
@@ -246,6 +247,8 @@ class _Picker:
             if admission is None:
                 continue
             if not isinstance(admission, Send):
+                return
+            if key is not None and (row.solo or row.attempts or len(self.open_groups[key]) >= admission.batch):
                 return
             frozen = self._frozen(row)
             if len(frozen) > 1:

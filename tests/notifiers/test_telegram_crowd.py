@@ -1,0 +1,103 @@
+"""Very many notifications through the stand-in's limits, in virtual time: they wait, and none is lost or refused."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from lastseen import HeartbeatMonitor
+from lastseen.model import Delivered, Message, Outcome
+from lastseen.notifiers.telegram import Telegram
+from lastseen.notifiers.tools import Tools
+from lastseen.testing import FakeClock
+from tests.standins.telegram import TOKEN, BotApi
+
+CHATS = (1, 2, -3, -4, -5)
+
+
+class Counting(Telegram):
+    """Notes of each machine's events which were delivered, as they were."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.delivered: dict[str, list[int]] = defaultdict(list)
+
+    async def send(self, message: Message) -> Outcome:
+        outcome = await super().send(message)
+        if isinstance(outcome, Delivered):
+            for event in message.events:
+                self.delivered[event.machine or ""].append(event.seq or 0)
+        return outcome
+
+
+class OneByOne(Counting):
+    """Speaks for one machine at a time: a message each, so that the limits are reached."""
+
+    max_batch = 1
+
+
+async def test_five_thousand_notifications_wait_for_their_turn(clock: FakeClock, api: BotApi) -> None:
+    told = await tell(Counting, clock, api, machines=10, times=100, span="30m")
+    assert sum(len(events) for one in told for events in one.delivered.values()) == 5_000
+    in_order(told, machines=10, times=100)
+    assert api.refused == []
+
+
+async def test_a_message_for_each_keeps_the_order_through_all_the_waiting(clock: FakeClock, api: Timed) -> None:
+    told = await tell(OneByOne, clock, api, machines=10, times=6, span="20m")
+    in_order(told, machines=10, times=6)
+    assert api.refused == []
+    assert len(api.messages) == len(CHATS) * 60
+    assert max(api.times) > 2 * 60, "60 messages in a group take more than two minutes"
+
+
+def in_order(told: list[Counting], machines: int, times: int) -> None:
+    """Every event once, in every chat."""
+    for one in told:
+        assert set(one.delivered) == {f"m-{number}" for number in range(machines)}
+        for events in one.delivered.values():
+            assert events == sorted(set(events))
+            assert len(events) == times
+
+
+class Timed(BotApi):
+    """Notes when messages came."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(chats=CHATS, monotonic=clock.monotonic)
+        self.times: list[float] = []
+        self.told = lambda sent: self.times.append(clock.monotonic())
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def api(clock: FakeClock) -> AsyncIterator[Timed]:
+    async with Timed(clock).serving() as api:
+        yield api
+
+
+async def tell(
+    kind: type[Counting], clock: FakeClock, api: BotApi, machines: int, times: int, span: str
+) -> list[Counting]:
+    """Each machine goes into error and out of it, so many times in all, at once; then time passes."""
+    async with httpx.AsyncClient() as http:
+        configs = [Telegram.Config(token=SecretStr(TOKEN), chat_id=chat, api_url=api.url) for chat in CHATS]
+        told = [kind(config, Tools(http, clock)) for config in configs]
+        notify = {str(one.config.chat_id): one for one in told}
+        async with HeartbeatMonitor("memory:", clock=clock, offline_after="never", notify=notify) as monitor:
+            for turn in range(times):
+                for number in range(machines):
+                    report = {"status": "ok" if turn % 2 else "error", "message": str(turn)}
+                    await monitor.heartbeat(f"m-{number}", report)
+                await monitor.sweep()
+            await clock.advance(span)
+    return told
