@@ -153,14 +153,6 @@ def _channel_test(told: Told, when: When) -> Item:
     return Item(DONE, "Test", ": this chat works", (f'Channel "{name}" hears offline, online and error of {whose}.',))
 
 
-def connected(name: str, machines: int) -> str:
-    """The answer to `/start CODE`."""
-    one = "the one machine" if machines == 1 else f"one of {machines} machines"
-    return f'✅ Connected: this chat is "{one_line(name)}"\nYou hear when {one} goes silent or returns.'
-
-
-BAD_LINK = "This link has expired or was used. Get a new one: lastseen channels add telegram"
-
 # -- whatever a plugin raises
 
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from lastseen.model import Event, Message, Severity, Status
 from lastseen.notifiers.message import render
-from lastseen.notifiers.texts import connected
 from tests.notifiers.builders import at, delivery, event, offline, online, text
 
 
@@ -153,13 +152,6 @@ def test_a_test_message() -> None:
     assert read(delivery(told), now=at("03:00")) == [
         "✅ Test: this chat works",
         'Channel "ops" hears offline, online and error of all 100 machines.',
-    ]
-
-
-def test_a_chat_that_was_connected() -> None:
-    assert connected("ops", 100).splitlines() == [
-        '✅ Connected: this chat is "ops"',
-        "You hear when one of 100 machines goes silent or returns.",
     ]
 
 
