@@ -246,6 +246,9 @@ SECRET_FILES = {
 }
 """What pages have read from files of these names."""
 
+CHANNELS = {"wishes.md": ("ops", "family", "boss")}
+"""Channels that a page says something to."""
+
 SHELLS = [page for page in PAGES if any(commands(page, running_text=False))]
 
 
@@ -259,6 +262,8 @@ def test_every_command_in_a_shell_block_does_what_it_is_there_for(
     cli = Cli(tmp_path / "data")
     assert cli("db", "upgrade").code == 0
     assert cli("machines", "add", "db-01").code == 0
+    for name in CHANNELS.get(page.name, ()):
+        assert cli("channels", "add", "console", "--name", name).code == 0
     for words in commands(page, running_text=False):
         if words[0] in NOT_ALONE or any(tuple(words[: len(far)]) == far for far in FAR_ENDS):
             continue

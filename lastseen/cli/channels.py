@@ -14,6 +14,7 @@ from lastseen.cli.channel_add import AddGroup
 from lastseen.cli.invites import invite
 from lastseen.cli.output import Json, answer, print_json, table
 from lastseen.cli.session import ask, settings
+from lastseen.cli.wishes import described, set_
 from lastseen.errors import ConfigurationError, LastseenError, UnknownChannel
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ app = typer.Typer(help="Who is told: add, test, list, switch off and on.", no_ar
 add = typer.Typer(cls=AddGroup, help="Add a channel, by its type.", no_args_is_help=True)
 app.add_typer(add, name="add")
 app.command("invite")(invite)
+app.command("set")(set_)
 
 Ref = Annotated[str, typer.Argument(metavar="ID-OR-NAME", help="The channel.")]
 
@@ -52,6 +54,7 @@ def _describe(channel: Channel) -> dict[str, Any]:
         "disabled_by": channel.disabled_by,
         "disabled_reason": channel.disabled_reason,
         "config": dict(channel.config),
+        **described(channel.prefs),
     }
 
 

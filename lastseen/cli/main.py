@@ -24,6 +24,7 @@ from lastseen.cli import (
     serve,
     sources,
     webhook,
+    wishes,
 )
 from lastseen.errors import LastseenError
 
@@ -43,6 +44,8 @@ app.add_typer(machines.app, name="machines")
 app.add_typer(kinds.app, name="kinds")
 app.add_typer(sources.app, name="sources")
 app.add_typer(channels.app, name="channels")
+app.add_typer(wishes.app, name="silences")
+app.command("ack")(wishes.ack)
 app.command("events")(events.events)
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(keys.app, name="keys")

@@ -1,0 +1,293 @@
+"""`lastseen channels set`, `lastseen silences` and `lastseen ack`: who is told what, when, and until when."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lastseen.cli.options import UsageError, own, spread
+from lastseen.cli.output import Json, answer, local, print_json, table
+from lastseen.cli.session import ask, find_machine, settings
+from lastseen.durations import parse_duration, spell
+from lastseen.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from lastseen.model import Channel, Matcher, Preferences, Silence
+
+app = typer.Typer(help="Spans in which events of some machines are recorded and not told.", no_args_is_help=True)
+
+Groups = Annotated[
+    list[str] | None, typer.Option("--group", help="Machines of this group; may be given several times.")
+]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="Machines with this tag; several times.")]
+Kinds = Annotated[list[str] | None, typer.Option("--kind", help="Machines of this kind; several times.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Option("--machine", metavar="PATTERN", help="Machines so called, as `cam-*`; several times."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class WishOptions:
+    event: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Only these types, as `machine.*`; several times; `` for all alerts."),
+    ] = None
+    severity: Annotated[str | None, typer.Option(help="`alert` (and what ends one), or `info`: everything.")] = None
+    group: Groups = None
+    tag: Tags = None
+    kind: Kinds = None
+    machine: Names = None
+    quiet: Annotated[
+        str | None,
+        typer.Option(metavar="HH:MM-HH:MM", help="Quiet hours, told of at their end; `none` takes them back."),
+    ] = None
+    quiet_day: Annotated[
+        list[str] | None, typer.Option(metavar="DAY", help="On these days only, as `mon`; several times.")
+    ] = None
+    quiet_tz: Annotated[str | None, typer.Option(help="Their time zone; LASTSEEN_TIMEZONE unless told otherwise.")] = (
+        None
+    )
+    notify_after: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Tell of what lasts so long; `none` takes it back.")
+    ] = None
+    repeat_every: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="Tell again until it is over or acknowledged; `none` takes it back."),
+    ] = None
+
+    def changed(self, before: Preferences) -> Preferences:
+        """What a channel wishes from now on. Raises InvalidInput naming the option."""
+        import msgspec
+
+        from lastseen.notifiers.quiet import checked_wishes
+
+        value: dict[str, Any] = msgspec.to_builtins(before)
+        machines = {
+            **value.get("machines", {}),
+            **_given(groups=self.group, tags=self.tag, kinds=self.kind, names=self.machine),
+        }
+        value |= _given(events=self.event)
+        value["machines"] = machines
+        if self.severity is not None:
+            value["severity"] = self.severity
+        for name, text in (("notify_after", self.notify_after), ("repeat_every", self.repeat_every)):
+            if text is not None:
+                value[name] = 0 if own(text) is None else parse_duration(text, flag(name)).total_seconds()
+        value["quiet"] = self._quiet(value.get("quiet"))
+        from lastseen.model import preferences_from
+
+        try:
+            return checked_wishes(preferences_from(value))
+        except InvalidInput as error:
+            raise InvalidInput(error.message, flag(error.field)) from None
+
+    def _quiet(self, before: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        if self.quiet is not None and own(self.quiet) is None:
+            return None
+        quiet = dict(before or {})
+        if self.quiet is not None:
+            start, dash, end = self.quiet.partition("-")
+            if not dash:
+                raise InvalidInput("must be two times such as 22:00-07:00", "--quiet")
+            quiet |= {"start": start.strip(), "end": end.strip()}
+        if self.quiet_day is not None:
+            quiet["days"] = [day.lower() for day in self.quiet_day if day]
+        if self.quiet_tz is not None:
+            quiet["timezone"] = own(self.quiet_tz)
+        if quiet and "start" not in quiet:
+            raise UsageError("say when: --quiet 22:00-07:00")
+        return quiet or None
+
+
+_FLAGS = {
+    "quiet.start": "--quiet",
+    "quiet.end": "--quiet",
+    "quiet.days": "--quiet-day",
+    "quiet.timezone": "--quiet-tz",
+    "events": "--event",
+    "machines.names": "--machine",
+}
+
+
+def flag(field: str) -> str:
+    """The option that a field was given by."""
+    return _FLAGS.get(field, f"--{field.rpartition('.')[2].replace('_', '-')}")
+
+
+def _given(**lists: list[str] | None) -> dict[str, list[str]]:
+    """What was said; an empty word takes all of them back."""
+    return {name: [word for word in words if word] for name, words in lists.items() if words is not None}
+
+
+@spread
+def set_(
+    channel: Annotated[str, typer.Argument(metavar="ID-OR-NAME", help="The channel.")],
+    wishes: WishOptions,
+    as_json: Json = False,
+) -> None:
+    """Say what a channel is told, of which machines, and when."""
+    if wishes == WishOptions():
+        raise UsageError("nothing to change: see --help")
+
+    async def work(monitor: Any) -> Channel:
+        from lastseen.cli.channels import find_channel
+
+        found = find_channel(await monitor.store.channels(), channel)
+        changed: Channel = await monitor.store.prefer(
+            found.uid, wishes.changed(found.prefs), found.fallback, monitor.clock.now()
+        )
+        return changed
+
+    changed = ask(work)
+    answer(as_json, {"name": changed.name, **described(changed.prefs)}, f"{changed.name} {spoken(changed.prefs)}.")
+
+
+def described(wishes: Preferences) -> dict[str, Any]:
+    """For programs: what is not as usual."""
+    import msgspec
+
+    value: dict[str, Any] = msgspec.to_builtins(wishes)
+    return {"wishes": {name: one for name, one in value.items() if one}}
+
+
+def spoken(wishes: Preferences) -> str:
+    """For people, after the channel's name."""
+    what = ", ".join(wishes.events) or ("alerts and their ends" if wishes.severity == "alert" else "everything")
+    parts = [f"hears {what} of {wishes.machines}"]
+    if wishes.notify_after:
+        parts.append(f"if it lasts {spell(timedelta(seconds=wishes.notify_after))}")
+    if wishes.repeat_every:
+        parts.append(f"again every {spell(timedelta(seconds=wishes.repeat_every))}")
+    if wishes.quiet is not None:
+        days = f" ({' '.join(wishes.quiet.days)})" if wishes.quiet.days else ""
+        parts.append(f"not in {wishes.quiet.start}–{wishes.quiet.end}{days}")
+    return ", ".join(parts)
+
+
+# -- silences
+
+
+def _matcher(
+    groups: list[str] | None, tags: list[str] | None, kinds: list[str] | None, names: list[str] | None
+) -> Matcher:
+    from lastseen.model import Matcher
+
+    return Matcher(tuple(groups or ()), tuple(tags or ()), tuple(kinds or ()), tuple(names or ()))
+
+
+def _shown(silence: Silence) -> dict[str, Any]:
+    return {
+        "id": silence.id,
+        "name": silence.name,
+        "starts_at": silence.starts_at,
+        "ends_at": silence.ends_at,
+        "machines": str(silence.matcher),
+        "one_chat": bool(silence.matcher.channels),
+        "created_by": silence.created_by,
+    }
+
+
+@app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="What it is for.")],
+    lasting: Annotated[str, typer.Option("--for", metavar="DURATION", help="How long.")] = "1h",
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="When it begins, as 2026-06-01T22:00; now by default.")
+    ] = None,
+    group: Groups = None,
+    tag: Tags = None,
+    kind: Kinds = None,
+    machine: Names = None,
+    as_json: Json = False,
+) -> None:
+    """Hold back what happens to some machines (to all, where none are named), now or planned. What is still so at the
+    end is told then."""
+
+    async def work(monitor: Any) -> Silence:
+        from lastseen.model import Silence
+
+        now = monitor.clock.now()
+        begins = now if start is None else _moment(start)
+        ends = begins + parse_duration(lasting, "--for")
+        made: Silence = await monitor.store.add_silence(
+            Silence(name, begins, ends, _matcher(group, tag, kind, machine), _who()), now
+        )
+        return made
+
+    made = ask(work)
+    text = f"{made.name}: nothing is told of {made.matcher} until {local(made.ends_at)} (silence {made.id})"
+    answer(as_json, _shown(made), text)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"must be a time such as 2026-06-01T22:00, not {text!r}", "--from") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=settings().timezone).astimezone()
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "the command line"
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """List silences that are not over."""
+
+    async def work(monitor: Any) -> Sequence[Silence]:
+        found: Sequence[Silence] = await monitor.store.silences(monitor.clock.now())
+        return found
+
+    found = ask(work)
+    if as_json:
+        print_json([_shown(silence) for silence in found])
+        return
+    table(
+        ("id", "silence", "from", "until", "machines", "by"),
+        [(s.id, s.name, local(s.starts_at), local(s.ends_at), str(s.matcher), s.created_by) for s in found],
+        "No silences.",
+    )
+
+
+@app.command("end")
+def end(silence: Annotated[int, typer.Argument(metavar="ID", help="Which one.")], as_json: Json = False) -> None:
+    """End a silence now: what is still so is told."""
+
+    async def work(monitor: Any) -> Silence:
+        ended: Silence = await monitor.store.end_silence(silence, monitor.clock.now())
+        return ended
+
+    ended = ask(work)
+    answer(as_json, _shown(ended), f"{ended.name} is over")
+
+
+# -- seen
+
+
+def ack(
+    machine: Annotated[str, typer.Argument(metavar="SLUG-OR-ID", help="The machine.")],
+    by: Annotated[str | None, typer.Option(help="Who has seen it; your own name by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say that somebody has seen a machine's outage: it is not told again."""
+    who = by or _who()
+
+    async def work(monitor: Any) -> dict[str, Any]:
+        standing = await find_machine(monitor, machine)
+        if standing.outage is None:
+            raise InvalidInput("has no outage that could be acknowledged", standing.machine.slug)
+        await monitor.acknowledge(standing.machine.id, who)
+        return {"id": standing.machine.id, "slug": standing.machine.slug, "acknowledged_by": who}
+
+    seen = ask(work)
+    answer(as_json, seen, f"Reminders stopped for {seen['slug']}.")

@@ -1,0 +1,105 @@
+"""`lastseen channels set`, `silences` and `ack`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+
+@pytest.fixture
+def ops(cli: Cli) -> Cli:
+    cli.json("channels", "add", "console", "--name", "ops")
+    return cli
+
+
+def test_what_a_channel_wishes_is_kept_field_by_field(ops: Cli) -> None:
+    ops.json("channels", "set", "ops", "--tag", "home", "--tag", "shed", "--notify-after", "30m")
+    ops.json("channels", "set", "ops", "--quiet", "22:00-07:00", "--quiet-tz", "Europe/Berlin", "--quiet-day", "fri")
+    after = ops.json("channels", "set", "ops", "--repeat-every", "6h")
+    assert after == {
+        "name": "ops",
+        "wishes": {
+            "machines": {"tags": ["home", "shed"]},
+            "quiet": {"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin", "days": ["fri"]},
+            "notify_after": 1800.0,
+            "repeat_every": 21600.0,
+        },
+    }
+    back = ops.json("channels", "set", "ops", "--tag", "", "--quiet", "none", "--notify-after", "none")
+    assert back["wishes"] == {"repeat_every": 21600.0}
+    [listed] = ops.json("channels", "list")
+    assert listed["wishes"] == back["wishes"]
+
+
+def test_people_read_it_in_a_sentence(ops: Cli) -> None:
+    done = ops("channels", "set", "ops", "--group", "berlin", "--quiet", "22:00-07:00", "--notify-after", "10m")
+    assert done.out == "ops hears alerts and their ends of group berlin, if it lasts 10 min, not in 22:00–07:00.\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--quiet", "22:00"], "--quiet: must be two times"),
+        (["--quiet", "25:00-07:00"], "--quiet: must be a time"),
+        (["--quiet", "22:00-07:00", "--quiet-tz", "Mars/Base"], "--quiet-tz: there is no time zone"),
+        (["--quiet", "22:00-07:00", "--quiet-day", "noday"], "--quiet-day: must be of mon"),
+        (["--notify-after", "soon"], "--notify-after"),
+        (["--repeat-every", "5s"], "--repeat-every: must be a minute or more"),
+        (["--severity", "loud"], "--severity"),
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_refused_by_its_option_and_changes_nothing(
+    ops: Cli, options: list[str], words: str
+) -> None:
+    done = ops("channels", "set", "ops", "--tag", "home", *options)
+    assert (done.code, done.out) == (1, "")
+    assert words in done.err
+    assert ops.json("channels", "list")[0]["wishes"] == {}
+
+
+def test_nothing_to_change_and_an_unknown_channel_are_said(ops: Cli) -> None:
+    assert ops("channels", "set", "ops").code == 2
+    assert "nothing to change" in ops("channels", "set", "ops").err
+    assert ops("channels", "set", "ops", "--quiet-day", "fri").code == 2
+    assert ops("channels", "set", "family", "--tag", "x").code == 1
+
+
+def test_a_silence_is_added_listed_and_ended(cli: Cli) -> None:
+    made = cli.json("silences", "add", "moving the rack", "--for", "2h", "--group", "berlin", "--machine", "cam-*")
+    assert made["machines"] == "group berlin, cam-*"
+    [listed] = cli.json("silences", "list")
+    assert listed == made
+    assert "moving the rack" in cli("silences", "list").out
+    assert cli("silences", "end", str(made["id"])).out == "moving the rack is over\n"
+    assert cli.json("silences", "list") == []
+    assert cli("silences", "end", str(made["id"])).code == 1
+
+
+def test_a_planned_silence_is_in_the_time_zone_of_the_settings(cli: Cli) -> None:
+    cli.env["LASTSEEN_TIMEZONE"] = "Europe/Berlin"
+    made = cli.json("silences", "add", "window", "--from", "2099-06-01T01:00", "--for", "90m")
+    assert (made["starts_at"], made["ends_at"]) == ("2099-05-31T23:00:00Z", "2099-06-01T00:30:00Z")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--for", "long"], "--for"),
+        (["--from", "tomorrow"], "--from: must be a time"),
+        (["--from", "2001-01-01T00:00"], "ends_at: must be later"),
+    ],
+)
+def test_a_silence_that_makes_no_sense_is_refused(cli: Cli, options: list[str], words: str) -> None:
+    done = cli("silences", "add", "x", *options)
+    assert done.code == 1
+    assert words in done.err
+    assert cli.json("silences", "list") == []
+
+
+def test_what_has_no_outage_cannot_be_acknowledged(cli: Cli) -> None:
+    cli.json("machines", "add", "pump")
+    done = cli("ack", "pump")
+    assert done.code == 1
+    assert "pump: has no outage" in done.err
+    assert cli("ack", "nobody").code == 1
