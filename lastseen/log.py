@@ -68,6 +68,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
         "a plugin held up everything for so long; `blocking = True` is its cure",
     ),
     "notifier_not_closed": ("warning", "error", "a plugin raised while it was closed"),
+    "alerts_given_to_fallback": ("warning", "count", "a channel fails: its alerts go to its fallback as well"),
     "outbox_tidied": ("warning", "count", "so many notifications ended untold: expired, or their channel is off"),
     "port_bound": ("info", "url", "connections queue from now on"),
     "proof_of_life_heard": ("info", "", "whoever watches us has heard that we live, for the first time or again"),

@@ -57,6 +57,7 @@ from lastseen.model import (
     Silence,
     Source,
     Standing,
+    Trouble,
     Verdict,
 )
 from lastseen.model.insight import Checkup, Gauges, Muster, Roll, Stranger
@@ -323,6 +324,18 @@ class Wishes(Protocol):
 
     async def prefer(self, channel: str, wishes: Preferences, fallback: str | None, now: datetime) -> Channel:
         """What the channel (a uid) is told from now on; `fallback`: the uid of another."""
+
+
+@runtime_checkable
+class Troubles(Protocol):
+    """Channels that fail."""
+
+    async def troubled(self, now: datetime, after: timedelta) -> Sequence[Trouble]:
+        """The enabled channels that have failed for so long."""
+
+    async def fall_back(self, now: datetime) -> int:
+        """Where a channel with a fallback has failed for its `fallback_after`: for each alert that waits for it and is
+        not over, a notification for the fallback (cause `fallback`, due now), unless that has one already. How many."""
 
 
 @runtime_checkable

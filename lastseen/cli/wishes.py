@@ -60,6 +60,12 @@ class WishOptions:
         str | None,
         typer.Option(metavar="DURATION", help="Tell again until it is over or acknowledged; `none` takes it back."),
     ] = None
+    fallback: Annotated[
+        str | None, typer.Option(metavar="CHANNEL", help="Who is told instead while it fails; `none` takes it back.")
+    ] = None
+    fallback_after: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="How long it must fail for that; 15m unless told otherwise.")
+    ] = None
 
     def changed(self, before: Preferences) -> Preferences:
         """What a channel wishes from now on. Raises InvalidInput naming the option."""
@@ -76,9 +82,11 @@ class WishOptions:
         value["machines"] = machines
         if self.severity is not None:
             value["severity"] = self.severity
-        for name, text in (("notify_after", self.notify_after), ("repeat_every", self.repeat_every)):
-            if text is not None:
-                value[name] = 0 if own(text) is None else parse_duration(text, flag(name)).total_seconds()
+        for name, text in self._spans():
+            if text is not None and own(text) is None:
+                value.pop(name, None)
+            elif text is not None:
+                value[name] = parse_duration(text, flag(name)).total_seconds()
         value["quiet"] = self._quiet(value.get("quiet"))
         from lastseen.model import preferences_from
 
@@ -86,6 +94,13 @@ class WishOptions:
             return checked_wishes(preferences_from(value))
         except InvalidInput as error:
             raise InvalidInput(error.message, flag(error.field)) from None
+
+    def _spans(self) -> Sequence[tuple[str, str | None]]:
+        return (
+            ("notify_after", self.notify_after),
+            ("repeat_every", self.repeat_every),
+            ("fallback_after", self.fallback_after),
+        )
 
     def _quiet(self, before: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         if self.quiet is not None and own(self.quiet) is None:
@@ -138,9 +153,13 @@ def set_(
     async def work(monitor: Any) -> Channel:
         from lastseen.cli.channels import find_channel
 
-        found = find_channel(await monitor.store.channels(), channel)
+        known = await monitor.store.channels()
+        found = find_channel(known, channel)
+        fallback = found.fallback
+        if wishes.fallback is not None:
+            fallback = None if own(wishes.fallback) is None else find_channel(known, wishes.fallback).uid
         changed: Channel = await monitor.store.prefer(
-            found.uid, wishes.changed(found.prefs), found.fallback, monitor.clock.now()
+            found.uid, wishes.changed(found.prefs), fallback, monitor.clock.now()
         )
         return changed
 

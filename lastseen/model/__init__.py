@@ -57,6 +57,7 @@ from lastseen.model.outbox import (
     Retry,
     Send,
     Sent,
+    Trouble,
 )
 from lastseen.model.wishes import (
     Invite,
@@ -156,6 +157,7 @@ __all__ = [
     "Source",
     "Standing",
     "Status",
+    "Trouble",
     "Verdict",
     "Watch",
     "code_channel_uid",

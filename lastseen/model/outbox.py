@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -59,6 +59,11 @@ class Channel:
     prefs: Preferences = AS_USUAL
     fallback: str | None = None  # uid of another channel
 
+    def others(self, known: Iterable[Channel]) -> tuple[Channel, ...]:
+        """Who is told of this one's trouble: its owner's other channels, or everybody where nobody owns it."""
+        mine = (other for other in known if self.owner_id is None or other.owner_id == self.owner_id)
+        return tuple(other for other in mine if other.enabled and other.uid != self.uid)
+
     def declines(self, event: Event) -> str | None:
         """Why its preferences leave the event out, whatever it was told before; None: they do not."""
         wishes = self.prefs
@@ -95,6 +100,16 @@ class Notification(msgspec.Struct, frozen=True, gc=False):
         """It waits for something that may change: a wish of people, or an incident that lasts."""
         waits = self.while_open or (self.reason or "").startswith(HELD)
         return waits and self.state is NotificationState.PENDING
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A channel that fails: since when, how many notifications wait for it, and what its far end said last."""
+
+    channel: Channel
+    since: datetime
+    waiting: int
+    said: str
 
 
 @dataclass(frozen=True, slots=True)

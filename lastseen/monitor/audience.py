@@ -22,7 +22,8 @@ def unwanted(channel: Channel, event: Event, told: frozenset[str]) -> str | None
     """Why this channel is not told of the event; None: it is. `told`: uids of those that heard of its incident."""
     if not channel.enabled:
         return f"channel disabled: {channel.disabled_reason or 'by a person'}"
-    reason = not_for(channel.id, event.snapshot) or channel.declines(event)
+    ends = event.type in (EventType.ONLINE, EventType.SOURCE_RESTORED) and channel.uid in told
+    reason = not_for(channel.id, event.snapshot) or (None if ends else channel.declines(event))
     if reason is not None or event.severity is Severity.ALERT:
         return reason
     if channel.prefs.severity == "info" and event.type != EventType.ONLINE:

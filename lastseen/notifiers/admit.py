@@ -134,6 +134,9 @@ def _flapping(asked: Question) -> Admission | None:
 
 
 def _unwished(asked: Question) -> Admission | None:
+    """What it stands in for was wished by another, and the end of what it was told is told whatever it wishes."""
+    if asked.row.cause is Cause.FALLBACK or asked.event.type in ENDS:
+        return None
     reason = asked.channel.declines(asked.event)
     return None if reason is None else Cancel(reason)
 

@@ -28,6 +28,7 @@ from lastseen.model import (
 )
 from lastseen.model.outbox import Aftermath
 from lastseen.notifiers import tally
+from lastseen.notifiers.caretaker import Caretaker
 from lastseen.notifiers.claims import claim
 from lastseen.notifiers.flying import WIDTH, Flying
 from lastseen.notifiers.motion import Motion
@@ -43,9 +44,6 @@ POLL = 2.0
 
 AGAIN = 1.0
 """Seconds to wait when something is due that cannot be taken now."""
-
-TIDY = 60.0
-"""Seconds between two looks for what nobody would end."""
 
 UNSTORABLE = Retry("its answer cannot be stored", Scope.NOTIFICATION)
 
@@ -72,7 +70,7 @@ class Dispatcher:
         self._stale = True
         self._asleep = False
         self._token = 0  # of leases that we make ourselves
-        self._tidied = clock.monotonic()
+        self._caretaker = Caretaker(store, clock)
 
     @property
     def idle(self) -> bool:
@@ -93,7 +91,7 @@ class Dispatcher:
         async with anyio.create_task_group() as group:
             while True:
                 self._asleep, self._wake = False, anyio.Event()
-                await self._tidy()
+                await self._caretaker.look()
                 pause = await self._pass(group)
                 self._asleep = not self._wake.is_set()
                 await wait_or(self._wake, pause, self._clock)
@@ -120,20 +118,6 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001  (the loop goes on: nothing else would send what waits)
             _log.error("dispatcher_failed", error=repr(error))
             return AGAIN
-
-    async def _tidy(self) -> None:
-        """End what nobody speaks for. A virtual clock is not stopped for it: it is done when something else happens."""
-        now = self._clock.monotonic()
-        if now - self._tidied < TIDY or not isinstance(self._store, Upkeep):
-            return
-        self._tidied = now
-        try:
-            count = await self._store.tidy(self._clock.now())
-        except Exception as error:  # noqa: BLE001  (a minute later it is tried again; sending goes on)
-            _log.error("dispatcher_failed", error=_words(error))
-            return
-        if count:
-            _log.warning("outbox_tidied", count=count)
 
     def _set_to_work(self, group: TaskGroup, name: str, speakers: Sequence[Speaker]) -> None:
         if name in self._busy:

@@ -6,13 +6,14 @@ the first success makes everything that waits due. *Notification* trouble harms 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lastseen.model import (
     Aftermath,
     Cause,
+    Channel,
     ChannelState,
     Delivered,
     Event,
@@ -172,35 +173,46 @@ def _refused(row: Notification, reason: str, schedule: Schedule, jitter: float, 
 def _gone(sent: Sent, reason: str) -> Aftermath:
     """The destination is gone: the channel is disabled, and the others are told."""
     since = sent.state.failing_since or sent.attempt.started_at
-    event = Event(
-        uid=subject_event_uid(EventType.CHANNEL_FAILING, sent.channel.uid, since),
+    event = failing(sent.channel, since, reason, sent.waiting, sent.now, disabled=True)
+    rows = tuple(_end(row, NotificationState.DEAD, reason, sent.now) for row in _rows(sent))
+    more = tuple(tell_others(event, sent.others))
+    return Aftermath(rows, sent.state, disable=reason, events=(event,), more=more)
+
+
+def failing(
+    channel: Channel, since: datetime, reason: str, waiting: int, now: datetime, disabled: bool = False
+) -> Event:
+    """That a channel has failed since then; `disabled`: for good."""
+    return Event(
+        uid=subject_event_uid(EventType.CHANNEL_FAILING, f"{channel.uid}{'/gone' if disabled else ''}", since),
         type=EventType.CHANNEL_FAILING.value,
         severity=Severity.ALERT,
-        at=sent.now,
+        at=now,
         reason=reason,
         snapshot={
             "machine": None,
-            "channel": {"id": sent.channel.id, "name": sent.channel.name, "type": sent.channel.type},
+            "channel": {"id": channel.id, "name": channel.name, "type": channel.type},
             "message": reason,
             "since": since.isoformat().replace("+00:00", "Z"),
-            "waiting": sent.waiting,
-            "disabled": True,
+            "waiting": waiting,
+            "disabled": disabled,
         },
-        channel=sent.channel.uid,
+        channel=channel.uid,
     )
-    more = tuple(
-        Notification(
-            uid=notification_uid(event.uid, other.uid),
-            event=event.uid,
-            channel=other.uid,
-            due_at=sent.now,
-            created_at=sent.now,
-            expires_at=sent.now + TOLD_FOR,
-        )
-        for other in sent.others
-    )
-    rows = tuple(_end(row, NotificationState.DEAD, reason, sent.now) for row in _rows(sent))
-    return Aftermath(rows, sent.state, disable=reason, events=(event,), more=more)
+
+
+def tell_others(event: Event, others: Iterable[Channel]) -> Iterator[Notification]:
+    """A notification for each of these that wants such events."""
+    for other in others:
+        if other.declines(event) is None:
+            yield Notification(
+                uid=notification_uid(event.uid, other.uid),
+                event=event.uid,
+                channel=other.uid,
+                due_at=event.at,
+                created_at=event.at,
+                expires_at=event.at + TOLD_FOR,
+            )
 
 
 def _open(row: Notification, reason: str, due_at: datetime, solo: bool = False) -> Notification:

@@ -71,6 +71,7 @@ class Talk:
 class Member:
     """A machine in a storm."""
 
+    event: str  # the uid of its alert
     name: str
     since: datetime
     back_at: datetime | None = None
@@ -126,7 +127,7 @@ class Storms:
 
     def key(self, event: Event) -> str:
         """What goes into one message together."""
-        return f"{event.type} {event.snapshot.get('group') or ''}"
+        return f"{event.type} {_group(event)}"
 
     def _talk(self, channel: str, event: Event, now: datetime) -> Talk | None:
         """The message that it would join."""
@@ -134,13 +135,19 @@ class Storms:
             storm = self._with(channel, event.machine_id)
             talk = storm.came if storm is not None else None
         else:
-            storm = self._open(channel, str(event.snapshot.get("group") or ""), now)
+            storm = self._open(channel, [event], now)
             talk = storm.went if storm is not None else None
         return talk if talk is not None and not talk.closed(now) else None
 
-    def _open(self, channel: str, group: str, now: datetime) -> Storm | None:
-        mine = (s for s in reversed(self._storms) if (s.channel, s.group) == (channel, group))
-        return next((storm for storm in mine if not storm.went.closed(now)), None)
+    def _open(self, channel: str, events: Iterable[Event], now: datetime) -> Storm | None:
+        """The storm that these join. A machine that goes for the second time begins a new one: that is news."""
+        gone = [event for event in events if event.type == EventType.OFFLINE]
+        group = _group(gone[0])
+        storm = next((s for s in reversed(self._storms) if (s.channel, s.group) == (channel, group)), None)
+        if storm is None or storm.went.closed(now):
+            return None
+        known = ((storm.members.get(event.machine_id or 0), event) for event in gone)
+        return None if any(member and member.event != event.uid for member, event in known) else storm
 
     def _with(self, channel: str, machine: int | None) -> Storm | None:
         mine = (s for s in reversed(self._storms) if s.channel == channel and machine in s.members)
@@ -159,13 +166,12 @@ class Storms:
         return None
 
     def _join_gone(self, channel: str, given: list[Delivery], edits: bool, now: datetime) -> Part | None:
-        first = given[0].event
-        group = str(first.snapshot.get("group") or "")
-        if any(str(delivery.event.snapshot.get("group") or "") != group for delivery in given):
+        events = [delivery.event for delivery in given]
+        if len({_group(event) for event in events}) > 1:
             return None
-        storm = self._open(channel, group, now)
+        storm = self._open(channel, events, now)
         if storm is None:
-            storm = Storm(channel, group, Talk(min(delivery.event.at for delivery in given)))
+            storm = Storm(channel, _group(events[0]), Talk(min(delivery.event.at for delivery in given)))
             self._storms = [*self._storms, storm][-REMEMBERED:]
         for machine, member in _members(given):
             storm.members[machine] = member
@@ -213,8 +219,12 @@ def _members(given: Iterable[Delivery]) -> Iterator[tuple[int, Member]]:
                 found[machine].back_at = event.at
             continue
         name = str((event.snapshot.get("machine") or {}).get("name") or event.machine or machine)
-        found[machine] = Member(name, _since(event))
+        found[machine] = Member(event.uid, name, _since(event))
     yield from found.items()
+
+
+def _group(event: Event) -> str:
+    return str(event.snapshot.get("group") or "")
 
 
 def _since(event: Event) -> datetime:

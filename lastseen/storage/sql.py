@@ -27,6 +27,7 @@ from lastseen.model import (
     Silence,
     Source,
     Standing,
+    Trouble,
 )
 from lastseen.model.insight import Checkup, Gauges, Muster, Roll, Stranger
 from lastseen.protocols import Admit, Decide, Key, KeyMatch, OutOfService, RetryPlan, ShownKey, Tell
@@ -42,6 +43,7 @@ from lastseen.storage import (
     sql_record,
     sql_settle,
     sql_sources,
+    sql_trouble,
     sql_upkeep,
     sql_ways,
     sql_wishes,
@@ -183,6 +185,17 @@ class SqlStore:
 
     async def prefer(self, channel: str, wishes: Preferences, fallback: str | None, now: datetime) -> Channel:
         return await self.database.write(lambda c: sql_wishes.prefer(c, channel, wishes, fallback, now))
+
+    # -- Troubles
+
+    async def troubled(self, now: datetime, after: timedelta) -> Sequence[Trouble]:
+        return await self.database.read(lambda c: sql_trouble.troubled(c, now, after))
+
+    async def fall_back(self, now: datetime) -> int:
+        due = await self.troubled(now, timedelta(0))
+        if not any(trouble.channel.fallback for trouble in due):
+            return 0
+        return await self.database.write(lambda c: sql_trouble.fall_back(c, now))
 
     # -- Invites
 

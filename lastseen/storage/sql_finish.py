@@ -40,7 +40,7 @@ def finish(
     if attempt.channel not in known:
         return False  # removed meanwhile: its rows are cancelled
     channel, state = known[attempt.channel]
-    others = _others(channel, [other for other, _ in known.values()])
+    others = channel.others(other for other, _ in known.values())
     waiting = _waiting(connection, channel, attempt) if isinstance(outcome, Rejected) else 0
     sent = Sent(attempt, outcome, channel, state, others, now, waiting)
     _apply(connection, sent, plan(sent), now)
@@ -81,17 +81,6 @@ def _still_ours(connection: Connection, lane: Lease, attempt: Attempt) -> bool:
 def _waiting(connection: Connection, channel: Channel, attempt: Attempt) -> int:
     count = select(func.count()).where(notifications.c.channel_id == channel.id, is_open(notifications))
     return (connection.execute(count).scalar() or 0) - len(attempt.deliveries)
-
-
-def _others(channel: Channel, known: Sequence[Channel]) -> tuple[Channel, ...]:
-    """Who is told of this channel's trouble: its owner's other channels, or everybody where nobody owns it."""
-    return tuple(
-        other
-        for other in known
-        if other.enabled
-        and other.uid != channel.uid
-        and (channel.owner_id is None or other.owner_id == channel.owner_id)
-    )
 
 
 def _apply(connection: Connection, sent: Sent, after: Aftermath, now: datetime) -> None:

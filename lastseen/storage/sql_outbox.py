@@ -273,7 +273,7 @@ def update_notifications(connection: Connection, rows: Sequence[Notification]) -
 
 _waiting = (
     select(notifications.c.due_at)
-    .where(notifications.c.channel_id == channels.c.id, is_open(notifications), PENDING)
+    .where(notifications.c.channel_id == channels.c.id, is_open(notifications), PENDING, ~_BLOCKED.exists())
     .order_by(notifications.c.due_at, notifications.c.id)
     .limit(1)
     .correlate(channels)

@@ -325,12 +325,16 @@ class StateStore:
 
     async def next_due(self, channels: Collection[str] | None = None) -> datetime | None:
         async with self.turn():
-            open_rows = [
-                n
-                for n in self.state.outbox.values()
-                if n.state is NotificationState.PENDING and (channels is None or n.channel in channels)
-            ]
-            return min((self._ready(row) for row in open_rows), default=None)
+            rows = [row for row in self._heads() if channels is None or row.channel in channels]
+            return min((self._ready(row) for row in rows), default=None)
+
+    def _heads(self) -> list[Notification]:
+        """What waits for nothing of its own machine and channel."""
+        heads: dict[tuple[str, object], Notification] = {}
+        for row in self.state.outbox.values():
+            if row.finished_at is None:
+                heads.setdefault((row.channel, row.uid if row.machine_id is None else row.machine_id), row)
+        return [row for row in heads.values() if row.state is NotificationState.PENDING]
 
     def _ready(self, row: Notification) -> datetime:
         state = self.state.states.get(row.channel, ChannelState())

@@ -175,6 +175,18 @@ class OutboxSuite(StoreSuiteBase):
             (attempt, *_) = await store.take(lease([ops]), hold, at(1000), 10)
             assert attempt.deliveries[0].event.uid == event.uid
 
+    async def test_what_waits_behind_something_that_is_held_is_not_due(self) -> None:
+        def hold(notification: Notification, event: Event, now: datetime, incident: Asked) -> Admission:
+            return Hold(at(1000), "held: quiet hours")
+
+        async with self.opened() as store:
+            ops, _ = await self.channels(store)
+            await offline(store, "pump", channels=[ops])
+            await store.record([Beat("pump", at(300))], at(300))
+            await store.settle(by_rule([ops]), at(300))
+            assert await store.take(lease([ops]), hold, at(300), 10) == []
+            assert await store.next_due() == at(1000)
+
     async def test_admission_is_told_how_the_incident_stands(self) -> None:
         seen: list[tuple[str, Incident]] = []
 

@@ -72,7 +72,7 @@ async def goes_dark(s: Scene, count: int, seed: int, spread: float = 60, others:
         await s.clock.advance("60s")
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 async def test_37_machines_whose_deadlines_scatter_over_a_minute_sound_twice_at_most(tmp_path: Path, seed: int) -> None:
     chat = Editable()
     async with site(tmp_path, chat) as s:
@@ -86,7 +86,7 @@ async def test_37_machines_whose_deadlines_scatter_over_a_minute_sound_twice_at_
         assert await undelivered(s) == []
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_a_chat_that_cannot_edit_gets_a_summary_after_a_minute(tmp_path: Path, seed: int) -> None:
     chat = Chat()
     async with site(tmp_path, chat) as s:
@@ -142,6 +142,21 @@ async def test_one_machine_is_told_of_as_ever_and_two_sites_apart(tmp_path: Path
             "🔴 berlin: 2 of 5 off"[:20],
             "🔴 lone offline since"[:20],
         ]
+
+
+async def test_a_machine_that_goes_again_is_news_and_sounds(tmp_path: Path) -> None:
+    chat = Editable()
+    async with site(tmp_path, chat) as s:
+        for _ in range(2):
+            await s.beat("m0")
+            await s.clock.advance("2m4s")
+        assert [message.text[0] for message in chat.sent] == ["🔴", "🟢", "🔴"]
+        assert (chat.sounds, chat.edits) == (2, 0)
+        await s.beat("m1")
+        await s.clock.advance("121s")
+        await s.beat("m0", "m1")
+        await s.clock.advance("4s")
+        assert await undelivered(s) == []
 
 
 async def test_a_first_message_that_failed_still_sounds_when_it_comes(tmp_path: Path) -> None:
