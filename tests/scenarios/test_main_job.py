@@ -118,6 +118,7 @@ async def test_trouble_at_telegram_loses_nothing_and_repeats_nothing(tmp_path: P
         await s.beat()
         await eventually(lambda: len(s.receiver.messages) == 1, timeout=30)
         await s.beat()
+        s.serve.cli("machines", "pause", "m0")  # silent again it would be news, and told later
         await eventually(lambda: not rows(tmp_path, UNFINISHED), timeout=60)
     told = " ".join(message.text for message in s.bot.messages)
     assert "Told late" in told or "back after" in told or "was offline" in told
