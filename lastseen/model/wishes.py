@@ -78,8 +78,7 @@ class Preferences(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     `events`: patterns of event types (`machine.*`); none: whatever its severity asks for. `severity`: "alert" (alerts
     and their ends) or "info" (everything). `notify_after` seconds pass before an alert is told, and it is not if it is
     over by then. While an alert lasts it is told again every `repeat_every` seconds, until somebody acknowledges it.
-    When the channel has failed for `fallback_after` seconds its alerts go to its fallback as well. `flapping`: "hold"
-    tells of a flapping machine as one, "tell" each change (None: as suits who reads it).
+    When the channel has failed for `fallback_after` seconds its alerts go to its fallback as well.
     """
 
     events: tuple[str, ...] = ()
@@ -89,7 +88,6 @@ class Preferences(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     notify_after: float = 0
     repeat_every: float = 0
     fallback_after: float = 900
-    flapping: Literal["hold", "tell"] | None = None
 
 
 EVERYTHING = Matcher()

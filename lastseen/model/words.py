@@ -72,8 +72,6 @@ class EventType(StrEnum):
     REMOVED = "machine.removed"
     PAUSED = "machine.paused"
     RESUMED = "machine.resumed"
-    FLAPPING = "machine.flapping"
-    STEADY = "machine.steady"
     SOURCE_BLIND = "source.blind"
     SOURCE_RESTORED = "source.restored"
     CHANNEL_FAILING = "channel.failing"
@@ -146,9 +144,7 @@ HEARD_OF_IT = frozenset(
 """A channel with a notification of an incident in one of these states is told of its end."""
 
 
-ENDINGS = frozenset(
-    {EventType.ONLINE, EventType.PAUSED, EventType.REMOVED, EventType.STEADY, EventType.SOURCE_RESTORED}
-)
+ENDINGS = frozenset({EventType.ONLINE, EventType.PAUSED, EventType.REMOVED, EventType.SOURCE_RESTORED})
 """Events with which an incident is over."""
 
 

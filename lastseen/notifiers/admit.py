@@ -8,7 +8,6 @@ a person asked for it (a replay)              sent
 of a drill that is over                       cancelled
 a reminder, the incident over or seen         cancelled
 the end of what this channel was not told     cancelled
-a change of a machine that flaps              cancelled: the end of the flapping is told
 not what the channel wishes (any more)        cancelled
 a silence, or `notify_after` not over         held; cancelled when the incident is over before
 quiet hours, and the machine not urgent       held until their end, then told in one digest
@@ -43,7 +42,7 @@ from lastseen.notifiers.quiet import quiet_until
 from lastseen.notifiers.storms import Storms
 
 SILENCED, TOO_EARLY, QUIET = f"{HELD}silence", f"{HELD}told after", f"{HELD}quiet hours"
-ENDS = frozenset({"machine.online", "machine.steady", "source.restored"})
+ENDS = frozenset({"machine.online", "source.restored"})
 """Types of events that are told to those who were told of what they end."""
 
 
@@ -75,7 +74,6 @@ def admit(asked: Question) -> Admission:
             _drill,
             _reminder,
             _end_of_untold,
-            _flapping,
             _unwished,
             _silence,
             _not_yet,
@@ -125,12 +123,6 @@ def _end_of_untold(asked: Question) -> Admission | None:
     waiting = incident.waiting - frozenset(asked.cancelled)
     dropped = incident.cancelled or len(waiting) < len(incident.waiting)
     return Cancel("was not told of what this ends") if dropped and not incident.told and not waiting else None
-
-
-def _flapping(asked: Question) -> Admission | None:
-    since = asked.event.snapshot.get("flapping_since")
-    holds = asked.channel.prefs.flapping or ("hold" if asked.batch > 1 else "tell")
-    return Cancel(f"flapping since {since}: its end is told") if since and holds == "hold" else None
 
 
 def _unwished(asked: Question) -> Admission | None:
