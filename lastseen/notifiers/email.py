@@ -148,15 +148,17 @@ class Email:
             port=config.port or PORTS[config.security],
             timeout=config.timeout,
             use_tls=config.security == "tls",
-            start_tls=config.security == "starttls",
+            start_tls=False,
             tls_context=self._tls,
-            username=config.user,
-            password=None if config.password is None else config.password.get_secret_value(),
         )
         line = None
         try:
             await smtp.connect()
             line = smtp.transport
+            if config.security == "starttls":
+                await smtp.starttls()
+            if config.user is not None:
+                await smtp.login(config.user, "" if config.password is None else config.password.get_secret_value())
             try:
                 yield smtp
             except self._library.REFUSED:
@@ -167,6 +169,7 @@ class Email:
             smtp.close()
             if line is not None:
                 line.abort()  # all was said: nobody waits for the end of TLS
+                await asyncio.sleep(0)  # the loop closes the socket at its next turn
 
     async def _goodbye(self, smtp: Any) -> None:
         """The letter was taken or refused: what follows changes nothing."""
