@@ -8,6 +8,7 @@ from datetime import timedelta
 from lastseen.durations import spell
 from lastseen.model import Cause, Event, Status
 from lastseen.notifiers import texts_jobs, texts_sources
+from lastseen.notifiers.labels import label_of, place_of
 from lastseen.notifiers.telling import (
     ALERT,
     DONE,
@@ -128,7 +129,7 @@ def _plain(after: str) -> Callable[[Told, When], Item]:
 def _channel_failing(told: Told, when: When) -> Item:
     snapshot, channel = told.delivery.event.snapshot, channel_of(told.delivery.event)
     reason = str(snapshot.get("message") or told.delivery.event.reason)
-    kind = str(channel.get("type") or "").capitalize()
+    kind = label_of(str(channel["type"])) if channel.get("type") else ""
     count = snapshot.get("waiting") or 0
     alerts = f"{count} alert{'' if count == 1 else 's'}"
     if snapshot.get("disabled"):
@@ -149,8 +150,11 @@ def _channel_test(told: Told, when: When) -> Item:
     event = told.delivery.event
     count = event.snapshot.get("machines")
     whose = "all machines" if not isinstance(count, int) else f"all {count} machines" if count != 1 else "its 1 machine"
-    name = channel_of(event).get("name") or "?"
-    return Item(DONE, "Test", ": this chat works", (f'Channel "{name}" hears offline, online and error of {whose}.',))
+    channel = channel_of(event)
+    name, place = channel.get("name") or "?", place_of(str(channel.get("type") or ""))
+    return Item(
+        DONE, "Test", f": this {place} works", (f'Channel "{name}" hears offline, online and error of {whose}.',)
+    )
 
 
 # -- whatever a plugin raises

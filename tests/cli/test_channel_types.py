@@ -83,7 +83,7 @@ def test_a_console_channel_that_is_tried_prints_nothing_between_a_program_and_it
     cli.json("channels", "add", "console", "--name", "here")
     tried = cli("channels", "test", "here", "--json")
     assert json.loads(tried.out) == {"ok": True, "detail": "delivered"}
-    assert "this chat works" in tried.err
+    assert "this channel works" in tried.err
 
 
 def test_a_plugin_that_does_not_load_is_told_and_harms_no_other(cli: Cli) -> None:

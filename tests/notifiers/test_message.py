@@ -156,6 +156,24 @@ def test_a_test_message() -> None:
 
 
 @pytest.mark.parametrize(
+    ("type_", "place"),
+    [("telegram", "chat"), ("email", "channel"), ("ntfy", "channel"), ("webhook", "channel"), ("no such", "channel")],
+)
+def test_a_test_message_calls_a_chat_what_is_one(type_: str, place: str) -> None:
+    told = event("channel.test", at("03:00"), channel={"id": 3, "name": "ops", "type": type_})
+    assert read(delivery(told), now=at("03:00"))[0] == f"✅ Test: this {place} works"
+
+
+@pytest.mark.parametrize(
+    ("type_", "label"),
+    [("email", "E-mail"), ("ntfy", "ntfy"), ("telegram", "Telegram"), ("apprise", "Apprise"), ("pigeon", "Pigeon")],
+)
+def test_a_channel_that_fails_is_called_what_its_notifier_calls_it(type_: str, label: str) -> None:
+    told = event("channel.failing", at("03:00"), channel={"id": 3, "name": "ops", "type": type_}, message="no route")
+    assert read(delivery(told), now=at("03:00"))[1] == f"{label}: no route."
+
+
+@pytest.mark.parametrize(
     ("type_", "words"),
     [
         ("machine.paused", "⚪ db-01 is paused"),
