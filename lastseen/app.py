@@ -76,6 +76,7 @@ class App:
             offline_after=settings.offline_threshold or "never",
             check_interval=settings.check_interval,
             goodbye_grace=settings.goodbye_grace,
+            flapping=settings.flapping,
             register_unknown=False,
             sources=self.sources.known,
             clock=clock,
@@ -131,7 +132,8 @@ class App:
     async def running(self) -> AsyncIterator[None]:
         """With the monitor running and heartbeats accepted. The store is opened for as long."""
         bots = self.bots.running() if self.settings.telegram_commands else nullcontext()
-        async with self.notifiers, self.monitor, self.sources.followed(self.monitor), bots:
+        refused = self.keys.refused.written(self.store, self.monitor.clock)
+        async with self.notifiers, self.monitor, self.sources.followed(self.monitor), bots, refused:
             self.accepting = True
             try:
                 yield

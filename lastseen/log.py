@@ -77,6 +77,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "publishing_impossible": ("error", "source, reason", "the machines' states cannot be published to this broker"),
     "publishing_refused": ("error", "source, topic", "the broker does not let us publish here (told once)"),
     "record_failed": ("error", "error, beats", "a batch of heartbeats could not be stored; none was acknowledged"),
+    "refusals_not_written": ("error", "error", "how often keys were refused could not be stored; the counts wait"),
     "request_failed": ("error", "path, error", "a request failed unexpectedly; it was answered with 500"),
     "requests_finished": ("info", "", "what was in flight is answered, or had its time"),
     "run_not_started": ("error", "command, error", "`lastseen run` cannot start its command; that is reported"),

@@ -17,6 +17,8 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 `Notes`        a bot is read on from where it was. Without: what people write to it is not read.
 `Catalog`      machines and kinds can be listed and changed by people.
 `Keys`         keys that machines and programs authenticate with.
+`Refusals`     which keys are refused is counted. Without: nobody is told whose key it was.
+`Accounts`     `why` says what happened to a machine and who was told. Without: it cannot be asked.
 `History`      events and notifications can be read back and replayed.
 `Insight`      `/metrics` and `doctor` say how the store stands. Without: what this process counted, alone.
 =============  =====================================================================================================
@@ -61,6 +63,7 @@ from lastseen.model import (
     Verdict,
 )
 from lastseen.model.insight import Checkup, Gauges, Muster, Roll, Stranger
+from lastseen.model.story import Facts, RefusedCount, RefusedKey, UnknownKeys
 
 Decide = Callable[[Case], Verdict]
 """Pure: one machine's case to everything that is to be written for it."""
@@ -475,6 +478,30 @@ class Keys(Protocol):
 
     async def keys_version(self) -> int:
         """Grows whenever what find_key or out_of_service answers may have changed, by any process."""
+
+
+@runtime_checkable
+class Refusals(Protocol):
+    """How often keys were refused. Bounded: old counts go."""
+
+    async def keep_refusals(self, refused: Sequence[RefusedCount], now: datetime) -> None:
+        """Add these counts: those of known keys by key, hour and reason, the others together. A key that is known and
+        valid again counts with the others. Written twice, it is counted twice."""
+
+    async def refused_keys(self, since: datetime, limit: int = 20) -> Sequence[RefusedKey]:
+        """The known keys that were refused since then, once for each reason, the newest first."""
+
+    async def unknown_keys(self, since: datetime) -> UnknownKeys:
+        """Requests with keys that nobody knows, since the beginning of that hour."""
+
+
+@runtime_checkable
+class Accounts(Protocol):
+    """What happened to one machine, and who was told of it."""
+
+    async def account(self, machine: MachineRef, since: datetime, until: datetime, now: datetime) -> Facts:
+        """What is written down of the machine around this span: of the newest incident that touches it, else of the
+        quiet time that it is in. Only what is there already: nothing is written. Raises UnknownMachine."""
 
 
 @runtime_checkable

@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from lastseen.clock import Clock
+from lastseen.ingest.refused import RefusedKeys
 from lastseen.protocols import KeyMatch, Keys, OutOfService
 
 PREFIXES: Final = {"machine": "lsm_", "fleet": "lsf_", "api": "lsa_", "ping": "lsp_", "push": "lsu_"}
@@ -85,7 +86,8 @@ class Grant(msgspec.Struct, gc=False):
 
 def _grant(match: KeyMatch) -> Grant:
     key = match.key
-    return Grant(key.id, key.scope, key.machine_id, match.enabled, match.fresh, key.expires_at, key.defaults or None)
+    ask = match.fresh or not match.enabled  # a disabled one is never answered from memory alone: `find` counts it
+    return Grant(key.id, key.scope, key.machine_id, match.enabled, ask, key.expires_at, key.defaults or None)
 
 
 class KeyCache:
@@ -93,6 +95,7 @@ class KeyCache:
 
     def __init__(self, keys: Keys, clock: Clock, capacity: int = CAPACITY) -> None:
         self._keys, self._clock = keys, clock
+        self.refused = RefusedKeys()
         self._half = max(1, capacity // 2)
         self._recent: dict[bytes, Grant] = {}
         self._older: dict[bytes, Grant] = {}  # two generations are a least-recently-used order for half its price
@@ -119,8 +122,10 @@ class KeyCache:
 
     async def find(self, key: bytes, now: datetime) -> Grant | None:
         """The grant of a valid key; None: there is no such key. Its first use is written down before this returns,
-        which ends the keys it replaces. Raises StoreUnavailable."""
+        which ends the keys it replaces. What is refused, a disabled machine's key too, is counted in `refused`. Raises
+        StoreUnavailable."""
         if len(key) > _LONGEST or not (key.startswith(_STARTS) or _UUID.fullmatch(key)):
+            self.refused.count(None, now)
             return None
         await self._look()
         digest = hashlib.sha256(key).digest()
@@ -128,10 +133,17 @@ class KeyCache:
         if grant is None and digest not in self._misses:
             grant = await self._ask_once(digest, now)
         if grant is None or grant.over(now):
+            self.refused.count(digest.hex(), now)
             return None
-        if grant.fresh and grant.enabled:
+        if not grant.enabled:
+            self.refused.count(digest.hex(), now, disabled=True)
+        elif grant.fresh:
             await self._first_use(grant, now)
         return grant
+
+    def came_from(self, key: bytes, now: datetime, address: str) -> None:
+        """The address of a request that was refused for its key."""
+        self.refused.came_from(digest_of(key), now, address)
 
     async def out_of_service(self) -> OutOfService:
         """The machines that are disabled, or wait for a ping; as fresh as everything here. Raises StoreUnavailable."""

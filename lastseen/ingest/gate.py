@@ -43,12 +43,14 @@ class Gate:
         """The grant of a valid key; else Refused: 401, or 429 for an address that sends many wrong ones."""
         if not key:
             raise self.wrong(scope, NO_KEY)
+        now = self._clock.now()
         try:
-            grant = await self.keys.find(key, self._clock.now())
+            grant = await self.keys.find(key, now)
         except StoreUnavailable:
             count_failed()
             raise
         if grant is None:
+            self.keys.came_from(key, now, client_address(scope, self._proxies))
             raise self.wrong(scope, WRONG_KEY)
         return grant
 

@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from lastseen.storage.state import State, StateStore
+from lastseen.storage.state import State
+from lastseen.storage.state_account import LooksBack
 
 
 def open_memory(url: str = "memory:") -> MemoryStore:
     return MemoryStore()
 
 
-class MemoryStore(StateStore):
+class MemoryStore(LooksBack):
     """Safe among the tasks of one event loop."""
 
     def __init__(self) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from lastseen.errors import SecretsLocked
 from lastseen.model import (
@@ -19,7 +19,6 @@ from lastseen.model import (
     Kind,
     Lease,
     MachineRef,
-    NotificationState,
     Order,
     Outcome,
     Preferences,
@@ -29,15 +28,12 @@ from lastseen.model import (
     Standing,
     Trouble,
 )
-from lastseen.model.insight import Checkup, Gauges, Muster, Roll, Stranger
+from lastseen.model.insight import Muster, Roll, Stranger
 from lastseen.protocols import Admit, Decide, Key, KeyMatch, OutOfService, RetryPlan, ShownKey, Tell
 from lastseen.storage import (
     sql_catalog,
     sql_channels,
-    sql_checkup,
     sql_finish,
-    sql_history,
-    sql_insight,
     sql_keys,
     sql_outbox,
     sql_record,
@@ -49,32 +45,15 @@ from lastseen.storage import (
     sql_wishes,
 )
 from lastseen.storage.secrets import Rotated, SecretBox
-from lastseen.storage.sql_cases import all_channels, cases, due_ids, find_ids, standings
+from lastseen.storage.sql_cases import all_channels, due_ids, find_ids, foreseen, standings
+from lastseen.storage.sql_reading import Database, SqlReading
 from lastseen.storage.sqltools import meta_value, set_meta
 from lastseen.storage.workers import Work
 
 T = TypeVar("T")
 
 
-class Database(Protocol):
-    """Runs transactions. Raises only errors of ours. `on_rollback` is called where a write was undone: what was learnt
-    in it may never have been."""
-
-    on_rollback: Callable[[], None]
-
-    async def open(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-    async def write(self, work: Work[T]) -> T: ...
-
-    async def read(self, work: Work[T]) -> T: ...
-
-    def sizes(self) -> Mapping[str, int]:
-        """Bytes by kind of file."""
-
-
-class SqlStore:
+class SqlStore(SqlReading):
     """Keeps everything in a SQL database; has every optional protocol. Several processes may share one."""
 
     def __init__(self, database: Database, secrets: SecretBox) -> None:
@@ -221,7 +200,7 @@ class SqlStore:
     # -- Foresight
 
     async def due_cases(self, now: datetime, limit: int) -> Sequence[Case]:
-        return await self.database.read(lambda c: list(cases(c, due_ids(c, now, limit), now).values()))
+        return await self.database.read(lambda c: list(foreseen(c, due_ids(c, now, limit), now).values()))
 
     # -- Ways
 
@@ -363,30 +342,3 @@ class SqlStore:
 
     async def keys_version(self) -> int:
         return await self.database.read(sql_keys.version)
-
-    # -- History
-
-    async def events(
-        self, machine: MachineRef | None = None, type_: str | None = None, limit: int = 100
-    ) -> Sequence[Mapping[str, Any]]:
-        return await self.database.read(lambda c: sql_history.read_events(c, machine, type_, limit))
-
-    async def notifications(
-        self, state: NotificationState | None = None, limit: int = 100
-    ) -> Sequence[Mapping[str, Any]]:
-        return await self.database.read(lambda c: sql_history.read_notifications(c, state, limit))
-
-    async def runs(self, machine: MachineRef, limit: int = 100) -> Sequence[Mapping[str, Any]]:
-        return await self.database.read(lambda c: sql_history.read_runs(c, machine, limit))
-
-    async def replay(self, notification: int, now: datetime) -> Mapping[str, Any]:
-        return await self.database.write(lambda c: sql_history.replay(c, notification, now))
-
-    # -- Insight
-
-    async def gauges(self, now: datetime) -> Gauges:
-        found = await self.database.read(lambda c: sql_insight.gauges(c, now))
-        return replace(found, sizes=self.database.sizes())
-
-    async def checkup(self, now: datetime) -> Checkup:
-        return await self.database.read(lambda c: sql_checkup.checkup(c, now))

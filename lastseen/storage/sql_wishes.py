@@ -27,10 +27,10 @@ KEPT = timedelta(days=400)
 
 def listed(connection: Connection, now: datetime) -> list[Silence]:
     rows = connection.execute(select(silences).where(silences.c.ends_at > now).order_by(silences.c.id))
-    return [_as_silence(row) for row in rows]
+    return [as_silence(row) for row in rows]
 
 
-def _as_silence(row: Any) -> Silence:
+def as_silence(row: Any) -> Silence:
     return Silence(row.name, row.starts_at, row.ends_at, matcher_from(loaded(row.matcher)), row.created_by, row.id)
 
 
@@ -48,7 +48,7 @@ def add(connection: Connection, given: Silence, now: datetime) -> Silence:
     made = connection.execute(insert(silences).values(values)).inserted_primary_key
     look_again(connection, now)
     row = connection.execute(select(silences).where(silences.c.id == made[0])).one()  # type: ignore[index]
-    return _as_silence(row)
+    return as_silence(row)
 
 
 def end(connection: Connection, silence: int, now: datetime) -> Silence:
@@ -61,7 +61,7 @@ def end(connection: Connection, silence: int, now: datetime) -> Silence:
     else:
         connection.execute(update(silences).where(silences.c.id == silence).values(ends_at=now))
     look_again(connection, now)
-    return _as_silence(row)
+    return as_silence(row)
 
 
 # --- preferences ------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ Needs pytest and anyio only. The core part needs nothing but the `Store` protoco
 
 from __future__ import annotations
 
+from lastseen.testing.suite_account import AccountSuite
 from lastseen.testing.suite_optional import OptionalSuite
 from lastseen.testing.suite_outbox import OutboxSuite
 from lastseen.testing.suite_record import RecordSuite
@@ -19,5 +20,5 @@ class CoreStoreSuite(RecordSuite, SettleSuite, OutboxSuite):
     """Only what every store must do."""
 
 
-class StoreSuite(CoreStoreSuite, OptionalSuite):
+class StoreSuite(CoreStoreSuite, OptionalSuite, AccountSuite):
     """All of it; parts that need a capability which is not declared are skipped with that reason."""

@@ -7,7 +7,7 @@ from lastseen.testing import StoreSuite
 
 
 class TestMemoryStore(StoreSuite):
-    capabilities = frozenset({"upkeep"})
+    capabilities = frozenset({"upkeep", "accounts", "refusals"})
 
     def make(self) -> MemoryStore:
         return MemoryStore()

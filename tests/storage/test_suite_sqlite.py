@@ -6,13 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from lastseen.protocols import Catalog, Channels, History, Keys, Leases, Service, Sources, Store, Upkeep
+from lastseen.protocols import (
+    Accounts,
+    Catalog,
+    Channels,
+    History,
+    Keys,
+    Leases,
+    Refusals,
+    Service,
+    Sources,
+    Store,
+    Upkeep,
+)
 from lastseen.storage import open_store
 from lastseen.testing import StoreSuite
 
 
 class TestSqliteStore(StoreSuite):
-    capabilities = frozenset({"leases", "upkeep", "sources", "channels", "catalog", "keys", "history"})
+    capabilities = frozenset({"leases", "upkeep", "sources", "channels", "catalog", "keys", "history"}) | {
+        "accounts",
+        "refusals",
+    }
 
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
@@ -25,5 +40,6 @@ class TestSqliteStore(StoreSuite):
 
 def test_it_has_every_optional_protocol() -> None:
     store = open_store("sqlite:///never-opened.db")
-    for protocol in (Store, Service, Leases, Upkeep, Sources, Channels, Catalog, Keys, History):
+    optional = (Leases, Upkeep, Sources, Channels, Catalog, Keys, Refusals, Accounts, History)
+    for protocol in (Store, Service, *optional):
         assert isinstance(store, protocol), protocol

@@ -1,0 +1,83 @@
+"""What SqlStore answers to those who look back or look into it: refusals, accounts, history, insight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from lastseen.model import MachineRef, NotificationState
+from lastseen.model.insight import Checkup, Gauges
+from lastseen.model.story import Facts, RefusedCount, RefusedKey, UnknownKeys
+from lastseen.storage import sql_account, sql_checkup, sql_history, sql_insight, sql_refusals
+from lastseen.storage.workers import Work
+
+T = TypeVar("T")
+
+
+class Database(Protocol):
+    """Runs transactions. Raises only errors of ours. `on_rollback` is called where a write was undone: what was learnt
+    in it may never have been."""
+
+    on_rollback: Callable[[], None]
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def write(self, work: Work[T]) -> T: ...
+
+    async def read(self, work: Work[T]) -> T: ...
+
+    def sizes(self) -> Mapping[str, int]:
+        """Bytes by kind of file."""
+
+
+class SqlReading:
+    """A part of SqlStore, on its database."""
+
+    database: Database
+
+    # -- Refusals
+
+    async def keep_refusals(self, refused: Sequence[RefusedCount], now: datetime) -> None:
+        await self.database.write(lambda c: sql_refusals.keep(c, refused, now))
+
+    async def refused_keys(self, since: datetime, limit: int = 20) -> Sequence[RefusedKey]:
+        return await self.database.read(lambda c: sql_refusals.refused_keys(c, since, limit))
+
+    async def unknown_keys(self, since: datetime) -> UnknownKeys:
+        return await self.database.read(lambda c: sql_refusals.unknown_keys(c, since))
+
+    # -- Accounts
+
+    async def account(self, machine: MachineRef, since: datetime, until: datetime, now: datetime) -> Facts:
+        return await self.database.read(lambda c: sql_account.account(c, machine, since, until, now))
+
+    # -- History
+
+    async def events(
+        self, machine: MachineRef | None = None, type_: str | None = None, limit: int = 100
+    ) -> Sequence[Mapping[str, Any]]:
+        return await self.database.read(lambda c: sql_history.read_events(c, machine, type_, limit))
+
+    async def notifications(
+        self, state: NotificationState | None = None, limit: int = 100
+    ) -> Sequence[Mapping[str, Any]]:
+        return await self.database.read(lambda c: sql_history.read_notifications(c, state, limit))
+
+    async def runs(self, machine: MachineRef, limit: int = 100) -> Sequence[Mapping[str, Any]]:
+        return await self.database.read(lambda c: sql_history.read_runs(c, machine, limit))
+
+    async def replay(self, notification: int, now: datetime) -> Mapping[str, Any]:
+        return await self.database.write(lambda c: sql_history.replay(c, notification, now))
+
+    # -- Insight
+
+    async def gauges(self, now: datetime) -> Gauges:
+        found = await self.database.read(lambda c: sql_insight.gauges(c, now))
+        return replace(found, sizes=self.database.sizes())
+
+    async def checkup(self, now: datetime) -> Checkup:
+        return await self.database.read(lambda c: sql_checkup.checkup(c, now))
