@@ -314,7 +314,8 @@ class Channels(Protocol):
 @runtime_checkable
 class Wishes(Protocol):
     """What people wish to be told is rows: silences, and a channel's preferences. Where it changes, what is held back
-    is decided on anew."""
+    is decided on anew. An `admit` that has `hear` is told the silences by `take`, in its transaction, before any other
+    question."""
 
     async def silences(self, now: datetime) -> Sequence[Silence]:
         """Those that are not over, planned ones too, by id."""

@@ -23,10 +23,24 @@ async def claim(
     limit: int,
 ) -> Sequence[Attempt]:
     """Up to `limit` attempts on the lane. `speakers` by channel uid; `zone`: of quiet hours that name none."""
-    cancelled: set[str] = set()
+    return await store.take(lease, _May(speakers, silences, storms, zone), now, limit)
 
-    def may(row: Notification, event: Event, now: datetime, incident: Callable[[], Incident]) -> Admission:
-        speaker = speakers.get(row.channel)
+
+class _May:
+    """An `Admit` for one look at the outbox. `silences` are those that were known before, until `hear` says better."""
+
+    def __init__(
+        self, speakers: Mapping[str, Speaker], silences: Sequence[Silence], storms: Storms, zone: tzinfo | None
+    ) -> None:
+        self._speakers, self._silences, self._storms, self._zone = speakers, silences, storms, zone
+        self._cancelled: set[str] = set()
+
+    def hear(self, silences: Sequence[Silence]) -> None:
+        """By a store that knows them, within its transaction: one that began a moment ago counts."""
+        self._silences = silences
+
+    def __call__(self, row: Notification, event: Event, now: datetime, incident: Callable[[], Incident]) -> Admission:
+        speaker = self._speakers.get(row.channel)
         if speaker is None:
             return Cancel("its channel was removed")
         asked = Question(
@@ -36,15 +50,13 @@ async def claim(
             speaker.batch,
             now,
             incident,
-            silences,
-            zone,
-            cancelled,
-            storms,
+            self._silences,
+            self._zone,
+            self._cancelled,
+            self._storms,
             speaker.edits,
         )
         admission = admit(asked)
         if isinstance(admission, Cancel):
-            cancelled.add(row.uid)
+            self._cancelled.add(row.uid)
         return admission
-
-    return await store.take(lease, may, now, limit)

@@ -44,6 +44,7 @@ from lastseen.storage import (
     sql_ways,
     sql_wishes,
 )
+from lastseen.storage.expiry import tell_of_expired
 from lastseen.storage.secrets import Rotated, SecretBox
 from lastseen.storage.sql_cases import all_channels, due_ids, find_ids, foreseen, standings
 from lastseen.storage.sql_reading import Database, SqlReading
@@ -97,7 +98,13 @@ class SqlStore(SqlReading):
         return await self.database.read(work)
 
     async def take(self, lane: Lease, admit: Admit, now: datetime, limit: int) -> Sequence[Attempt]:
-        return await self.database.write(lambda c: sql_outbox.take(c, lane, admit, now, limit))
+        def work(c: Any) -> sql_outbox.Taken:
+            sql_wishes.tell(c, admit, now)
+            return sql_outbox.take(c, lane, admit, now, limit)
+
+        taken = await self.database.write(work)
+        tell_of_expired(taken.ended)
+        return taken.attempts
 
     async def finish(self, lane: Lease, attempt: Attempt, outcome: Outcome, plan: RetryPlan, now: datetime) -> bool:
         return await self.database.write(lambda c: sql_finish.finish(c, lane, attempt, outcome, plan, now))

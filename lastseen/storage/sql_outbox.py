@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -103,23 +103,34 @@ _LAST_BATCHES = (
 )
 
 
-def take(connection: Connection, lane: Lease, admit: Admit, now: datetime, limit: int) -> list[Attempt]:
+@dataclass(slots=True)
+class Taken:
+    """What `take` did: attempts that it opened, and rows that it ended, each with the name of its channel."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    ended: list[tuple[Notification, str]] = field(default_factory=list)
+
+
+def take(connection: Connection, lane: Lease, admit: Admit, now: datetime, limit: int) -> Taken:
     """`Store.take`, in the caller's transaction."""
+    taken = Taken()
     if not holds(connection, lane):
-        return []
-    opened: list[Attempt] = []
+        return taken
     query = (
-        select(channels.c.id, channels.c.uid, channel_state)
+        select(channels.c.id, channels.c.uid, channels.c.name, channel_state)
         .join(channel_state, channel_state.c.channel_id == channels.c.id)
         .where(channels.c.uid.in_(sorted(lane.channels)), channels.c.deleted_at.is_(None))
         .order_by(channels.c.id)
     )
     rows = connection.execute(query).fetchall()
     for number, row in enumerate(rows):
-        share = -(-(limit - len(opened)) // (len(rows) - number))  # the first channel leaves something for the others
+        # the first channel leaves something for the others
+        share = -(-(limit - len(taken.attempts)) // (len(rows) - number))
         if share:
-            opened += _Taking(connection, lane, admit, now, row).run(share)
-    return opened
+            turn = _Taking(connection, lane, admit, now, row)
+            taken.attempts += turn.run(share)
+            taken.ended += [(ended, row.name) for ended in turn.ended]
+    return taken
 
 
 def holds(connection: Connection, lane: Lease) -> bool:
@@ -146,6 +157,7 @@ class _Taking:
         self.connection, self.lane, self.admit, self.now = connection, lane, admit, now
         self.channel_id, self.channel = row.id, row.uid
         self.state: ChannelState = as_channel_state(row)
+        self.ended: list[Notification] = []
 
     def run(self, limit: int) -> list[Attempt]:
         if self.state.failures and self.state.ready_at is not None and self.now < self.state.ready_at:
@@ -157,6 +169,7 @@ class _Taking:
             if len(picked.groups) >= limit or not window.full or size >= WINDOW:
                 break
             size = min(size * 8, WINDOW)  # what was held or goes in batches left room: look further
+        self.ended = [row for row in picked.changed if row.finished_at is not None]
         return self._write(window, picked)
 
     # -- looking

@@ -25,6 +25,13 @@ KEPT = timedelta(days=400)
 # --- silences ---------------------------------------------------------------------------------------------------------
 
 
+def tell(connection: Connection, admit: Any, now: datetime) -> None:
+    """Whoever decides what may be sent and wants to know is told of the silences as they are now."""
+    hear = getattr(admit, "hear", None)
+    if hear is not None:
+        hear(listed(connection, now))
+
+
 def listed(connection: Connection, now: datetime) -> list[Silence]:
     rows = connection.execute(select(silences).where(silences.c.ends_at > now).order_by(silences.c.id))
     return [as_silence(row) for row in rows]

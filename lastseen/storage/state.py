@@ -43,6 +43,7 @@ from lastseen.model import (
     replace,
 )
 from lastseen.protocols import Admit, Decide, RetryPlan
+from lastseen.storage.expiry import tell_of_expired
 from lastseen.storage.fold import (
     EXPIRED,
     FINISHED_ATTEMPT,
@@ -242,8 +243,9 @@ class StateStore:
     # -- what is sent
 
     async def take(self, lane: Lease, admit: Admit, now: datetime, limit: int) -> Sequence[Attempt]:
+        attempts: list[Attempt] = []
+        ended: list[tuple[Notification, str]] = []
         async with self.turn():
-            attempts: list[Attempt] = []
             waiting = sorted(lane.channels)
             for number, channel in enumerate(waiting):
                 share = -(-limit // (len(waiting) - number))  # the first channel leaves something for the others
@@ -259,10 +261,12 @@ class StateStore:
                     self.state.batches,
                 )
                 self.state.outbox.update({row.uid: row for row in picked.changed})
+                ended += [(row, channel) for row in picked.changed if row.finished_at is not None]
                 for group, probe in picked.groups:
                     attempts.append(self._attempt(channel, group, probe, state, now))
                 limit -= len(picked.groups)
-            return attempts
+        tell_of_expired(ended)
+        return attempts
 
     def _admitted(self, row: Notification, admit: Admit, now: datetime) -> Admission:
         event = self.state.events[row.event]

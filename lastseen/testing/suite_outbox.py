@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -269,6 +270,36 @@ class OutboxSuite(StoreSuiteBase):
             attempts = await take(store, [ops], 210, batch=10)
             assert sorted(uids([pair])) in [sorted(uids([a])) for a in attempts]
             assert [len(a.deliveries) for a in attempts if machines([a]) == ["d"]] == [1]
+
+    async def test_one_machine_is_never_in_two_attempts_at_once_whatever_goes_together(self) -> None:
+        for seed in range(4):
+            async with self.opened() as store:
+                ops, _ = await self.channels(store)
+                await self._many_turns(store, ops, random.Random(seed))  # noqa: S311  (the same each time)
+
+    async def _many_turns(self, store: Any, ops: str, chance: random.Random) -> None:
+        """Machines come and go; sends overlap, end in any order, well or badly, some of them after a retry."""
+        names, under_way, told = ["a", "b", "c", "d"], [], dict[str, list[int]]()
+        await online(store, *names)
+        for seconds in range(200, 200 + 40 * 130, 130):
+            heard = [name for name in names if chance.random() < 0.5]
+            await store.record([Beat(name, at(seconds)) for name in heard], at(seconds))
+            await store.settle(by_rule([ops]), at(seconds))
+            batch, limit = chance.choice((1, 2, 3, 10)), chance.choice((1, 2, 10))
+            under_way += await take(store, [ops], seconds, batch=batch, limit=limit)
+            spoken_of = [machine for attempt in under_way for machine in set(machines([attempt]))]
+            assert len(spoken_of) == len(set(spoken_of)), f"in two attempts at once at {seconds} s"
+            chance.shuffle(under_way)
+            while under_way and chance.random() < 0.6:
+                attempt = under_way.pop()
+                if chance.random() < 0.3:
+                    assert await store.finish(lease([ops]), attempt, BUSY, again(at(seconds + 50)), at(seconds))
+                    continue
+                assert await done(store, attempt, [ops], seconds)
+                for delivery in attempt.deliveries:
+                    told.setdefault(str(delivery.event.machine), []).append(delivery.event.seq or 0)
+        assert told
+        assert all(seqs == sorted(set(seqs)) for seqs in told.values()), "each once, in order"
 
     async def test_a_batch_may_hold_both_ends_of_an_outage_in_order(self) -> None:
         async with self.opened() as store:

@@ -150,6 +150,23 @@ class OvertakesItself(MemoryStore):
             self.state.outbox = {uid: replace(row, machine_id=real[uid]) for uid, row in self.state.outbox.items()}
 
 
+class OvertakesABatch(MemoryStore):
+    """Looks at what is under way only where it went alone."""
+
+    async def take(self, lane: Lease, admit: Admit, now: datetime, limit: int) -> Sequence[Attempt]:
+        of_many = {uid for uid, batch in self.state.batches.items() if len(batch) > 1}
+        sending = {
+            uid: row
+            for uid, row in self.state.outbox.items()
+            if uid in of_many and row.state is NotificationState.SENDING
+        }
+        self.state.outbox = {uid: row for uid, row in self.state.outbox.items() if uid not in sending}
+        try:
+            return await super().take(lane, admit, now, limit)
+        finally:
+            self.state.outbox = {**sending, **self.state.outbox}
+
+
 class NeverCoolsDown(MemoryStore):
     async def finish(self, lane: Lease, attempt: Attempt, outcome: Outcome, plan: RetryPlan, now: datetime) -> bool:
         kept = await super().finish(lane, attempt, outcome, plan, now)
@@ -176,6 +193,7 @@ BROKEN = [
     ClaimsTwice,
     AcceptsLateResults,
     OvertakesItself,
+    OvertakesABatch,
     NeverCoolsDown,
     BreaksBatchesUp,
 ]
