@@ -36,9 +36,14 @@ class Figure:
         ours, base = statistics.median(self.ours), statistics.median(self.baseline) if self.baseline else None
         ratios = [a / b for a, b in zip(self.ours, self.baseline, strict=False) if b]
         ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})" if ratios else "–"
-        spread = f"{min(self.ours):,.4g}–{max(self.ours):,.4g}"
-        beside = "–" if base is None else f"{base:,.4g} ({self.baseline_is})"
-        return f"| {self.name} | {ours:,.4g} {self.unit} | {spread} | {beside} | {ratio} | {self.wanted or '–'} |"
+        spread = f"{shown(min(self.ours))}–{shown(max(self.ours))}"
+        beside = "–" if base is None else f"{shown(base)} ({self.baseline_is})"
+        return f"| {self.name} | {shown(ours)} {self.unit} | {spread} | {beside} | {ratio} | {self.wanted or '–'} |"
+
+
+def shown(value: float) -> str:
+    """With four digits that count."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 HEAD = "| figure | median | spread | baseline | ratio (spread) | wanted |\n|---|---|---|---|---|---|"
