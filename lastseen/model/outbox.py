@@ -171,12 +171,14 @@ class Delivered:
 @dataclass(frozen=True, slots=True)
 class Retry:
     """It may work later. `after`: not before so long, by the far end's own word. `unreached`: there was no way to the
-    far end (no name server, no route, no answer to the call); when that is so of all, our own line may be cut."""
+    far end (no name server, no route, no answer to the call); when that is so of all, our own line may be cut.
+    `unsaid`: nothing was sent, because it is not its turn yet: no try, and what gathers meanwhile may go with it."""
 
     reason: str
     scope: Scope = Scope.CHANNEL
     after: timedelta | None = None
     unreached: bool = False
+    unsaid: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,8 @@ def follow(sent: Sent, schedule: Schedule, jitter: float) -> Aftermath:
     match sent.outcome:
         case Delivered():
             return _delivered(sent, sent.outcome)
+        case Retry(unsaid=True):
+            return Aftermath(tuple(_not_yet(row, sent, sent.outcome) for row in _rows(sent)), sent.state)
         case Retry(scope=Scope.NOTIFICATION, reason=reason, after=after):
             rows = tuple(_again(row, reason, schedule, jitter, sent, after) for row in _rows(sent))
             return Aftermath(rows, sent.state)
@@ -158,6 +160,13 @@ def _again(
     if wait is None:
         return _end(row, NotificationState.DEAD, f"given up after {row.attempts} tries: {reason}", sent.now)
     return _open(row, reason, min(asked or sent.now + wait * (1 + JITTER * jitter), row.expires_at))
+
+
+def _not_yet(row: Notification, sent: Sent, outcome: Retry) -> Notification:
+    """As if it had not been taken."""
+    wait = min(max(outcome.after or timedelta(0), SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)
+    due_at = max(row.due_at, sent.now + wait) if sent.attempt.probe else sent.now + wait
+    return replace(_open(row, outcome.reason, due_at), attempts=row.attempts - (not sent.attempt.probe))
 
 
 def _refused(row: Notification, reason: str, schedule: Schedule, jitter: float, sent: Sent) -> Notification:

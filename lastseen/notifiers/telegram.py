@@ -145,7 +145,7 @@ class Telegram:
             waits = self._limits.in_chat(self._chat, now, PATIENCE)
         if waits is None:
             after = timedelta(seconds=until)
-            return Retry("waits for Telegram's limit of messages in one chat", Scope.NOTIFICATION, after)
+            return Retry("waits for Telegram's limit of messages in one chat", Scope.NOTIFICATION, after, unsaid=True)
         await self._pause(waits)
         await self._pause(self._limits.of_all(self._clock.monotonic()))
         return None

@@ -279,8 +279,9 @@ class _Picker:
         return admission
 
     def _frozen(self, row: Notification) -> tuple[Notification, ...]:
-        """The rows of the row's last attempt that are still open: they are tried again together."""
-        uids = () if row.solo else self.last_batch.get(row.uid, ())
+        """The rows of the row's last attempt that are still open: they are tried again together. One that was
+        only taken and never tried is as new."""
+        uids = () if row.solo or not row.attempts else self.last_batch.get(row.uid, ())
         return tuple(r for queue in self.queues.values() for r in queue if r.uid in uids and not r.solo)
 
     def _join(self, row: Notification, batch: int, key: str) -> bool:
