@@ -60,6 +60,16 @@ def _seconds(value: float, field: str) -> timedelta:
         raise InvalidInput("is too long: at most 365 days", field) from None
 
 
+def parse_often(value: str, field: str = "flapping") -> tuple[int, timedelta]:
+    """How often within how long: `6/30m`. `off` is (0, 30 minutes). Raises InvalidInput."""
+    count, slash, span = value.strip().partition("/")
+    if value.strip() == "off":
+        return 0, timedelta(minutes=30)
+    if not slash or not count.isascii() or not count.isdecimal() or not 2 <= int(count[:5]) <= 200:
+        raise InvalidInput(f"must be from 2 to 200 changes in a span, such as 6/30m, or off, not {value!r}", field)
+    return int(count), parse_duration(span, field)
+
+
 def spell(value: timedelta, units: int = 2) -> str:
     """One or two units, rounded down: `39 min`, `3 h 12 min`, `2 min`, `6 h 4 min`, `12 s`."""
     seconds = max(0, int(value.total_seconds()))

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from lastseen.durations import NEVER, parse_duration, parse_threshold
+from lastseen.durations import NEVER, parse_duration, parse_often, parse_threshold
 from lastseen.errors import ConfigurationError
 from lastseen.ingest.limits import Rate, parse_rate
 from lastseen.variables import Layer, default_folder, may_be_a_file, places, variable_of
@@ -41,6 +41,11 @@ def _threshold(value: Any) -> timedelta:
 
 def _grace(value: Any) -> timedelta:
     return parse_duration(value, "", zero=True)
+
+
+def _often(value: str) -> str:
+    parse_often(value, "")
+    return value
 
 
 def _zone(value: Any) -> Any:
@@ -198,6 +203,12 @@ class Settings(BaseSettings):
         _as_written("10s"),
         alias="LASTSEEN_GOODBYE_GRACE",
         description="how long after a goodbye a machine may come back unnoticed; 0 is allowed",
+    )
+    flapping: Annotated[str, AfterValidator(_often)] = Field(
+        "6/30m",
+        alias="LASTSEEN_FLAPPING",
+        description="how many changes in how long are told of by one message, and how long it is then quiet until a "
+        "machine holds still; `off` is allowed",
     )
     check_interval: Annotated[timedelta, BeforeValidator(_duration)] = Field(
         _as_written("30s"),

@@ -42,8 +42,8 @@ def check_coming(said: Mapping[str, Any], now: datetime) -> None:
 
 def described(machine: Machine) -> dict[str, Any]:
     """What every listing says of it. The spans are those that hold, its own or not."""
-    from lastseen.monitor.decide import whole_seconds
     from lastseen.monitor.runs import grace_of, runtime_of
+    from lastseen.monitor.snapshot import whole_seconds
 
     return {
         "schedule": machine.schedule,

@@ -51,6 +51,7 @@ async def session() -> AsyncIterator[Any]:
         offline_after=chosen.offline_threshold or "never",
         check_interval=chosen.check_interval,
         goodbye_grace=chosen.goodbye_grace,
+        flapping=chosen.flapping,
         register_unknown=False,
         timezone=chosen.timezone,
         public_url=chosen.public_url,

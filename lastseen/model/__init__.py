@@ -70,6 +70,7 @@ from lastseen.model.wishes import (
 )
 from lastseen.model.words import (
     ENDINGS,
+    ENDS,
     FINISHED,
     HEARD_OF_IT,
     HEARTBEATS,
@@ -93,6 +94,7 @@ from lastseen.model.words import (
 
 __all__ = [
     "ENDINGS",
+    "ENDS",
     "FINISHED",
     "HEARD_OF_IT",
     "HEARTBEATS",

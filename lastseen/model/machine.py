@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,6 +68,7 @@ class Liveness(msgspec.Struct, frozen=True, gc=False):
     `expect_at` is when the machine itself said that it will be heard next; it holds until it is heard again.
     `run_due_at` is when the first of its open runs should have ended. `present` is what its broker last said.
     `seq` counts its events; `incident` is the uid of the event that opened the open incident, if one is open.
+    `flapping_since` is when it was found to change too often, until it holds still.
     """
 
     status: Status
@@ -84,6 +85,7 @@ class Liveness(msgspec.Struct, frozen=True, gc=False):
     heard_before: int = 0
     seq: int = 0
     incident: str | None = None
+    flapping_since: datetime | None = None
 
     @property
     def silent_since(self) -> datetime:
@@ -249,7 +251,8 @@ Order = Watch | Pause | Resume | Disable | Enable | Forget | Acknowledge
 
 class Case(msgspec.Struct, frozen=True, gc=False):
     """Everything `decide` may look at. `told`: uids of the channels that heard of the open incident. `runs`: its newest
-    runs, the oldest first, and all that are open; left out where nothing is to be decided about runs."""
+    runs, the oldest first, and all that are open; left out where nothing is to be decided about runs. Read only if they
+    are asked for: `newest_events`, up to 500 of its own, the oldest first, and `told_of`, who heard of an incident."""
 
     standing: Standing
     now: datetime
@@ -259,6 +262,8 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     channels: tuple[Channel, ...] = ()
     told: frozenset[str] = frozenset()
     runs: tuple[Run, ...] = ()
+    newest_events: Callable[[], Sequence[Event]] = tuple
+    told_of: Callable[[str], frozenset[str]] = lambda _: frozenset()
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

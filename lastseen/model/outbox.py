@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lastseen.model.wishes import AS_USUAL, HELD, Preferences
-from lastseen.model.words import Cause, NotificationState, Scope, Severity, Status
+from lastseen.model.words import Cause, EventType, NotificationState, Scope, Severity, Status
 
 if TYPE_CHECKING:
     from lastseen.model.machine import Outage
@@ -67,9 +67,16 @@ class Channel:
     def declines(self, event: Event) -> str | None:
         """Why its preferences leave the event out, whatever it was told before; None: they do not."""
         wishes = self.prefs
-        if wishes.events and not any(fnmatchcase(event.type, pattern) for pattern in wishes.events):
+        if not self.wants(event.type):
             return f"wants only {', '.join(wishes.events)}"
         return wishes.machines.misses(event.snapshot)
+
+    def wants(self, type_: str) -> bool:
+        """Whether its preferences let events of this type through. Who is told that a machine flaps, and so of none of
+        its changes, is told how that ended."""
+        asked = {type_, EventType.FLAPPING} if type_ == EventType.STEADY else {type_}
+        patterns = self.prefs.events
+        return not patterns or any(fnmatchcase(one, pattern) for one in asked for pattern in patterns)
 
 
 class Notification(msgspec.Struct, frozen=True, gc=False):

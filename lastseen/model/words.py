@@ -72,6 +72,8 @@ class EventType(StrEnum):
     REMOVED = "machine.removed"
     PAUSED = "machine.paused"
     RESUMED = "machine.resumed"
+    FLAPPING = "machine.flapping"
+    STEADY = "machine.steady"
     SOURCE_BLIND = "source.blind"
     SOURCE_RESTORED = "source.restored"
     CHANNEL_FAILING = "channel.failing"
@@ -144,8 +146,14 @@ HEARD_OF_IT = frozenset(
 """A channel with a notification of an incident in one of these states is told of its end."""
 
 
-ENDINGS = frozenset({EventType.ONLINE, EventType.PAUSED, EventType.REMOVED, EventType.SOURCE_RESTORED})
-"""Events with which an incident is over."""
+ENDINGS = frozenset(
+    {EventType.ONLINE, EventType.PAUSED, EventType.REMOVED, EventType.STEADY, EventType.SOURCE_RESTORED}
+)
+"""Events with which an incident is over, where they are no alert."""
+
+
+ENDS = frozenset({EventType.ONLINE, EventType.STEADY, EventType.SOURCE_RESTORED})
+"""Types of events that, where they are no alert, are told to those who were told of what they end."""
 
 
 class Cause(StrEnum):

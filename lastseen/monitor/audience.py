@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from lastseen.model import (
+    ENDS,
     Channel,
     Event,
     EventType,
@@ -22,13 +23,13 @@ def unwanted(channel: Channel, event: Event, told: frozenset[str]) -> str | None
     """Why this channel is not told of the event; None: it is. `told`: uids of those that heard of its incident."""
     if not channel.enabled:
         return f"channel disabled: {channel.disabled_reason or 'by a person'}"
-    ends = event.type in (EventType.ONLINE, EventType.SOURCE_RESTORED) and channel.uid in told
+    ends = event.type in ENDS and event.severity is not Severity.ALERT and channel.uid in told
     reason = not_for(channel.id, event.snapshot) or (None if ends else channel.declines(event))
     if reason is not None or event.severity is Severity.ALERT:
         return reason
-    if channel.prefs.severity == "info" and event.type != EventType.ONLINE:
+    if channel.prefs.severity == "info" and event.type not in (EventType.ONLINE, EventType.STEADY):
         return None
-    if event.type not in (EventType.ONLINE, EventType.SOURCE_RESTORED):
+    if event.type not in ENDS:
         return f"wants alerts and their end, not {event.type}"
     if event.previous_status is Status.PROVISIONING:
         return "the first heartbeat is told to nobody"

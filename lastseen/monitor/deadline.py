@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lastseen.durations import NEVER
+from lastseen.durations import NEVER, Duration, parse_duration, parse_often, parse_threshold
+from lastseen.errors import InvalidInput
 from lastseen.model import BlindPeriod, Kind, Liveness, Machine
 from lastseen.monitor.calendar import Due, earliness, next_due
 from lastseen.monitor.runs import grace_of
@@ -21,11 +22,24 @@ FULL_CREDITS = 2
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What is the same for all machines. `offline_after` NEVER: no default threshold. `told_for`: how long a
-    notification is tried before it expires."""
+    notification is tried before it expires. `flapping_changes` within `flapping_window` are flapping (0: none are), and
+    as long without one is steady."""
 
     offline_after: timedelta = timedelta(minutes=2)
     goodbye_grace: timedelta = timedelta(seconds=10)
     told_for: timedelta = timedelta(hours=76)
+    flapping_changes: int = 6
+    flapping_window: timedelta = timedelta(minutes=30)
+
+    @classmethod
+    def read(cls, offline_after: Duration, goodbye_grace: Duration, flapping: str) -> Rules:
+        """From what people write, `flapping` as `6/30m`, or `off`. Raises InvalidInput with the name of the field."""
+        default = parse_threshold(offline_after)
+        if default is None:
+            raise InvalidInput("must be a duration or never", "offline_after")
+        grace = parse_duration(goodbye_grace, "goodbye_grace", zero=True)
+        changes, window = parse_often(flapping)
+        return cls(default, grace, flapping_changes=changes, flapping_window=window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +101,14 @@ def interval(machine: Machine, kind: Kind) -> timedelta | None:
 
 def silent_at(liveness: Liveness, left: Patience, blind: Sequence[BlindPeriod], now: datetime) -> datetime:
     """When its silence is an outage."""
-    return credited(left.since, left.span, left.again, _concerning(liveness, blind), now)
+    return credited(left.since, left.span, left.again, concerning(liveness, blind), now)
 
 
 def overrun_at(
     liveness: Liveness, started_at: datetime, allowed: timedelta, blind: Sequence[BlindPeriod], now: datetime
 ) -> datetime:
     """When a run that has not ended is an outage. Its end may have come while we were blind."""
-    return credited(started_at, allowed, allowed, _concerning(liveness, blind), now)
+    return credited(started_at, allowed, allowed, concerning(liveness, blind), now)
 
 
 def gone_at(
@@ -106,10 +120,10 @@ def gone_at(
     now: datetime,
 ) -> datetime:
     """When its goodbye is an outage. It may have come back while we were blind: then it gets its full threshold."""
-    return credited(said_at, grace, max(limit, grace), _concerning(liveness, blind), now)
+    return credited(said_at, grace, max(limit, grace), concerning(liveness, blind), now)
 
 
-def _concerning(liveness: Liveness, blind: Sequence[BlindPeriod]) -> Iterable[BlindPeriod]:
+def concerning(liveness: Liveness, blind: Sequence[BlindPeriod]) -> Iterable[BlindPeriod]:
     """Blind periods of the sources that it was heard on; of any, where that is not known."""
     heard = liveness.heard | liveness.heard_before
     return [period for period in blind if not heard or heard >> period.source & 1]

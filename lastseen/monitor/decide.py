@@ -6,50 +6,35 @@ diagram), and collects what follows: the new row, events, outages, notifications
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
-
-import msgspec
 
 from lastseen.clock import rfc3339
 from lastseen.model import (
-    HEARTBEATS,
     PRESENCE,
-    Acknowledge,
     Case,
-    Disable,
-    Enable,
     Event,
     EventType,
-    Forget,
     Liveness,
     Notification,
     NotificationState,
     Outage,
     OutageReason,
-    Pause,
-    Resume,
-    Run,
     RunOutcome,
     Said,
     Severity,
     Signal,
     Status,
     Verdict,
-    Watch,
     event_uid,
     replace,
 )
+from lastseen.monitor import flapping, snapshot
 from lastseen.monitor.audience import notify
-from lastseen.monitor.calendar import Due
 from lastseen.monitor.deadline import Rules, Threshold, gone_at, overrun_at, patience, silent_at, threshold
-from lastseen.monitor.runs import Runs, came_for, grace_of, length, runtime_of
+from lastseen.monitor.happened import JOB, Happened, ordered, said
+from lastseen.monitor.runs import Runs, came_for, runtime_of
 from lastseen.monitor.states import TABLE, Fact, Move
-from lastseen.storage.fold import last_line
-
-JOB = "job"
-"""The kind of which every failed run is told."""
 
 ALERTS = frozenset({EventType.OFFLINE, EventType.ERROR})
 WATCHED = frozenset({Status.ONLINE, Status.ERROR})
@@ -57,14 +42,6 @@ WATCHED = frozenset({Status.ONLINE, Status.ERROR})
 
 ENDS_A_RUN = frozenset({Fact.OK, Fact.ERROR, Fact.FAILED})
 
-_FACTS = {
-    Said.OK: Fact.OK,
-    Said.ERROR: Fact.ERROR,
-    Said.GOODBYE: Fact.GOODBYE,
-    Said.START: Fact.START,
-    Said.PRESENT: Fact.PRESENT,
-    Said.ABSENT: Fact.GOODBYE,
-}
 _CAUSES = {Fact.SILENT: OutageReason.SILENT, Fact.GONE: OutageReason.GOODBYE, Fact.OVERRUN: OutageReason.RUN}
 
 
@@ -75,57 +52,14 @@ def decide(case: Case, rules: Rules) -> Verdict:
     It leaves the deadline where it is, and the monitor looks.
     """
     turn = _Turn(case, rules)
-    for happened in _said(case):
+    for happened in said(case):
         turn.take(happened)
-    ordered = _ordered(case, turn.row)
-    if ordered is not None:
-        turn.take(ordered)
+    order = ordered(case, turn.row)
+    if order is not None:
+        turn.take(order)
     if not turn.removed:
         turn.look_at_the_clock()
     return turn.verdict()
-
-
-class _Happened(msgspec.Struct, frozen=True, gc=False):
-    fact: Fact
-    at: datetime
-    reason: str
-    message: str = ""
-    signal: Signal | None = None
-    run: Run | None = None
-    due: Due | None = None
-
-
-def _said(case: Case) -> Iterator[_Happened]:
-    """Its signals in order, and before them the plain heartbeat that brought it back, if one did."""
-    back_at = case.standing.liveness.back_at
-    first = min((s.at for s in case.signals if s.said in HEARTBEATS), default=None)
-    if back_at is not None and (first is None or back_at < first):
-        yield _Happened(Fact.HEARD, back_at, "heard")
-    for signal in case.signals:
-        fact = _FACTS[signal.said]
-        if fact is Fact.ERROR and case.standing.machine.kind == JOB:
-            fact = Fact.FAILED
-        yield _Happened(fact, signal.at, signal.said.value, signal.message, signal)
-
-
-def _ordered(case: Case, row: Liveness) -> _Happened | None:
-    match case.order:
-        case None:
-            return None
-        case Watch():
-            new = case.standing.liveness.seq == 0
-            return _Happened(Fact.REGISTERED if new else Fact.CHANGED, case.now, "declared")
-        case Pause():
-            return _Happened(Fact.PAUSE, case.now, "paused")
-        case Disable():
-            return _Happened(Fact.PAUSE, case.now, "disabled")
-        case Resume() | Enable():
-            known = row.last_seen is not None or row.present is not None
-            return _Happened(Fact.RESUME if known else Fact.RESUME_UNHEARD, case.now, "resumed")
-        case Forget():
-            return _Happened(Fact.FORGET, case.now, "removed")
-        case Acknowledge(by=by):
-            return _Happened(Fact.ACKNOWLEDGED, case.now, by)
 
 
 class _Turn:
@@ -147,7 +81,7 @@ class _Turn:
 
     # -- facts
 
-    def take(self, happened: _Happened) -> None:
+    def take(self, happened: Happened) -> None:
         if happened.signal is not None:
             noted = self._note(happened, happened.signal)
             if noted is None:
@@ -159,7 +93,7 @@ class _Turn:
         if move is not None:
             self._move(move, happened)
 
-    def _note(self, happened: _Happened, signal: Signal) -> _Happened | None:
+    def _note(self, happened: Happened, signal: Signal) -> Happened | None:
         """Write down what a signal says beside its fact. None: its broker said the same before, and is not news."""
         if signal.said in PRESENCE:
             there = signal.said is Said.PRESENT
@@ -192,16 +126,27 @@ class _Turn:
             self.take(replace(due, at=self.now))
             self.row = replace(self.row, goodbye_at=None)
             due = None
+        looks = [at for at in (None if due is None else due.at, self._steady_at()) if at is not None]
         self.row = replace(
             self.row,
-            check_at=due and due.at,
+            check_at=min(looks, default=None),
             run_due_at=self._overrun_at(),
             back_at=None,
             heard=0,
             heard_before=row.heard or row.heard_before,
         )
 
-    def _deadline(self) -> _Happened | None:
+    def _steady_at(self) -> datetime | None:
+        """When it will have held still, if it flaps; what is so by now is told."""
+        if self.row.flapping_since is None:
+            return None
+        at = flapping.steady_at(self.row, self.case.blind, self.now, self.rules)
+        if at > self.now or self.case.order is not None:
+            return at
+        self._hold_still()
+        return None
+
+    def _deadline(self) -> Happened | None:
         """What happens first, if it is not heard until then: silence, the end of a goodbye's grace, or of a run's
         time."""
         row, blind, limit = self.row, self.case.blind, self.limit.limit
@@ -209,15 +154,15 @@ class _Turn:
         left = patience(self.machine, row, limit)
         if left is not None and not any(came_for(run, left.due, self.machine) for run in self.runs.running()):
             at = silent_at(row, left, blind, self.now)
-            ends.append(_Happened(Fact.SILENT, at, OutageReason.SILENT.value, due=left.due))
+            ends.append(Happened(Fact.SILENT, at, OutageReason.SILENT.value, due=left.due))
         if row.goodbye_at is not None:
             full = limit or self.rules.offline_after  # NEVER is no time at all: then the grace counts again
             at = gone_at(row, row.goodbye_at, self._goodbye_grace(), full, blind, self.now)
-            ends.append(_Happened(Fact.GONE, at, OutageReason.GOODBYE.value))
+            ends.append(Happened(Fact.GONE, at, OutageReason.GOODBYE.value))
         for run in self.runs.running():
             if run.started_at is not None:
                 at = overrun_at(row, run.started_at, runtime_of(self.machine), blind, self.now)
-                ends.append(_Happened(Fact.OVERRUN, at, OutageReason.RUN.value, run=run))
+                ends.append(Happened(Fact.OVERRUN, at, OutageReason.RUN.value, run=run))
         return min(ends, key=lambda end: end.at, default=None)
 
     def _goodbye_grace(self) -> timedelta:
@@ -232,22 +177,26 @@ class _Turn:
 
     # -- what follows from a move
 
-    def _move(self, move: Move, happened: _Happened) -> None:
+    def _move(self, move: Move, happened: Happened) -> None:
         before, seq = self.row, self.row.seq + 1
         uid = event_uid(self.machine.uid, seq)
         alert = move.event in ALERTS
         incident = before.incident or (uid if alert else None)
         ended = self._end_outage(move, happened, uid)
         opened = self._open_outage(move, happened, uid)
-        self._tell(move, happened, uid, seq, incident, ended or opened)
+        restless = self._flapping_with(move)
+        self._tell(move, happened, uid, seq, incident, ended or opened, told_at_once=not restless)
         self.row = replace(
             before,
             status=move.to or before.status,
             status_since=before.status_since if move.to is before.status else self.now,  # one failed run after another
             seq=seq,
             incident=incident if alert else None,
+            flapping_since=before.flapping_since if restless else None,
             back_at=None,
         )
+        if restless and before.flapping_since is None:
+            self._begin_to_flap(restless)
         if move.to is None:
             self.removed = True
         if happened.fact in (Fact.RESUME, Fact.RESUME_UNHEARD):
@@ -256,7 +205,7 @@ class _Turn:
         if happened.fact is Fact.PRESENT:
             self.row = replace(self.row, watch_from=happened.at)
 
-    def _end_outage(self, move: Move, happened: _Happened, uid: str) -> Outage | None:
+    def _end_outage(self, move: Move, happened: Happened, uid: str) -> Outage | None:
         if self.outage is None or move.ends is None:
             return None
         at = max(happened.at, self.outage.started_at)
@@ -265,7 +214,7 @@ class _Turn:
         self.outage = None
         return ended
 
-    def _open_outage(self, move: Move, happened: _Happened, uid: str) -> Outage | None:
+    def _open_outage(self, move: Move, happened: Happened, uid: str) -> Outage | None:
         if not move.opens:
             return None
         since = self.row.silent_since
@@ -282,15 +231,32 @@ class _Turn:
         self.outages[outage.opened_by] = outage
 
     def _tell(
-        self, move: Move, happened: _Happened, uid: str, seq: int, incident: str | None, outage: Outage | None
+        self,
+        move: Move,
+        happened: Happened,
+        uid: str,
+        seq: int,
+        incident: str | None,
+        outage: Outage | None,
+        told_at_once: bool,
     ) -> None:
+        facts = {
+            "flapping": not told_at_once,
+            "outage": None if outage is None else snapshot.of_outage(outage),
+            "since": rfc3339(self._since(move, happened, outage)),
+            "message": happened.message,
+            "by": "broker" if happened.fact is Fact.GONE and self.row.present is False else "",
+            "due_at": rfc3339(self.due_at),
+            "due": None if happened.due is None else snapshot.of_due(happened.due, self.machine, self.runs),
+            "run": None if happened.run is None else snapshot.of_run(happened.run, self.machine, self.runs, self.now),
+        }
         event = Event(
             uid=uid,
             type=move.event.value,
             severity=Severity.ALERT if move.event in ALERTS else Severity.INFO,
             at=self.now,
             reason=happened.reason,
-            snapshot=self._snapshot(move, happened, outage),
+            snapshot=snapshot.of_machine(self.machine, self.limit, self.row, move.to) | facts,
             machine_id=self.machine.id,
             machine=self.machine.slug,
             seq=seq,
@@ -299,67 +265,77 @@ class _Turn:
             status=move.to,
             last_seen=self.row.last_seen,
         )
-        rows = notify(event, self.case.channels, self.told, self.rules.told_for)
-        self.events.append(event)
-        self.notifications += rows
+        rows = self._announce(event, self.told)
         if incident is not None:
             self.told |= {row.channel for row in rows if row.state is NotificationState.PENDING}
 
-    def _snapshot(self, move: Move, happened: _Happened, outage: Outage | None) -> dict[str, Any]:
-        """What messages are rendered from, whenever that is: JSON values only."""
-        machine, limit = self.machine, self.limit
-        return {
-            "machine": {
-                "id": machine.id,
-                "name": machine.name,
-                "hostname": machine.hostname,
-                "description": machine.description,
-                "status": "removed" if move.to is None else move.to.value,
-                "last_seen": rfc3339(self.row.last_seen),
-            },
-            "slug": machine.slug,
-            "kind": machine.kind,
-            "group": machine.group,
-            "tags": list(machine.tags),
-            "offline_after_seconds": None if limit.limit is None else whole_seconds(limit.limit),
-            "limit_from": limit.origin,
-            "outage": None if outage is None else _outage_fields(outage),
-            "since": rfc3339(self._since(move, happened, outage)),
-            "message": happened.message,
-            "by": "broker" if happened.fact is Fact.GONE and self.row.present is False else "",
-            "due_at": rfc3339(self.due_at),
-            "due": None if happened.due is None else self._due_fields(happened.due),
-            "run": None if happened.run is None else self._run_fields(happened.run),
-        }
+    def _announce(self, event: Event, told: frozenset[str]) -> tuple[Notification, ...]:
+        rows = notify(event, self.case.channels, told, self.rules.told_for)
+        self.events.append(event)
+        self.notifications += rows
+        return rows
 
-    def _due_fields(self, due: Due) -> dict[str, Any]:
-        success = self.runs.last_success()
-        until = due.at + grace_of(self.machine)
-        return {
-            "at": rfc3339(due.at),
-            "until": rfc3339(until),
-            "note": due.note,
-            "last_success": success and rfc3339(success.ended_at),
-        }
+    # -- flapping
 
-    def _run_fields(self, run: Run) -> dict[str, Any]:
-        took, usual, success = length(run, self.now), self.runs.usual(), self.runs.last_success(but=run)
-        return {
-            "name": run.run,
-            "started_at": rfc3339(run.started_at),
-            "ended_at": rfc3339(run.ended_at),
-            "seconds": took and whole_seconds(took),
-            "exit_code": run.exit_code,
-            "outcome": run.outcome and run.outcome.value,
-            "last_line": last_line(run.output),
-            "allowed_seconds": whole_seconds(runtime_of(self.machine)),
-            "usual_seconds": usual and whole_seconds(usual),
-            "failures_in_row": self.runs.failures_in_row(),
-            "last_success": success and rfc3339(success.ended_at),
-            "was_overdue": self.runs.was_overdue(run),
-        }
+    def _flapping_with(self, move: Move) -> int:
+        """How many changes within the window make it flap, this one among them; 0: it does not."""
+        if self.row.flapping_since is not None:
+            return 1 if move.to in flapping.UNSTEADY else 0
+        if not flapping.is_change(self.row.status, move.to) or not flapping.may_begin(self.row, self.now, self.rules):
+            return 0
+        count = 1 + len(self._changes(self.now - self.rules.flapping_window))
+        return count if count >= self.rules.flapping_changes else 0
 
-    def _since(self, move: Move, happened: _Happened, outage: Outage | None) -> datetime | None:
+    def _changes(self, since: datetime) -> list[Event]:
+        """Its changes since then, those of this turn among them."""
+        return flapping.changes([*self.case.newest_events(), *self.events], since)
+
+    def _begin_to_flap(self, count: int) -> None:
+        self.row = replace(self.row, flapping_since=self.now)
+        changed = self._changes(self.now - self.rules.flapping_window)
+        self._tell_of_flapping(EventType.FLAPPING, Severity.ALERT, None, changed[-count:])
+
+    def _hold_still(self) -> None:
+        """It has not changed for a window."""
+        events = self.case.newest_events()
+        began = flapping.began(events)
+        since = began.at - self.rules.flapping_window if began is not None else self.row.status_since
+        self.row = replace(self.row, flapping_since=None)
+        if self.row.status is Status.ONLINE:
+            severity, incident = Severity.INFO, None if began is None else began.uid
+        else:
+            severity, incident = Severity.ALERT, self.row.incident
+        self._tell_of_flapping(EventType.STEADY, severity, incident, self._changes(since))
+
+    def _tell_of_flapping(
+        self, type_: EventType, severity: Severity, incident: str | None, changed: Sequence[Event]
+    ) -> None:
+        """`incident`: None for one of its own."""
+        row, uid = self.row, event_uid(self.machine.uid, self.row.seq + 1)
+        facts = {
+            "flaps": flapping.summary(changed, self.rules.flapping_window),
+            "outage": None if self.outage is None else snapshot.of_outage(self.outage),
+            "since": rfc3339(row.status_since if self.outage is None else self.outage.started_at),
+        }
+        event = Event(
+            uid=uid,
+            type=type_.value,
+            severity=severity,
+            at=self.now,
+            reason="flapping" if type_ is EventType.FLAPPING else "steady",
+            snapshot=snapshot.of_machine(self.machine, self.limit, row, row.status) | facts,
+            machine_id=self.machine.id,
+            machine=self.machine.slug,
+            seq=row.seq + 1,
+            incident=incident or uid,
+            previous_status=row.status,
+            status=row.status,
+            last_seen=row.last_seen,
+        )
+        self.row = replace(row, seq=row.seq + 1)
+        self._announce(event, self.case.told_of(incident) if incident and severity is Severity.INFO else frozenset())
+
+    def _since(self, move: Move, happened: Happened, outage: Outage | None) -> datetime | None:
         """When what the event tells of began."""
         if outage is not None:
             return outage.started_at
@@ -376,19 +352,3 @@ class _Turn:
             runs=self.runs.changed,
             removed=self.removed,
         )
-
-
-def whole_seconds(span: timedelta) -> int | float:
-    """Seconds, as an int where they are whole."""
-    seconds = span.total_seconds()
-    return int(seconds) if seconds == int(seconds) else seconds
-
-
-def _outage_fields(outage: Outage) -> dict[str, Any]:
-    return {
-        "started_at": rfc3339(outage.started_at),
-        "detected_at": rfc3339(outage.detected_at),
-        "ended_at": rfc3339(outage.ended_at),
-        "seconds": None if outage.ended_at is None else whole_seconds(outage.ended_at - outage.started_at),
-        "reason": outage.reason.value,
-    }

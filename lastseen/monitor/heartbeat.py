@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import anyio
 
 from lastseen.clock import Clock, SystemClock
-from lastseen.durations import Duration, parse_duration, parse_threshold
+from lastseen.durations import Duration, parse_duration
 from lastseen.errors import Conflict, InvalidInput, UnknownMachine
 from lastseen.model import (
     HTTP_SOURCE,
@@ -69,7 +69,8 @@ class HeartbeatMonitor:
     one Message, a notifier, or a mapping of durable names to either. `offline_after` is the default threshold ("never"
     is legal), `check_interval` the longest time between two looks. Unknown machines are declared at their first
     heartbeat if `register_unknown`. `sources` are ways in that run with the monitor, or what finds them when it starts.
-    `uplink` says whether the world is there; it is asked before many machines at once are found silent.
+    `uplink` says whether the world is there; it is asked before many machines at once are found silent. `flapping`: how
+    many changes in how long are told of by one message ("off" is legal).
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class HeartbeatMonitor:
         scheduler: AsyncIOScheduler | None = None,
         clock: Clock | None = None,
         goodbye_grace: Duration = "10s",
+        flapping: str = "6/30m",
         node: str | None = None,
         notifier_for: NotifierFor | None = None,
         timezone: tzinfo | None = None,
@@ -93,12 +95,7 @@ class HeartbeatMonitor:
         self.store: Store = open_store(store) if isinstance(store, str) else store
         self.clock: Clock = clock or SystemClock()
         self.node = node or f"lib:{uuid.uuid4()}"
-        default = parse_threshold(offline_after)
-        if default is None:
-            raise InvalidInput("must be a duration or never", "offline_after")
-        self.rules = Rules(
-            offline_after=default, goodbye_grace=parse_duration(goodbye_grace, "goodbye_grace", zero=True)
-        )
+        self.rules = Rules.read(offline_after, goodbye_grace, flapping)
         self.check_interval = parse_duration(check_interval, "check_interval")
         self._register_unknown = register_unknown
         self._roster = Roster(self.store, named(notify), notifier_for, self.clock.monotonic)

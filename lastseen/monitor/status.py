@@ -10,7 +10,8 @@ from typing import Any
 from lastseen.clock import rfc3339
 from lastseen.model import Standing, Status
 from lastseen.monitor.deadline import Rules, interval, patience, threshold
-from lastseen.monitor.decide import WATCHED, whole_seconds
+from lastseen.monitor.decide import WATCHED
+from lastseen.monitor.snapshot import whole_seconds
 
 
 @dataclass(frozen=True, slots=True)

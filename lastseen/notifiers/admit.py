@@ -9,6 +9,7 @@ of a drill that is over                       cancelled
 a reminder, the incident over or seen         cancelled
 the end of what this channel was not told     cancelled
 not what the channel wishes (any more)        cancelled
+a change while the machine flaps              cancelled, where one send may speak for several
 a silence, or `notify_after` not over         held; cancelled when the incident is over before
 quiet hours, and the machine not urgent       held until their end, then told in one digest
 others of its group may follow                held for a moment (`lastseen.notifiers.storms`)
@@ -24,11 +25,13 @@ from datetime import datetime, timedelta, tzinfo
 
 from lastseen.durations import spell
 from lastseen.model import (
+    ENDS,
     Admission,
     Cancel,
     Cause,
     Channel,
     Event,
+    EventType,
     Hold,
     Incident,
     Notification,
@@ -42,8 +45,6 @@ from lastseen.notifiers.quiet import quiet_until
 from lastseen.notifiers.storms import Storms
 
 SILENCED, TOO_EARLY, QUIET = f"{HELD}silence", f"{HELD}told after", f"{HELD}quiet hours"
-ENDS = frozenset({"machine.online", "source.restored"})
-"""Types of events that are told to those who were told of what they end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def admit(asked: Question) -> Admission:
             _reminder,
             _end_of_untold,
             _unwished,
+            _flapping,
             _silence,
             _not_yet,
             _over_meanwhile,
@@ -89,10 +91,14 @@ def admit(asked: Question) -> Admission:
 
 
 def _gathered(asked: Question) -> Admission | None:
-    """An end goes with its beginning where that has not been told yet."""
+    """An end goes with its beginning where that has not been told yet. Who flaps has been told of often enough by now:
+    a group that does is one message each half minute."""
     row, event = asked.row, asked.event
     if asked.storms is None or asked.batch == 1 or row.cause is not Cause.FIRST or row.attempts or row.solo:
         return None
+    if event.type in (EventType.FLAPPING, EventType.STEADY):
+        until = event.at.replace(microsecond=0) + timedelta(seconds=30 - event.at.second % 30)
+        return Hold(until, f"{HELD}waits for others of its group") if asked.now < until else None
     if event.type not in ("machine.offline", "machine.online") or (row.reason or "").startswith(QUIET):
         return None
     if event.type == "machine.online" and asked.incident().waiting:
@@ -117,7 +123,7 @@ def _reminder(asked: Question) -> Admission | None:
 
 
 def _end_of_untold(asked: Question) -> Admission | None:
-    if asked.event.type not in ENDS or asked.event.severity is Severity.ALERT:
+    if not _ends(asked.event):
         return None
     incident = asked.incident()
     waiting = incident.waiting - frozenset(asked.cancelled)
@@ -125,12 +131,22 @@ def _end_of_untold(asked: Question) -> Admission | None:
     return Cancel("was not told of what this ends") if dropped and not incident.told and not waiting else None
 
 
+def _ends(event: Event) -> bool:
+    return event.type in ENDS and event.severity is not Severity.ALERT
+
+
 def _unwished(asked: Question) -> Admission | None:
     """What it stands in for was wished by another, and the end of what it was told is told whatever it wishes."""
-    if asked.row.cause is Cause.FALLBACK or asked.event.type in ENDS:
+    if asked.row.cause is Cause.FALLBACK or _ends(asked.event):
         return None
     reason = asked.channel.declines(asked.event)
     return None if reason is None else Cancel(reason)
+
+
+def _flapping(asked: Question) -> Admission | None:
+    """One message says that it flaps, and one what became of it. Those are for people; programs hear every change."""
+    spoken_of = asked.batch > 1 and asked.channel.wants(EventType.FLAPPING)
+    return Cancel("it flaps: one message says so") if spoken_of and asked.event.snapshot.get("flapping") else None
 
 
 def _silence(asked: Question) -> Admission | None:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 
-from lastseen.model import Cause, Delivery, Message, Preferences, Quiet, replace
+from lastseen.model import Cause, Delivery, EventType, Message, Preferences, Quiet, Severity, replace
 from lastseen.model.insight import NOBODY, Roll
 from lastseen.model.wishes import AS_USUAL
 from lastseen.notifiers.offers import offers
@@ -38,8 +38,10 @@ _WORDS = {
     "✅": "tested",
     "⚪": "changed",
 }
-_BEGINS = ("machine.offline", "machine.error", "source.blind")
-_ENDS = ("machine.online", "source.restored")
+_BEGINS = ("machine.offline", "machine.error", "machine.flapping", "source.blind")
+_FLAPPING = ("machine.flapping", "machine.steady")
+"""They begin and end beside what else a machine does. One that ends in an alert goes on as what the machine does."""
+_ENDS = ("machine.online", "machine.steady", "source.restored")
 
 
 def render(
@@ -110,14 +112,18 @@ def _condense(deliveries: Sequence[Delivery], now: datetime) -> list[Told]:
     open_: dict[tuple[str, int | None], int] = {}
     for delivery in deliveries:
         event = delivery.event
-        whose = (event.type.partition(".")[0], event.source if event.machine_id is None else event.machine_id)
-        place = open_.pop(whose, None) if whose[1] is not None else None
-        if event.type in _ENDS and place is not None:
+        strand, subject = event.type.partition(".")[0], event.source if event.machine_id is None else event.machine_id
+        flaps, alert = event.type in _FLAPPING, event.severity is Severity.ALERT
+        place = open_.pop(("flapping" if flaps else strand, subject), None) if subject is not None else None
+        if place is not None and event.type in _ENDS and not alert:
             told[place] = replace(told[place], ended=delivery)
             continue
-        if event.type in _BEGINS:
-            open_[whose] = len(told)
-        told.append(Told(delivery, late=_is_late(delivery, now)))
+        if place is None or event.type not in _ENDS:
+            place = len(told)
+            told.append(Told(delivery))
+        told[place] = Told(delivery, late=_is_late(delivery, now))
+        if event.type in _BEGINS or (flaps and alert):
+            open_["flapping" if event.type == EventType.FLAPPING else strand, subject] = place
     return told
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from lastseen.durations import spell
 from lastseen.model import Cause, Event, Status
-from lastseen.notifiers import texts_jobs, texts_sources
+from lastseen.notifiers import texts_flapping, texts_jobs, texts_sources
 from lastseen.notifiers.labels import label_of, place_of
 from lastseen.notifiers.telling import (
     ALERT,
@@ -116,6 +116,11 @@ def _error(told: Told, when: When) -> Item:
     )
 
 
+def _steady(told: Told, when: When) -> Item:
+    reminds = told.delivery.notification.cause is Cause.REMINDER and ended_at(told) is None
+    return _still_offline(told, when) if reminds else texts_flapping.steady(told, when)
+
+
 def _plain(after: str) -> Callable[[Told, When], Item]:
     def teller(told: Told, when: When) -> Item:
         return Item(PLAIN, name_of(told.delivery.event), after, (about_of(told.delivery.event),))
@@ -176,6 +181,8 @@ _TELLERS: Mapping[str, Callable[[Told, When], Item]] = {
     "machine.offline": _offline,
     "machine.online": _online,
     "machine.error": _error,
+    "machine.flapping": texts_flapping.flapping,
+    "machine.steady": _steady,
     "machine.registered": _plain(" was added"),
     "machine.removed": _plain(" was removed"),
     "machine.paused": _plain(" is paused"),

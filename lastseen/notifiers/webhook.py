@@ -116,6 +116,8 @@ def payload(event: Event) -> dict[str, Any]:
     for subject in ("source", "channel"):
         if isinstance(snapshot.get(subject), Mapping):
             data[subject] = {key: snapshot[subject].get(key) for key in ("id", "name")}
+    if isinstance(snapshot.get("flaps"), Mapping):
+        data["flapping"] = dict(snapshot["flaps"])
     if snapshot.get("message"):
         data["message"] = snapshot["message"]
     return {

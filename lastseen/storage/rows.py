@@ -71,6 +71,7 @@ LIVENESS_FIELDS = {
     "heard_before": "heard_before",
     "event_seq": "seq",
     "incident": "incident",
+    "flapping_since": "flapping_since",
 }
 """Columns of liveness, and the fields of Liveness that they hold."""
 
@@ -166,6 +167,7 @@ def as_liveness(row: Any) -> Liveness:
         heard_before=row[11],
         seq=row[12],
         incident=row[13],
+        flapping_since=row[14],
     )
 
 
@@ -185,6 +187,7 @@ def liveness_values(row: Liveness) -> dict[str, Any]:
         "heard_before": row.heard_before,
         "event_seq": row.seq,
         "incident": row.incident,
+        "flapping_since": row.flapping_since,
     }
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select
 
 from lastseen.model import (
     HEARD_OF_IT,
@@ -16,6 +17,9 @@ from lastseen.model import (
     Case,
     Channel,
     ChannelState,
+    Event,
+    EventType,
+    Machine,
     MachineRef,
     Order,
     Outage,
@@ -23,8 +27,9 @@ from lastseen.model import (
     Said,
     Signal,
     Standing,
+    replace,
 )
-from lastseen.storage.fold import RUNS, signal_of
+from lastseen.storage.fold import NEWEST_EVENTS, RUNS, signal_of
 from lastseen.storage.rows import (
     KIND,
     LIVENESS,
@@ -32,6 +37,7 @@ from lastseen.storage.rows import (
     as_blind_period,
     as_channel,
     as_channel_state,
+    as_event,
     as_kind,
     as_liveness,
     as_machine,
@@ -104,7 +110,20 @@ def standings(connection: Connection, ids: Sequence[int]) -> dict[int, Standing]
 
 
 def cases(connection: Connection, ids: Sequence[int], now: datetime, order: Order | None = None) -> dict[int, Case]:
-    """Everything that `decide` may look at, read in the transaction that will write the verdicts."""
+    """Everything that `decide` may look at, read in the transaction that will write the verdicts. Good as long as that
+    lasts: what few decisions look at is read when they do."""
+    return {
+        machine_id: replace(
+            case,
+            newest_events=partial(newest_events, connection, case.standing.machine),
+            told_of=partial(_heard_of, connection),
+        )
+        for machine_id, case in foreseen(connection, ids, now, order).items()
+    }
+
+
+def foreseen(connection: Connection, ids: Sequence[int], now: datetime, order: Order | None = None) -> dict[int, Case]:
+    """The same without what is read later."""
     known = standings(connection, ids)
     signals = _signals(connection, ids)
     shown = tuple(all_channels(connection))
@@ -233,11 +252,33 @@ def told_of(connection: Connection, incidents: Sequence[str]) -> Mapping[str, se
     return told
 
 
+def _heard_of(connection: Connection, incident: str) -> frozenset[str]:
+    return frozenset(told_of(connection, [incident]).get(incident, ()))
+
+
+_ITS_EVENTS = (
+    select(events, _first.c.uid.label("incident_uid"))
+    .outerjoin(_first, _first.c.id == events.c.incident_id)
+    .where(events.c.machine_id == bindparam("machine"))
+    .order_by(events.c.seq.desc())
+)
+_NEWEST = _ITS_EVENTS.limit(NEWEST_EVENTS)
+_FLAPPING = _ITS_EVENTS.where(events.c.type == EventType.FLAPPING.value).limit(1)
+
+
+def newest_events(connection: Connection, machine: Machine) -> list[Event]:
+    """The newest of its events, the oldest first, and the newest `machine.flapping` however old that is."""
+    rows = {
+        row.seq: row for query in (_NEWEST, _FLAPPING) for row in connection.execute(query, {"machine": machine.id})
+    }
+    return [as_event(rows[seq], machine.slug, None, rows[seq].incident_uid) for seq in sorted(rows)]
+
+
 def _blind(connection: Connection, known: Iterable[Standing]) -> tuple[BlindPeriod, ...]:
     """Blind periods that may concern any of these: open, or ending after the earliest begin of a silence."""
-    begins = [row.liveness.silent_since for row in known] + [
-        row.liveness.goodbye_at for row in known if row.liveness.goodbye_at is not None
-    ]
+    begins = [row.liveness.silent_since for row in known]
+    begins += [row.liveness.goodbye_at for row in known if row.liveness.goodbye_at is not None]
+    begins += [row.liveness.status_since for row in known if row.liveness.flapping_since is not None]
     if not begins:
         return ()
     ended = and_(blind_periods.c.ended_at.is_not(None), blind_periods.c.ended_at > min(begins))

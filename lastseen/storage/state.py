@@ -47,6 +47,7 @@ from lastseen.storage.expiry import tell_of_expired
 from lastseen.storage.fold import (
     EXPIRED,
     FINISHED_ATTEMPT,
+    NEWEST_EVENTS,
     PARK,
     absorb,
     finished,
@@ -178,7 +179,13 @@ class StateStore:
             order=order,
             told=told(self.state.outbox.values(), standing.liveness.incident),
             runs=tuple(self.state.runs.get(machine_id, {}).values()),
+            newest_events=lambda: self._newest_events(machine_id),
+            told_of=lambda incident: told(self.state.outbox.values(), incident),
         )
+
+    def _newest_events(self, machine_id: int) -> list[Event]:
+        its = [event for event in self.state.events.values() if event.machine_id == machine_id]
+        return sorted(its, key=lambda event: event.seq or 0)[-NEWEST_EVENTS:]
 
     def _standing(self, machine_id: int) -> Standing:
         machine = self.state.machines[machine_id]
@@ -295,8 +302,13 @@ class StateStore:
         deliveries = tuple(self._delivery(row) for row in group)
         return Attempt(self.state.ids, channel, deliveries, now, probe, state.failing_since)
 
+    def _newest_outage(self, incident: str | None) -> Outage | None:
+        opened = {e.uid for e in self.state.events.values() if e.incident == incident} if incident else set()
+        its = (o for o in self.state.outages.values() if o.opened_by in opened)
+        return max(its, key=lambda outage: outage.detected_at, default=None)
+
     def _delivery(self, row: Notification) -> Delivery:
-        outage = next((o for o in self.state.outages.values() if row.event in (o.opened_by, o.closed_by)), None)
+        outage = self._newest_outage(self.state.events[row.event].incident)
         same = (
             n.receipt
             for n in self.state.outbox.values()

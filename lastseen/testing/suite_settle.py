@@ -251,3 +251,24 @@ class SettleSuite(StoreSuiteBase):
             (second,) = await declare(store, "pump")
             assert second.machine.id != first.machine.id
             assert second.machine.uid != first.machine.uid
+
+    async def test_a_decision_may_look_at_what_happened_before_and_who_was_told(self) -> None:
+        seen: list[Case] = []
+
+        async with self.opened() as store:
+            ops, pager = await self.channels(store)
+            (gone,) = await offline(store, "pump", channels=(ops,))
+            await offline(store, "web", channels=(ops, pager))
+
+            def decide(case: Case) -> Verdict:
+                seen.append(case)
+                assert [event.seq for event in case.newest_events()] == list(range(1, case.standing.liveness.seq + 1))
+                assert case.newest_events()[-1] == gone
+                assert case.newest_events()[-1].snapshot == gone.snapshot
+                assert case.told_of(gone.uid) == {ops}
+                assert case.told_of("no such event") == frozenset()
+                return keep(case)
+
+            await store.record([Beat("pump", at(700))], at(700))
+            await store.settle(decide, at(700))
+            assert len(seen) == 1

@@ -35,7 +35,13 @@ from lastseen.storage.memory import MemoryStore
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 LIMIT, GRACE = 12, 4
-RULES = Rules(offline_after=timedelta(seconds=LIMIT), goodbye_grace=timedelta(seconds=GRACE))
+FLAPS, WINDOW = 3, 30
+RULES = Rules(
+    offline_after=timedelta(seconds=LIMIT),
+    goodbye_grace=timedelta(seconds=GRACE),
+    flapping_changes=FLAPS,
+    flapping_window=timedelta(seconds=WINDOW),
+)
 CHANNEL = Channel(uid="0f4ac8a1-5d3c-5c0a-9f6b-000000000001", name="ops", type="code")
 
 
@@ -59,7 +65,7 @@ def test_only_alerts_open_outages_and_provisioning_never_becomes_offline() -> No
 
 @dataclass
 class Oracle:
-    """One machine, second by second. Patience runs out while nobody is deaf."""
+    """One machine, second by second. Patience runs out while nobody is deaf. `moment`: when it is looked at."""
 
     status: str = "provisioning"
     heard: bool = False
@@ -67,10 +73,27 @@ class Oracle:
     credits: int = 2
     grace: int | None = None
     told: list[tuple[int, str]] = field(default_factory=list)
+    moment: float = 0.0
+    changed: list[float] = field(default_factory=list)
+    flaps: bool = False
 
     def become(self, status: str, word: str, second: int) -> None:
+        watched = {"online", "offline", "error"}
+        change = self.status in watched and status in watched
         self.status = status
         self.told.append((second, word))
+        self.flaps = self.flaps and status in watched
+        if change:
+            self.changed.append(self.moment)
+            lately = [moment for moment in self.changed if moment >= self.moment - WINDOW]
+            if len(lately) >= FLAPS and not self.flaps:
+                self.flaps = True
+                self.told.append((second, "flapping"))
+
+    def look(self, second: int) -> None:
+        if self.flaps and self.moment >= self.changed[-1] + WINDOW:
+            self.flaps = False
+            self.told.append((second, "steady"))
 
     def refresh(self) -> None:
         self.heard, self.patience, self.credits, self.grace = True, LIMIT, 2, None
@@ -124,9 +147,16 @@ def run_oracle(history: list[tuple[int, str]], end: int) -> list[tuple[int, str]
             oracle.patience -= 1
             if oracle.grace is not None:
                 oracle.grace -= 1
-        for word in by_second.get(now, []):
-            (oracle.order if word in ("pause", "resume") else oracle.say)(word, now)
+        for place, word in enumerate(by_second.get(now, []), 1):
+            oracle.moment = now + place / 1000
+            if word in ("pause", "resume"):
+                oracle.order(word, now)
+            else:
+                oracle.say(word, now)
+                oracle.look(now)
+        oracle.moment = now + 0.5
         oracle.tick(now)
+        oracle.look(now)
     return oracle.told
 
 
@@ -155,7 +185,7 @@ async def run_real(history: list[tuple[int, str]], end: int) -> list[tuple[int, 
 @settings(max_examples=400, deadline=None)
 @given(histories)
 def test_decide_agrees_with_an_oracle_that_counts_seconds(history: list[tuple[int, str]]) -> None:
-    end = sum(gap for gap, _ in history) + 3 * LIMIT
+    end = sum(gap for gap, _ in history) + 3 * LIMIT + WINDOW
     assert asyncio.run(run_real(history, end)) == run_oracle(history, end)
 
 

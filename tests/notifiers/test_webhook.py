@@ -81,6 +81,12 @@ def test_the_body_is_the_contracts() -> None:
     }
 
 
+def test_the_body_of_a_flapping_machine_says_how_often_it_changed() -> None:
+    flaps = {"changes": 6, "window_seconds": 1800, "since": None, "until": None, "offline_seconds": 540}
+    assert payload(event("machine.flapping", at("03:00:00"), flaps=flaps))["data"]["flapping"] == flaps
+    assert "flapping" not in payload(offline())["data"]
+
+
 def test_a_recovery_says_how_long_it_was_gone() -> None:
     body = payload(online(since="03:00", until="03:40"))
     assert body["data"]["outage_seconds"] == 2400
