@@ -7,6 +7,7 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 `Leases`       several processes may send on one store. Without: this process makes the one lease itself.
 `Upkeep`       what nobody looks at any more comes to an end. Without: it waits for ever.
 `Sources`      blind time survives a restart. Without: a restart counts from the heartbeats that are stored.
+`OnDisk`       the disk that it writes to is watched. Without: nobody does.
 `Announces`    events without a machine (a source is blind) are told. Without: they are only logged.
 `Foresight`    many silences at once can be doubted before they are told. Without: they are believed.
 `Ways`         what a source calls a machine is remembered. Without: that is the machine's slug.
@@ -33,6 +34,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from lastseen.model import (
@@ -154,6 +156,15 @@ class Service(Protocol):
     async def open(self) -> None: ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class OnDisk(Protocol):
+    """It writes to a disk of this computer."""
+
+    @property
+    def file(self) -> Path | None:
+        """Its main file; None: it has none."""
 
 
 @runtime_checkable

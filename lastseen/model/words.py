@@ -63,7 +63,7 @@ SIGNALS = frozenset({Said.OK, Said.ERROR, Said.GOODBYE, Said.START}) | PRESENCE
 
 
 class EventType(StrEnum):
-    """Committed facts. `system.*` types are added by whoever raises them, so `Event.type` is a plain str."""
+    """Committed facts. Whoever raises others may, so `Event.type` is a plain str."""
 
     OFFLINE = "machine.offline"
     ONLINE = "machine.online"
@@ -78,6 +78,13 @@ class EventType(StrEnum):
     SOURCE_RESTORED = "source.restored"
     CHANNEL_FAILING = "channel.failing"
     CHANNEL_TEST = "channel.test"
+    STORE_LOST = "system.store_lost"
+    STORE_RESTORED = "system.store_restored"
+    DISK_LOW = "system.disk_low"
+    DISK_OK = "system.disk_ok"
+    NEVER_REPORTED = "system.machine_never_reported"
+    NO_CHANNEL = "system.no_channel"
+    CHANNEL_BACK = "system.channel_back"
 
 
 class Severity(StrEnum):
@@ -146,13 +153,17 @@ HEARD_OF_IT = frozenset(
 """A channel with a notification of an incident in one of these states is told of its end."""
 
 
-ENDINGS = frozenset(
-    {EventType.ONLINE, EventType.PAUSED, EventType.REMOVED, EventType.STEADY, EventType.SOURCE_RESTORED}
+OWN_ENDS = frozenset({EventType.STORE_RESTORED, EventType.DISK_OK, EventType.CHANNEL_BACK})
+"""Ends of lastseen's own troubles."""
+
+ENDINGS = (
+    frozenset({EventType.ONLINE, EventType.PAUSED, EventType.REMOVED, EventType.STEADY, EventType.SOURCE_RESTORED})
+    | OWN_ENDS
 )
 """Events with which an incident is over, where they are no alert."""
 
 
-ENDS = frozenset({EventType.ONLINE, EventType.STEADY, EventType.SOURCE_RESTORED})
+ENDS = frozenset({EventType.ONLINE, EventType.STEADY, EventType.SOURCE_RESTORED}) | OWN_ENDS
 """Types of events that, where they are no alert, are told to those who were told of what they end."""
 
 

@@ -10,6 +10,11 @@ over, was long, untold       the same; `source.blind` is an event too, told to n
 over, and was short          nothing
 ===========================  ===========================================================================================
 
+A spell in which the store could not be written is told as `system.store_lost` and `system.store_restored` instead: the
+beginning went out from memory where it lasted for a minute (`lastseen.notifiers.emergency`). It is written down with
+the end, which goes to those who were told, and after `alert_after` to everybody. So is the time after which a process
+was stopped that had told it.
+
 The limit is the source's `alert_after`. An event's uid comes of the source and the spell's beginning, so that whoever
 looks after a restart finds what was told of it.
 """
@@ -19,13 +24,27 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from lastseen.clock import Clock, rfc3339
 from lastseen.log import get_logger
-from lastseen.model import BlindReason, Channel, Event, EventType, Notification, Severity, subject_event_uid
+from lastseen.model import (
+    BlindReason,
+    Channel,
+    Event,
+    EventType,
+    Notification,
+    NotificationState,
+    Severity,
+    replace,
+    subject_event_uid,
+)
 from lastseen.model.insight import Muster
+from lastseen.model.system import plainly, store_lost, store_restored
 from lastseen.monitor.audience import notify, skipped
 from lastseen.monitor.blindness import Listener, Spell
+from lastseen.notifiers.emergency import Emergency, told_row
+from lastseen.notifiers.memo import Loss
 from lastseen.protocols import Announces, Store, Tell
 
 RALLY = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 90))
@@ -34,15 +53,21 @@ RALLY = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 90))
 NAMES = 20
 """Machines that are named in the event."""
 
+_UNWRITTEN = (BlindReason.STORE, BlindReason.STOPPED)
+"""Of spells in which the store may not have been written."""
+
 _log = get_logger()
 
 
 class Alarms:
     """Call `look` now and then, and at `next_at`."""
 
-    def __init__(self, store: Store, clock: Clock, listener: Listener, told_for: timedelta) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, listener: Listener, told_for: timedelta, emergency: Emergency
+    ) -> None:
         self._store = store if isinstance(store, Announces) else None
         self._clock, self._listener, self._told_for = clock, listener, told_for
+        self._emergency = emergency
 
     def next_at(self) -> datetime | None:
         """When there will be something to tell if nothing changes."""
@@ -52,10 +77,27 @@ class Alarms:
     def _due(self, spell: Spell) -> datetime | None:
         if spell.ended_at is None:
             return None if spell.told else spell.since + spell.ear.alert_after
-        return spell.ended_at + RALLY[spell.looks] if _matters(spell) else spell.ended_at
+        return spell.ended_at + RALLY[spell.looks] if self._matters(spell) else spell.ended_at
+
+    def _matters(self, spell: Spell) -> bool:
+        return spell.told or _is_long(spell) or self._loss(spell) is not None
+
+    def _loss(self, spell: Spell) -> Loss | None:
+        """What was told from memory, if that was of this spell."""
+        return self._emergency.told if spell.reason in _UNWRITTEN and spell.ended_at is not None else None
+
+    def _take_up(self) -> None:
+        """What was told from memory has an end too where no spell is left of it."""
+        loss = self._emergency.told
+        if loss is None or self._listener.cannot_write_since() is not None:
+            return
+        if not any(spell.reason in _UNWRITTEN for spell in self._listener.spells):
+            own = next(iter(self._listener.ears.values()))
+            self._listener.spells.append(Spell(own, loss.since, BlindReason.STORE, self._clock.now()))
 
     async def look(self) -> list[Event]:
         """The events that are new. Raises StoreUnavailable: then it is for the next look."""
+        self._take_up()
         now, found = self._clock.now(), list[Event]()
         for spell in list(self._listener.spells):
             due = self._due(spell)
@@ -63,7 +105,7 @@ class Alarms:
                 continue
             if spell.ended_at is None:
                 found += await self._began(spell, now)
-            elif not _matters(spell) or self._store is None:
+            elif not self._matters(spell) or self._store is None:
                 self._listener.spells.remove(spell)
             else:
                 found += await self._rallied(self._store, spell, spell.ended_at, now)
@@ -82,6 +124,8 @@ class Alarms:
         if muster.waiting and spell.looks + 1 < len(RALLY) and spell.ear.hears:
             spell.looks += 1
             return []
+        if spell.reason is BlindReason.STORE or self._loss(spell) is not None:
+            return await self._writes_again(spell, ended_at, now, muster)
         found, restored = [], _event(EventType.SOURCE_RESTORED, spell, now, ended_at, muster)
         if spell.told:
             tell: Tell = functools.partial(self._wanted, restored)
@@ -93,21 +137,63 @@ class Alarms:
         self._listener.spells.remove(spell)
         return found
 
+    async def _writes_again(self, spell: Spell, ended_at: datetime, now: datetime, muster: Muster) -> list[Event]:
+        loss = self._loss(spell) or Loss(spell.since, plainly(self._emergency.why))
+        lost = store_lost(loss.since, now, loss.why)
+        restored = store_restored(loss.since, ended_at, now, loss.why, held=muster.held, **_heard(muster))
+        found = await self._announce(lost, functools.partial(_told_from_memory, lost, loss))
+        tell: Tell = functools.partial(self._wanted_by_all if _is_long(spell) else self._wanted, restored)
+        found += await self._announce(restored, tell)
+        await self._emergency.close()
+        self._listener.spells.remove(spell)
+        return found
+
     async def _announce(self, event: Event, tell: Tell) -> list[Event]:
         if self._store is None:
-            _log.warning("event_untold", type=event.type, source=event.snapshot["source"]["name"])
+            source = event.snapshot.get("source") or {}
+            _log.warning("event_untold", type=event.type, source=source.get("name"))
             return []
         return [event] if await self._store.announce(event, tell) else []
 
     def _wanted(self, event: Event, channels: Sequence[Channel], told: frozenset[str]) -> Sequence[Notification]:
         return notify(event, channels, told, self._told_for)
 
+    def _wanted_by_all(self, event: Event, channels: Sequence[Channel], told: frozenset[str]) -> Sequence[Notification]:
+        """Those who were told of the beginning, and everybody else who wants to hear of such things."""
+        more = {channel.uid for channel in channels if channel.declines(event) is None}
+        return notify(event, channels, told | more, self._told_for)
+
     def _told_to_all(self, event: Event, channels: Sequence[Channel], _: frozenset[str]) -> Sequence[Notification]:
         return notify(event, channels, frozenset(channel.uid for channel in channels), self._told_for)
 
 
-def _matters(spell: Spell) -> bool:
-    return spell.told or (spell.ended_at is not None and spell.ended_at - spell.since >= spell.ear.alert_after)
+def _is_long(spell: Spell) -> bool:
+    return spell.ended_at is not None and spell.ended_at - spell.since >= spell.ear.alert_after
+
+
+def _told_from_memory(
+    event: Event, loss: Loss, channels: Sequence[Channel], _: frozenset[str]
+) -> Sequence[Notification]:
+    others = [channel for channel in channels if channel.uid not in loss.told]
+    return (
+        *(
+            replace(
+                told_row(event, channel.uid),
+                state=NotificationState.DELIVERED,
+                reason="told at once, from memory",
+                attempts=1,
+                finished_at=event.at,
+                receipt=loss.told[channel.uid],
+            )
+            for channel in channels
+            if channel.uid in loss.told
+        ),
+        *skipped(event, "it was over before it was told", others, frozenset()),
+    )
+
+
+def _heard(muster: Muster) -> dict[str, Any]:
+    return {"heard": muster.held - muster.waiting, "waiting": list(muster.names)}
 
 
 def _whose(spell: Spell) -> int | None:
@@ -117,7 +203,7 @@ def _whose(spell: Spell) -> int | None:
 
 def _event(type_: EventType, spell: Spell, now: datetime, until: datetime, muster: Muster) -> Event:
     ear, restored = spell.ear, type_ is EventType.SOURCE_RESTORED
-    heard = {"heard": muster.held - muster.waiting, "waiting": list(muster.names)} if restored else {}
+    heard = _heard(muster) if restored else {}
     return Event(
         uid=subject_event_uid(type_, ear.name, spell.since),
         type=type_.value,

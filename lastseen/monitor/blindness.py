@@ -28,6 +28,9 @@ STALLED = 2.0
 MARK_EVERY = 5.0
 """Seconds between two marks in the store."""
 
+HANGS = 15.0
+"""Seconds by which a mark may be late before it counts as one that does not end."""
+
 ALERT_AFTER = timedelta(minutes=5)
 """How long a source may be blind before that is an alert of its own."""
 
@@ -227,6 +230,11 @@ class Listener:
             due = self._clock.monotonic() - self._marked >= MARK_EVERY
             if self._missed or self._store_lost_at is not None or due:
                 await self._mark(self._heard_until)
+
+    def cannot_write_since(self) -> datetime | None:
+        """Since when no write got through, whether the last one failed or does not end; None: they do."""
+        late = self._clock.monotonic() - self._marked > MARK_EVERY + HANGS
+        return self._store_lost_at or (self.written_at if late else None)
 
     def store_failed(self) -> None:
         """A write failed: from the last mark that got through nobody could have been heard for certain."""

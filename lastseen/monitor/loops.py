@@ -24,6 +24,7 @@ from lastseen.monitor.recorder import Recorder
 from lastseen.monitor.schedule import make_schedule
 from lastseen.monitor.uplink import Probe, Uplink
 from lastseen.notifiers.dispatcher import Dispatcher
+from lastseen.notifiers.memo import memo_of
 from lastseen.protocols import Decide, Store
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Loops:
         self.recorder = Recorder(store, clock, self._schedule.wake, lambda: self.listener.store_failed())
         self.listener = Listener(store, clock, node)
         self.listener.on_change = self._schedule.wake
-        self._alarms = Alarms(store, clock, self.listener, told_for)
+        self._emergency = dispatcher.emergency
+        self._alarms = Alarms(store, clock, self.listener, told_for, self._emergency)
         self._uplink = Uplink(store, clock, self.listener, decide, dispatcher.reach, uplink)
         self._sweeping = asyncio.Lock()
         self._watching = False
@@ -112,13 +114,15 @@ class Loops:
         self._schedule.start()
         loops = {"record": self.recorder.run, "watch": self._watch, "dispatch": self._dispatcher.run}
         if not self._clock.virtual:
-            loops |= {"tick": self._tick, "keep": self._keep}
+            loops |= {"tick": self._tick, "keep": self._keep, "emergency": self._guard}
+            self._emergency.remember(memo_of(self._store))
         self.recorder.open()
         self._tasks = [asyncio.create_task(loop(), name=f"lastseen-{name}") for name, loop in loops.items()]
         _log.info("heartbeat_monitor_started", interval=spell(self._interval), threshold=self._threshold)
 
     async def stop(self) -> None:
         """Accepted heartbeats are stored; sends in flight have some seconds; then everything is given back."""
+        self._emergency.stop()
         self._schedule.stop()
         with anyio.CancelScope(shield=True):
             self.recorder.close()
@@ -153,6 +157,7 @@ class Loops:
     def _failed(self, error: Exception) -> None:
         _log.error("settle_failed", error=str(error) if isinstance(error, LastseenError) else repr(error))
         if isinstance(error, StoreUnavailable):
+            self._emergency.why = str(error)
             self.listener.store_failed()
         self._look_at(self._clock.now() + min(self._interval, timedelta(seconds=1)))
 
@@ -209,6 +214,10 @@ class Loops:
             self._dispatcher.wake()
         if not self._sweeping.locked():
             self._schedule.wake()  # an order may have moved a deadline nearer
+
+    async def _guard(self) -> None:
+        """Say from memory what cannot be written."""
+        await self._emergency.run(self.listener.cannot_write_since)
 
     async def _tick(self) -> None:
         """Look at the clocks twice a second."""

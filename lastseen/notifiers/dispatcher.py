@@ -30,6 +30,7 @@ from lastseen.model.outbox import Aftermath
 from lastseen.notifiers import tally
 from lastseen.notifiers.caretaker import Caretaker
 from lastseen.notifiers.claims import claim
+from lastseen.notifiers.emergency import Emergency
 from lastseen.notifiers.flying import WIDTH, Flying
 from lastseen.notifiers.motion import Motion
 from lastseen.notifiers.reach import Reach
@@ -59,6 +60,7 @@ class Dispatcher:
         self._speech = Speech(store, roster, clock, wording or Wording())
         self.reach = Reach()
         self.motion = Motion(store, roster, clock)
+        self.emergency = Emergency(roster, self._speech, clock, self._zone)
         self._leases: dict[str, Lease] = {}
         self._busy: set[str] = set()
         self._flying: dict[str, Flying] = {}

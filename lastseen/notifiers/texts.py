@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from lastseen.durations import spell
 from lastseen.model import Cause, Event, Status
-from lastseen.notifiers import texts_flapping, texts_jobs, texts_sources
+from lastseen.notifiers import texts_flapping, texts_jobs, texts_sources, texts_system
 from lastseen.notifiers.labels import label_of, place_of
 from lastseen.notifiers.telling import (
     ALERT,
@@ -191,4 +191,11 @@ _TELLERS: Mapping[str, Callable[[Told, When], Item]] = {
     "source.restored": texts_sources.restored,
     "channel.failing": _channel_failing,
     "channel.test": _channel_test,
+    "system.store_lost": texts_system.store_lost,
+    "system.store_restored": texts_system.store_restored,
+    "system.disk_low": texts_system.disk_low,
+    "system.disk_ok": texts_system.disk_ok,
+    "system.machine_never_reported": texts_system.never_reported,
+    "system.no_channel": texts_system.no_channel,
+    "system.channel_back": texts_system.channel_back,
 }

@@ -46,15 +46,16 @@ def restored(told: Told, when: When) -> Item:
         why = _WHY.get(event.reason, "")
         lines = (
             f"{why} {held}".strip(),
-            _again(event, when) if "heard" in event.snapshot else "",
+            again(event, when) if "heard" in event.snapshot else "",
             "No outage is counted.",
         )
         return Item(PLAIN, "I", f" heard nobody {when.span(since, until)}", lines)
     after = f" back after {lasted(max(until - since, timedelta(0)))}"
-    return Item(GOOD, name_of(event), after, (_again(event, when),), before=_before(event))
+    return Item(GOOD, name_of(event), after, (again(event, when),), before=_before(event))
 
 
-def _again(event: Event, when: When) -> str:
+def again(event: Event, when: When) -> str:
+    """How many of those that were held have been heard again, and some that were not."""
     held, heard, waiting = (event.snapshot.get(key) for key in ("held", "heard", "waiting"))
     if isinstance(heard, int) and isinstance(held, int):
         names = [str(name) for name in waiting] if isinstance(waiting, list | tuple) else []

@@ -120,6 +120,10 @@ def payload(event: Event) -> dict[str, Any]:
         data["flapping"] = dict(snapshot["flaps"])
     if snapshot.get("message"):
         data["message"] = snapshot["message"]
+    if event.type.startswith("system."):
+        data["since"] = snapshot.get("since")
+        disk = snapshot.get("disk")
+        data |= {"disk": {key: disk.get(key) for key in ("free", "total")}} if isinstance(disk, Mapping) else {}
     return {
         "type": event.type,
         "event": event.type,

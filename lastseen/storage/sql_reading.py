@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from lastseen.model import MachineRef, NotificationState
@@ -33,9 +34,19 @@ class Database(Protocol):
     def sizes(self) -> Mapping[str, int]:
         """Bytes by kind of file."""
 
+    @property
+    def file(self) -> Path | None:
+        """Where it is, if it is a file."""
+
 
 class SqlReading:
     """A part of SqlStore, on its database."""
+
+    # -- OnDisk
+
+    @property
+    def file(self) -> Path | None:
+        return self.database.file
 
     database: Database
 

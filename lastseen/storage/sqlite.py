@@ -93,10 +93,14 @@ class SqliteDatabase:
             return
         await asyncio.to_thread(upgrade.upgrade if self._migrate == "auto" else upgrade.check, self.path)
         self._writer = Workers("writer", 1, self._session, polite=True, together=TOGETHER)
-        self._readers = Workers("reader", READERS, lambda: SqliteSession(reader_engine(self.path), READ))
+        self._readers = Workers("reader", READERS, lambda: SqliteSession(self.path, reader_engine(self.path), READ))
+
+    @property
+    def file(self) -> Path:
+        return self.path
 
     def _session(self) -> SqliteSession:
-        return SqliteSession(writer_engine(self.path), WRITE, self.on_rollback)
+        return SqliteSession(self.path, writer_engine(self.path), WRITE, self.on_rollback)
 
     async def close(self) -> None:
         readers, writer, self._readers, self._writer = self._readers, self._writer, None, None
@@ -123,15 +127,21 @@ class SqliteDatabase:
 
 
 class SqliteSession:
-    """One thread's connection."""
+    """One thread's connection. A file that is deleted or replaced under it is found out before it is used again: what
+    is written into a file without a name is lost."""
 
-    def __init__(self, engine: Engine, begin: str, on_rollback: Callable[[], None] = lambda: None) -> None:
-        self._engine, self._begin, self._on_rollback = engine, begin, on_rollback
+    def __init__(self, path: Path, engine: Engine, begin: str, on_rollback: Callable[[], None] = lambda: None) -> None:
+        self._path, self._engine, self._begin, self._on_rollback = path, engine, begin, on_rollback
         self._connection: Connection | None = None
+        self._file: tuple[int, int] | None = None
 
     def run(self, work: Work[T]) -> T:
         try:
+            if self._connection is not None and _identity(self._path) != self._file:
+                self.close()
+                self._on_rollback()
             if self._connection is None:
+                self._file = _identity(self._path)
                 self._connection = self._engine.connect()
             return self._in_transaction(self._connection, work)
         except Exception as error:
@@ -170,6 +180,15 @@ class SqliteSession:
                 connection.close()
             except (sqlite3.Error, OSError):
                 connection.invalidate()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file that is; None: there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def writer_engine(path: Path, pragmas: dict[str, str] = WRITER) -> Engine:
