@@ -24,6 +24,7 @@ from lastseen.cli import (
     serve,
     sources,
     webhook,
+    why,
     wishes,
 )
 from lastseen.errors import LastseenError
@@ -45,6 +46,7 @@ app.add_typer(kinds.app, name="kinds")
 app.add_typer(sources.app, name="sources")
 app.add_typer(channels.app, name="channels")
 app.add_typer(wishes.app, name="silences")
+app.command("why")(why.why)
 app.command("ack")(wishes.ack)
 app.command("events")(events.events)
 app.add_typer(notifications.app, name="notifications")

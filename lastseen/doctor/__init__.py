@@ -43,7 +43,7 @@ CHECKS: Final = (
     Check("server", "Asking the server", server),
     Check("sources", "Looking at what is heard, and what is not", sources),
     Check("machines", "Looking for machines that never reported", machines),
-    Check("keys", "Looking for keys that have expired", keys),
+    Check("keys", "Looking for keys that have expired or are refused", keys),
     Check("channels", "Looking at the channels", channels),
     Check("notifications", "Looking for what was not told", notifications),
 )

@@ -8,6 +8,7 @@ from datetime import timedelta
 import httpx
 
 from lastseen.doctor.finding import Checked, Finding, Severity, counted, listed
+from lastseen.doctor.refused import refused
 from lastseen.doctor.subject import Serving, Subject
 from lastseen.model.insight import Named, SourceCheck, Stranger
 
@@ -159,7 +160,8 @@ async def keys(subject: Subject) -> Checked:
     found = await subject.checkup()
     over = found.expired.count + found.expired_keys.count
     summary = f"{counted(over, 'key')} expired" if over else "none has expired"
-    return Checked(summary, tuple(_keys(found.expired, found.expiring, found.expired_keys)))
+    findings = (*_keys(found.expired, found.expiring, found.expired_keys), *await refused(subject))
+    return Checked(summary, findings)
 
 
 def _keys(expired: Named, expiring: Named, others: Named) -> Iterator[Finding]:

@@ -37,7 +37,7 @@ class RefusedCount:
 @dataclass(frozen=True, slots=True)
 class RefusedKey:
     """A known key that was refused. `machine`: the slug of its machine, None for keys of no machine. `ended_at`: when
-    it was revoked or expired; `replaced`: it was, by a newer key of the machine."""
+    it was revoked or expired; `replaced`: it was, by a newer key of the machine; `removed`: its machine was."""
 
     key_id: int
     scope: str
@@ -50,6 +50,7 @@ class RefusedKey:
     last_at: datetime
     ended_at: datetime | None = None
     replaced: bool = False
+    removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,9 @@ class Facts:
     """What is written down of one machine for the stretch from `start` to `end` (None: it lasts).
 
     With an `incident` (a uid) that is its stretch, and `events`, `told` and `outages` are its own; else it is the quiet
-    time around the moment asked about, between the machine's incidents, the one before (`before`: its last event) and
-    the one after (`after`: its first). `names`: of sources, by their ids. `cut`: some of it is left out, there is more.
+    time around the moment asked about, with what happened that is no incident, between the incident before it
+    (`before`: the last event of that) and the one after it (`after`: the first). `names`: of sources, by their ids.
+    `cut`: some of it is left out, there is more.
     """
 
     standing: Standing

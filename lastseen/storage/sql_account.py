@@ -113,7 +113,7 @@ def _quiet(connection: Connection, standing: Standing, since: datetime, until: d
     made = connection.execute(select(machines.c.created_at).where(machines.c.id == machine_id)).scalar_one()
     start, end = (made if before is None else before.at), (None if after is None else after.at)
     near = (max(start, since - NEAR), min(end or now, until + NEAR))
-    mine = select(events.c.id, events.c.uid).where(events.c.machine_id == machine_id)
+    mine = select(events.c.id, events.c.uid).where(events.c.machine_id == machine_id, events.c.incident_id.is_(None))
     span = mine.where(events.c.at >= start, events.c.at < end if end is not None else true())
     rows = connection.execute(span.order_by(events.c.seq.desc()).limit(OTHERS + 1)).all()
     kept = rows[:OTHERS][::-1]

@@ -122,7 +122,7 @@ def by_key(since: datetime, until: datetime | None) -> Select[Any]:
             *(refusals.c.key_id, refusals.c.reason, func.sum(refusals.c.count).label("times")),
             *(func.min(refusals.c.first_at).label("first_at"), last.label("last_at")),
             *(api_keys.c.scope, api_keys.c.hint, api_keys.c.label, api_keys.c.machine_id),
-            *(api_keys.c.revoked_at, api_keys.c.expires_at, machines.c.slug),
+            *(api_keys.c.revoked_at, api_keys.c.expires_at, machines.c.slug, machines.c.deleted_at),
         )
         .join(api_keys, api_keys.c.id == refusals.c.key_id)
         .outerjoin(machines, machines.c.id == api_keys.c.machine_id)
@@ -148,4 +148,5 @@ def as_refused(row: Any, replaced: bool = False) -> RefusedKey:
         last_at=row.last_at,
         ended_at=ended,
         replaced=replaced,
+        removed=row.deleted_at is not None,
     )

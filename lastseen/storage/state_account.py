@@ -87,7 +87,8 @@ class LooksBack(StateStore):
         after = next((event for event in mine if event.incident and event.at > span.until), None)
         row = self.state.rows[machine_id]
         start, end = before.at if before else min(row.watch_from, span.since), after.at if after else None
-        events = tuple(event for event in mine if start <= event.at and (end is None or event.at < end))
+        plain = (event for event in mine if event.incident is None)
+        events = tuple(event for event in plain if start <= event.at and (end is None or event.at < end))
         told = self._told_of({event.uid for event in events})
         return Facts(start=start, end=end, events=events, told=told, before=before, after=after, **known)
 
