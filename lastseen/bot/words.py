@@ -157,6 +157,8 @@ def single(one: Seen, when: When, last: tuple[datetime, datetime] | None) -> Lin
         lines += [Line(f"L{limit}.")] if limit else []
     elif seen is not None:
         lines += [Line(f"Last heartbeat {when.at(seen, seconds=True)}{f', l{limit}' if limit else ''}.")]
+    if status.flapping_since:
+        lines += [Line(f"It flaps since {when.at(status.flapping_since)}: its changes are not told.")]
     if one.acked_by:
         lines.append(Line(f"Seen by {plain(one.acked_by)}."))
     if last is not None:

@@ -247,7 +247,8 @@ def remove(machine: Ref, as_json: Json = False) -> None:
 def _status(shown: dict[str, Any]) -> str:
     if not shown["enabled"]:
         return "disabled"
-    return "late" if shown["late"] else str(shown["status"])
+    status = "late" if shown["late"] else str(shown["status"])
+    return f"{status}, flapping" if shown["flapping_since"] else status
 
 
 def _local(value: str | None) -> str | None:

@@ -31,6 +31,7 @@ class MachineStatus:
     notified_at: datetime | None
     sources: tuple[str, ...]
     group: str
+    flapping_since: datetime | None = None
 
     @property
     def is_online(self) -> bool:
@@ -51,6 +52,7 @@ class MachineStatus:
             "notified_at": rfc3339(self.notified_at),
             "sources": list(self.sources),
             "group": self.group,
+            "flapping_since": rfc3339(self.flapping_since),
         }
 
 
@@ -75,4 +77,5 @@ def status_of(standing: Standing, rules: Rules, now: datetime, sources: Mapping[
         notified_at=None if standing.outage is None else standing.outage.detected_at,
         sources=tuple(sources.get(bit, str(bit)) for bit in range(heard.bit_length()) if heard >> bit & 1),
         group=machine.group,
+        flapping_since=row.flapping_since,
     )

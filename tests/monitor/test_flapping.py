@@ -63,6 +63,17 @@ async def test_six_changes_in_half_an_hour_are_one_message_and_then_it_is_quiet(
         assert (await history(s)).count("offline") == 13, "each outage is in the history all the same"
 
 
+async def test_its_status_says_since_when_it_flaps(tmp_path: Path) -> None:
+    async with watched(tmp_path, Chat()) as s:
+        await flap(s, 2)
+        assert (await s.monitor.status("ap")).flapping_since is None
+        await flap(s, 1)
+        shown = (await s.monitor.status("ap")).as_dict()
+        assert (shown["status"], shown["flapping_since"]) == ("online", "2026-01-01T12:07:20Z")
+        await stays_up(s, 31)
+        assert (await s.monitor.status("ap")).flapping_since is None
+
+
 async def test_the_last_word_is_that_it_is_steady_and_how_it_was(tmp_path: Path) -> None:
     chat = Chat()
     async with watched(tmp_path, chat) as s:
