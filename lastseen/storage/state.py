@@ -21,6 +21,7 @@ from lastseen.model import (
     ChannelState,
     Delivery,
     Event,
+    EventType,
     Incident,
     Kind,
     Lease,
@@ -185,7 +186,9 @@ class StateStore:
 
     def _newest_events(self, machine_id: int) -> list[Event]:
         its = [event for event in self.state.events.values() if event.machine_id == machine_id]
-        return sorted(its, key=lambda event: event.seq or 0)[-NEWEST_EVENTS:]
+        its.sort(key=lambda event: event.seq or 0)
+        older = [event for event in its[:-NEWEST_EVENTS] if event.type == EventType.FLAPPING]
+        return older[-1:] + its[-NEWEST_EVENTS:]
 
     def _standing(self, machine_id: int) -> Standing:
         machine = self.state.machines[machine_id]

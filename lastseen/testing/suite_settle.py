@@ -12,6 +12,7 @@ from lastseen.model import (
     Disable,
     Enable,
     Event,
+    EventType,
     Forget,
     Pause,
     Resume,
@@ -19,6 +20,7 @@ from lastseen.model import (
     Status,
     Verdict,
     Watch,
+    replace,
 )
 from lastseen.testing.script import LIMIT, admit_all, at, by_rule, keep, lease, move
 from lastseen.testing.suite_base import StoreSuiteBase, declare, offline, online, standing
@@ -272,3 +274,23 @@ class SettleSuite(StoreSuiteBase):
             await store.record([Beat("pump", at(700))], at(700))
             await store.settle(decide, at(700))
             assert len(seen) == 1
+
+    async def test_however_often_it_changed_the_event_with_which_it_began_to_flap_is_among_them(self) -> None:
+        """A decision looks at 500 events: those, and this one."""
+        read: list[Event] = []
+
+        def decide(case: Case) -> Verdict:
+            row = case.standing.liveness
+            if row.seq == 518:
+                read[:] = case.newest_events()
+            verdict = move(case, Status.OFFLINE if row.status is Status.ONLINE else Status.ONLINE, check_at=case.now)
+            if row.seq != 2:
+                return verdict
+            return replace(verdict, events=(replace(verdict.events[0], type=EventType.FLAPPING.value),))
+
+        async with self.opened() as store:
+            await online(store, "pump")
+            for second in range(1, 520):
+                await store.settle(decide, at(600 + second))
+            assert read[0].type == EventType.FLAPPING
+            assert [event.seq for event in read] == [3, *range(19, 519)]

@@ -8,6 +8,7 @@ import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from lastseen.model import (
     BlindReason,
     Case,
     Channel,
+    Event,
     EventType,
     NotificationState,
     Pause,
@@ -277,6 +279,27 @@ def test_an_order_never_finds_a_machine_silent() -> None:
     verdict = decide(late, RULES)
     assert verdict.events == ()
     assert verdict.liveness.check_at == at(LIMIT)
+
+
+def test_nobody_reads_the_past_of_a_machine_that_held_still() -> None:
+    """A million of them may fall silent at once."""
+
+    def read() -> list[Event]:
+        raise AssertionError("its events were read")
+
+    steady = replace(case(last_seen=at(0), now=at(900), status_since=at(900 - WINDOW - 1)), newest_events=read)
+    assert [e.type for e in decide(steady, RULES).events] == ["machine.offline"]
+    with pytest.raises(AssertionError, match="were read"):
+        decide(replace(steady, now=at(900 - 2)), RULES)
+
+
+def test_an_order_never_finds_a_machine_steady() -> None:
+    flapping = case(last_seen=at(0), now=at(5), status_since=at(5 - WINDOW - 1), flapping_since=at(-WINDOW))
+    ordered = decide(replace(flapping, order=Watch({"name": "x"})), RULES)
+    assert ordered.events == ()
+    assert ordered.liveness.flapping_since == at(-WINDOW)
+    assert ordered.liveness.check_at == at(4), "so that the monitor looks"
+    assert [e.type for e in decide(flapping, RULES).events] == ["machine.steady"]
 
 
 def test_after_blind_time_a_goodbye_gets_the_full_threshold() -> None:
