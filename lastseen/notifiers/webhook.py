@@ -19,8 +19,9 @@ import msgspec
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from lastseen.errors import ForbiddenAddress
-from lastseen.model import Event, Message, Outcome
+from lastseen.model import Delivered, Event, Message, Outcome
 from lastseen.notifiers.addresses import Policy, literal, refusal
+from lastseen.notifiers.guard import post
 from lastseen.notifiers.outcome import from_exception, http_outcome
 from lastseen.notifiers.tools import Tools, local_tools
 
@@ -73,19 +74,18 @@ class Webhook:
         self._owns_http = tools is None
         tools = tools or local_tools()
         self._http, self._clock = tools.http, tools.clock
-        self.host = httpx.URL(config.url).host
+        self._url = httpx.URL(config.url)
+        self.host = self._url.host
 
     async def send(self, message: Message) -> Outcome:
         """One POST of the event as it was, signed for this attempt."""
         now = message.wall or self._clock.wall()
         body = msgspec.json.encode(payload(message.event))
         try:
-            response = await self._http.post(
-                self.config.url, content=body, headers=headers(self.config, message.id, now, body)
-            )
+            response = await post(self._http, self._url, body, headers(self.config, message.id, now, body))
         except (httpx.HTTPError, ForbiddenAddress) as error:
             return from_exception(error)
-        return http_outcome(response, now)
+        return Delivered() if response is None else http_outcome(response, now)
 
     async def close(self) -> None:
         if self._owns_http:
