@@ -126,7 +126,7 @@ class Store(Protocol):
         """Open up to `limit` attempts for what may be sent on the lane now.
 
         Looks, per channel of the lane, at the oldest unfinished notification of each machine (later ones of the same
-        machine wait, unless they go in the same batch), in order of `due_at`:
+        machine wait, unless they go in the same batch; nothing waits for a reminder that is held), by `due_at`:
 
         - one that is `sending` under a smaller token was interrupted: it is open again, its attempt is `lost`;
         - one past `expires_at` becomes dead ("expired …"), one that `admit` cancels becomes cancelled with that

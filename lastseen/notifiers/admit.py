@@ -7,6 +7,8 @@ the channel is off, or gone                   cancelled
 a person asked for it (a replay)              sent
 of a drill that is over                       cancelled
 a reminder, the incident over or seen         cancelled
+a reminder, and a newer alert waits           cancelled
+a reminder before its time                    held, and holds up nothing
 the end of what this channel was not told     cancelled
 not what the channel wishes (any more)        cancelled
 a change while the machine flaps              cancelled, where one send may speak for several
@@ -119,7 +121,18 @@ def _reminder(asked: Question) -> Admission | None:
         return Cancel("it is over")
     if incident.acked_by is not None:
         return Cancel(f"acknowledged by {incident.acked_by}")
-    return None
+    return _again(asked, incident) if asked.row.cause is Cause.REMINDER else None
+
+
+def _again(asked: Question, incident: Incident) -> Admission | None:
+    """Its time is counted from the last word, whoever asks; and a newer alert has reminders of its own."""
+    every = timedelta(seconds=asked.channel.prefs.repeat_every)
+    if not every:
+        return Cancel("told again no more")
+    if incident.waiting - {asked.row.uid, *asked.cancelled}:
+        return Cancel("told anew meanwhile")
+    due = asked.row.created_at + every
+    return Hold(due, f"{HELD}told again after {spell(every)}") if asked.now < due else None
 
 
 def _end_of_untold(asked: Question) -> Admission | None:

@@ -18,6 +18,7 @@ from lastseen.model import (
     SIGNALS,
     Beat,
     Cancel,
+    Cause,
     ChannelState,
     Delivered,
     Disable,
@@ -249,6 +250,8 @@ class _Picker:
             admission = self._admit(row)
             if admission is None:
                 continue
+            if isinstance(admission, Hold) and row.cause is Cause.REMINDER:
+                continue  # it waits for its own time
             if not isinstance(admission, Send):
                 return
             if key is not None and (row.solo or row.attempts or len(self.open_groups[key]) >= admission.batch):

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import Connection, bindparam, func, insert, literal_column, or_, select, update
 
-from lastseen.model import Attempt, ChannelState, Delivery, Event, Lease, Notification, NotificationState
+from lastseen.model import Attempt, Cause, ChannelState, Delivery, Event, Lease, Notification, NotificationState
 from lastseen.protocols import Admit
 from lastseen.storage import dialect_sqlite as sql
 from lastseen.storage.fold import Picked, pick
@@ -67,6 +67,7 @@ _BLOCKED = select(_older.c.id).where(
     _older.c.machine_id == notifications.c.machine_id,
     _older.c.id < notifications.c.id,
     is_open(_older),
+    or_(_older.c.cause != Cause.REMINDER.value, _older.c.state == NotificationState.SENDING.value),
 )
 _ON_CHANNEL = ROWS.where(notifications.c.channel_id == bindparam("channel"))
 _HEADS = (

@@ -17,6 +17,7 @@ from lastseen.model import (
     Attempt,
     Beat,
     Case,
+    Cause,
     Channel,
     ChannelState,
     Delivery,
@@ -351,7 +352,9 @@ class StateStore:
         """What waits for nothing of its own machine and channel."""
         heads: dict[tuple[str, object], Notification] = {}
         for row in self.state.outbox.values():
-            if row.finished_at is None:
+            if row.finished_at is None and row.cause is Cause.REMINDER and row.state is NotificationState.PENDING:
+                heads.setdefault((row.channel, row.uid), row)
+            elif row.finished_at is None:
                 heads.setdefault((row.channel, row.uid if row.machine_id is None else row.machine_id), row)
         return [row for row in heads.values() if row.state is NotificationState.PENDING]
 

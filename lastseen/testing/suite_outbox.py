@@ -11,17 +11,22 @@ import anyio
 
 from lastseen.model import (
     Admission,
+    Aftermath,
     Attempt,
     Beat,
     Cancel,
+    Cause,
     Delivered,
     Event,
     Hold,
     Incident,
     Notification,
+    NotificationState,
     Retry,
     Send,
+    Sent,
     notification_uid,
+    replace,
 )
 from lastseen.testing.script import admit_all, again, at, by_rule, delivered, lease
 from lastseen.testing.suite_base import StoreSuiteBase, offline, online
@@ -187,6 +192,41 @@ class OutboxSuite(StoreSuiteBase):
             await store.settle(by_rule([ops]), at(300))
             assert await store.take(lease([ops]), hold, at(300), 10) == []
             assert await store.next_due() == at(1000)
+
+    async def test_a_reminder_that_waits_holds_up_nothing(self) -> None:
+        def early(notification: Notification, event: Event, now: datetime, incident: Asked) -> Admission:
+            waits = notification.cause is Cause.REMINDER and now < at(1000)
+            return Hold(at(1000), "held: told again after a while") if waits else Send()
+
+        def remind(sent: Sent) -> Aftermath:
+            again_ = replace(
+                sent.attempt.deliveries[0].notification,
+                uid="4bd6ee7f-4e4a-5a40-8d0c-3f5f7b8a00ff",
+                cause=Cause.REMINDER,
+                occasion=1,
+                attempts=0,
+                state=NotificationState.PENDING,
+                lease_token=None,
+                due_at=at(1000),
+                while_open=True,
+            )
+            return replace(delivered(sent), more=(again_,))
+
+        async with self.opened() as store:
+            ops, _ = await self.channels(store)
+            await offline(store, "pump", channels=[ops])
+            (attempt,) = await store.take(lease([ops]), early, at(200), 10)
+            assert await store.finish(lease([ops]), attempt, DONE, remind, at(201))
+            assert await store.next_due() == at(1000)
+            await store.record([Beat("pump", at(300))], at(300))
+            await store.settle(by_rule([ops]), at(300))
+            assert await store.next_due() == at(300)
+            (attempt,) = await store.take(lease([ops]), early, at(300), 10)
+            assert attempt.deliveries[0].event.type == "machine.online"
+            assert await store.take(lease([ops]), early, at(1000), 10) == [], "one attempt for the machine at a time"
+            assert await done(store, attempt, [ops], 1000)
+            (attempt,) = await store.take(lease([ops]), early, at(1000), 10)
+            assert attempt.deliveries[0].notification.cause is Cause.REMINDER
 
     async def test_admission_is_told_how_the_incident_stands(self) -> None:
         seen: list[tuple[str, Incident]] = []

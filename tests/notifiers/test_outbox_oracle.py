@@ -1,0 +1,138 @@
+"""Random lives of an outbox against a naive oracle: nothing missed, nothing told twice, everything with its reason."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from lastseen.model import Matcher, Preferences, Quiet, Status
+from lastseen.storage.memory import MemoryStore
+from lastseen.storage.sqlite import open_sqlite
+from tests.notifiers.oracle import complaints
+from tests.notifiers.outbox_world import EARS, MACHINES, POINTS, World
+
+EXAMPLES = int(os.environ.get("LASTSEEN_TEST_LIVES", "0"))
+"""Lives of each kind; 0: a few, and the same ones each time."""
+
+LIVES = settings(
+    max_examples=EXAMPLES or 18,
+    derandomize=not EXAMPLES,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    phases=[Phase.generate, Phase.shrink] if EXAMPLES else [Phase.generate],
+)
+
+some = st.lists(st.sampled_from(sorted(MACHINES)), min_size=1, unique=True)
+channel = st.sampled_from(sorted(EARS))
+matcher = st.sampled_from([Matcher(), Matcher(groups=("north",)), Matcher(names=("b1",))])
+wishes = st.builds(
+    Preferences,
+    events=st.sampled_from([(), (), (), ("machine.offline",)]),
+    machines=st.sampled_from([Matcher(), Matcher(), Matcher(groups=("north",))]),
+    quiet=st.sampled_from([None, None, Quiet("22:00", "07:00", "UTC")]),
+    notify_after=st.sampled_from([0, 0, 60, 1800]),
+    repeat_every=st.sampled_from([0, 0, 600, 7200]),
+    fallback_after=st.sampled_from([60, 900]),
+)
+wait = st.tuples(st.just("wait"), st.sampled_from([1, 3, 7, 30, 61, 400, 3600, 30_000]))
+change = st.tuples(
+    st.just("to"), st.sampled_from([Status.OFFLINE, Status.OFFLINE, Status.ONLINE, Status.ONLINE, Status.ERROR]), some
+)
+mood = st.tuples(st.just("mood"), channel, st.sampled_from(["ok", "ok", "fail", "lie", "refuse", "busy", "gone"]))
+crash = st.tuples(st.just("crash"), st.sampled_from(POINTS))
+ack = st.tuples(st.just("ack"), st.sampled_from(sorted(MACHINES)))
+prefer = st.tuples(st.just("prefer"), channel, wishes, st.one_of(st.none(), channel))
+switch = st.tuples(st.just("switch"), channel, st.booleans())
+silence = st.tuples(st.just("silence"), matcher, st.sampled_from([0, 0, 100, 1000]), st.sampled_from([1, 20, 300]))
+unsilence = st.tuples(st.just("unsilence"))
+
+always = (change, change, change, wait, wait, wait, ack)
+wishing = (prefer, prefer, silence, unsilence)
+
+
+def lives(*steps: Any) -> Any:
+    return st.lists(st.one_of(*steps), min_size=5, max_size=30)
+
+
+async def live(store: Any, steps: list[Any]) -> list[str]:
+    async with World(store).living() as world:
+        for kind, *given in steps:
+            match kind:
+                case "to":
+                    await world.to(given[0], *given[1])
+                case "wait":
+                    await world.wait(given[0])
+                case "mood":
+                    world.ears[given[0]].mood = given[1]
+                case "crash":
+                    world.armed = given[0]
+                case _:
+                    await getattr(world, {"unsilence": "end_silence"}.get(kind, kind))(*given)
+        await world.end()
+        found = complaints(world.diary, {one.uid: one.name for one in world.channels})
+        return [*found, *map(str, steps)] if found else []
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database that is only copied: to make one takes longer than many a life."""
+    path = tmp_path_factory.mktemp("lives") / "empty.db"
+
+    async def make() -> None:
+        store = open_sqlite(f"sqlite:///{path}")
+        await store.open()
+        await store.close()
+
+    anyio.run(make)
+    return path
+
+
+def in_memory(steps: list[Any]) -> list[str]:
+    return anyio.run(live, MemoryStore(), steps)
+
+
+def on_disk(empty: Path, steps: list[Any]) -> list[str]:
+    path = empty.with_name("life.db")
+    for old in empty.parent.glob("life.db*"):
+        old.unlink()
+    shutil.copy(empty, path)
+
+    async def run() -> list[str]:
+        store = open_sqlite(f"sqlite:///{path}")
+        await store.open()
+        try:
+            return await live(store, steps)
+        finally:
+            await store.close()
+
+    return anyio.run(run)
+
+
+@given(steps=lives(*always, mood, crash))
+@LIVES
+def test_in_memory_through_trouble_and_crashes(steps: list[Any]) -> None:
+    wrong = in_memory(steps)
+    assert not wrong, "\n".join(wrong)
+
+
+@given(steps=lives(*always, *wishing))
+@LIVES
+def test_what_people_wish(empty: Path, steps: list[Any]) -> None:
+    wrong = on_disk(empty, steps)
+    assert not wrong, "\n".join(wrong)
+
+
+@given(steps=lives(*always, *wishing, mood, mood, crash, switch))
+@LIVES
+def test_through_everything_at_once(empty: Path, steps: list[Any]) -> None:
+    wrong = on_disk(empty, steps)
+    assert not wrong, "\n".join(wrong)
