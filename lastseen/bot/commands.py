@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
-from lastseen.bot import words
+from lastseen.bot import why, words
 from lastseen.bot.desk import Desk
 from lastseen.bot.joining import Door
 from lastseen.bot.updates import Said
@@ -36,6 +36,7 @@ class Commands:
             "mute": self._mute,
             "unmute": self._unmute,
             "ack": self._ack,
+            "why": self._why,
             "help": self._help,
         }
 
@@ -77,6 +78,23 @@ class Commands:
             seen = found.machines
         gauges = await self._desk.store.gauges(self._desk.clock.now())
         return words.overall(seen, self._desk.when, gauges.channels.get("failing", 0))
+
+    async def _why(self, said: Said, channels: Sequence[Channel]) -> Lines:
+        seen = await self._desk.machines(channels)
+        text, asked = why.when_asked(self._desk, said.words)
+        if not text:
+            one = why.which(seen)
+            return why.say_which(seen) if one is None else await why.told(self._desk, one, asked)
+        found = chosen(seen, said.words)
+        if found is not None:
+            asked = why.when_asked(self._desk, "")[1]  # it is called so, and no time is meant
+        else:
+            found = chosen(seen, text)
+        if found is None:
+            return self._unknown(seen, text)
+        if len(found.machines) != 1:
+            return why.say_which(found.machines)
+        return await why.told(self._desk, found.machines[0], asked)
 
     async def _last_outage(self, one: Seen) -> tuple[datetime, datetime] | None:
         """The newest that is over."""

@@ -21,6 +21,7 @@ MOST_NAMES = 12
 COMMANDS = (
     ("status", "how all is, or one machine: /status db-01"),
     ("list", "all machines"),
+    ("why", "what happened, who was told and who was not: /why db-01, /why db-01 03:12"),
     ("mute", "tell nothing for a while: /mute 2h, /mute 2h berlin"),
     ("unmute", "tell everything again"),
     ("ack", "stop the reminders: /ack, /ack db-01"),

@@ -135,7 +135,7 @@ async def test_in_groups_commands_may_name_the_bot_and_others_are_left_alone(sit
 async def test_people_are_shown_what_they_may_say(site: Site) -> None:
     await site.connect(7)
     offered = [one["command"] for one in site.api.commands]
-    assert offered == ["status", "list", "mute", "unmute", "ack", "stop", "help"]
+    assert offered == ["status", "list", "why", "mute", "unmute", "ack", "stop", "help"]
     assert [line.partition(" ")[0][1:] for line in (await site.ask(7, "/help")).splitlines()] == offered
 
 
