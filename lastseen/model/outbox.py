@@ -238,7 +238,8 @@ Admission = Send | Hold | Cancel
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a retry plan may look at. `others`: the enabled channels that would be told of this one's trouble."""
+    """What a retry plan may look at. `others`: the enabled channels that would be told of this one's
+    trouble; there need be none where it has none."""
 
     attempt: Attempt
     outcome: Outcome

@@ -160,8 +160,13 @@ def all_channels(connection: Connection) -> list[Channel]:
     return [as_channel(row) for row in connection.execute(_PRESENT)]
 
 
-def channels_and_states(connection: Connection) -> dict[str, tuple[Channel, ChannelState]]:
-    return {row.uid: (as_channel(row), as_channel_state(row)) for row in connection.execute(_PRESENT)}
+_ONE = _PRESENT.where(channels.c.uid == bindparam("of_channel"))
+
+
+def channel_and_state(connection: Connection, uid: str) -> tuple[Channel, ChannelState] | None:
+    """None: it was removed."""
+    row = connection.execute(_ONE, {"of_channel": uid}).first()
+    return None if row is None else (as_channel(row), as_channel_state(row))
 
 
 _TAGS = (

@@ -23,7 +23,7 @@ from lastseen.model import (
 from lastseen.protocols import RetryPlan
 from lastseen.storage.fold import FINISHED_ATTEMPT, finished
 from lastseen.storage.rows import attempt_items, attempts, channel_state, channels, notifications
-from lastseen.storage.sql_cases import channels_and_states
+from lastseen.storage.sql_cases import all_channels, channel_and_state
 from lastseen.storage.sql_outbox import is_open, update_notifications
 from lastseen.storage.sql_verdicts import event_ids, write_events, write_notifications
 from lastseen.storage.sqltools import dumped, loaded
@@ -36,11 +36,12 @@ def finish(
     _close_attempt(connection, attempt, outcome, now)
     if not _still_ours(connection, lane, attempt):
         return False
-    known = channels_and_states(connection)
-    if attempt.channel not in known:
+    known = channel_and_state(connection, attempt.channel)
+    if known is None:
         return False  # removed meanwhile: its rows are cancelled
-    channel, state = known[attempt.channel]
-    others = channel.others(other for other, _ in known.values())
+    channel, state = known
+    fine = isinstance(outcome, Delivered)  # then no others are told: they are not read for every send
+    others = () if fine else channel.others(all_channels(connection))
     waiting = _waiting(connection, channel, attempt) if isinstance(outcome, Rejected) else 0
     sent = Sent(attempt, outcome, channel, state, others, now, waiting)
     _apply(connection, sent, plan(sent), now)
