@@ -67,8 +67,17 @@ def silent_fleet(path: Path, machines: int) -> None:
 
 
 async def send_all(path: Path, count: int) -> float:
-    """The moment, by the monotonic clock, at which the dispatcher was set to work; it returns when so many webhooks are
-    written down as delivered."""
+    """Seconds from setting the dispatcher to work until so many webhooks are written down as delivered."""
+    before = delivered()
+
+    async def done() -> bool:
+        return delivered() - before >= count
+
+    return await send_until(path, done)
+
+
+async def send_until(path: Path, done: Callable[[], Awaitable[bool]]) -> float:
+    """Seconds from setting the dispatcher to work until that is so; what is in the air then is dropped."""
     clock = SystemClock()
     store: Any = open_store(f"sqlite:///{path}")
     await store.open()
@@ -76,18 +85,17 @@ async def send_all(path: Path, count: int) -> float:
         roster = Roster(store, {}, notifiers, clock.monotonic)
         await roster.start(clock.now())
         dispatcher = Dispatcher(store, roster, clock, "bench")
-        before = delivered()
         began = clock.monotonic()
         async with anyio.create_task_group() as group:
             group.start_soon(dispatcher.run)
             with anyio.fail_after(300):
-                while delivered() - before < count:
+                while not await done():
                     await anyio.sleep(0.005)
-            ended = clock.monotonic()
+            took = clock.monotonic() - began
             group.cancel_scope.cancel()
         await roster.stop()
     await store.close()
-    return ended - began
+    return took
 
 
 def delivered() -> float:

@@ -1,7 +1,7 @@
 """A hundred webhook receivers in a process of their own, each with a port: they note what came, and answer 204.
 
-They are asked over the process's own lines: `report`, `posts`, `forget`. What came is checked only when it is asked
-for: each signature, and that the events of a machine came to each receiver in their order.
+They are asked over the process's own lines: `report`, `posts`, `quick`, `forget`. What came is checked only when
+that is asked for: each signature, and that the events of a machine came to each receiver in their order.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ Post = tuple[str, bytes, dict[str, str]]
 
 @dataclass
 class Report:
-    """What came to all of them. `at`: the first and the last moment by the monotonic clock that all processes share,
-    the last one of the receivers that are `quick`."""
+    """What came to all of them; `first` and `last`: moments by the monotonic clock that all processes share, of those
+    receivers that answer at once."""
 
     requests: int
     distinct: int
@@ -142,6 +142,8 @@ def _answered(word: str, log: Log, behaviours: Sequence[float | None]) -> Any:
         return log.report(len(behaviours), sum(after == 0 for after in behaviours))
     if word == "posts":
         return log.posts()
+    if word == "quick":
+        return sum(behaviours[one.receiver] == 0 for one in log.came)
     log.came.clear()
     return None
 
@@ -159,6 +161,10 @@ class Receivers:
     def posts(self) -> list[Post]:
         """Everything that came, in its order."""
         return [(self.urls[number], body.encode(), head) for number, body, head in self._ask("posts")]
+
+    def quick(self) -> int:
+        """How many came to receivers that answer at once."""
+        return int(self._ask("quick"))
 
     def forget(self) -> None:
         self._ask("forget")

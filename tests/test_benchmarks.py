@@ -26,3 +26,20 @@ def test_webhooks_come_once_signed_and_in_order_and_both_bare_clients_post_the_s
     assert "each came once, signed, and each machine's in their order" in said
     assert list(found) == ["24 webhooks to 4 receivers", "24 webhooks to 4 receivers (the same)"]
     assert all(len(one["ours"]) == len(one["baseline"]) == 1 for one in found.values())
+
+
+def test_a_slow_receiver_and_a_dead_one_leave_the_others_theirs(tmp_path: Path) -> None:
+    _, found = figures("bench_slow_channel", tmp_path)
+    assert list(found) == ["to the other 3: one takes 10 s to answer", "to the other 3: one never answers"]
+
+
+def test_a_dark_site_makes_two_sounds_and_a_fleet_five_messages_at_most(tmp_path: Path) -> None:
+    _, found = figures("bench_storms", tmp_path)
+    sounds = [one["ours"] for name, one in found.items() if name.endswith("sounding messages")]
+    assert len(sounds) == 2
+    assert all(1 <= count <= 2 for counts in sounds for count in counts)
+    plain = next(one["baseline"] for name, one in found.items() if name.endswith("sounding messages"))
+    assert all(count > 10 for count in plain), "a plain window makes many"
+    fleets = [one["ours"] for name, one in found.items() if "at once" in name]
+    assert len(fleets) == 2
+    assert all(1 <= count <= 5 for counts in fleets for count in counts)

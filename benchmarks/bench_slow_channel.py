@@ -1,0 +1,73 @@
+"""One channel of a hundred whose receiver takes 10 s for each answer, and one that never answers: how fast the other 99
+are told, beside 99 alone."""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+from pathlib import Path
+
+import anyio
+
+from benchmarks.common import Figure, arguments, fsync_ms, machine, report, workspace
+from benchmarks.outbox import as_serve_does, fill_outbox, send_until, silent_fleet
+from benchmarks.receivers import receiving
+from lastseen.logs import configure_logs
+
+LAST = {"none": "these alone", "10": "one takes 10 s to answer", "never": "one never answers"}
+EVERY = 0.02
+"""Seconds between two looks at what has come."""
+
+
+def others(folder: Path, hooks: int, machines: int, last: str) -> float:
+    """Webhooks a second at all receivers but the last, which answers after so many seconds, never, or is not there."""
+    path, key = folder / f"{time.monotonic_ns()}.db", os.urandom(32)
+    silent_fleet(path, machines)
+    given = (hooks - 1, key) if last == "none" else (hooks, key, last)
+    with receiving(*given) as receivers:
+        secret = "whsec_" + base64.b64encode(key).decode()
+        anyio.run(fill_outbox, path, receivers.urls, secret, machines)
+        count = 2 * machines * (hooks - 1)
+
+        async def all_came() -> bool:
+            await anyio.sleep(EVERY)
+            return await anyio.to_thread.run_sync(receivers.quick) >= count
+
+        as_serve_does(send_until, path, all_came)
+        came = receivers.report()
+    if (
+        came.per_receiver[: hooks - 1] != [2 * machines] * (hooks - 1)
+        or came.disordered
+        or came.requests != came.signed
+    ):
+        raise SystemExit(f"{came.per_receiver} came, {came.disordered} machines out of order, {came.signed} signed")
+    if last != "none" and not 0 < came.per_receiver[-1] <= machines:
+        raise SystemExit(f"{came.per_receiver[-1]} came to the receiver that does not answer")
+    return count / (came.last - came.first)
+
+
+def main() -> None:
+    configure_logs(level="ERROR")
+    short = arguments().short
+    machines, hooks, rounds = (3, 4, 1) if short else (50, 100, 5)
+    rates: dict[str, list[float]] = {last: [] for last in LAST}
+    print(f"{machine()}; {hooks} receivers, {2 * machines} webhooks each")
+    with workspace() as folder:
+        print(f"fdatasync {fsync_ms(folder):.2f} ms")
+        for number in range(rounds):
+            turn = number % len(LAST)
+            for last in [*LAST, *LAST][turn : turn + len(LAST)]:  # each is the first in some rounds
+                rates[last].append(others(folder, hooks, machines, last))
+            shown = ", ".join(f"{LAST[last]} {found[-1]:,.0f}/s" for last, found in rates.items())
+            print(f"{shown}; load {os.getloadavg()[0]:.1f}")
+    report(
+        [
+            Figure(f"to the other {hooks - 1}: {LAST[last]}", "/s", rates[last], rates["none"], LAST["none"], ">= 0.95")
+            for last in ("10", "never")
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
