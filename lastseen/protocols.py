@@ -9,6 +9,7 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 `Sources`      blind time survives a restart. Without: a restart counts from the heartbeats that are stored.
 `OnDisk`       the disk that it writes to is watched. Without: nobody does.
 `Announces`    events without a machine (a source is blind) are told. Without: they are only logged.
+`Declared`     machines that never reported are told of. Without: nobody is told.
 `Foresight`    many silences at once can be doubted before they are told. Without: they are believed.
 `Ways`         what a source calls a machine is remembered. Without: that is the machine's slug.
 `SourceRows`   ways in are rows. Without: those given in `sources=`.
@@ -231,6 +232,17 @@ class Announces(Protocol):
 
     async def blind_since(self, source: int) -> datetime | None:
         """Since when the link of this source is lost, as far as anybody has written down."""
+
+
+@runtime_checkable
+class Declared(Protocol):
+    """Machines that were declared and never heard."""
+
+    async def never_reported(self, before: datetime, after: int, limit: int) -> Sequence[Standing]:
+        """Machines that are watched since before then and were never heard, by id, those with an id above `after`."""
+
+    async def written(self, uids: Collection[str]) -> frozenset[str]:
+        """Those of these uids that an event has."""
 
 
 @runtime_checkable

@@ -43,6 +43,8 @@ from lastseen.model.insight import Muster
 from lastseen.model.system import plainly, store_lost, store_restored
 from lastseen.monitor.audience import notify, skipped
 from lastseen.monitor.blindness import Listener, Spell
+from lastseen.monitor.deadline import Rules
+from lastseen.monitor.troubles import OwnTroubles
 from lastseen.notifiers.emergency import Emergency, told_row
 from lastseen.notifiers.memo import Loss
 from lastseen.protocols import Announces, Store, Tell
@@ -62,12 +64,11 @@ _log = get_logger()
 class Alarms:
     """Call `look` now and then, and at `next_at`."""
 
-    def __init__(
-        self, store: Store, clock: Clock, listener: Listener, told_for: timedelta, emergency: Emergency
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, listener: Listener, rules: Rules, emergency: Emergency) -> None:
         self._store = store if isinstance(store, Announces) else None
-        self._clock, self._listener, self._told_for = clock, listener, told_for
+        self._clock, self._listener, self._told_for = clock, listener, rules.told_for
         self._emergency = emergency
+        self.own = OwnTroubles(store, clock, rules)
 
     def next_at(self) -> datetime | None:
         """When there will be something to tell if nothing changes."""
@@ -109,7 +110,7 @@ class Alarms:
                 self._listener.spells.remove(spell)
             else:
                 found += await self._rallied(self._store, spell, spell.ended_at, now)
-        return found
+        return found + await self.own.look()
 
     async def _began(self, spell: Spell, now: datetime) -> list[Event]:
         muster = await self._store.muster(_whose(spell)) if self._store is not None else Muster(0)

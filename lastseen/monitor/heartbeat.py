@@ -102,7 +102,7 @@ class HeartbeatMonitor:
         self.dispatcher = Dispatcher(self.store, self._roster, self.clock, self.node, Wording(timezone, public_url))
         self._loops = Loops(
             self.store, self.clock, self.node, self._decide, self.dispatcher, self.check_interval,
-            self.rules.offline_after, scheduler, self.rules.told_for, uplink,
+            self.rules, scheduler, uplink,
         )  # fmt: skip
         self._given = sources if callable(sources) else tuple(sources)
         self._ways = WaysIn(self._loops.listener, self._port)

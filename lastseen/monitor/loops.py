@@ -19,6 +19,7 @@ from lastseen.log import get_logger
 from lastseen.model import Event, EventType
 from lastseen.monitor.alarms import Alarms
 from lastseen.monitor.blindness import MARK_EVERY, TICK, Listener
+from lastseen.monitor.deadline import Rules
 from lastseen.monitor.health import PATIENCE, Signs, Trouble, health
 from lastseen.monitor.recorder import Recorder
 from lastseen.monitor.schedule import make_schedule
@@ -53,20 +54,19 @@ class Loops:
         decide: Decide,
         dispatcher: Dispatcher,
         interval: timedelta,
-        threshold: timedelta,
+        rules: Rules,
         scheduler: AsyncIOScheduler | None,
-        told_for: timedelta,
         uplink: Probe | None,
     ) -> None:
         self._store, self._clock, self._decide, self._interval = store, clock, decide, interval
         self._dispatcher = dispatcher
-        self._threshold = spell(threshold) if threshold else "never"
+        self._threshold = spell(rules.offline_after) if rules.offline_after else "never"
         self._schedule = make_schedule(clock, interval, scheduler)
         self.recorder = Recorder(store, clock, self._schedule.wake, lambda: self.listener.store_failed())
         self.listener = Listener(store, clock, node)
         self.listener.on_change = self._schedule.wake
         self._emergency = dispatcher.emergency
-        self._alarms = Alarms(store, clock, self.listener, told_for, self._emergency)
+        self._alarms = Alarms(store, clock, self.listener, rules, self._emergency)
         self._uplink = Uplink(store, clock, self.listener, decide, dispatcher.reach, uplink)
         self._sweeping = asyncio.Lock()
         self._watching = False

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from lastseen.model import MachineRef, NotificationState
+from lastseen.model import MachineRef, NotificationState, Standing
 from lastseen.model.insight import Checkup, Gauges
 from lastseen.model.story import Facts, RefusedCount, RefusedKey, UnknownKeys
-from lastseen.storage import sql_account, sql_checkup, sql_history, sql_insight, sql_refusals
+from lastseen.storage import sql_account, sql_checkup, sql_history, sql_insight, sql_refusals, sql_unheard
 from lastseen.storage.workers import Work
 
 T = TypeVar("T")
@@ -42,13 +42,13 @@ class Database(Protocol):
 class SqlReading:
     """A part of SqlStore, on its database."""
 
+    database: Database
+
     # -- OnDisk
 
     @property
     def file(self) -> Path | None:
         return self.database.file
-
-    database: Database
 
     # -- Refusals
 
@@ -83,6 +83,14 @@ class SqlReading:
 
     async def replay(self, notification: int, now: datetime) -> Mapping[str, Any]:
         return await self.database.write(lambda c: sql_history.replay(c, notification, now))
+
+    # -- Declared
+
+    async def never_reported(self, before: datetime, after: int, limit: int) -> Sequence[Standing]:
+        return await self.database.read(lambda c: sql_unheard.never_reported(c, before, after, limit))
+
+    async def written(self, uids: Collection[str]) -> frozenset[str]:
+        return await self.database.read(lambda c: sql_unheard.written(c, uids))
 
     # -- Insight
 
