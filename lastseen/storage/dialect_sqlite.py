@@ -67,6 +67,11 @@ _IDS = (
     "SELECT slug, m.id FROM json_each(?) AS asked CROSS JOIN machines AS m ON slug = asked.value AND deleted_at IS NULL"
 )
 
+_STILL_SENDING = """
+SELECT count(*) FROM delivery_attempt_items JOIN notifications ON notifications.id = notification_id
+WHERE attempt_id = ? AND state = 'sending' AND lease_token = ?
+"""
+
 
 def _raw(connection: Connection) -> Any:
     """The driver's connection, for the statements that every batch needs."""
@@ -140,6 +145,11 @@ def keep_signals(connection: Connection, signals: list[tuple[Any, ...]]) -> None
 
 def keep_bodies(connection: Connection, bodies: str) -> None:
     connection.exec_driver_sql(_BODIES, (bodies,))
+
+
+def still_sending(connection: Connection, attempt: int, token: int) -> int:
+    """How many notifications of an attempt are still being sent under this token of their lane."""
+    return int(_raw(connection).execute(_STILL_SENDING, (attempt, token)).fetchone()[0])
 
 
 def reserve_ids(connection: Connection, table: Table, count: int) -> range:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -21,8 +20,9 @@ from lastseen.model import (
     Sent,
 )
 from lastseen.protocols import RetryPlan
+from lastseen.storage import dialect_sqlite as sql
 from lastseen.storage.fold import FINISHED_ATTEMPT, finished
-from lastseen.storage.rows import attempt_items, attempts, channel_state, channels, notifications
+from lastseen.storage.rows import attempts, channel_state, channels, notifications
 from lastseen.storage.sql_cases import all_channels, channel_and_state
 from lastseen.storage.sql_outbox import is_open, update_notifications
 from lastseen.storage.sql_verdicts import event_ids, write_events, write_notifications
@@ -48,35 +48,24 @@ def finish(
     return True
 
 
-_CLOSE = (
+_CLOSE = sql.Many(
     update(attempts)
     .where(
-        attempts.c.id == bindparam("attempt"),
+        attempts.c.id == bindparam("of_attempt"),
         or_(attempts.c.finished_at.is_(None), attempts.c.outcome == literal_column("'lost'")),
     )
-    .values(finished_at=bindparam("now"), outcome=bindparam("became"), detail=bindparam("words"))
-)
-_OURS = (
-    select(func.count())
-    .select_from(attempt_items)
-    .join(notifications, notifications.c.id == attempt_items.c.notification_id)
-    .where(
-        attempt_items.c.attempt_id == bindparam("attempt"),
-        notifications.c.state == literal_column("'sending'"),
-        notifications.c.lease_token == bindparam("token"),
-    )
+    .values({name: bindparam(name) for name in ("finished_at", "outcome", "detail")})
 )
 
 
 def _close_attempt(connection: Connection, attempt: Attempt, outcome: Outcome, now: datetime) -> None:
     words = outcome.receipt if isinstance(outcome, Delivered) else outcome.reason
     became = FINISHED_ATTEMPT[type(outcome)]
-    connection.execute(_CLOSE, {"attempt": attempt.id, "now": now, "became": became, "words": words})
+    _CLOSE(connection, [{"of_attempt": attempt.id, "finished_at": now, "outcome": became, "detail": words}])
 
 
 def _still_ours(connection: Connection, lane: Lease, attempt: Attempt) -> bool:
-    ours = connection.execute(_OURS, {"attempt": attempt.id, "token": lane.token}).scalar()
-    return ours == len(attempt.deliveries)
+    return sql.still_sending(connection, attempt.id, lane.token) == len(attempt.deliveries)
 
 
 def _waiting(connection: Connection, channel: Channel, attempt: Attempt) -> int:
@@ -113,22 +102,18 @@ def _unless_off(row: Notification, channel: Channel, now: datetime) -> Notificat
     return finished(row, NotificationState.CANCELLED, reason, now)
 
 
-_STATE = update(channel_state).values(
-    ready_at=bindparam("ready_at"),
-    failing_since=bindparam("failing_since"),
-    failures=bindparam("failures"),
-    succeeded_at=bindparam("succeeded_at"),
-)
-_OF_CHANNEL = _STATE.where(channel_state.c.channel_id == bindparam("channel"))
-_OF_LANE = _STATE.where(channel_state.c.lane == bindparam("of_lane"))
+_STATE_FIELDS = ("ready_at", "failing_since", "failures", "succeeded_at")
+_STATE = update(channel_state).values({name: bindparam(name) for name in _STATE_FIELDS})
+_OF_CHANNEL = sql.Many(_STATE.where(channel_state.c.channel_id == bindparam("of_channel")))
+_OF_LANE = sql.Many(_STATE.where(channel_state.c.lane == bindparam("of_lane")))
 
 
 def _set_state(connection: Connection, channel: Channel, after: Aftermath) -> None:
-    values = dataclasses.asdict(after.state)
+    values = {name: getattr(after.state, name) for name in _STATE_FIELDS}
     if after.lane_wide and channel.lane:
-        connection.execute(_OF_LANE, {**values, "of_lane": channel.lane})
+        _OF_LANE(connection, [{**values, "of_lane": channel.lane}])
     else:
-        connection.execute(_OF_CHANNEL, {**values, "channel": channel.id})
+        _OF_CHANNEL(connection, [{**values, "of_channel": channel.id}])
 
 
 def _disable(connection: Connection, channel_id: int, reason: str, now: datetime) -> None:
