@@ -66,9 +66,9 @@ async def told(path: Path, kind: type[Telegram], scene: Scene) -> Told:
 
 
 def moments(seed: int) -> list[tuple[float, int]]:
-    """When each of the machines that go dark reports for the last time."""
+    """When each of the machines that go dark reports for the last time, to the millisecond."""
     chance = random.Random(seed)
-    return sorted((chance.uniform(0, SPREAD), number) for number in range(DARK))
+    return sorted((round(chance.uniform(0, SPREAD), 3), number) for number in range(DARK))
 
 
 def site(seed: int) -> Scene:
@@ -79,7 +79,8 @@ def site(seed: int) -> Scene:
             await monitor.watch(f"m{number}", group="berlin")
         at = 0.0
         for moment, number in moments(seed):
-            await clock.advance(f"{moment - at:.3f}s")
+            if moment > at:
+                await clock.advance(f"{moment - at:.3f}s")
             at = moment
             await monitor.heartbeat(f"m{number}")
         for _ in range(9):
