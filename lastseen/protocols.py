@@ -22,6 +22,7 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 `Refusals`     which keys are refused is counted. Without: nobody is told whose key it was.
 `Accounts`     `why` says what happened to a machine and who was told. Without: it cannot be asked.
 `History`      events and notifications can be read back and replayed.
+`Replays`      what was given up is listed and replayed by filter. Without: one by one.
 `Insight`      `/metrics` and `doctor` say how the store stands. Without: what this process counted, alone.
 =============  =====================================================================================================
 
@@ -66,7 +67,7 @@ from lastseen.model import (
     Verdict,
 )
 from lastseen.model.insight import Checkup, Gauges, Muster, Roll, Stranger
-from lastseen.model.story import Facts, RefusedCount, RefusedKey, UnknownKeys
+from lastseen.model.story import Facts, GivenUp, RefusedCount, RefusedKey, UnknownKeys, Which
 
 Decide = Callable[[Case], Verdict]
 """Pure: one machine's case to everything that is to be written for it."""
@@ -544,7 +545,26 @@ class History(Protocol):
         """The runs of a job: `run, started_at, ended_at, seconds, outcome, exit_code, last_line, output`."""
 
     async def replay(self, notification: int, now: datetime) -> Mapping[str, Any]:
-        """A new notification (cause `replay`, next occasion) of the same event for the same channel, due now."""
+        """A new notification (cause `replay`, next occasion) of the same event for the same channel, due now; where
+        such a one waits already, that one."""
+
+
+@runtime_checkable
+class Replays(Protocol):
+    """What was given up is found and told again by filter. Rows as `History` prints them, with the names `channel`,
+    `machine` and `type` (of the event). Raises UnknownChannel, UnknownMachine."""
+
+    async def told(
+        self, which: Which, state: NotificationState | None = None, limit: int = 100
+    ) -> Sequence[Mapping[str, Any]]:
+        """The newest first."""
+
+    async def given_up(self, which: Which, limit: int = 100) -> GivenUp:
+        """What `replay_dead` would tell again; nothing is written."""
+
+    async def replay_dead(self, which: Which, now: datetime, limit: int = 500) -> Sequence[Mapping[str, Any]]:
+        """Tell up to `limit` of them again, the oldest first: the new notifications. What was told since, or is about
+        to be, is left out, so that a second call makes none of the same."""
 
 
 @runtime_checkable

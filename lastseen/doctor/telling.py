@@ -104,7 +104,10 @@ async def notifications(subject: Subject) -> Checked:
     if not found.dead_count:
         return Checked(summary)
     what = f"{counted(found.dead_count, 'notification')} given up within the last week: {_dead(found.dead)}"
-    do = "`lastseen notifications list --state dead` lists them, `lastseen notifications replay ID` sends one again"
+    do = (
+        "`lastseen notifications list --state dead` lists them, "
+        "`lastseen notifications replay --state dead` tells them again"
+    )
     return Checked(summary, (Finding(Severity.WARNING, "notifications.dead", what, do),))
 
 

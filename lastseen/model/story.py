@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from lastseen.model.machine import BlindPeriod, Outage, Standing
 from lastseen.model.outbox import Event
 from lastseen.model.wishes import Silence
+from lastseen.model.words import MachineRef
 
 
 class RefusedFor(StrEnum):
@@ -60,6 +63,26 @@ class UnknownKeys:
     count: int = 0
     last_at: datetime | None = None
     address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which notifications: of the channel with this name, of this machine, given up or made since then."""
+
+    channel: str | None = None
+    machine: MachineRef | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """What was given up and can be told again: the first `rows`, and how many in all. Left out are those that were
+    told since, or are about to be (`again`), and those of channels that are off or gone (`off`)."""
+
+    rows: Sequence[Mapping[str, Any]]
+    count: int
+    again: int = 0
+    off: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from lastseen.errors import Conflict, NotFound, UnknownMachine
 from lastseen.model import MachineRef, NotificationState, notification_uid
 from lastseen.storage.fold import last_line
 from lastseen.storage.rows import channels, events, machines, notifications, runs
+from lastseen.storage.sql_outbox import is_open
 
 TOLD_FOR = timedelta(hours=76)
 
@@ -19,7 +20,7 @@ TOLD_FOR = timedelta(hours=76)
 def read_events(connection: Connection, machine: MachineRef | None, type_: str | None, limit: int) -> list[Any]:
     query = select(events, machines.c.slug).outerjoin(machines, machines.c.id == events.c.machine_id)
     if machine is not None:
-        query = query.where(events.c.machine_id == _machine_id(connection, machine))
+        query = query.where(events.c.machine_id == machine_id_of(connection, machine))
     if type_ is not None:
         query = query.where(events.c.type == type_)
     return [
@@ -43,7 +44,7 @@ def read_events(connection: Connection, machine: MachineRef | None, type_: str |
 
 def read_runs(connection: Connection, machine: MachineRef, limit: int) -> list[Any]:
     newest = func.coalesce(runs.c.ended_at, runs.c.started_at).desc()
-    mine = select(runs).where(runs.c.machine_id == _machine_id(connection, machine))
+    mine = select(runs).where(runs.c.machine_id == machine_id_of(connection, machine))
     return [_as_run(row) for row in connection.execute(mine.order_by(newest, runs.c.id.desc()).limit(limit))]
 
 
@@ -61,7 +62,7 @@ def _as_run(row: Any) -> dict[str, Any]:
     }
 
 
-def _machine_id(connection: Connection, ref: MachineRef) -> int:
+def machine_id_of(connection: Connection, ref: MachineRef) -> int:
     """Removed machines have a history too: of a slug that was used again, the newest."""
     column = machines.c.slug if isinstance(ref, str) else machines.c.id
     found = select(machines.c.id).where(column == ref).order_by(machines.c.deleted_at.is_(None).desc())
@@ -75,10 +76,10 @@ def read_notifications(connection: Connection, state: NotificationState | None, 
     query = select(notifications)
     if state is not None:
         query = query.where(notifications.c.state == state.value)
-    return [_as_printed(row) for row in connection.execute(query.order_by(notifications.c.id.desc()).limit(limit))]
+    return [as_printed(row) for row in connection.execute(query.order_by(notifications.c.id.desc()).limit(limit))]
 
 
-def _as_printed(row: Any) -> dict[str, Any]:
+def as_printed(row: Any) -> dict[str, Any]:
     return {
         "id": row.id,
         "uid": row.uid,
@@ -108,6 +109,10 @@ def replay(connection: Connection, notification: int, now: datetime) -> dict[str
         what = "was removed" if row.deleted_at is not None else "is disabled: enable it first"
         raise Conflict(f"its channel {row.name!r} {what}")
     same = (notifications.c.event_id == row.event_id, notifications.c.channel_id == row.channel_id)
+    waits = select(notifications).where(*same, notifications.c.cause == "replay", is_open(notifications)).limit(1)
+    waiting = connection.execute(waits).first()
+    if waiting is not None:
+        return as_printed(waiting)  # asked twice, told once
     occasion = (connection.execute(select(func.max(notifications.c.occasion)).where(*same)).scalar() or 0) + 1
     values = {
         "uid": notification_uid(row.event_uid, row.channel_uid, occasion),
@@ -122,4 +127,4 @@ def replay(connection: Connection, notification: int, now: datetime) -> dict[str
     }
     made = connection.execute(insert(notifications).values(values)).inserted_primary_key
     new_id = made[0]  # type: ignore[index]
-    return _as_printed(connection.execute(select(notifications).where(notifications.c.id == new_id)).one())
+    return as_printed(connection.execute(select(notifications).where(notifications.c.id == new_id)).one())

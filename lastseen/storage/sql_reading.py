@@ -10,8 +10,8 @@ from typing import Any, Protocol, TypeVar
 
 from lastseen.model import MachineRef, NotificationState, Standing
 from lastseen.model.insight import Checkup, Gauges
-from lastseen.model.story import Facts, RefusedCount, RefusedKey, UnknownKeys
-from lastseen.storage import sql_account, sql_checkup, sql_history, sql_insight, sql_refusals, sql_unheard
+from lastseen.model.story import Facts, GivenUp, RefusedCount, RefusedKey, UnknownKeys, Which
+from lastseen.storage import sql_account, sql_checkup, sql_history, sql_insight, sql_refusals, sql_replay, sql_unheard
 from lastseen.storage.workers import Work
 
 T = TypeVar("T")
@@ -91,6 +91,19 @@ class SqlReading:
 
     async def written(self, uids: Collection[str]) -> frozenset[str]:
         return await self.database.read(lambda c: sql_unheard.written(c, uids))
+
+    # -- Replays
+
+    async def told(
+        self, which: Which, state: NotificationState | None = None, limit: int = 100
+    ) -> Sequence[Mapping[str, Any]]:
+        return await self.database.read(lambda c: sql_replay.listed(c, which, state and state.value, limit))
+
+    async def given_up(self, which: Which, limit: int = 100) -> GivenUp:
+        return await self.database.read(lambda c: sql_replay.given_up(c, which, limit))
+
+    async def replay_dead(self, which: Which, now: datetime, limit: int = 500) -> Sequence[Mapping[str, Any]]:
+        return await self.database.write(lambda c: sql_replay.replay_all(c, which, now, limit))
 
     # -- Insight
 

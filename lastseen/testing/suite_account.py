@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import pytest
 
-from lastseen.errors import UnknownMachine
-from lastseen.model import Beat, Disable
-from lastseen.model.story import RefusedCount, RefusedFor
+from lastseen.errors import UnknownChannel, UnknownMachine
+from lastseen.model import Beat, Disable, NotificationState
+from lastseen.model.story import RefusedCount, RefusedFor, Which
 from lastseen.testing.script import at, by_rule, keep
 from lastseen.testing.suite_base import StoreSuiteBase, declare, offline, online
 from lastseen.testing.suite_outbox import done, take
 
 DAY = 86_400
+GIVEN_UP = 200 + 76 * 3600
+"""Seconds after which what was told of at 200 s is given up."""
 
 
 def refused(digest: str | None, seconds: float, count: int = 1, disabled: bool = False) -> RefusedCount:
@@ -167,3 +171,81 @@ class AccountSuite(StoreSuiteBase):
             assert (one.key_id, one.count, one.replaced, one.ended_at) == (old.id, 7, True, at(20))
             (one,) = (await store.account("fan", at(40), at(40), at(40))).refused
             assert (one.key_id, one.replaced) == (other.id, False)
+
+    # -- what was given up
+
+    async def test_what_was_given_up_is_told_again_once_however_often_it_is_asked_for(self) -> None:
+        self.needs("replays")
+        self.needs("channels")
+        async with self.opened() as store:
+            ops, _ = await self.given_up(store)
+            (fan, pump) = await store.told(Which(channel="ops"), NotificationState.DEAD)
+            assert (fan["machine"], pump["machine"], pump["channel"]) == ("fan", "pump", "ops")
+            found = await store.given_up(Which(channel="ops"))
+            assert (found.count, found.again, found.off) == (2, 0, 0)
+            assert [one["machine"] for one in found.rows] == ["pump", "fan"]
+            made = await store.replay_dead(Which(channel="ops"), at(GIVEN_UP + 60))
+            assert [(one["machine"], one["cause"], one["state"]) for one in made] == [
+                ("pump", "replay", "pending"),
+                ("fan", "replay", "pending"),
+            ]
+            assert await store.replay_dead(Which(channel="ops"), at(GIVEN_UP + 61)) == []
+            found = await store.given_up(Which(channel="ops"))
+            assert (found.count, found.again) == (0, 2)
+            for attempt in await take(store, [ops], GIVEN_UP + 70):
+                await done(store, attempt, [ops], GIVEN_UP + 70)
+            assert await store.replay_dead(Which(channel="ops"), at(GIVEN_UP + 71)) == []
+
+    async def test_what_was_given_up_twice_is_told_again_once(self) -> None:
+        self.needs("replays")
+        self.needs("channels")
+        async with self.opened() as store:
+            await self.given_up(store)
+            await store.replay_dead(Which(), at(GIVEN_UP))
+            await store.tidy(at(GIVEN_UP + 77 * 3600))
+            assert (await store.given_up(Which())).count == 4
+            assert len(await store.replay_dead(Which(), at(GIVEN_UP + 78 * 3600))) == 4
+
+    async def test_what_was_given_up_is_found_by_machine_and_time(self) -> None:
+        self.needs("replays")
+        self.needs("channels")
+        async with self.opened() as store:
+            await self.given_up(store)
+            found = {
+                "machine": await store.given_up(Which(machine="fan")),
+                "since": await store.given_up(Which(since=at(GIVEN_UP))),
+                "later": await store.given_up(Which(since=at(GIVEN_UP + 1))),
+                "both": await store.given_up(Which(channel="pager", machine="fan")),
+            }
+            assert {name: one.count for name, one in found.items()} == {"machine": 2, "since": 4, "later": 0, "both": 1}
+            with pytest.raises(UnknownChannel):
+                await store.given_up(Which(channel="nobody"))
+            with pytest.raises(UnknownMachine):
+                await store.given_up(Which(machine="ghost"))
+
+    async def test_what_a_channel_that_is_off_was_not_told_is_left_out_with_its_count(self) -> None:
+        self.needs("replays")
+        self.needs("channels")
+        async with self.opened() as store:
+            ops, _ = await self.given_up(store)
+            await store.switch_channel(ops, False, None, at(GIVEN_UP))
+            found = await store.given_up(Which())
+            assert (found.count, found.off) == (2, 2)
+            assert {one["channel"] for one in await store.replay_dead(Which(), at(GIVEN_UP))} == {"pager"}
+
+    async def test_a_replay_by_hand_that_waits_is_not_made_twice(self) -> None:
+        self.needs("replays")
+        self.needs("channels")
+        async with self.opened() as store:
+            await self.given_up(store)
+            first, *_ = (await store.given_up(Which())).rows
+            made = await store.replay(first["id"], at(GIVEN_UP))
+            assert await store.replay(first["id"], at(GIVEN_UP + 1)) == made
+
+    async def given_up(self, store: Any) -> Sequence[str]:
+        """Four notifications that are dead: of two machines, for two channels."""
+        channels = await self.channels(store)
+        await online(store, "pump", "fan")
+        assert len(await store.settle(by_rule(channels), at(200))) == 2
+        assert await store.tidy(at(GIVEN_UP)) == 4
+        return channels

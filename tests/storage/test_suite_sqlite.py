@@ -14,6 +14,7 @@ from lastseen.protocols import (
     Keys,
     Leases,
     Refusals,
+    Replays,
     Service,
     Sources,
     Store,
@@ -27,6 +28,7 @@ class TestSqliteStore(StoreSuite):
     capabilities = frozenset({"leases", "upkeep", "sources", "channels", "catalog", "keys", "history"}) | {
         "accounts",
         "refusals",
+        "replays",
     }
 
     @pytest.fixture(autouse=True)
@@ -40,6 +42,6 @@ class TestSqliteStore(StoreSuite):
 
 def test_it_has_every_optional_protocol() -> None:
     store = open_store("sqlite:///never-opened.db")
-    optional = (Leases, Upkeep, Sources, Channels, Catalog, Keys, Refusals, Accounts, History)
+    optional = (Leases, Upkeep, Sources, Channels, Catalog, Keys, Refusals, Accounts, Replays, History)
     for protocol in (Store, Service, *optional):
         assert isinstance(store, protocol), protocol
