@@ -86,11 +86,12 @@ class Oracle:
         yield from (f"{channel} heard of {uid} under {ids}" for (channel, uid), ids in firsts.items() if len(ids) > 1)
 
     def each_machine_is_told_of_in_order(self) -> Iterator[str]:
+        """What is told again after an unknown answer brings along what was told with it."""
         newest: dict[tuple[str, str], int] = defaultdict(int)
         for one in self.diary.told:
             for row in one.rows:
                 event = self.events.get(row.event)
-                if event is None or row.cause is not Cause.FIRST:
+                if event is None or row.cause is not Cause.FIRST or self.told[row.uid][0] is not one:
                     continue
                 key = (one.channel, event.machine or "")
                 if (event.seq or 0) < newest[key]:
@@ -138,10 +139,7 @@ class Oracle:
 
     @staticmethod
     def covers(silence: Silence, event: Event, at: datetime) -> bool:
-        if not silence.starts_at <= at < silence.ends_at:
-            return False
-        group, names = silence.matcher.groups, silence.matcher.names
-        return (not group or event.snapshot["group"] in group) and (not names or event.machine in names)
+        return silence.starts_at <= at < silence.ends_at and meant(silence, event)
 
     # -- nothing without its reason
 
@@ -155,6 +153,8 @@ class Oracle:
     def is_true(self, row: Notification, event: Event, channel: str) -> bool:
         at, reason = row.finished_at or row.created_at, row.reason or ""
         over = self.over.get(event.incident)
+        if reason.startswith("channel disabled: 410"):
+            return channel in self.diary.troubled
         if reason.startswith("channel disabled"):
             return not all(self.on(channel, at))
         if reason.startswith("wants only"):
@@ -179,9 +179,8 @@ class Oracle:
 
     def was_held(self, event: Event, channel: str, until: datetime) -> bool:
         """A silence, or a wish, that held it for some time."""
-        silenced = any(
-            self.covers(s, event, max(s.starts_at, event.at)) and s.starts_at <= until for s in self.diary.silences
-        )
+        spans_of = (s for s in self.diary.silences if s.starts_at <= until and s.ends_at >= event.at)
+        silenced = any(meant(s, event) for s in spans_of)
         spans = self.diary.wishes[channel]
         early = any(wishes.notify_after and since <= until for since, wishes in spans)
         return silenced or early
@@ -206,7 +205,7 @@ class Oracle:
             was_off = any(not on for _, on in self.diary.switched[channel])
             if end is None or end.state is NotificationState.DELIVERED or was_off:
                 continue
-            if not (end.reason or "").startswith(("refused", "410")):
+            if not (end.reason or "").startswith(("refused", "410", "channel disabled")):
                 yield f"{channel} was told of {event.machine} {event.uid[:8]}, and not of its end: {end.reason}"
         for row, event, channel in self.rows:
             told = event.type == "machine.online" and row.state is NotificationState.DELIVERED
@@ -278,6 +277,11 @@ def wanted(wishes: Preferences, event: Event) -> bool:
     names = wishes.machines.groups
     by_type = not wishes.events or event.type in wishes.events
     return by_type and (not names or event.snapshot["group"] in names)
+
+
+def meant(silence: Silence, event: Event) -> bool:
+    group, names = silence.matcher.groups, silence.matcher.names
+    return (not group or event.snapshot["group"] in group) and (not names or event.machine in names)
 
 
 def quiet(at: datetime) -> bool:

@@ -215,9 +215,7 @@ class World:
         for place, one in reversed(list(enumerate(self.diary.silences))):
             if one.ends_at > now:
                 await self.store.end_silence(one.id, now)
-                self.diary.silences[place] = replace(one, ends_at=max(now, one.starts_at))
-                if one.starts_at >= now:
-                    del self.diary.silences[place]
+                self.diary.silences[place] = replace(one, starts_at=min(now, one.starts_at), ends_at=now)
                 self.dispatcher.reload()
                 return
 
@@ -241,8 +239,8 @@ class World:
         await self.to(Status.ONLINE, *MACHINES)
         await self.wait(1)
         self.diary.ended = self.clock.now()
-        for _ in range(36):
-            await self.wait(3600)
+        for _ in range(6):
+            await self.wait(6 * 3600)
         self.diary.rows = await self._rows()
 
     async def trap(self, point: str) -> None:
