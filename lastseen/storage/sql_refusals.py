@@ -127,7 +127,7 @@ def by_key(since: datetime, until: datetime | None) -> Select[Any]:
         .join(api_keys, api_keys.c.id == refusals.c.key_id)
         .outerjoin(machines, machines.c.id == api_keys.c.machine_id)
         .where(refusals.c.hour >= since.replace(minute=0, second=0, microsecond=0), refusals.c.last_at >= since)
-        .group_by(refusals.c.key_id, refusals.c.reason)
+        .group_by(api_keys.c.id, refusals.c.reason)  # by its own key_id, and SQLite reads all of it in that order
         .order_by(last.desc())
     )
     return query if until is None else query.where(refusals.c.hour <= until, refusals.c.first_at <= until)

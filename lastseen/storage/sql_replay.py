@@ -21,6 +21,9 @@ _later = notifications.alias("later")
 _SAME = (_later.c.event_id == notifications.c.event_id, _later.c.channel_id == notifications.c.channel_id)
 _ON_ITS_WAY = exists().where(*_SAME, _later.c.state.in_(("pending", "sending", "delivered")))
 _NEWER = exists().where(*_SAME, _later.c.state == DEAD, _later.c.id > notifications.c.id)
+_OLDEST = (notifications.c.finished_at, notifications.c.id)
+"""The order of the partial index; by id alone SQLite would read them all."""
+
 _REACHABLE = channels.c.enabled & channels.c.deleted_at.is_(None)
 
 
@@ -42,7 +45,7 @@ def given_up(connection: Connection, which: Which, limit: int) -> GivenUp:
     last = _dead(connection, which).where(~_NEWER)
     waiting = last.where(~_ON_ITS_WAY)
     return GivenUp(
-        rows=_named(connection, waiting.where(_REACHABLE).order_by(notifications.c.id).limit(limit)),
+        rows=_named(connection, waiting.where(_REACHABLE).order_by(*_OLDEST).limit(limit)),
         count=_count(connection, waiting.where(_REACHABLE)),
         again=_count(connection, last.where(_ON_ITS_WAY)),
         off=_count(connection, waiting.where(~_REACHABLE)),
@@ -51,9 +54,9 @@ def given_up(connection: Connection, which: Which, limit: int) -> GivenUp:
 
 def replay_all(connection: Connection, which: Which, now: datetime, limit: int) -> list[Mapping[str, Any]]:
     """`Replays.replay_dead`."""
-    last = _dead(connection, which).where(~_NEWER, ~_ON_ITS_WAY, _REACHABLE).order_by(notifications.c.id)
+    last = _dead(connection, which).where(~_NEWER, ~_ON_ITS_WAY, _REACHABLE).order_by(*_OLDEST)
     ids = connection.execute(last.limit(limit)).scalars().all()
-    made = [replay(connection, each, now)["id"] for each in ids]
+    made = [replay(connection, each, now)["id"] for each in sorted(ids)]
     return _named(connection, _all().where(notifications.c.id.in_(made)).order_by(notifications.c.id))
 
 
@@ -96,5 +99,5 @@ def listed(connection: Connection, which: Which, state: str | None, limit: int) 
         ids = ids.where(notifications.c.finished_at >= which.since)
     elif which.since is not None:
         ids = ids.where(func.coalesce(notifications.c.finished_at, notifications.c.created_at) >= which.since)
-    found = _named(connection, ids.order_by(notifications.c.id.desc()).limit(limit))
-    return found[::-1]
+    newest = _OLDEST if state == "dead" else (notifications.c.id,)
+    return _named(connection, ids.order_by(*(column.desc() for column in newest)).limit(limit))[::-1]
