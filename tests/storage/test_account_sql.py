@@ -84,5 +84,5 @@ async def test_what_was_given_up_is_found_by_its_partial_index(store: SqlStore) 
     assert scans(found) == []
     found = await plans(store, lambda c: sql_replay.listed(c, which, "dead", 100))
     assert scans(found) == []
-    found = await plans(store, lambda c: sql_replay.replay_all(c, Which(), at(5000), 100))
+    found = await plans(store, lambda c: sql_replay.replay_all(c, which, at(5000), 100))
     assert scans(found) == []
