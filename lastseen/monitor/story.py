@@ -46,6 +46,10 @@ def story(facts: Facts, status: MachineStatus, asked: Asked, when: When) -> Stor
     told = _of_incident if facts.incident else _of_quiet
     moments = sorted([*_heard(facts), *_events(facts, when), *meanwhile(facts, when)], key=lambda one: one.at)
     headline, notes = told(facts, status, asked, when)
+    if status.flapping_since is not None and asked.now:
+        since = status.flapping_since
+        how = f"`lastseen why {facts.standing.machine.slug} --at {moment_of(since, when)}`"
+        notes = (*notes, f"It flaps since {when.at(since)}: people are told that, and not each change. {how}")
     if facts.cut:
         notes = (*notes, "There is more than is shown: see `lastseen events` and `lastseen notifications list`.")
     return Story(facts.standing.machine.slug, headline, tuple(moments), tuple(notes), facts, status, asked)
@@ -150,6 +154,8 @@ def _why_quiet(facts: Facts, status: MachineStatus, when: When) -> Iterator[str]
         yield "Nobody is told: nobody can be heard now, and that is not held against it."
     elif status.until_offline is None:
         yield "Nobody is told of its silence: it has no limit, and may be silent for ever."
+    elif facts.standing.machine.schedule is not None:
+        yield f"Nobody is told: nothing is wrong. It must come by {when.at(when.now + status.until_offline)}."
     else:
         left = f", {spell(status.until_offline, units=1)} of it left" if status.late else ""
         limit = f" Limit {spell(status.offline_after)}{left}." if status.offline_after else ""
@@ -172,6 +178,11 @@ def _after(facts: Facts, when: When) -> Iterator[str]:
 
 def _named(facts: Facts, event: Event, when: When) -> str:
     """And how to ask of it."""
-    moment = event.at.astimezone(when.zone).strftime("%Y-%m-%dT%H:%M")
     what = event_words(event, None, when)
-    return f"{when.at(event.at)} {what}: `lastseen why {facts.standing.machine.slug} --at {moment}`"
+    slug = facts.standing.machine.slug
+    return f"{when.at(event.at)} {what}: `lastseen why {slug} --at {moment_of(event.at, when)}`"
+
+
+def moment_of(at: datetime, when: When) -> str:
+    """As `--at` takes it."""
+    return at.astimezone(when.zone).strftime("%Y-%m-%dT%H:%M:%S")

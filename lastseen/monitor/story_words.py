@@ -61,6 +61,8 @@ def event_words(event: Event, outage: Outage | None, when: When) -> str:
         return f"noticed: {_gone(event, when)}"
     if event.type == EventType.ONLINE:
         return _back(event, outage)
+    if event.type in _FLAPS:
+        return _flaps(event)
     message = event.snapshot.get("message") or (event.reason if event.type not in _PLAIN else "")
     said = f": {quoted(str(message))}" if message else ""
     return _CALLED.get(event.type, event.type) + said
@@ -72,12 +74,22 @@ _CALLED = {
     "machine.paused": "paused",
     "machine.resumed": "watched again",
     "machine.removed": "removed",
-    "machine.flapping": "flapping",
 }
+_FLAPS = {"machine.flapping": "flapping", "machine.steady": "it holds still"}
 
 
 _PLAIN = frozenset({"machine.error", "machine.registered", "machine.paused", "machine.resumed", "machine.removed"})
 """Their reasons say no more than their type."""
+
+
+def _flaps(event: Event) -> str:
+    flaps = event.snapshot.get("flaps")
+    if not isinstance(flaps, dict) or not flaps.get("changes"):
+        return _FLAPS[event.type]
+    within = (
+        f" in {spell(timedelta(seconds=flaps['window_seconds']))}" if event.type == EventType.FLAPPING else " in all"
+    )
+    return f"{_FLAPS[event.type]}: {flaps['changes']} changes{within}"
 
 
 def _gone(event: Event, when: When) -> str:

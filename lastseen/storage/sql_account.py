@@ -53,7 +53,11 @@ def account(connection: Connection, ref: MachineRef, since: datetime, until: dat
 
 
 def _incident(connection: Connection, machine_id: int, since: datetime, until: datetime) -> int | None:
-    """The newest that touches the span: its outage does, or it was open then by its events."""
+    """The newest that was noticed in the span, else whose outage touches it, else that was open then by its events."""
+    noticed = (events.c.id == events.c.incident_id) & events.c.at.between(since, until)
+    opener = _nearest(connection, machine_id, noticed, newest=True)
+    if opener is not None:
+        return int(opener.id)
     by_outage = (
         select(events.c.incident_id)
         .join(outages, outages.c.opened_by == events.c.id)

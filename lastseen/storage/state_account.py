@@ -61,6 +61,9 @@ class LooksBack(StateStore):
             return self._in(incident, mine, known) if incident else self._between(found.id, mine, span, known)
 
     def _incident_at(self, machine_id: int, mine: Sequence[Event], span: _Span) -> str | None:
+        opened = [one.uid for one in mine if one.uid == one.incident and span.since <= one.at <= span.until]
+        if opened:
+            return opened[-1]
         incidents = {event.uid: event.incident for event in mine}
         touching = [
             incidents.get(one.opened_by)

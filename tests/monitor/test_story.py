@@ -22,6 +22,8 @@ from lastseen.notifiers.wording import When
 from lastseen.testing import RecordingNotifier
 from tests.monitor.cases import STORES, Scene, scene
 from tests.monitor.test_fallback import Broken
+from tests.monitor.test_flapping import flap, stays_up, watched
+from tests.monitor.test_storms import Chat
 from tests.monitor.test_wishes import prefer, silence
 
 
@@ -151,9 +153,9 @@ async def test_a_quiet_moment_names_the_incidents_around_it(store: str, tmp_path
         lines = await said(s, "db-01", "12:20")
         assert lines[0] == "db-01  was online at 12:20, now OFFLINE"
         assert "Nobody was told: nothing happened from 12:11:00 until 12:33:00." in lines
-        assert "Before: 12:11 back: `lastseen why db-01 --at 2026-01-01T12:11`" in lines
+        assert "Before: 12:11 back: `lastseen why db-01 --at 2026-01-01T12:11:00`" in lines
         (after,) = (line for line in lines if line.startswith("After: "))
-        assert after.endswith("`lastseen why db-01 --at 2026-01-01T12:33`")
+        assert after.endswith("`lastseen why db-01 --at 2026-01-01T12:33:00`")
         assert (await said(s, "db-01", "2026-01-01T12:33"))[0].startswith("db-01  OFFLINE since 12:30:00")
 
 
@@ -193,6 +195,36 @@ async def test_an_error_has_its_message(tmp_path: Path) -> None:
         lines = await said(s, "pump")
         assert lines[0] == "pump  ERROR since 12:00:00 (1 s)"
         assert line_of(lines, "it reported an error: sensor stuck")
+
+
+async def test_a_job_says_by_when_it_must_come(tmp_path: Path) -> None:
+    async with scene("sqlite", tmp_path) as s:
+        await s.monitor.watch("backup", schedule="0 3 * * *", grace="1h")
+        await s.beat("backup")
+        await s.clock.advance("1m")
+        line = line_of(await said(s, "backup"), "Nobody is told")
+        assert line == "Nobody is told: nothing is wrong. It must come by 2026-01-02 04:00."
+
+
+async def test_a_machine_that_flaps_says_so_and_why_its_changes_are_not_told(tmp_path: Path) -> None:
+    chat = Chat()
+    async with watched(tmp_path, chat) as s:
+        await flap(s, 4)
+        lines = await said(s, "ap")
+        flaps = line_of(lines, "It flaps since")
+        assert flaps.startswith(
+            "It flaps since 12:07: people are told that, and not each change. `lastseen why ap --at "
+        )
+        at = flaps.split("--at ")[1].rstrip("`")
+        assert line_of(await said(s, "ap", at), "flapping: 6 changes in 30 min")
+        await s.clock.advance("2m")
+        lines = await said(s, "ap")
+        assert lines[0].startswith("ap  OFFLINE since ")
+        assert "not told: it flaps: one message says so" in line_of(lines, "ops ")
+        await s.beat("ap")
+        await stays_up(s, 31)
+        lines = await said(s, "ap", at)
+        assert line_of(lines, "it holds still: 10 changes in all")
 
 
 async def test_programs_get_the_facts_and_the_words(tmp_path: Path) -> None:
