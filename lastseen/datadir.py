@@ -6,7 +6,7 @@ import fcntl
 import os
 import pwd
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lastseen.errors import AlreadyServing, ConfigurationError
@@ -86,14 +86,16 @@ def serve_lock(database: Path | None) -> Iterator[bool]:
 def _tell_pid(descriptor: int) -> None:
     """Our pid in the place of our predecessor's; where it listened stays until we say where we do."""
     _, _, url = os.pread(descriptor, 1000, 0).partition(b"\n")
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode() + url, 0)
+    with suppress(OSError):  # a disk that is full: whoever serves is told by the lock
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode() + url, 0)
 
 
 def tell_address(database: Path | None, url: str) -> None:
     """Whoever runs a command on this database may want to know where it is served. By the holder of its lock."""
     if database is not None:
-        _lock_file(database).write_text(f"{os.getpid()}\n{url}\n")
+        with suppress(OSError):
+            _lock_file(database).write_text(f"{os.getpid()}\n{url}\n")
 
 
 def served_at(database: Path) -> str | None:

@@ -140,7 +140,7 @@ class HeartbeatMonitor:
             return
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._open_store())
-            await self._loops.listener.start()
+            await self._loops.begin()
             given = await self._given() if callable(self._given) else self._given
             for way in given:
                 await self._ways.prepare(way)

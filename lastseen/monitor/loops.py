@@ -109,6 +109,15 @@ class Loops:
         )
         return health(signs)
 
+    async def begin(self) -> None:
+        """Write down the time nobody listened. Where that cannot be done nothing begins, and people are told."""
+        try:
+            await self.listener.start()
+        except StoreUnavailable as error:
+            if not self._clock.virtual:
+                await self._emergency.last_words(self._store, str(error))
+            raise
+
     async def start(self) -> None:
         self._swept = self._clock.monotonic()
         self._schedule.start()

@@ -15,13 +15,15 @@ import anyio
 from anyio.abc import TaskGroup
 
 from lastseen.clock import Clock, rfc3339
+from lastseen.errors import LastseenError
 from lastseen.log import get_logger
 from lastseen.model import Attempt, Delivered, Delivery, Event, Notification, Outcome, Retry, Send, notification_uid
 from lastseen.model.system import plainly, store_lost
 from lastseen.notifiers.admit import Question, admit
-from lastseen.notifiers.memo import Loss, Memo
+from lastseen.notifiers.memo import Loss, Memo, memo_of
 from lastseen.notifiers.roster import Roster, Speaker
 from lastseen.notifiers.speech import Speech
+from lastseen.protocols import Sources, Store
 
 AFTER = timedelta(seconds=60)
 """How long nothing could be written before it is told."""
@@ -40,6 +42,9 @@ CALM = 30.0
 
 WAITS = (5.0, 15.0, 60.0, 300.0)
 """Seconds between the tries of one channel."""
+
+LAST_WORDS = 20.0
+"""Seconds that a process which cannot begin takes to say so."""
 
 TOLD_FOR = timedelta(hours=76)
 
@@ -109,12 +114,21 @@ class Emergency:
                 self._look(group, lost())
                 await self._clock.sleep(LOOK)
 
-    async def tell_now(self, since: datetime, why: str, seconds: float) -> None:
-        """Once, for a process that cannot begin: those who were not told yet, each with one try, in so many seconds."""
+    async def last_words(self, store: Store, why: str) -> None:
+        """Of a process that cannot begin, where nothing was written for long enough and channels can be read: each that
+        was not told yet is, with one try."""
+        try:
+            since = await store.newest_mark() if isinstance(store, Sources) else None
+            if since is None or self._clock.now() - since < self.after:
+                return
+            self.remember(memo_of(store))
+            await self._roster.refresh(self._clock.now())
+        except LastseenError:
+            return
         self.why, now = why, self._clock.monotonic()
         if self._trouble is None:
             self._trouble = _Trouble(Loss(since), now, now)
-        with anyio.move_on_after(seconds):
+        with anyio.move_on_after(LAST_WORDS):
             async with anyio.create_task_group() as group:
                 self._tell_all(group, self._trouble)
 
@@ -178,8 +192,8 @@ class Emergency:
         name = speaker.channel.name
         if isinstance(outcome, Delivered):
             trouble.loss.told[speaker.channel.uid] = outcome.receipt
-            _log.warning("emergency_told", channel=name)
             await self._note(trouble.loss)
+            _log.warning("emergency_told", channel=name)
             return
         wait = WAITS[tries.count - 1] if isinstance(outcome, Retry) and tries.count <= len(WAITS) else None
         if wait is not None and isinstance(outcome, Retry) and outcome.after is not None:

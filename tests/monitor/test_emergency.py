@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from lastseen.errors import StoreUnavailable
 from lastseen.model import Message, Preferences, Rejected, Retry
 from lastseen.monitor import alarms, blindness
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.notifiers import emergency
+from lastseen.storage import sqlite
 from lastseen.testing import RecordingNotifier
 from tests.scenarios.harness import rows
 from tests.scenarios.test_stopped import fill, small_disk
@@ -205,3 +207,28 @@ async def test_a_successor_tells_nobody_again_and_tells_the_end(disk: Path) -> N
         await eventually(lambda: types(second) == [RESTORED], timeout=60)
         await eventually(lambda: json.loads(note.read_bytes()) is None)
     assert rows(disk, EVENTS) == [(LOST, "alert"), (RESTORED, "info")]
+
+
+@pytest.mark.parametrize("told_before", [False, True])
+async def test_a_process_that_cannot_begin_tells_those_whom_nobody_has_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told_before: bool
+) -> None:
+    monkeypatch.setattr(sqlite, "PATIENCE", 0.2)
+    monkeypatch.setattr(emergency, "AFTER", timedelta(0))
+    ops, hanging = RecordingNotifier(), Hanging()
+    monkeypatch.setattr(emergency, "LAST_WORDS", 1.0)
+    async with watching(tmp_path, ops=ops, stuck=hanging):
+        pass
+    notify: Any = {"ops": ops, "stuck": hanging}
+    monitors = [HeartbeatMonitor(f"sqlite:///{tmp_path}/lastseen.db", notify=notify) for _ in range(1 + told_before)]
+    for monitor in monitors:
+        await monitor.store.open()  # type: ignore[attr-defined]
+    with closing(sqlite3.connect(tmp_path / "lastseen.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for monitor in monitors:
+            with pytest.raises(StoreUnavailable):
+                await monitor.start()
+        assert types(ops) == [LOST]
+        other.execute("ROLLBACK")
+    async with watching(tmp_path, ops=ops):
+        await eventually(lambda: types(ops) == [LOST, RESTORED], timeout=60)
