@@ -27,6 +27,7 @@ HOURS = 48
 
 def keep(connection: Connection, refused: Sequence[RefusedCount], now: datetime) -> None:
     """`Refusals.keep_refusals`."""
+    newest = connection.execute(select(func.max(refusals.c.hour))).scalar()
     known = _known(connection, {one.digest for one in refused if one.digest is not None})
     unknown = []
     for one in refused:
@@ -38,7 +39,8 @@ def keep(connection: Connection, refused: Sequence[RefusedCount], now: datetime)
             _add(connection, row.id, reason, one)
     if unknown:
         _add_unknown(connection, unknown)
-    _prune(connection, now)
+    if newest is None or any(one.hour > newest for one in refused):
+        _prune(connection, now)  # once an hour: it reads, and the one writer has other work
 
 
 def _known(connection: Connection, digests: set[str]) -> dict[str, Any]:

@@ -86,3 +86,12 @@ async def test_what_was_given_up_is_found_by_its_partial_index(store: SqlStore) 
     assert scans(found) == []
     found = await plans(store, lambda c: sql_replay.replay_all(c, which, at(5000), 100))
     assert scans(found) == []
+
+
+async def test_of_too_many_counts_the_oldest_hours_go(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql_refusals, "MOST", 3)
+    for hour in range(1, 7):
+        moment = at(hour * 3600)
+        await store.keep_refusals([RefusedCount("ab" * 32, moment, 1, moment, moment)], moment)
+    (found,) = await store.refused_keys(at(0))
+    assert (found.count, found.first_at) == (3, at(4 * 3600))
