@@ -160,10 +160,10 @@ class Commands:
         return (Line(words.acked(await self.acknowledge(seen, said.who))),)
 
     async def acknowledge(self, seen: Sequence[Seen], who: str) -> list[str]:
-        """Those of these that are offline; their names."""
+        """Those of these that are offline or in error; their names."""
         names = []
         for one in seen:
-            if one.status.status is not Status.OFFLINE:
+            if one.status.status not in (Status.OFFLINE, Status.ERROR):
                 continue
             try:
                 await self._desk.monitor.acknowledge(one.status.id, who)

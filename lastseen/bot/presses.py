@@ -46,7 +46,7 @@ class Presses:
 
     async def _ack(self, pressed: Pressed, choice: Choice) -> bool:
         names = await self._commands.acknowledge(choice.machines, pressed.who)
-        await self._toast(pressed, words.acked(names) if names else f"{choice.name} is not offline any more.")
+        await self._toast(pressed, words.acked(names) if names else f"{choice.name} is well again.")
         if names:
             await self._note(pressed, words.ack_line(pressed.who, self._desk.clock.now(), self._desk.when))
         return bool(names)

@@ -211,7 +211,7 @@ def unmuted(meanwhile: Sequence[Seen], when: When) -> Lines:
 
 def acked(names: Sequence[str]) -> str:
     """Also the word that is shown for a moment, of which there is room for little."""
-    return f"Reminders stopped for {several(names, 3)}." if names else "Nothing here is offline."
+    return f"Reminders stopped for {several(names, 3)}." if names else "Nothing here is offline or in error."
 
 
 def ack_line(who: str, at: datetime, when: When) -> str:

@@ -298,13 +298,13 @@ def ack(
     by: Annotated[str | None, typer.Option(help="Who has seen it; your own name by default.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say that somebody has seen a machine's outage: it is not told again."""
+    """Say that somebody has seen that a machine is offline or in error: it is not told again."""
     who = by or _who()
 
     async def work(monitor: Any) -> dict[str, Any]:
         standing = await find_machine(monitor, machine)
-        if standing.outage is None:
-            raise InvalidInput("has no outage that could be acknowledged", standing.machine.slug)
+        if standing.liveness.incident is None:
+            raise InvalidInput("is neither offline nor in error", standing.machine.slug)
         await monitor.acknowledge(standing.machine.id, who)
         return {"id": standing.machine.id, "slug": standing.machine.slug, "acknowledged_by": who}
 

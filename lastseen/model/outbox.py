@@ -202,7 +202,8 @@ Outcome = Delivered | Retry | Rejected
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """How an incident stands, and what one channel was told of it. `over`: when it ended. `waiting`: uids of the
+    """How an incident stands, and what one channel was told of it. `over`: when it ended. `acked_by`: who has seen it
+    last, at `acked_at`. `waiting`: uids of the
     notifications of its alerts that are pending; `told`: one of them is on its way, delivered or dead; `cancelled`: one
     was cancelled."""
 
@@ -211,6 +212,7 @@ class Incident:
     waiting: frozenset[str] = frozenset()
     told: bool = False
     cancelled: bool = False
+    acked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

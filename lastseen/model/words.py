@@ -72,6 +72,7 @@ class EventType(StrEnum):
     REMOVED = "machine.removed"
     PAUSED = "machine.paused"
     RESUMED = "machine.resumed"
+    ACKNOWLEDGED = "machine.acknowledged"
     FLAPPING = "machine.flapping"
     STEADY = "machine.steady"
     SOURCE_BLIND = "source.blind"

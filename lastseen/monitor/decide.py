@@ -87,11 +87,19 @@ class _Turn:
             if noted is None:
                 return
             happened = noted
+        if happened.fact is Fact.ACKNOWLEDGED and self._was_seen():
+            return
         if happened.fact is Fact.ACKNOWLEDGED and self.outage is not None:
             self._put(replace(self.outage, acked_at=self.now, acked_by=happened.reason))
         move = TABLE[self.row.status, happened.fact]
         if move is not None:
             self._move(move, happened)
+
+    def _was_seen(self) -> bool:
+        """Somebody has acknowledged it already: the newest word of its incident is no alert."""
+        its = [event for event in self.case.newest_events() if event.incident == self.row.incident]
+        words = [e.type for e in its if e.severity is Severity.ALERT or e.type == EventType.ACKNOWLEDGED]
+        return words[-1:] == [EventType.ACKNOWLEDGED]
 
     def _note(self, happened: Happened, signal: Signal) -> Happened | None:
         """Write down what a signal says beside its fact. None: its broker said the same before, and is not news."""
@@ -191,7 +199,7 @@ class _Turn:
             status=move.to or before.status,
             status_since=before.status_since if move.to is before.status else self.now,  # one failed run after another
             seq=seq,
-            incident=incident if alert else None,
+            incident=incident if alert or move.event is EventType.ACKNOWLEDGED else None,
             flapping_since=before.flapping_since if restless else None,
             back_at=None,
         )

@@ -19,6 +19,7 @@
 
 `provisioning` never becomes `offline`. `error` ends with an explicit ok, never with a heartbeat without status.
 After `offline` any heartbeat but an error gives `online`; every failed run of a job is an event.
+That somebody has seen an outage or an error is an event, and changes no status.
 `late` is derived (see `lastseen.monitor.status`).
 """
 
@@ -68,6 +69,8 @@ _ONLINE = Move(_ON, EventType.ONLINE, ends=EndReason.HEARD)
 _ERROR = Move(_E, EventType.ERROR, ends=EndReason.HEARD)
 _FAILED_AGAIN = Move(_E, EventType.ERROR)
 _OFFLINE = Move(_OFF, EventType.OFFLINE, opens=True)
+_SEEN_OFFLINE = Move(_OFF, EventType.ACKNOWLEDGED)
+_SEEN_ERROR = Move(_E, EventType.ACKNOWLEDGED)
 _PAUSED = Move(_Z, EventType.PAUSED, ends=EndReason.PAUSED)
 _REMOVED = Move(None, EventType.REMOVED, ends=EndReason.REMOVED)
 
@@ -121,7 +124,7 @@ TABLE: dict[tuple[Status, Fact], Move | None] = {
     (_OFF, Fact.PRESENT): _ONLINE,
     (_OFF, Fact.REGISTERED): STAY,
     (_OFF, Fact.CHANGED): STAY,
-    (_OFF, Fact.ACKNOWLEDGED): STAY,
+    (_OFF, Fact.ACKNOWLEDGED): _SEEN_OFFLINE,
     (_OFF, Fact.PAUSE): _PAUSED,
     (_OFF, Fact.RESUME): STAY,
     (_OFF, Fact.RESUME_UNHEARD): STAY,
@@ -138,7 +141,7 @@ TABLE: dict[tuple[Status, Fact], Move | None] = {
     (_E, Fact.PRESENT): STAY,
     (_E, Fact.REGISTERED): STAY,
     (_E, Fact.CHANGED): STAY,
-    (_E, Fact.ACKNOWLEDGED): STAY,
+    (_E, Fact.ACKNOWLEDGED): _SEEN_ERROR,
     (_E, Fact.PAUSE): _PAUSED,
     (_E, Fact.RESUME): STAY,
     (_E, Fact.RESUME_UNHEARD): STAY,

@@ -119,7 +119,7 @@ def _reminder(asked: Question) -> Admission | None:
     incident = asked.incident()
     if incident.over is not None:
         return Cancel("it is over")
-    if incident.acked_by is not None:
+    if incident.acked_at is not None and incident.acked_at >= asked.event.at:
         return Cancel(f"acknowledged by {incident.acked_by}")
     return _again(asked, incident) if asked.row.cause is Cause.REMINDER else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lastseen.model import Action, EventType
+from lastseen.model import Action, Event, EventType, Severity
 from lastseen.notifiers.storms import Part
 from lastseen.notifiers.telling import Told, ended_at
 from lastseen.notifiers.wording import one_line, shorten
@@ -13,10 +13,7 @@ LONGEST_NAME = 16
 
 
 def offers(told: Sequence[Told], part: Part | None) -> tuple[Action, ...]:
-    """For one machine that is away or in error, and for a group that is away; nothing for what is over.
-
-    An error has no outage that could be acknowledged.
-    """
+    """For one machine that is away or in error, and for a group that is away; nothing for what is over."""
     if part is not None and len(part.storm.members) > 1:
         return () if part.back else _of_group(part)
     if len(told) != 1 or ended_at(told[0]) is not None:
@@ -26,9 +23,13 @@ def offers(told: Sequence[Told], part: Part | None) -> tuple[Action, ...]:
     mute = Action("mute", "Mute 1 h", target)
     if event.machine_id is None:
         return ()
-    if event.type == EventType.OFFLINE:
+    if event.type in (EventType.OFFLINE, EventType.ERROR) or _steady_and_away(event):
         return (Action("ack", "Ack", target), mute)
-    return (mute,) if event.type == EventType.ERROR else ()
+    return (mute,) if event.type == EventType.FLAPPING else ()
+
+
+def _steady_and_away(event: Event) -> bool:
+    return event.type == EventType.STEADY and event.severity is Severity.ALERT
 
 
 def _of_group(part: Part) -> tuple[Action, ...]:

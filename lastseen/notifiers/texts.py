@@ -116,6 +116,10 @@ def _error(told: Told, when: When) -> Item:
     )
 
 
+def _acknowledged(told: Told, when: When) -> Item:
+    return Item(PLAIN, name_of(told.delivery.event), f": acknowledged by {told.delivery.event.reason}")
+
+
 def _steady(told: Told, when: When) -> Item:
     reminds = told.delivery.notification.cause is Cause.REMINDER and ended_at(told) is None
     return _still_offline(told, when) if reminds else texts_flapping.steady(told, when)
@@ -181,6 +185,7 @@ _TELLERS: Mapping[str, Callable[[Told, When], Item]] = {
     "machine.offline": _offline,
     "machine.online": _online,
     "machine.error": _error,
+    "machine.acknowledged": _acknowledged,
     "machine.flapping": texts_flapping.flapping,
     "machine.steady": _steady,
     "machine.registered": _plain(" was added"),

@@ -153,13 +153,17 @@ def finished(row: Notification, state: NotificationState, reason: str | None, no
     return replace(row, state=state, reason=reason, finished_at=now, lease_token=None)
 
 
-def incident_of(rows: Iterable[tuple[str, NotificationState]], over: datetime | None, acked_by: str | None) -> Incident:
-    """`rows`: the notifications of the incident's alerts on one channel, each with its state."""
+def incident_of(
+    rows: Iterable[tuple[str, NotificationState]], over: datetime | None, seen: tuple[datetime, str] | None
+) -> Incident:
+    """`rows`: the notifications of the incident's alerts on one channel, each with its state. `seen`: when it was
+    acknowledged last, and by whom."""
     rows = list(rows)
     states = {state for _, state in rows}
     return Incident(
         over=over,
-        acked_by=acked_by,
+        acked_by=seen and seen[1],
+        acked_at=seen and seen[0],
         waiting=frozenset(uid for uid, state in rows if state is NotificationState.PENDING),
         told=bool(states & {NotificationState.SENDING, NotificationState.DELIVERED, NotificationState.DEAD}),
         cancelled=NotificationState.CANCELLED in states,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection, bindparam, func, literal_column, select
 
-from lastseen.model import ENDINGS, Event, Incident, NotificationState, Outage
+from lastseen.model import ENDINGS, Event, EventType, Incident, NotificationState, Outage
 from lastseen.storage.fold import incident_of
 from lastseen.storage.rows import as_event, as_outage, channels, events, machines, notifications, outages
 from lastseen.storage.sqltools import chunks, several
@@ -68,12 +68,11 @@ _ENDED = (
     .group_by(_first.c.uid)
 )
 _ACKED = (
-    select(_first.c.uid, outages.c.acked_by)
+    select(_first.c.uid, _opened.c.at, _opened.c.reason)
     .select_from(_first)
     .join(_opened, _opened.c.incident_id == _first.c.id)
-    .join(outages, outages.c.opened_by == _opened.c.id)
-    .where(_first.c.uid.in_(several()), outages.c.acked_by.is_not(None))
-    .order_by(outages.c.id)
+    .where(_first.c.uid.in_(several()), _opened.c.type == EventType.ACKNOWLEDGED.value)
+    .order_by(_opened.c.id)
 )
 _ALERTS = (
     select(_first.c.uid, notifications.c.uid, notifications.c.state)
@@ -103,7 +102,7 @@ class Incidents:
 
     def _read(self, uids: Sequence[str]) -> Iterator[tuple[str, Incident]]:
         ended = {row[0]: row[1] for row in self._connection.execute(_ENDED, {"several": uids})}
-        acked = {row[0]: row[1] for row in self._connection.execute(_ACKED, {"several": uids})}
+        acked = {row[0]: (row[1], row[2]) for row in self._connection.execute(_ACKED, {"several": uids})}
         rows: dict[str, list[tuple[str, NotificationState]]] = {uid: [] for uid in uids}
         for uid, row, state in self._connection.execute(_ALERTS, {"several": uids, "channel": self._channel_id}):
             rows[uid].append((row, NotificationState(state)))

@@ -290,10 +290,10 @@ class StateStore:
         its = {event.uid: event for event in self.state.events.values() if event.incident == uid}
         alerts = {event.uid for event in its.values() if event.severity is Severity.ALERT}
         rows = [(n.uid, n.state) for n in self.state.outbox.values() if n.event in alerts and n.channel == channel]
-        acked = [o.acked_by for o in self.state.outages.values() if o.opened_by in its and o.acked_by]
+        seen = [(e.at, e.reason) for e in its.values() if e.type == EventType.ACKNOWLEDGED]
         ends = [e.at for e in its.values() if e.type in ENDINGS and e.severity is Severity.INFO]
         over = max(ends, default=None)
-        return incident_of(rows, over, next(iter(acked), None))
+        return incident_of(rows, over, max(seen, default=None))
 
     def _attempt(
         self, channel: str, group: tuple[Notification, ...], probe: bool, state: ChannelState, now: datetime

@@ -115,7 +115,7 @@ def test_a_length_may_stand_before_or_after_what_it_is_for() -> None:
 
 async def test_acknowledging_says_of_what_and_by_whom(site: Site) -> None:
     await site.connect(7)
-    assert await site.ask(7, "/ack") == "Nothing here is offline."
+    assert await site.ask(7, "/ack") == "Nothing here is offline or in error."
     await site.machines("db-01", "web-1")
     await site.lost("db-01", "web-1")
     assert await site.ask(7, "/ack db-01", who="Eva") == "Reminders stopped for db-01."

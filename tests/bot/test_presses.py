@@ -73,7 +73,7 @@ async def test_who_is_not_connected_is_refused(site: Site, alert: Sent) -> None:
 
 async def test_what_is_back_or_gone_is_said_to_be(site: Site, alert: Sent) -> None:
     await site.machines("db-01")
-    assert await toast(site, site.api.press(alert.message_id, "Ack")) == "Main <db> is not offline any more."
+    assert await toast(site, site.api.press(alert.message_id, "Ack")) == "Main <db> is well again."
     await site.monitor.forget("db-01")
     assert await toast(site, site.api.press(alert.message_id, "Ack")) == "That is not watched any more."
 

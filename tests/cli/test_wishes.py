@@ -97,9 +97,9 @@ def test_a_silence_that_makes_no_sense_is_refused(cli: Cli, options: list[str], 
     assert cli.json("silences", "list") == []
 
 
-def test_what_has_no_outage_cannot_be_acknowledged(cli: Cli) -> None:
+def test_what_is_well_cannot_be_acknowledged(cli: Cli) -> None:
     cli.json("machines", "add", "pump")
     done = cli("ack", "pump")
     assert done.code == 1
-    assert "pump: has no outage" in done.err
+    assert "pump: is neither offline nor in error" in done.err
     assert cli("ack", "nobody").code == 1

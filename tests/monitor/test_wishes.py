@@ -246,6 +246,37 @@ async def test_who_has_seen_it_is_not_reminded(tmp_path: Path) -> None:
         assert "acknowledged by eva" in (await reasons(store)).values()
 
 
+async def test_an_error_is_acknowledged_as_an_outage_is_and_one_that_follows_is_told_again(tmp_path: Path) -> None:
+    async with told(tmp_path, Preferences(repeat_every=3600)) as (s, store):
+        await s.beat("pump", report={"status": "error", "message": "no water"})
+        for _ in range(3):
+            await s.monitor.acknowledge("pump", "eva")
+        await s.keep_beating(["pump"], 180)
+        assert s.types == ["machine.error pump"]
+        events = [row for row in await store.events() if row["type"] == "machine.acknowledged"]
+        assert [row["reason"] for row in events] == ["eva"], "once"
+        await s.clock.advance("4m")
+        assert s.types[1:] == ["machine.offline pump"], "it is worse now: that is news"
+        await s.clock.advance("1h")
+        assert s.types[2:] == ["machine.offline pump"], "and nobody has seen that yet"
+        await s.monitor.acknowledge("pump", "ada")
+        await s.clock.advance("5h")
+        assert len(s.types) == 3
+        assert "acknowledged by ada" in (await reasons(store)).values()
+        await s.beat("pump", report={"status": "ok"})
+        await s.clock.advance("10s")
+        assert s.types[3:] == ["machine.online pump"], "the end is told all the same"
+
+
+async def test_a_machine_that_is_well_cannot_be_acknowledged(tmp_path: Path) -> None:
+    async with told(tmp_path) as (s, store):
+        await s.beat("pump")
+        await s.monitor.acknowledge("pump", "eva")
+        await s.monitor.watch("never-heard")
+        await s.monitor.acknowledge("never-heard", "eva")
+        assert not [row for row in await store.events() if row["type"] == "machine.acknowledged"]
+
+
 # -- quiet hours
 
 BERLIN = ZoneInfo("Europe/Berlin")
