@@ -10,12 +10,13 @@ WORKERS ?= 3
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: help demo run test check format bench clean
+.PHONY: help demo run test chaos check format bench clean
 
 help:
 	@echo 'make demo          the main job, live, in under a minute (ONCE=1: stop at its end)'
 	@echo 'make test          the whole test suite (ARGS=... is passed to pytest)'
 	@echo 'make run           lastseen serve on this computer'
+	@echo 'make chaos         random lives of the outbox against an oracle (LIVES=200 of each kind)'
 	@echo 'make check         format, lint, types, import contracts, tests'
 	@echo 'make format        put the format right'
 	@echo 'make bench         the figures, each beside its baseline'
@@ -37,6 +38,10 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory test
+
+# random lives of the outbox against the oracle, other ones each time; a failing one is printed
+chaos: $(STAMP)
+	@LASTSEEN_TEST_LIVES=$(or $(LIVES),200) $(BIN)/python -m pytest tests/notifiers/test_outbox_oracle.py $(ARGS)
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, literal_column, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column, or_, select, update
 
 from lastseen.model import Attempt, Cause, ChannelState, Delivery, Event, Lease, Notification, NotificationState
+from lastseen.model.wishes import HELD
 from lastseen.protocols import Admit
 from lastseen.storage import dialect_sqlite as sql
 from lastseen.storage.fold import Picked, pick
@@ -293,6 +294,17 @@ _waiting = (
     .correlate(channels)
     .scalar_subquery()
 )
+_held = or_(
+    func.coalesce(notifications.c.reason, "").startswith(HELD),
+    and_(notifications.c.cause == Cause.REMINDER.value, notifications.c.attempts == 0),
+)
+_probe = (
+    select(notifications.c.id)
+    .where(notifications.c.channel_id == channels.c.id, is_open(notifications), PENDING, ~_BLOCKED.exists(), ~_held)
+    .limit(1)
+    .correlate(channels)
+    .scalar_subquery()
+)
 _oldest = (
     select(func.min(notifications.c.lease_token))
     .where(notifications.c.channel_id == channels.c.id, SENDING)
@@ -302,6 +314,7 @@ _oldest = (
 _NEXT = (
     select(
         _waiting.label("waiting"),
+        _probe.label("probe"),
         _oldest.label("oldest"),
         channel_state.c.failures,
         channel_state.c.ready_at,
@@ -316,8 +329,8 @@ _NEXT = (
 
 
 def next_due(connection: Connection, of: Collection[str] | None = None) -> datetime | None:
-    """`Store.next_due`: per channel its longest due row or the end of its cool-down; and the end of the lease of
-    whoever was sending, because after that somebody else may."""
+    """`Store.next_due`: per channel its longest due row, or the end of its cool-down where something can probe; and the
+    end of the lease of whoever was sending, because after that somebody else may."""
     query = _NEXT if of is None else _NEXT.where(channels.c.uid.in_(sorted(of)))
     moments = [moment for row in connection.execute(query) for moment in _moments(row)]
     return min(moments, default=None)
@@ -327,5 +340,7 @@ def _moments(row: Any) -> Iterable[datetime]:
     if row.oldest is not None and row.token is not None:
         # under the newest token somebody sends; under an older one nobody does any more
         yield row.until if row.oldest >= row.token else datetime.min.replace(tzinfo=row.until.tzinfo)
-    if row.waiting is not None:
-        yield row.ready_at if row.failures and row.ready_at is not None else row.waiting
+    if row.waiting is not None and row.failures and row.ready_at is not None:
+        yield row.ready_at if row.probe is not None else max(row.ready_at, row.waiting)
+    elif row.waiting is not None:
+        yield row.waiting

@@ -44,6 +44,7 @@ from lastseen.model import (
     Watch,
     replace,
 )
+from lastseen.model.wishes import HELD
 from lastseen.protocols import Admit, Decide, RetryPlan
 from lastseen.storage.expiry import tell_of_expired
 from lastseen.storage.fold import (
@@ -360,7 +361,10 @@ class StateStore:
 
     def _ready(self, row: Notification) -> datetime:
         state = self.state.states.get(row.channel, ChannelState())
-        return state.ready_at if state.failures and state.ready_at else row.due_at
+        if not state.failures or state.ready_at is None:
+            return row.due_at
+        held = (row.reason or "").startswith(HELD) or (row.cause is Cause.REMINDER and not row.attempts)
+        return max(state.ready_at, row.due_at) if held else state.ready_at
 
     # -- what is left over
 

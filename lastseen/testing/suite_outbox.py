@@ -299,6 +299,20 @@ class OutboxSuite(StoreSuiteBase):
             assert await done(store, ahead, [ops], 601)
             assert len(await take(store, [ops], 602)) == 2, "the first success makes all that wait due"
 
+    async def test_what_is_held_does_not_probe_a_failing_channel(self) -> None:
+        def hold(notification: Notification, event: Event, now: datetime, incident: Asked) -> Admission:
+            return Hold(at(1000), "held: quiet hours") if at(250) < now < at(1000) else Send()
+
+        async with self.opened() as store:
+            ops, _ = await self.channels(store)
+            await offline(store, "a", channels=[ops])
+            (attempt,) = await store.take(lease([ops]), hold, at(200), 10)
+            await store.finish(lease([ops]), attempt, BUSY, again(at(5000), cool_until=at(260)), at(201))
+            assert await store.next_due() == at(260)
+            assert await store.take(lease([ops]), hold, at(260), 10) == []
+            assert await store.next_due() == at(1000), "nobody need ask each second"
+            assert len(await store.take(lease([ops]), hold, at(1000), 10)) == 1
+
     async def test_a_batch_speaks_for_many_and_stays_as_it_was(self) -> None:
         async with self.opened() as store:
             ops, _ = await self.channels(store)
