@@ -14,6 +14,7 @@ from lastseen.doctor.computer import clock, disk, folder, settings
 from lastseen.doctor.database import database
 from lastseen.doctor.finding import Checked, Finding, Severity
 from lastseen.doctor.hearing import keys, machines, server, sources
+from lastseen.doctor.plugins import plugins
 from lastseen.doctor.subject import Serving, Site, Subject
 from lastseen.doctor.telling import channels, notifications
 from lastseen.errors import LastseenError
@@ -44,6 +45,7 @@ CHECKS: Final = (
     Check("sources", "Looking at what is heard, and what is not", sources),
     Check("machines", "Looking for machines that never reported", machines),
     Check("keys", "Looking for keys that have expired or are refused", keys),
+    Check("plugins", "Looking for plugins that do not load", plugins, needs_store=False),
     Check("channels", "Looking at the channels", channels),
     Check("notifications", "Looking for what was not told", notifications),
 )

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from lastseen.doctor.finding import Checked, Finding, Severity, counted
 from lastseen.doctor.subject import Subject
+from lastseen.monitor.room import room
 from lastseen.storage import health
 
 MB, GB = 1_000_000, 1_000_000_000
-LEAST, FEW = 200 * MB, GB
-"""Free bytes below which writing ends soon, and below which somebody should know."""
+LEAST = 200 * MB
+"""Free bytes below which writing ends soon. Below the mark of `lastseen.monitor.room` people are told."""
 
 SLOW, VERY_SLOW = 0.05, 0.25
 """Seconds that a write may take to reach the disk."""
@@ -96,12 +97,13 @@ async def disk(subject: Subject) -> Checked:
 
 
 def _space(place: Path) -> Iterator[Finding]:
-    usage, inodes = shutil.disk_usage(place), os.statvfs(place)
+    found, inodes = room(place), os.statvfs(place)
     do = "make room: when the disk is full, heartbeats are refused and nobody is judged"
-    if usage.free < LEAST:
-        yield Finding(Severity.BAD, "disk.full", f"only {usage.free / MB:,.0f} MB are free in {place}", do)
-    elif usage.free < FEW:
-        yield Finding(Severity.WARNING, "disk.space", f"only {usage.free / MB:,.0f} MB are free in {place}", do)
+    if found.free < min(LEAST, found.mark):
+        yield Finding(Severity.BAD, "disk.full", f"only {found.free / MB:,.0f} MB are free in {place}", do)
+    elif found.low(before=False):
+        what = f"only {found.free / MB:,.0f} MB are free in {place}: less than {found.mark / MB:,.0f} MB is little"
+        yield Finding(Severity.WARNING, "disk.space", what, do)
     if inodes.f_files and inodes.f_favail < 1000:
         yield Finding(Severity.WARNING, "disk.inodes", f"no more than {inodes.f_favail} files can be made", do)
 

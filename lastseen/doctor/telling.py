@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from lastseen.doctor.finding import Checked, Finding, Severity, counted, listed
+from lastseen.doctor.plugins import blocking
 from lastseen.doctor.subject import Subject
 from lastseen.errors import LastseenError, SecretsLocked
 from lastseen.model.insight import ChannelCheck, Dead
@@ -21,6 +22,7 @@ async def channels(subject: Subject) -> Checked:
     works = [one for one in found if one.enabled and one.failing_since is None]
     findings = [*_nobody(found), *(finding for one in found for finding in _channel(subject, one))]
     findings += [finding for one in found if one.enabled for finding in await _usable(subject, one)]
+    findings += await blocking(subject)
     findings += await _bots(subject, found)
     summary = f"{len(works)} of {counted(len(found), 'channel')} in order" if found else "none"
     return Checked(summary, tuple(findings))

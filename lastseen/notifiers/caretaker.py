@@ -11,6 +11,7 @@ from lastseen.clock import Clock
 from lastseen.errors import LastseenError
 from lastseen.log import get_logger
 from lastseen.model import Channel, Event, Notification, Trouble
+from lastseen.notifiers.blockers import keep
 from lastseen.notifiers.retry import failing, tell_others
 from lastseen.protocols import Announces, Store, Troubles, Upkeep
 
@@ -38,6 +39,7 @@ class Caretaker:
         self._looked = now
         try:
             await self._tidy()
+            await keep(self._store, self._clock)
             return await self._fall_back()
         except Exception as error:  # noqa: BLE001  (a minute later it is tried again; sending goes on)
             _log.error("dispatcher_failed", error=str(error) if isinstance(error, LastseenError) else repr(error))

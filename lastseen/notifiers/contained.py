@@ -79,7 +79,21 @@ class watched:  # noqa: N801  (it is used as a verb: `await watched(send(…), "
 
     def _took(self, seconds: float) -> None:
         if seconds >= STALL:
-            _log.error("notifier_blocks", channel=self._channel, seconds=round(seconds, 1))
+            _blocks(self._channel, seconds)
+
+
+_blockers: dict[str, float] = {}
+"""By channel: the most seconds for which it held the loop since that was asked."""
+
+
+def take_blockers() -> dict[str, float]:
+    """By channel: the most seconds for which it held up everything since this was asked before, in this process."""
+    return {channel: _blockers.pop(channel, 0.0) for channel in list(_blockers)}
+
+
+def _blocks(channel: str, seconds: float) -> None:
+    _blockers[channel] = max(_blockers.get(channel, 0.0), seconds)
+    _log.error("notifier_blocks", channel=channel, seconds=round(seconds, 1))
 
 
 _holding: dict[int, tuple[str, float]] = {}
@@ -102,7 +116,7 @@ def _watch() -> None:
             channel, since = held
             if held != named and _monotonic() - since >= STUCK:
                 named = held
-                _log.error("notifier_blocks", channel=channel, seconds=round(_monotonic() - since, 1))
+                _blocks(channel, _monotonic() - since)
 
 
 def _send(inner: Any, value: Any) -> Callable[[], Any]:

@@ -50,7 +50,8 @@ def test_without_a_database_it_says_so_and_looks_at_the_rest(empty: Cli) -> None
     assert (done.code, done.err) == (1, "")
     assert done.value["ok"] is False
     assert {"folder.missing", "database.missing"} <= set(codes(done.value))
-    assert [check["name"] for check in done.value["checks"]] == ["settings", "folder", "disk", "database", "clock"]
+    looked_at = ["settings", "folder", "disk", "database", "clock", "plugins"]
+    assert [check["name"] for check in done.value["checks"]] == looked_at
     assert not empty.folder.exists(), "it makes nothing"
 
 

@@ -262,7 +262,8 @@ def test_the_kernel_says_who_serves(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("free", "code"), [(100_000_000, "disk.full"), (900_000_000, "disk.space"), (2_000_000_000, None)]
+    ("free", "code"),
+    [(100_000_000, "disk.full"), (900_000_000, "disk.space"), (4_900_000_000, "disk.space"), (5_100_000_000, None)],
 )
 async def test_a_disk_that_fills_is_found(
     ward: Ward, monkeypatch: pytest.MonkeyPatch, free: int, code: str | None
@@ -354,7 +355,7 @@ async def test_a_check_that_fails_is_a_finding_and_stops_no_other(ward: Ward) ->
 async def test_without_a_store_the_checks_that_need_it_are_left_out(ward: Ward) -> None:
     subject = Subject(ward.site, None, NOW, NOW, trouble="it belongs to root")
     done = [check.name for check in CHECKS if await examine(check, subject) is not None]
-    assert done == ["settings", "folder", "disk", "database", "clock"]
+    assert done == ["settings", "folder", "disk", "database", "clock", "plugins"]
     (database,) = (check for check in CHECKS if check.name == "database")
     checked = await examine(database, subject)
     assert checked is not None
