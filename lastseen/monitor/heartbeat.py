@@ -130,6 +130,11 @@ class HeartbeatMonitor:
         return await self._loops.health()
 
     @property
+    def nobody_to_tell(self) -> bool:
+        """There are machines and no channel that is switched on, as was seen at the last look, a minute ago at most."""
+        return self._loops.nobody_to_tell
+
+    @property
     def waiting(self) -> int:
         """Heartbeats that were received and are not stored yet."""
         return self._loops.recorder.waiting

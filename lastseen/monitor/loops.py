@@ -109,6 +109,10 @@ class Loops:
         )
         return health(signs)
 
+    @property
+    def nobody_to_tell(self) -> bool:
+        return self._alarms.own.nobody_since is not None
+
     async def begin(self) -> None:
         """Write down the time nobody listened. Where that cannot be done nothing begins, and people are told."""
         try:

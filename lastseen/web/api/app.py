@@ -57,7 +57,7 @@ def create_api(
     )
     app.include_router(status_routes(monitor, find_key))
     app.include_router(metrics_routes(monitor, find_key, version, metrics))
-    _add_health(app, readiness)
+    _add_health(app, readiness, monitor)
     _add_errors(app, at_wrong_key)
     app.add_middleware(HeadIsGet)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
@@ -80,7 +80,7 @@ class HeadIsGet:
         return await self._app({**scope, "method": "GET"}, receive, send_no_body)
 
 
-def _add_health(app: FastAPI, readiness: Readiness) -> None:
+def _add_health(app: FastAPI, readiness: Readiness, monitor: HeartbeatMonitor) -> None:
     @app.get("/healthz", tags=["health"], summary="The process answers", response_model_exclude_none=True)
     async def healthz() -> Health:
         return Health(status="ok")
@@ -95,7 +95,8 @@ def _add_health(app: FastAPI, readiness: Readiness) -> None:
     async def readyz(response: Response) -> Health:
         parts = dict(await readiness())
         if not parts:
-            return Health(status="ok")
+            nobody = monitor.nobody_to_tell
+            return Health(status="ok", notes=["no channel is switched on: nobody can be told"] if nobody else None)
         response.status_code = 503
         return Health(status="not ready", parts=parts)
 

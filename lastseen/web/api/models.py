@@ -64,3 +64,4 @@ class Health(BaseModel):
 
     status: Literal["ok", "not ready"]
     parts: dict[str, str] | None = Field(default=None, description="each part that is not ready, and why")
+    notes: list[str] | None = Field(default=None, description="what is wrong although it is ready: nobody can be told")
