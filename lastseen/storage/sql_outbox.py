@@ -183,8 +183,13 @@ class _Taking:
             found[row.id] = row
         rows = [self._as_notification(found[row_id]) for row_id in sorted(found)]
         ids = {row.uid: row_id for row_id, row in ((row.id, row) for row in found.values())}
-        known = read_events(self.connection, {row.event_id for row in found.values()})
-        return _Window(rows, ids, known, self._last_batches(list(found)), len(heads) >= size)
+        asked = [row for row in found.values() if not self._in_the_air(row)]
+        known = read_events(self.connection, {row.event_id for row in asked})
+        return _Window(rows, ids, known, self._last_batches([row.id for row in asked]), len(heads) >= size)
+
+    def _in_the_air(self, row: Any) -> bool:
+        """It is being sent under this token or a newer one, and nothing is decided about it."""
+        return row.state == OPEN[1] and row.lease_token is not None and row.lease_token >= self.lane.token
 
     def _as_notification(self, row: Any) -> Notification:
         identity = {"event": row.event_uid, "channel": self.channel, "incident": row.incident_uid}
