@@ -128,8 +128,8 @@ class Oracle:
         over = self.over.get(event.incident)
         if row.cause is not Cause.FIRST and over is not None and over < at:
             return "over"
-        acked = self.diary.acked.get(event.incident or "")
-        return "acknowledged" if row.cause is not Cause.FIRST and acked is not None and acked < at else None
+        seen = any(event.at < acked < at for acked in self.diary.acked.get(event.incident or "", ()))
+        return "acknowledged" if row.cause is not Cause.FIRST and seen else None
 
     def wishes(self, channel: str, at: datetime) -> list[Preferences]:
         return in_force(self.diary.wishes[channel], at)
@@ -166,8 +166,8 @@ class Oracle:
         if reason == "it is over":
             return row.cause is not Cause.FIRST and over is not None and over <= at
         if reason.startswith("acknowledged by"):
-            acked = self.diary.acked.get(event.incident or "")
-            return row.cause is not Cause.FIRST and acked is not None and acked <= at
+            seen = any(event.at <= acked <= at for acked in self.diary.acked.get(event.incident or "", ()))
+            return row.cause is not Cause.FIRST and seen
         if reason == "told anew meanwhile":
             newer = (e for e in self.diary.events if e.incident == event.incident and e.severity is Severity.ALERT)
             return row.cause is Cause.REMINDER and any((e.seq or 0) > (event.seq or 0) and e.at <= at for e in newer)

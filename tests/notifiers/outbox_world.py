@@ -24,6 +24,7 @@ from lastseen.model import (
     Enable,
     EndReason,
     Event,
+    EventType,
     Matcher,
     Message,
     Notification,
@@ -78,7 +79,7 @@ class Diary:
     wishes: dict[str, list[tuple[datetime, Preferences]]] = field(default_factory=dict)
     switched: dict[str, list[tuple[datetime, bool]]] = field(default_factory=dict)
     silences: list[Silence] = field(default_factory=list)
-    acked: dict[str, datetime] = field(default_factory=dict)  # by incident
+    acked: dict[str, list[datetime]] = field(default_factory=dict)  # by incident
     troubled: set[str] = field(default_factory=set)  # channels whose far end was not always well
     crashes: list[datetime] = field(default_factory=list)
     ended: datetime | None = None
@@ -188,8 +189,8 @@ class World:
     async def ack(self, machine: str) -> None:
         before = (await self.store.liveness([machine]))[machine]
         await self.store.order(machine, Acknowledge("eva"), self._decide, self.clock.now())
-        if before.outage is not None and before.liveness.incident is not None:
-            self.diary.acked.setdefault(before.liveness.incident, self.clock.now())
+        if before.liveness.incident is not None:
+            self.diary.acked.setdefault(before.liveness.incident, []).append(self.clock.now())
         self.dispatcher.wake()
 
     async def prefer(self, channel: str, wishes: Preferences, fallback: str | None) -> None:
@@ -285,14 +286,11 @@ class World:
     def _decide(self, case: Case) -> Verdict:
         row, machine, now = case.standing.liveness, case.standing.machine, case.now
         outage = case.standing.outage
-        if isinstance(case.order, Acknowledge):
-            acked = (
-                () if outage is None else (replace(outage, acked_by=case.order.by, acked_at=outage.acked_at or now),)
-            )
-            return Verdict(row, (), acked)
         after = self.wanted[machine.slug]
         if row.status is Status.PROVISIONING:
             return Verdict(replace(row, status=Status.ONLINE, status_since=now, last_seen=now))
+        if isinstance(case.order, Acknowledge):
+            return self._seen(case, case.order.by)
         if row.status is after:
             return Verdict(row)
         uid, bad = event_uid(machine.uid, row.seq + 1), after is not Status.ONLINE
@@ -322,6 +320,28 @@ class World:
             row, status=after, status_since=now, seq=row.seq + 1, incident=incident if bad else None, back_at=None
         )
         return Verdict(after_it, (event,), outages, rows)
+
+    def _seen(self, case: Case, by: str) -> Verdict:
+        """Somebody has seen its alert: an event, told to those who want everything."""
+        row, machine = case.standing.liveness, case.standing.machine
+        if row.incident is None:
+            return Verdict(row)
+        event = Event(
+            uid=event_uid(machine.uid, row.seq + 1),
+            type=EventType.ACKNOWLEDGED.value,
+            severity=Severity.INFO,
+            at=case.now,
+            reason=by,
+            snapshot=self._snapshot(machine, case.now),
+            machine_id=machine.id,
+            machine=machine.slug,
+            seq=row.seq + 1,
+            incident=row.incident,
+            previous_status=row.status,
+            status=row.status,
+        )
+        rows = notify(event, case.channels or self.channels, case.told, EVENT_LIVES)
+        return Verdict(replace(row, seq=row.seq + 1), (event,), (), rows)
 
     def _snapshot(self, machine: Any, now: datetime) -> dict[str, Any]:
         group, tags = MACHINES[machine.slug]
