@@ -34,6 +34,9 @@ WATCHED = 20.0
 LOOK = 1.0
 """Seconds between two looks."""
 
+PATIENCE = 5.0
+"""Seconds that the note beside the database may take."""
+
 GAP = 5.0
 """Seconds between two looks that mean: it did not look."""
 
@@ -204,7 +207,7 @@ class Emergency:
     async def _note(self, loss: Loss | None) -> None:
         """In a thread: the disk is what may be wrong."""
         if self._memo is not None:
-            with anyio.move_on_after(LOOK * 5):
+            with anyio.move_on_after(PATIENCE):
                 await anyio.to_thread.run_sync(self._memo.write, loss, abandon_on_cancel=True)
 
 

@@ -51,6 +51,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second instead of a minute, and marks that notice as soon."""
     monkeypatch.setattr(emergency, "AFTER", timedelta(seconds=1))
     monkeypatch.setattr(emergency, "WAITS", (0.1, 0.1, 0.1))
+    monkeypatch.setattr(emergency, "LOOK", 0.05)
     monkeypatch.setattr(blindness, "MARK_EVERY", 0.5)
     monkeypatch.setattr(alarms, "RALLY", tuple(timedelta(seconds=seconds) for seconds in (0.2, 0.4, 0.6)))
 
