@@ -42,8 +42,8 @@ def others(folder: Path, hooks: int, machines: int, last: str) -> float:
         or came.requests != came.signed
     ):
         raise SystemExit(f"{came.per_receiver} came, {came.disordered} machines out of order, {came.signed} signed")
-    if last != "none" and not 0 < came.per_receiver[-1] <= machines:
-        raise SystemExit(f"{came.per_receiver[-1]} came to the receiver that does not answer")
+    if last != "none" and not came.per_receiver[-1]:
+        raise SystemExit("nothing came to the receiver that does not answer in time")
     return count / (came.last - came.first)
 
 
