@@ -239,8 +239,11 @@ class Announces(Protocol):
 class Declared(Protocol):
     """Machines that were declared and never heard."""
 
-    async def never_reported(self, before: datetime, after: int, limit: int) -> Sequence[Standing]:
-        """Machines that are watched since before then and were never heard, by id, those with an id above `after`."""
+    async def never_reported(
+        self, before: datetime, after: int, limit: int, since: datetime | None = None
+    ) -> Sequence[Standing]:
+        """Machines that are watched since before then, and not yet at `since`, and were never heard. By id, those with
+        an id above `after`."""
 
     async def written(self, uids: Collection[str]) -> frozenset[str]:
         """Those of these uids that an event has."""

@@ -62,7 +62,7 @@ _log = get_logger()
 
 
 class Alarms:
-    """Call `look` now and then, and at `next_at`."""
+    """Call `look` now and then, and at `next_at`; `own` is looked at apart."""
 
     def __init__(self, store: Store, clock: Clock, listener: Listener, rules: Rules, emergency: Emergency) -> None:
         self._store = store if isinstance(store, Announces) else None
@@ -110,7 +110,7 @@ class Alarms:
                 self._listener.spells.remove(spell)
             else:
                 found += await self._rallied(self._store, spell, spell.ended_at, now)
-        return found + await self.own.look()
+        return found
 
     async def _began(self, spell: Spell, now: datetime) -> list[Event]:
         muster = await self._store.muster(_whose(spell)) if self._store is not None else Muster(0)

@@ -127,7 +127,7 @@ class Loops:
         self._schedule.start()
         loops = {"record": self.recorder.run, "watch": self._watch, "dispatch": self._dispatcher.run}
         if not self._clock.virtual:
-            loops |= {"tick": self._tick, "keep": self._keep, "emergency": self._guard}
+            loops |= {"tick": self._tick, "keep": self._keep, "emergency": self._guard, "own": self._own}
             self._emergency.remember(memo_of(self._store))
         self.recorder.open()
         self._tasks = [asyncio.create_task(loop(), name=f"lastseen-{name}") for name, loop in loops.items()]
@@ -204,8 +204,9 @@ class Loops:
                 await self.committed(committed)
                 following = await self._store.next_check()
                 if following is None or following > now or (not committed and following == stuck):
-                    return events  # stuck: somebody else holds what is due
+                    break  # stuck: somebody else holds what is due
                 stuck = following
+            return events + (await self._look_at_own() if self._clock.virtual else [])
 
     @asynccontextmanager
     async def _measured(self) -> AsyncIterator[None]:
@@ -252,6 +253,18 @@ class Loops:
                     self._look_at(await self._next())
             except Exception as error:  # noqa: BLE001  (whatever failed: the next one tries again)
                 self._failed(error)
+
+    async def _own(self) -> None:
+        """Look for lastseen's own troubles. Beside everything else: a full disk or a thousand machines that were never
+        heard must hold up no sweep."""
+        while True:
+            await asyncio.sleep(TICK * POLL)
+            await self._look_at_own()
+
+    async def _look_at_own(self) -> list[Event]:
+        found = await self._alarms.own.look()
+        await self.committed(found)
+        return found
 
 
 def count(event: Event) -> None:

@@ -6,9 +6,10 @@ beginning: whoever finds the same writes it once, in however many processes, and
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,6 +34,9 @@ EVERY, FIRST = 60.0, 30.0
 HOURLY, FIRST_UNHEARD = 3600.0, 900.0
 """Seconds between two looks for machines that were never heard; they have some time to report after a start."""
 
+DAILY = 86_400.0
+"""Seconds between two looks at all of them; in between only at those whose day has passed since the last look."""
+
 PATIENCE = 2.0
 """Seconds that a disk may take to say how full it is."""
 
@@ -40,7 +44,9 @@ ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 """In place of a beginning: a machine is told of once for all time."""
 
 UNHEARD_FOR = timedelta(hours=24)
-PAGE = 500
+
+PAGE = 20
+"""Machines that one turn looks at: a look goes on with the next turn, and holds nothing up."""
 
 DAY = 86_400.0
 """Seconds between two words in the log that nobody can be told."""
@@ -70,6 +76,16 @@ class _Noted(msgspec.Struct):
     ended: str
 
 
+@dataclass(slots=True)
+class _Round:
+    """A look for machines that were never heard: at those watched since `before`, and not yet at `since` (None: at
+    all). It goes on above the id `after`."""
+
+    before: datetime
+    since: datetime | None
+    after: int = 0
+
+
 class OwnTroubles:
     """Of one store. Without `Announces` nothing is looked at."""
 
@@ -80,6 +96,9 @@ class OwnTroubles:
         self._clock, self._rules = clock, rules
         now = clock.monotonic()
         self._next, self._next_unheard, self._next_word = now + FIRST, now + FIRST_UNHEARD, now
+        self._round: _Round | None = None
+        self._next_whole = now
+        self._looked: datetime | None = None
         self._asking = False
         self._disk = Course(EventType.DISK_LOW, EventType.DISK_OK)
         self._nobody = Course(EventType.NO_CHANNEL, EventType.CHANNEL_BACK)
@@ -98,8 +117,9 @@ class OwnTroubles:
                 found += await self._look_at_disk()
                 found += await self._look_for_channels()
             if now >= self._next_unheard:
-                self._next_unheard = now + HOURLY
-                found += [event async for event in self._unheard()]
+                self._next_unheard = now + EVERY  # where it fails
+                found += await self._unheard(now)
+                self._next_unheard = now + HOURLY if self._round is None else now
         except Exception as error:  # noqa: BLE001  (a store is a plugin, and the sweep must go on)
             _log.error("own_troubles_unknown", error=repr(error))
         return found
@@ -149,17 +169,27 @@ class OwnTroubles:
 
     # -- machines that were never heard
 
-    async def _unheard(self) -> AsyncIterator[Event]:
+    async def _unheard(self, turn: float) -> list[Event]:
+        """One page of a round. What fails is looked at again: `_round` goes on only behind what was told."""
         store = self._store
         if not isinstance(store, Declared) or self._announces is None:
-            return
-        now, after = self._clock.now(), 0
-        while page := await store.never_reported(now - UNHEARD_FOR, after, PAGE):
-            after = page[-1].machine.id
-            events = {event.uid: event for one in page if (event := self._never_heard(one, now)) is not None}
-            for uid in sorted(events.keys() - await store.written(events.keys())):
-                if await self._announces.announce(events[uid], functools.partial(self._wanted, events[uid])):
-                    yield events[uid]
+            return []
+        now = self._clock.now()
+        if self._round is None:
+            whole = turn >= self._next_whole
+            self._next_whole = turn + DAILY if whole else self._next_whole
+            self._round = _Round(now - UNHEARD_FOR, None if whole else self._looked)
+        at = self._round
+        page = await store.never_reported(at.before, at.after, PAGE, at.since)
+        events = {event.uid: event for one in page if (event := self._never_heard(one, now)) is not None}
+        found = [events[uid] for uid in sorted(events.keys() - await store.written(events.keys()))] if events else []
+        announce = self._announces.announce  # all at once: a store can write them together
+        new = await asyncio.gather(*(announce(event, functools.partial(self._wanted, event)) for event in found))
+        if len(page) < PAGE:
+            self._looked, self._round = at.before, None
+        else:
+            at.after = page[-1].machine.id
+        return [event for event, is_new in zip(found, new, strict=True) if is_new]
 
     def _never_heard(self, one: Standing, now: datetime) -> Event | None:
         """None: it has time yet, or may be silent for ever."""

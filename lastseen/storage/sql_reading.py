@@ -86,8 +86,10 @@ class SqlReading:
 
     # -- Declared
 
-    async def never_reported(self, before: datetime, after: int, limit: int) -> Sequence[Standing]:
-        return await self.database.read(lambda c: sql_unheard.never_reported(c, before, after, limit))
+    async def never_reported(
+        self, before: datetime, after: int, limit: int, since: datetime | None = None
+    ) -> Sequence[Standing]:
+        return await self.database.read(lambda c: sql_unheard.never_reported(c, before, after, limit, since))
 
     async def written(self, uids: Collection[str]) -> frozenset[str]:
         return await self.database.read(lambda c: sql_unheard.written(c, uids))

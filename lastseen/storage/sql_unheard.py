@@ -13,7 +13,9 @@ from lastseen.storage.sql_cases import standings
 from lastseen.storage.sql_verdicts import event_ids
 
 
-def never_reported(connection: Connection, before: datetime, after: int, limit: int) -> list[Standing]:
+def never_reported(
+    connection: Connection, before: datetime, after: int, limit: int, since: datetime | None
+) -> list[Standing]:
     """`Declared.never_reported`. By the index of what is not online."""
     query = (
         select(liveness.c.machine_id)
@@ -24,6 +26,8 @@ def never_reported(connection: Connection, before: datetime, after: int, limit: 
         .order_by(liveness.c.machine_id)
         .limit(limit)
     )
+    if since is not None:
+        query = query.where(liveness.c.watch_from > since)
     return list(standings(connection, connection.execute(query).scalars().all()).values())
 
 

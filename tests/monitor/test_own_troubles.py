@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -233,9 +234,54 @@ async def test_many_machines_that_never_reported_are_each_told_once(
             await s.monitor.watch(f"m{number}")
         for _ in range(3):
             await clock.advance("25h")
-            await s.monitor.sweep()
+            for _ in range(5):
+                await s.monitor.sweep()
         await clock.advance("1m")
         assert sorted(names(told)) == sorted(f"m{number}" for number in range(30))
+
+
+async def test_however_many_were_never_heard_a_turn_looks_at_a_few_and_an_hour_at_none_again(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with scene("sqlite", tmp_path, clock=clock) as s:
+        for number in range(troubles.PAGE * 2 + 1):
+            await s.monitor.watch(f"m{number:02}")
+        own, store, read = OwnTroubles(s.monitor.store, clock, s.monitor.rules), s.monitor.store, list[int]()
+        never_reported = store.never_reported  # type: ignore[attr-defined]
+
+        async def counted(*asked: Any) -> Any:
+            page = await never_reported(*asked)
+            read.append(len(page))
+            return page
+
+        store.never_reported = counted  # type: ignore[attr-defined]
+        own._clock = later = FakeClock(clock.now() + timedelta(hours=25))
+        own._next_unheard = own._next_whole = later.monotonic()
+        assert [len(await own.look()) for _ in range(4)] == [troubles.PAGE, troubles.PAGE, 1, 0]
+        assert read == [troubles.PAGE, troubles.PAGE, 1], "the fourth turn has nothing to do"
+        await later.advance("1h")
+        assert await own.look() == []
+        assert read[3:] == [0], "who was told is not read again"
+        await later.advance("1d")
+        assert [len(await own.look()) for _ in range(3)] == [0, 0, 0]
+        assert read[4:] == [troubles.PAGE, troubles.PAGE, 1], "once a day everybody is"
+
+
+async def test_looking_for_machines_that_were_never_heard_holds_up_no_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(troubles, "FIRST_UNHEARD", 0.0)
+    told, asked = RecordingNotifier(), asyncio.Event()
+    url = f"sqlite:///{tmp_path}/x.db"
+    async with HeartbeatMonitor(url, notify={"ops": told}, check_interval="100ms", offline_after="1s") as monitor:
+
+        async def hanging(*_: Any) -> Any:
+            asked.set()
+            await asyncio.Event().wait()
+
+        monitor.store.never_reported = hanging  # type: ignore[attr-defined]
+        await asyncio.wait_for(asked.wait(), 60)
+        await monitor.heartbeat("db-01")
+        await eventually(lambda: types(told) == ["machine.offline"])
 
 
 # -- nobody to tell
