@@ -252,8 +252,8 @@ Order = Watch | Pause | Resume | Disable | Enable | Forget | Acknowledge
 class Case(msgspec.Struct, frozen=True, gc=False):
     """Everything `decide` may look at. `told`: uids of the channels that heard of the open incident. `runs`: its newest
     runs, the oldest first, and all that are open; left out where nothing is to be decided about runs. Read only if they
-    are asked for: `newest_events`, up to 500 of its own, the oldest first, and before them an older `machine.flapping`,
-    the newest; and `told_of`, who heard of an incident."""
+    are asked for: `newest_events`, so many of its own, the oldest first, `began_to_flap`, its newest
+    `machine.flapping`, and `told_of`, who heard of an incident."""
 
     standing: Standing
     now: datetime
@@ -263,7 +263,8 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     channels: tuple[Channel, ...] = ()
     told: frozenset[str] = frozenset()
     runs: tuple[Run, ...] = ()
-    newest_events: Callable[[], Sequence[Event]] = tuple
+    newest_events: Callable[[int], Sequence[Event]] = lambda _: ()
+    began_to_flap: Callable[[], Event | None] = lambda: None
     told_of: Callable[[str], frozenset[str]] = lambda _: frozenset()
 
 

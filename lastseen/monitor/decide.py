@@ -30,13 +30,16 @@ from lastseen.model import (
     replace,
 )
 from lastseen.monitor import flapping, snapshot
-from lastseen.monitor.audience import notify
+from lastseen.monitor.audience import notify, skipped
 from lastseen.monitor.deadline import Rules, Threshold, gone_at, overrun_at, patience, silent_at, threshold
 from lastseen.monitor.happened import JOB, Happened, ordered, said
 from lastseen.monitor.runs import Runs, came_for, runtime_of
 from lastseen.monitor.states import TABLE, Fact, Move
 
 ALERTS = frozenset({EventType.OFFLINE, EventType.ERROR})
+SEEN_WITHIN = 50
+"""Events among which an acknowledgement is looked for."""
+
 WATCHED = frozenset({Status.ONLINE, Status.ERROR})
 """Only these can fall silent."""
 
@@ -97,7 +100,7 @@ class _Turn:
 
     def _was_seen(self) -> bool:
         """Somebody has acknowledged it already: the newest word of its incident is no alert."""
-        its = [event for event in self.case.newest_events() if event.incident == self.row.incident]
+        its = [event for event in self.case.newest_events(SEEN_WITHIN) if event.incident == self.row.incident]
         words = [e.type for e in its if e.severity is Severity.ALERT or e.type == EventType.ACKNOWLEDGED]
         return words[-1:] == [EventType.ACKNOWLEDGED]
 
@@ -193,7 +196,8 @@ class _Turn:
         ended = self._end_outage(move, happened, uid)
         opened = self._open_outage(move, happened, uid)
         restless = self._flapping_with(move)
-        self._tell(move, happened, uid, seq, incident, ended or opened, told_at_once=not restless)
+        spared = self._who_hears_of_flapping() if restless else []
+        self._tell(move, happened, uid, seq, incident, ended or opened, spared)
         self.row = replace(
             before,
             status=move.to or before.status,
@@ -204,7 +208,9 @@ class _Turn:
             back_at=None,
         )
         if restless and before.flapping_since is None:
-            self._begin_to_flap(restless)
+            self._begin_to_flap()
+        elif before.flapping_since is not None and not restless:
+            self._hold_still(move.event.value.removeprefix("machine.") if self.rules.flapping_changes else "off")
         if move.to is None:
             self.removed = True
         if happened.fact in (Fact.RESUME, Fact.RESUME_UNHEARD):
@@ -246,10 +252,10 @@ class _Turn:
         seq: int,
         incident: str | None,
         outage: Outage | None,
-        told_at_once: bool,
+        spared: list[str],
     ) -> None:
         facts = {
-            "flapping": not told_at_once,
+            "flapping": spared,
             "outage": None if outage is None else snapshot.of_outage(outage),
             "since": rfc3339(self._since(move, happened, outage)),
             "message": happened.message,
@@ -287,36 +293,48 @@ class _Turn:
 
     def _flapping_with(self, move: Move) -> int:
         """How many changes within the window make it flap, this one among them; 0: it does not."""
-        if self.row.flapping_since is not None:
+        if self.row.flapping_since is not None and self.rules.flapping_changes:
             return 1 if move.to in flapping.UNSTEADY else 0
         if not flapping.is_change(self.row.status, move.to) or not flapping.may_begin(self.row, self.now, self.rules):
             return 0
-        count = 1 + len(self._changes(self.now - self.rules.flapping_window))
+        looked_at = self.rules.flapping_changes * flapping.LOOKED_AT
+        count = 1 + len(self._changes(self.now - self.rules.flapping_window, looked_at))
         return count if count >= self.rules.flapping_changes else 0
 
-    def _changes(self, since: datetime) -> list[Event]:
+    def _changes(self, since: datetime, looked_at: int) -> list[Event]:
         """Its changes since then, those of this turn among them."""
-        return flapping.changes([*self.case.newest_events(), *self.events], since)
+        return flapping.changes([*self.case.newest_events(looked_at), *self.events], since)
 
-    def _begin_to_flap(self, count: int) -> None:
+    def _begin_to_flap(self) -> None:
         self.row = replace(self.row, flapping_since=self.now)
-        changed = self._changes(self.now - self.rules.flapping_window)
-        self._tell_of_flapping(EventType.FLAPPING, Severity.ALERT, None, changed[-count:])
+        looked_at = self.rules.flapping_changes * flapping.LOOKED_AT
+        changed = self._changes(self.now - self.rules.flapping_window, looked_at)
+        self._tell_of_flapping(EventType.FLAPPING, Severity.ALERT, None, changed)
 
-    def _hold_still(self) -> None:
-        """It has not changed for a window."""
-        events = self.case.newest_events()
-        began = flapping.began(events)
+    def _hold_still(self, reason: str = "steady") -> None:
+        """It has not changed for a window, or (another reason) somebody has taken it in hand."""
+        began = self.case.began_to_flap()
         since = began.at - self.rules.flapping_window if began is not None else self.row.status_since
         self.row = replace(self.row, flapping_since=None)
-        if self.row.status is Status.ONLINE:
+        severity, incident = Severity.ALERT, self.row.incident
+        if self.row.status is Status.ONLINE or reason != "steady":
             severity, incident = Severity.INFO, None if began is None else began.uid
-        else:
-            severity, incident = Severity.ALERT, self.row.incident
-        self._tell_of_flapping(EventType.STEADY, severity, incident, self._changes(since))
+        self._tell_of_flapping(EventType.STEADY, severity, incident, self._changes(since, flapping.MOST), reason)
+
+    def _who_hears_of_flapping(self) -> list[str]:
+        """Uids of the channels that are told that it flaps, and so of none of its changes."""
+        if self.row.flapping_since is not None:
+            began = self.case.began_to_flap()
+            return [] if began is None else sorted(self.case.told_of(began.uid))
+        return sorted(channel.uid for channel in self.case.channels if channel.enabled)
 
     def _tell_of_flapping(
-        self, type_: EventType, severity: Severity, incident: str | None, changed: Sequence[Event]
+        self,
+        type_: EventType,
+        severity: Severity,
+        incident: str | None,
+        changed: Sequence[Event],
+        reason: str = "flapping",
     ) -> None:
         """`incident`: None for one of its own."""
         row, uid = self.row, event_uid(self.machine.uid, self.row.seq + 1)
@@ -330,7 +348,7 @@ class _Turn:
             type=type_.value,
             severity=severity,
             at=self.now,
-            reason="flapping" if type_ is EventType.FLAPPING else "steady",
+            reason=reason,
             snapshot=snapshot.of_machine(self.machine, self.limit, row, row.status) | facts,
             machine_id=self.machine.id,
             machine=self.machine.slug,
@@ -341,6 +359,10 @@ class _Turn:
             last_seen=row.last_seen,
         )
         self.row = replace(row, seq=row.seq + 1)
+        if reason not in ("flapping", "steady"):
+            self.events.append(event)
+            self.notifications += skipped(event, f"it flaps no more: {reason}", self.case.channels, frozenset())
+            return
         self._announce(event, self.case.told_of(incident) if incident and severity is Severity.INFO else frozenset())
 
     def _since(self, move: Move, happened: Happened, outage: Outage | None) -> datetime | None:

@@ -7,7 +7,7 @@ the Nth change within the window       `machine.flapping`, an alert, after the e
 while it flaps                         its changes are events as ever; channels for people are not told of them
 no change for a window                 `machine.steady`: an info that ends the flapping where it is online, else an
                                        alert of the incident that is open, because nobody was told of that one
-paused or removed                      nothing is said: somebody has taken it in hand
+paused or removed                      `machine.steady` for the history, told to nobody: somebody has taken it in hand
 =====================================  =================================================================================
 
 A change is an event with which its status became another one of online, offline and error; the first heartbeat ever,
@@ -25,6 +25,12 @@ from lastseen.model import BlindPeriod, Event, EventType, Liveness, Status
 from lastseen.monitor.deadline import Rules, concerning, credited
 from lastseen.monitor.snapshot import whole_seconds
 
+LOOKED_AT = 4
+"""So many events of a machine are looked at for each change that it takes: others may be among them."""
+
+MOST = 500
+"""Changes that a message counts."""
+
 UNSTEADY = frozenset({Status.ONLINE, Status.OFFLINE, Status.ERROR})
 
 
@@ -35,13 +41,19 @@ def is_change(before: Status | None, after: Status | None) -> bool:
 
 def may_begin(row: Liveness, now: datetime, rules: Rules) -> bool:
     """Whether it is worth looking at what it did before: without its events."""
-    enough = rules.flapping_changes > 0 and row.flapping_since is None
-    return enough and (rules.flapping_changes == 1 or row.status_since >= now - rules.flapping_window)
+    enough = 0 < rules.flapping_changes <= row.seq + 1 and row.flapping_since is None
+    return enough and row.status_since >= now - rules.flapping_window
 
 
 def changes(events: Iterable[Event], since: datetime) -> list[Event]:
-    """Those of its events that are changes."""
-    return [event for event in events if event.at >= since and is_change(event.previous_status, event.status)]
+    """Those of its events that are changes, from the moment on in which somebody last took it in hand."""
+    found: list[Event] = []
+    for event in events:
+        if event.type in (EventType.PAUSED, EventType.RESUMED):
+            found.clear()
+        elif event.at >= since and is_change(event.previous_status, event.status):
+            found.append(event)
+    return found
 
 
 def steady_at(row: Liveness, blind: Sequence[BlindPeriod], now: datetime, rules: Rules) -> datetime:
@@ -60,8 +72,3 @@ def summary(changed: Sequence[Event], window: timedelta) -> dict[str, Any]:
         "until": rfc3339(changed[-1].at) if changed else None,
         "offline_seconds": sum(end.get("seconds") or 0 for end in ends),
     }
-
-
-def began(events: Iterable[Event]) -> Event | None:
-    """The event with which the flapping began."""
-    return next((event for event in reversed(list(events)) if event.type == EventType.FLAPPING), None)

@@ -157,9 +157,15 @@ def _unwished(asked: Question) -> Admission | None:
 
 
 def _flapping(asked: Question) -> Admission | None:
-    """One message says that it flaps, and one what became of it. Those are for people; programs hear every change."""
-    spoken_of = asked.batch > 1 and asked.channel.wants(EventType.FLAPPING)
-    return Cancel("it flaps: one message says so") if spoken_of and asked.event.snapshot.get("flapping") else None
+    """One message says that it flaps, and one what became of it, to those who hear of both. Those are for people;
+    programs hear every change. The end of what was told is told: the message may yet be held back."""
+    event, channel = asked.event, asked.channel
+    spared = channel.uid in (event.snapshot.get("flapping") or ())
+    if asked.batch == 1 or not spared or not channel.wants(EventType.FLAPPING):
+        return None
+    if _ends(event) and asked.incident().told:
+        return None
+    return Cancel("it flaps: one message says so")
 
 
 def _silence(asked: Question) -> Admission | None:

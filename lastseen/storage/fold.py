@@ -121,9 +121,6 @@ def obey(machine: Machine, order: Order) -> Machine:
     return machine
 
 
-NEWEST_EVENTS = 500
-"""How many of a machine's events a decision may look at."""
-
 RUNS = 20
 """Runs of one machine that a decision sees, and those that are open."""
 

@@ -29,7 +29,7 @@ from lastseen.model import (
     Standing,
     replace,
 )
-from lastseen.storage.fold import NEWEST_EVENTS, RUNS, signal_of
+from lastseen.storage.fold import RUNS, signal_of
 from lastseen.storage.rows import (
     KIND,
     LIVENESS,
@@ -116,6 +116,7 @@ def cases(connection: Connection, ids: Sequence[int], now: datetime, order: Orde
         machine_id: replace(
             case,
             newest_events=partial(newest_events, connection, case.standing.machine),
+            began_to_flap=partial(began_to_flap, connection, case.standing.machine),
             told_of=partial(_heard_of, connection),
         )
         for machine_id, case in foreseen(connection, ids, now, order).items()
@@ -267,16 +268,20 @@ _ITS_EVENTS = (
     .where(events.c.machine_id == bindparam("machine"))
     .order_by(events.c.seq.desc())
 )
-_NEWEST = _ITS_EVENTS.limit(NEWEST_EVENTS)
+_NEWEST = _ITS_EVENTS.limit(bindparam("count"))
 _FLAPPING = _ITS_EVENTS.where(events.c.type == EventType.FLAPPING.value).limit(1)
 
 
-def newest_events(connection: Connection, machine: Machine) -> list[Event]:
-    """The newest of its events, the oldest first, and the newest `machine.flapping` however old that is."""
-    rows = {
-        row.seq: row for query in (_NEWEST, _FLAPPING) for row in connection.execute(query, {"machine": machine.id})
-    }
-    return [as_event(rows[seq], machine.slug, None, rows[seq].incident_uid) for seq in sorted(rows)]
+def newest_events(connection: Connection, machine: Machine, count: int) -> list[Event]:
+    """The newest of its events, the oldest first."""
+    rows = connection.execute(_NEWEST, {"machine": machine.id, "count": count}).fetchall()
+    return [as_event(row, machine.slug, None, row.incident_uid) for row in reversed(rows)]
+
+
+def began_to_flap(connection: Connection, machine: Machine) -> Event | None:
+    """The event with which it began to flap last."""
+    row = connection.execute(_FLAPPING, {"machine": machine.id}).one_or_none()
+    return None if row is None else as_event(row, machine.slug, None, row.incident_uid)
 
 
 def _blind(connection: Connection, known: Iterable[Standing]) -> tuple[BlindPeriod, ...]:

@@ -50,7 +50,6 @@ from lastseen.storage.expiry import tell_of_expired
 from lastseen.storage.fold import (
     EXPIRED,
     FINISHED_ATTEMPT,
-    NEWEST_EVENTS,
     PARK,
     absorb,
     finished,
@@ -182,15 +181,18 @@ class StateStore:
             order=order,
             told=told(self.state.outbox.values(), standing.liveness.incident),
             runs=tuple(self.state.runs.get(machine_id, {}).values()),
-            newest_events=lambda: self._newest_events(machine_id),
+            newest_events=lambda count: self._newest_events(machine_id, count),
+            began_to_flap=lambda: self._began_to_flap(machine_id),
             told_of=lambda incident: told(self.state.outbox.values(), incident),
         )
 
-    def _newest_events(self, machine_id: int) -> list[Event]:
+    def _newest_events(self, machine_id: int, count: int) -> list[Event]:
         its = [event for event in self.state.events.values() if event.machine_id == machine_id]
-        its.sort(key=lambda event: event.seq or 0)
-        older = [event for event in its[:-NEWEST_EVENTS] if event.type == EventType.FLAPPING]
-        return older[-1:] + its[-NEWEST_EVENTS:]
+        return sorted(its, key=lambda event: event.seq or 0)[-count:]
+
+    def _began_to_flap(self, machine_id: int) -> Event | None:
+        its = self._newest_events(machine_id, len(self.state.events))
+        return next((event for event in reversed(its) if event.type == EventType.FLAPPING), None)
 
     def _standing(self, machine_id: int) -> Standing:
         machine = self.state.machines[machine_id]

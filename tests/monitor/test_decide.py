@@ -84,7 +84,11 @@ class Oracle:
         change = self.status in watched and status in watched
         self.status = status
         self.told.append((second, word))
-        self.flaps = self.flaps and status in watched
+        if status not in watched or word == "resumed":
+            self.changed.clear()
+            if self.flaps:
+                self.told.append((second, "steady"))
+            self.flaps = False
         if change:
             self.changed.append(self.moment)
             lately = [moment for moment in self.changed if moment >= self.moment - WINDOW]
@@ -235,7 +239,7 @@ def test_blind_time_is_credited_as_an_oracle_that_counts_seconds_credits_it(gaps
 def case(status: Status = Status.ONLINE, last_seen: datetime | None = None, now: datetime = T0, **row: object) -> Case:
     """A machine as it stands, for one decision."""
     made = _standing()
-    liveness = replace(made.liveness, status=status, last_seen=last_seen, check_at=now, seq=1, **row)
+    liveness = replace(made.liveness, status=status, last_seen=last_seen, check_at=now, **{"seq": 1, **row})
     return Case(replace(made, liveness=liveness), now, channels=(CHANNEL,))
 
 
@@ -284,13 +288,16 @@ def test_an_order_never_finds_a_machine_silent() -> None:
 def test_nobody_reads_the_past_of_a_machine_that_held_still() -> None:
     """A million of them may fall silent at once."""
 
-    def read() -> list[Event]:
+    def read(count: int) -> list[Event]:
         raise AssertionError("its events were read")
 
-    steady = replace(case(last_seen=at(0), now=at(900), status_since=at(900 - WINDOW - 1)), newest_events=read)
-    assert [e.type for e in decide(steady, RULES).events] == ["machine.offline"]
+    held_still = case(last_seen=at(0), now=at(900), status_since=at(900 - WINDOW - 1))
+    young = case(last_seen=at(0), now=at(900), status_since=at(880))
+    for one in (held_still, young):
+        assert [e.type for e in decide(replace(one, newest_events=read), RULES).events] == ["machine.offline"]
+    restless = case(last_seen=at(0), now=at(900), status_since=at(880), seq=FLAPS)
     with pytest.raises(AssertionError, match="were read"):
-        decide(replace(steady, now=at(900 - 2)), RULES)
+        decide(replace(restless, newest_events=read), RULES)
 
 
 def test_an_order_never_finds_a_machine_steady() -> None:

@@ -190,6 +190,78 @@ async def test_slow_changes_are_told_one_by_one(tmp_path: Path) -> None:
         assert len([line for line in firsts(chat) if "offline since" in line]) == 6
 
 
+async def test_the_end_of_what_was_told_is_told_whatever_holds_the_rest_back(tmp_path: Path) -> None:
+    """Its alert was muted by its own button; the flapping that began then was never told."""
+    chat = Chat()
+    async with watched(tmp_path, chat) as s:
+        store = s.monitor.store
+        assert isinstance(store, SqlStore)
+        await flap(s, 2)
+        await s.clock.advance("90s")
+        assert "offline since" in firsts(chat)[-1]
+        await silence(s, store, Matcher(names=("ap",)), 60)
+        await s.beat("ap")
+        await stays_up(s, 90)
+        assert "ap back after" in chat.sent[-1].text
+
+
+async def test_a_channel_that_is_switched_on_later_hears_each_change_and_the_end(tmp_path: Path) -> None:
+    chat, late = Chat(), Chat()
+    async with scene("sqlite", tmp_path, told=chat, notify={"ops": chat, "late": late}, offline_after="1m") as s:
+        store = s.monitor.store
+        assert isinstance(store, SqlStore)
+        uid = {channel.name: channel.uid for channel in await store.channels()}["late"]
+        await store.switch_channel(uid, False, "not yet", s.clock.now())
+        s.monitor.dispatcher.reload()
+        await s.beat("ap")
+        await flap(s, 4)
+        assert late.sent == []
+        await store.switch_channel(uid, True, None, s.clock.now())
+        s.monitor.dispatcher.reload()
+        told = len(chat.sent)
+        await flap(s, 3)
+        assert len(chat.sent) == told
+        assert len([line for line in firsts(late) if "offline since" in line]) == 3
+        await s.clock.advance("35m")
+        assert "after " in firsts(late)[-1]
+
+
+async def test_switched_off_while_something_flaps_tells_every_change_again(tmp_path: Path) -> None:
+    async with watched(tmp_path, Chat()) as s:
+        await flap(s, 4)
+    again = Chat()
+    async with scene("sqlite", tmp_path, told=again, offline_after="1m", flapping="off") as s:
+        await s.beat("ap")
+        await flap(s, 4)
+        assert len([line for line in firsts(again) if "offline since" in line]) >= 3
+        assert (await s.monitor.status("ap")).flapping_since is None
+
+
+@pytest.mark.parametrize("order", ["pause", "forget"])
+async def test_what_was_held_back_is_not_told_of_a_machine_that_is_watched_no_more(tmp_path: Path, order: str) -> None:
+    chat = Chat()
+    async with watched(tmp_path, chat) as s:
+        store = s.monitor.store
+        assert isinstance(store, SqlStore)
+        await silence(s, store, Matcher(names=("ap",)), 60)
+        await flap(s, 4)
+        await getattr(s.monitor, order)("ap")
+        await s.clock.advance("2h")
+        assert not [line for line in firsts(chat) if "flapping" in line]
+
+
+async def test_changes_before_a_pause_are_not_counted_after_it(tmp_path: Path) -> None:
+    chat = Chat()
+    async with watched(tmp_path, chat) as s:
+        await flap(s, 4)
+        await s.monitor.pause("ap")
+        await s.clock.advance("5m")
+        await s.monitor.resume("ap")
+        await stays_up(s, 3)
+        await s.clock.advance("2m")
+        assert "offline since" in firsts(chat)[-1], "that is an outage, and told at once"
+
+
 async def test_who_pauses_it_has_taken_it_in_hand(tmp_path: Path) -> None:
     chat = Chat()
     async with watched(tmp_path, chat) as s:
