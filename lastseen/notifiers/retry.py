@@ -68,10 +68,11 @@ def follow(sent: Sent, schedule: Schedule, jitter: float) -> Aftermath:
         case Delivered():
             return _delivered(sent, sent.outcome)
         case Retry(unsaid=True):
-            return Aftermath(tuple(_not_yet(row, sent, sent.outcome) for row in _rows(sent)), sent.state)
+            rows = tuple(_not_yet(row, sent, sent.outcome) for row in _rows(sent))
+            return Aftermath(rows, _rested(sent, sent.outcome.after))
         case Retry(scope=Scope.NOTIFICATION, reason=reason, after=after):
             rows = tuple(_again(row, reason, schedule, jitter, sent, after) for row in _rows(sent))
-            return Aftermath(rows, sent.state)
+            return Aftermath(rows, _rested(sent, after))
         case Retry():
             return _trouble(sent, sent.outcome, schedule, jitter)
         case Rejected(scope=Scope.NOTIFICATION):
@@ -168,6 +169,15 @@ def _not_yet(row: Notification, sent: Sent, outcome: Retry) -> Notification:
     wait = min(max(outcome.after or timedelta(0), SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)
     due_at = max(row.due_at, sent.now + wait) if sent.attempt.probe else sent.now + wait
     return replace(_open(row, outcome.reason, due_at), attempts=row.attempts - (not sent.attempt.probe))
+
+
+def _rested(sent: Sent, after: timedelta | None) -> ChannelState:
+    """An answer about one message says nothing of the channel; one that fails is asked again after a while all the
+    same, and not at once."""
+    if not sent.state.failures:
+        return sent.state
+    until = sent.now + min(max(after or COOL_DOWN, COOL_DOWN), LONGEST_COOL_DOWN)
+    return replace(sent.state, ready_at=max(sent.state.ready_at or until, until))
 
 
 def _refused(row: Notification, reason: str, schedule: Schedule, jitter: float, sent: Sent) -> Notification:

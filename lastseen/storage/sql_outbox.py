@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, func, insert, literal_column, or_, select, update
 
 from lastseen.model import Attempt, Cause, ChannelState, Delivery, Event, Lease, Notification, NotificationState
 from lastseen.model.wishes import HELD
@@ -34,7 +34,7 @@ from lastseen.storage.sqltools import chunks, several
 FOLLOWERS = 20
 """Unfinished notifications of one machine that are looked at, oldest first."""
 
-WINDOW = 512
+WINDOW = 4096
 """Machines of one channel that are looked at, at most."""
 
 OPEN = (NotificationState.PENDING.value, NotificationState.SENDING.value)
@@ -319,7 +319,7 @@ _oldest = (
 _NEXT = (
     select(
         _waiting.label("waiting"),
-        _probe.label("probe"),
+        case((channel_state.c.failures > 0, _probe)).label("probe"),
         _oldest.label("oldest"),
         channel_state.c.failures,
         channel_state.c.ready_at,

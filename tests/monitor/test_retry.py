@@ -175,3 +175,18 @@ def test_a_destination_that_is_gone_disables_the_channel_and_tells_the_others() 
     assert (event.type, event.severity, event.channel) == ("channel.failing", Severity.ALERT, CHANNEL.uid)
     assert [(n.channel, n.event, n.state) for n in after.more] == [(OTHER.uid, event.uid, NotificationState.PENDING)]
     assert follow(sent(Rejected("410 Gone", Scope.CHANNEL)), WEBHOOK, 0.0).events[0].uid == event.uid
+
+
+@pytest.mark.parametrize("unsaid", [True, False])
+@pytest.mark.parametrize("after", [None, 0, 40, 7200])
+def test_a_failing_channel_that_asks_for_patience_is_not_asked_again_at_once(unsaid: bool, after: int | None) -> None:
+    """Its probe is ahead of its time and counts no try: without a rest nothing ends the asking."""
+    wait = None if after is None else timedelta(seconds=after)
+    asked = Retry("its limit", Scope.NOTIFICATION, wait, unsaid=unsaid)
+    failing = ChannelState(NOW - timedelta(seconds=9), NOW - timedelta(minutes=1), 2)
+    found = follow(sent(asked, state=failing, probe=True), CHAT, 0.0)
+    assert found.state.ready_at is not None
+    assert timedelta(seconds=5) <= found.state.ready_at - NOW <= timedelta(minutes=5)
+    assert replace(found.state, ready_at=None) == replace(failing, ready_at=None)
+    well = ChannelState(succeeded_at=NOW - timedelta(minutes=1))
+    assert follow(sent(asked, state=well), CHAT, 0.0).state == well
