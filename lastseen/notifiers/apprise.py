@@ -69,7 +69,7 @@ class Apprise:
                     raise ValueError(f"number {number} is no address such as discord://id/token")
             return value
 
-    max_batch = 500
+    max_batch = 4096
     schedule = "chat"
     timeout = PATIENCE + 5
     label = "Apprise"

@@ -92,7 +92,7 @@ class Email:
                 raise ValueError("a password is sent over TLS only: with security none give no user and no password")
             return self
 
-    max_batch = 500
+    max_batch = 4096
     schedule = "chat"
     label = "E-mail"
     operators_only = True

@@ -98,7 +98,7 @@ class Ntfy:
                 raise ValueError("give a token, or a user and a password, not both")
             return self
 
-    max_batch = 500
+    max_batch = 4096
     schedule = "chat"
     timeout = 20.0  # the client's own 15 s end first, with a better reason
     label = "ntfy"

@@ -63,7 +63,7 @@ class Telegram:
                 raise ValueError("must be a bot's token as @BotFather gives it: digits, a colon, letters")
             return value
 
-    max_batch = 500
+    max_batch = 4096
     schedule = "chat"
     timeout = 15.0
     label = "Telegram"

@@ -17,7 +17,7 @@ from tests.monitor.cases import Scene, scene
 class Chat:
     """Something that people read. What is on its screen: the texts of its messages by receipt."""
 
-    max_batch = 500
+    max_batch = 4096
 
     def __init__(self) -> None:
         self.screen: dict[str, str] = {}
