@@ -172,7 +172,7 @@ async def test_a_name_that_answers_otherwise_the_second_time_is_connected_to_as_
     async with guarded_client(OPEN) as http:
         assert (await http.get(at("http://rebinding.example:PORT/", server))).status_code == 200
         assert asked == ["rebinding.example"], "the look-up that was judged is the one that is used"
-        http._transport._inner.client.connector.clear_dns_cache()  # type: ignore[attr-defined]
+        http._transport.inner.client.connector.clear_dns_cache()  # type: ignore[attr-defined]
         with pytest.raises(ForbiddenAddress, match=METADATA):
             await http.get(at("http://rebinding.example:PORT/", server))
     assert len(server.requests) == 1

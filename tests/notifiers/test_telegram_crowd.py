@@ -93,7 +93,9 @@ async def tell(
         configs = [Telegram.Config(token=SecretStr(TOKEN), chat_id=chat, api_url=api.url) for chat in CHATS]
         told = [kind(config, Tools(http, clock)) for config in configs]
         notify = {str(one.config.chat_id): one for one in told}
-        async with HeartbeatMonitor("memory:", clock=clock, offline_after="never", notify=notify) as monitor:
+        async with HeartbeatMonitor(
+            "memory:", clock=clock, offline_after="never", flapping="off", notify=notify
+        ) as monitor:
             for turn in range(times):
                 for number in range(machines):
                     report = {"status": "ok" if turn % 2 else "error", "message": str(turn)}
