@@ -145,7 +145,7 @@ class Alarms:
         found = await self._announce(lost, functools.partial(_told_from_memory, lost, loss))
         tell: Tell = functools.partial(self._wanted_by_all if _is_long(spell) else self._wanted, restored)
         found += await self._announce(restored, tell)
-        await self._emergency.close()
+        await self._emergency.close(restored)
         self._listener.spells.remove(spell)
         return found
 

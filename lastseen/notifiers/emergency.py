@@ -72,6 +72,7 @@ class _Trouble:
     began: float
     seen: float
     event: Event | None = None
+    end: Event | None = None
     tries: dict[str, _Tries] = field(default_factory=dict)
 
 
@@ -83,6 +84,7 @@ class Emergency:
         self._memo: Memo | None = None
         self._trouble: _Trouble | None = None
         self._stopping = False
+        self._noting = anyio.Lock()
         self.after = AFTER
         self.why = ""
 
@@ -96,14 +98,16 @@ class Emergency:
         """Go on with what a predecessor told."""
         self._memo = memo
         loss = memo.read() if memo is not None else None
-        if loss is not None and self._trouble is None:
+        if loss is not None and loss.told and self._trouble is None:
             now = self._clock.monotonic()
             self._trouble = _Trouble(loss, now, now)
 
-    async def close(self) -> None:
-        """What was told is written down, with its end."""
+    async def close(self, end: Event) -> None:
+        """What was told is written down, with its end. A channel whose send is still under way hears that from us."""
+        if self._trouble is not None:
+            self._trouble.end = end
         self._trouble = None
-        await self._note(None)
+        await self._note()
 
     def stop(self) -> None:
         """We stop because we were told to: nothing is said any more."""
@@ -119,7 +123,8 @@ class Emergency:
 
     async def last_words(self, store: Store, why: str) -> None:
         """Of a process that cannot begin, where nothing was written for long enough and channels can be read: each that
-        was not told yet is, with one try."""
+        was not told yet is, with one try. Where that cannot be noted nothing is said: each restart would
+        say it again."""
         try:
             since = await store.newest_mark() if isinstance(store, Sources) else None
             if since is None or self._clock.now() - since < self.after:
@@ -131,6 +136,8 @@ class Emergency:
         self.why, now = why, self._clock.monotonic()
         if self._trouble is None:
             self._trouble = _Trouble(Loss(since), now, now)
+        if not await self._note():
+            return
         with anyio.move_on_after(LAST_WORDS):
             async with anyio.create_task_group() as group:
                 self._tell_all(group, self._trouble)
@@ -180,22 +187,29 @@ class Emergency:
     # -- telling
 
     async def _tell(self, speaker: Speaker, trouble: _Trouble, event: Event, tries: _Tries) -> None:
-        row, now = told_row(event, speaker.channel.uid), self._clock.now()
-        attempt = Attempt(0, speaker.channel.uid, (Delivery(row, event),), now, probe=True)
         tries.count += 1
         try:
-            outcome = await self._speech.say(speaker, attempt)
-        except Exception as error:  # noqa: BLE001  (whatever it is, it is this channel's)
-            outcome = Retry(type(error).__name__)
+            outcome = await self._say(speaker, event)
         finally:
             tries.under_way = False
-        await self._after(speaker, trouble, tries, outcome)
+        if self._trouble is trouble:
+            await self._after(speaker, trouble, tries, outcome)
+        else:
+            await self._too_late(speaker, trouble, outcome)
+
+    async def _say(self, speaker: Speaker, event: Event) -> Outcome:
+        row, now = told_row(event, speaker.channel.uid), self._clock.now()
+        attempt = Attempt(0, speaker.channel.uid, (Delivery(row, event),), now, probe=True)
+        try:
+            return await self._speech.say(speaker, attempt)
+        except Exception as error:  # noqa: BLE001  (whatever it is, it is this channel's)
+            return Retry(type(error).__name__)
 
     async def _after(self, speaker: Speaker, trouble: _Trouble, tries: _Tries, outcome: Outcome) -> None:
         name = speaker.channel.name
         if isinstance(outcome, Delivered):
             trouble.loss.told[speaker.channel.uid] = outcome.receipt
-            await self._note(trouble.loss)
+            await self._note()
             _log.warning("emergency_told", channel=name)
             return
         wait = WAITS[tries.count - 1] if isinstance(outcome, Retry) and tries.count <= len(WAITS) else None
@@ -204,11 +218,24 @@ class Emergency:
         tries.next_at = None if wait is None else self._clock.monotonic() + wait
         _log.warning("emergency_untold", channel=name, reason=outcome.reason, again_in=wait)
 
-    async def _note(self, loss: Loss | None) -> None:
-        """In a thread: the disk is what may be wrong."""
-        if self._memo is not None:
+    async def _too_late(self, speaker: Speaker, trouble: _Trouble, outcome: Outcome) -> None:
+        """The end is written down, without this channel. One that was told now hears of the end, with one try."""
+        if isinstance(outcome, Delivered) and trouble.end is not None:
+            _log.warning("emergency_told", channel=speaker.channel.name)
+            outcome = await self._say(speaker, trouble.end)
+        if not isinstance(outcome, Delivered):
+            _log.warning("emergency_untold", channel=speaker.channel.name, reason=outcome.reason, again_in=None)
+
+    async def _note(self) -> bool:
+        """What is told by now, or that there is nothing. In a thread: the disk is what may be wrong. False: it could
+        not be written."""
+        if self._memo is None:
+            return False
+        async with self._noting:
+            loss = self._trouble.loss if self._trouble is not None else None
             with anyio.move_on_after(PATIENCE):
-                await anyio.to_thread.run_sync(self._memo.write, loss, abandon_on_cancel=True)
+                return await anyio.to_thread.run_sync(self._memo.write, loss, abandon_on_cancel=True)
+        return False
 
 
 def told_row(event: Event, channel: str) -> Notification:

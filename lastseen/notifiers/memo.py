@@ -1,7 +1,7 @@
 """A note beside the database, for the next process: who was told from memory that nothing can be written.
 
 Its bytes are taken while there is room for them, and then only written over: most file systems can do that when they
-are full. Where it cannot be written nothing is lost but the memory over a restart.
+are full. Where it cannot be written the memory is lost over a restart, and a process that cannot begin says nothing.
 """
 
 from __future__ import annotations

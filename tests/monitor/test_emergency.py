@@ -46,6 +46,20 @@ class Hanging:
         await asyncio.Event().wait()
 
 
+class Late:
+    """A far end that answers the first message only when it is let."""
+
+    timeout = 3600.0
+
+    def __init__(self) -> None:
+        self.asked, self.may, self.told = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def send(self, message: Message) -> None:
+        self.asked.set()
+        await self.may.wait()
+        self.told.append(message.event.type)
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second instead of a minute, and marks that notice as soon."""
@@ -233,3 +247,42 @@ async def test_a_process_that_cannot_begin_tells_those_whom_nobody_has_told(
         other.execute("ROLLBACK")
     async with watching(tmp_path, ops=ops):
         await eventually(lambda: types(ops) == [LOST, RESTORED], timeout=60)
+
+
+async def test_a_process_that_cannot_begin_and_cannot_note_what_it_says_does_not_say_it_with_each_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "PATIENCE", 0.2)
+    monkeypatch.setattr(emergency, "AFTER", timedelta(0))
+    ops = RecordingNotifier()
+    async with watching(tmp_path, ops=ops):
+        pass
+    note = tmp_path / "lastseen.db.emergency"
+    note.unlink()
+    note.mkdir()
+    monitors = [HeartbeatMonitor(f"sqlite:///{tmp_path}/lastseen.db", notify={"ops": ops}) for _ in range(3)]
+    for monitor in monitors:
+        await monitor.store.open()  # type: ignore[attr-defined]
+    with closing(sqlite3.connect(tmp_path / "lastseen.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for monitor in monitors:
+            with pytest.raises(StoreUnavailable):
+                await monitor.start()
+        other.execute("ROLLBACK")
+    assert types(ops) == []
+
+
+async def test_a_channel_that_is_told_only_after_the_end_hears_of_the_end_and_nothing_is_left_in_the_note(
+    disk: Path,
+) -> None:
+    ops, late = RecordingNotifier(), Late()
+    note = disk / "lastseen.db.emergency"
+    async with watching(disk, ops=ops, late=late):
+        fill(disk / "ballast")
+        await eventually(lambda: types(ops) == [LOST] and late.asked.is_set(), timeout=60)
+        (disk / "ballast").unlink()
+        await eventually(lambda: types(ops) == [LOST, RESTORED], timeout=60)
+        await eventually(lambda: json.loads(note.read_bytes()) is None)
+        late.may.set()
+        await eventually(lambda: late.told == [LOST, RESTORED])
+    assert json.loads(note.read_bytes()) is None
