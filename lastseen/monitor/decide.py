@@ -189,13 +189,15 @@ class _Turn:
     # -- what follows from a move
 
     def _move(self, move: Move, happened: Happened) -> None:
+        restless = self._flapping_with(move)
+        if self.row.flapping_since is not None and not restless:
+            self._hold_still(move.event.value.removeprefix("machine.") if self.rules.flapping_changes else "off")
         before, seq = self.row, self.row.seq + 1
         uid = event_uid(self.machine.uid, seq)
         alert = move.event in ALERTS
         incident = before.incident or (uid if alert else None)
         ended = self._end_outage(move, happened, uid)
         opened = self._open_outage(move, happened, uid)
-        restless = self._flapping_with(move)
         spared = self._who_hears_of_flapping() if restless else []
         self._tell(move, happened, uid, seq, incident, ended or opened, spared)
         self.row = replace(
@@ -209,8 +211,6 @@ class _Turn:
         )
         if restless and before.flapping_since is None:
             self._begin_to_flap()
-        elif before.flapping_since is not None and not restless:
-            self._hold_still(move.event.value.removeprefix("machine.") if self.rules.flapping_changes else "off")
         if move.to is None:
             self.removed = True
         if happened.fact in (Fact.RESUME, Fact.RESUME_UNHEARD):

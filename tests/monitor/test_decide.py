@@ -83,12 +83,12 @@ class Oracle:
         watched = {"online", "offline", "error"}
         change = self.status in watched and status in watched
         self.status = status
-        self.told.append((second, word))
         if status not in watched or word == "resumed":
             self.changed.clear()
             if self.flaps:
                 self.told.append((second, "steady"))
             self.flaps = False
+        self.told.append((second, word))
         if change:
             self.changed.append(self.moment)
             lately = [moment for moment in self.changed if moment >= self.moment - WINDOW]

@@ -218,12 +218,15 @@ async def test_it_is_ready_and_says_so_where_nobody_can_be_told(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await served.machine("web-1")
-    own = served.app.monitor._loops._alarms.own
-    monkeypatch.setattr(own, "_next", 0.0)
-    await served.app.monitor.sweep()
-    answer = await served.get("/readyz")
-    assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "notes": ["no channel is switched on: nobody can be told"]}
+    monkeypatch.setattr(served.app.monitor._loops._alarms.own, "_next", 0.0)
+
+    async def noted() -> bool:
+        answer = await served.get("/readyz")
+        assert answer.status_code == 200
+        expected = {"status": "ok", "notes": ["no channel is switched on: nobody can be told"]}
+        return bool(answer.json() == expected)
+
+    await eventually(noted)
 
 
 async def test_it_says_which_part_is_not_ready(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
