@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import anyio
+from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lastseen.clock import SLOW, SystemClock
+from lastseen.testing import FakeClock
+from lastseen.testing.clock import TURNS
 from tests.monitor.cases import Hands
 
 
@@ -84,3 +88,20 @@ def test_store_time_never_goes_back_and_never_falls_behind(moves: list[tuple[flo
         assert clock.now() >= last
         assert seconds_ahead(clock) >= -0.001
         last = clock.now()
+
+
+async def test_a_task_that_wakes_ten_times_a_second_does_not_hold_up_virtual_time() -> None:
+    """As a web server's tick does. anyio looks as often whether all tasks wait, and would always find it awake."""
+
+    async def tick() -> None:
+        for _ in range(3 * TURNS):
+            await checkpoint()
+        while True:
+            await anyio.sleep(0.1)
+
+    clock = FakeClock()
+    async with anyio.create_task_group() as group:
+        group.start_soon(tick)
+        with anyio.fail_after(10):
+            await clock.advance("1h")
+        group.cancel_scope.cancel()
