@@ -17,7 +17,7 @@ from lastseen.cli.session import settings
 from lastseen.errors import SecretsLocked, UnknownMachine
 
 if TYPE_CHECKING:
-    from lastseen.protocols import ShownKey
+    from lastseen.model.keys import ShownKey
 
 NONE: Mapping[str, str | None] = {"ping_url": None, "push_url": None}
 _PATHS = {"ping": ("ping_url", "/ping/"), "push": ("push_url", "/api/push/")}
@@ -92,7 +92,7 @@ async def _make(monitor: Any, wanted: Sequence[tuple[int, str]]) -> list[ShownKe
 
 async def _make_one(monitor: Any, machine: int, scope: str) -> ShownKey | None:
     from lastseen.ingest.auth import new_key, new_ping_uuid
-    from lastseen.protocols import ShownKey
+    from lastseen.model.keys import ShownKey
 
     key = new_ping_uuid() if scope == "ping" else new_key(scope)
     now = monitor.clock.now()

@@ -20,7 +20,8 @@ import msgspec
 
 from lastseen.clock import Clock
 from lastseen.ingest.refused import RefusedKeys
-from lastseen.protocols import KeyMatch, Keys, OutOfService
+from lastseen.model.keys import KeyMatch, OutOfService
+from lastseen.protocols import Keys
 
 PREFIXES: Final = {"machine": "lsm_", "fleet": "lsf_", "api": "lsa_", "ping": "lsp_", "push": "lsu_"}
 HINT = 12

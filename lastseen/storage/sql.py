@@ -29,7 +29,8 @@ from lastseen.model import (
     Trouble,
 )
 from lastseen.model.insight import Muster, Roll, Stranger
-from lastseen.protocols import Admit, Decide, Key, KeyMatch, OutOfService, RetryPlan, ShownKey, Tell
+from lastseen.model.keys import Key, KeyMatch, OutOfService, ShownKey
+from lastseen.protocols import Admit, Decide, RetryPlan, Tell
 from lastseen.storage import (
     sql_catalog,
     sql_channels,

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, insert, or_, select, text, update
 
 from lastseen.errors import Conflict, InvalidInput, NotFound, UnknownMachine
 from lastseen.model import MachineRef
-from lastseen.protocols import Key, KeyMatch, OutOfService, ShownKey
+from lastseen.model.keys import Key, KeyMatch, OutOfService, ShownKey
 from lastseen.storage.rows import api_keys, liveness, machines
 from lastseen.storage.secrets import SecretBox
 from lastseen.storage.sqltools import bump, chunks, dumped, loaded, meta_value, several

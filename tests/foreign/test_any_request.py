@@ -15,7 +15,7 @@ from lastseen.ingest.gate import Gate
 from lastseen.ingest.http import HEARTBEAT_PATH, HeartbeatRoute
 from lastseen.ingest.routes import WaysIn
 from lastseen.model import Beat
-from lastseen.protocols import OutOfService
+from lastseen.model.keys import OutOfService
 from tests.server.fakes import FakeKeys, FakeMonitor, HandClock
 
 UUID = "0b3e6f6a-8d0e-4d56-a3c5-1f0b7a4c2f11"

@@ -9,7 +9,7 @@ from typing import Any
 
 from lastseen.ingest.auth import digest_of
 from lastseen.model import Beat
-from lastseen.protocols import Key, KeyMatch, OutOfService
+from lastseen.model.keys import Key, KeyMatch, OutOfService
 
 
 class HandClock:

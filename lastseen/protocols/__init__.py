@@ -1,0 +1,76 @@
+"""The page a plugin author reads: what a store and a notifier promise.
+
+A store that has only `Store` runs the monitor and the dispatcher. Everything else is an optional small protocol; the
+monitor asks `isinstance(store, Leases)` and so on, and does without what is missing:
+
+=============  =====================================================================================================
+`Leases`       several processes may send on one store. Without: this process makes the one lease itself.
+`Upkeep`       what nobody looks at any more comes to an end. Without: it waits for ever.
+`Sources`      blind time survives a restart. Without: a restart counts from the heartbeats that are stored.
+`OnDisk`       the disk that it writes to is watched. Without: nobody does.
+`Announces`    events without a machine (a source is blind) are told. Without: they are only logged.
+`Declared`     machines that never reported are told of. Without: nobody is told.
+`Foresight`    many silences at once can be doubted before they are told. Without: they are believed.
+`Ways`         what a source calls a machine is remembered. Without: that is the machine's slug.
+`SourceRows`   ways in are rows. Without: those given in `sources=`.
+`Channels`     channels are rows. Without: the channels are the names in `notify=`.
+`Wishes`       silences and preferences are rows. Without: everybody is told what is told by default.
+`Troubles`     somebody stands in for a channel that fails. Without: nobody does, and nobody is told that it fails.
+`Invites`      chats are connected by links. Without: by their ids.
+`Notes`        a bot is read on from where it was. Without: what people write to it is not read.
+`Catalog`      machines and kinds can be listed and changed by people.
+`Keys`         keys that machines and programs authenticate with.
+`Refusals`     which keys are refused is counted. Without: nobody is told whose key it was.
+`Accounts`     `why` says what happened to a machine and who was told. Without: it cannot be asked.
+`History`      events and notifications can be read back and replayed.
+`Replays`      what was given up is listed and replayed by filter. Without: one by one.
+`Insight`      `/metrics` and `doctor` say how the store stands. Without: what this process counted, alone.
+=============  =====================================================================================================
+
+`Store` is in `store.py`, the optional ones stand beside it by subject, what a notifier promises is in `notifier.py`;
+all are imported from here.
+
+Every verb is one transaction: all of it is durable when it returns, and nothing of it when it raises. Every verb may be
+repeated after an unknown outcome. A store raises `StoreUnavailable` when it cannot be read or written now, and never
+an exception of the library underneath. `now` is always an argument: a store reads no clock.
+"""
+
+from lastseen.protocols.hearing import Announces, Declared, Foresight, SourceRows, Sources, Ways
+from lastseen.protocols.keys import Keys, Refusals
+from lastseen.protocols.notifier import Notifier, Tools
+from lastseen.protocols.processes import Leases, Notes, OnDisk, Upkeep
+from lastseen.protocols.reading import Accounts, Catalog, History, Insight, Replays
+from lastseen.protocols.store import Admit, Decide, RetryPlan, Service, Store, Tell
+from lastseen.protocols.telling import Channels, Invites, Troubles, Wishes
+
+__all__ = [
+    "Accounts",
+    "Admit",
+    "Announces",
+    "Catalog",
+    "Channels",
+    "Decide",
+    "Declared",
+    "Foresight",
+    "History",
+    "Insight",
+    "Invites",
+    "Keys",
+    "Leases",
+    "Notes",
+    "Notifier",
+    "OnDisk",
+    "Refusals",
+    "Replays",
+    "RetryPlan",
+    "Service",
+    "SourceRows",
+    "Sources",
+    "Store",
+    "Tell",
+    "Tools",
+    "Troubles",
+    "Upkeep",
+    "Ways",
+    "Wishes",
+]
