@@ -26,7 +26,7 @@ from lastseen.model import (
     Status,
     preferences_from,
 )
-from lastseen.storage import tables, tables_outbox
+from lastseen.storage import tables
 from lastseen.storage.sqltools import dumped, loaded, seconds, span, table
 
 meta = table(tables.Meta)
@@ -49,12 +49,12 @@ channel_state = table(tables.ChannelState)
 events = table(tables.Events)
 outages = table(tables.Outages)
 offline_marks = table(tables.MachineOfflineNotifications)
-notifications = table(tables_outbox.Notifications)
-attempts = table(tables_outbox.DeliveryAttempts)
-attempt_items = table(tables_outbox.DeliveryAttemptItems)
-silences = table(tables_outbox.Silences)
-invites = table(tables_outbox.Invites)
-refusals = table(tables_outbox.Refusals)
+notifications = table(tables.Notifications)
+attempts = table(tables.DeliveryAttempts)
+attempt_items = table(tables.DeliveryAttemptItems)
+silences = table(tables.Silences)
+invites = table(tables.Invites)
+refusals = table(tables.Refusals)
 
 LIVENESS_FIELDS = {
     "status": "status",

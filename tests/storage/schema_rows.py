@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from lastseen.storage import tables, tables_outbox
+from lastseen.storage import tables
 
-assert tables_outbox.Silences
 EVERY_TABLE = sorted(tables.metadata.tables)
 
 T = "2026-03-01 12:00:00.000000"

@@ -1,0 +1,48 @@
+"""The tables, as SQLModel classes. The schema people have is made by `lastseen.migrations`; a test holds them equal.
+
+Times are aware UTC: on SQLite fixed-width text with six decimals, so that comparing texts compares times. Every state
+has a CHECK; what plugins define (types, kinds) is data and has none. Ids are never used again (AUTOINCREMENT); machines
+and channels are soft-deleted. The tables have a registry of their own: a host's `SQLModel.metadata` stays its own.
+"""
+
+from lastseen.storage.tables.channels import Channels, ChannelState, Invites, Silences
+from lastseen.storage.tables.columns import Base, metadata
+from lastseen.storage.tables.events import Events, MachineOfflineNotifications, Outages
+from lastseen.storage.tables.keys import MachineApiKeys, Refusals
+from lastseen.storage.tables.machines import Kinds, LatestReports, Liveness, Machines, MachineTags, Reports, Runs, Users
+from lastseen.storage.tables.outbox import DeliveryAttemptItems, DeliveryAttempts, Notifications
+from lastseen.storage.tables.processes import Leases, Meta, Nodes
+from lastseen.storage.tables.sources import BlindPeriods, MachineIdentities, SourceListeners, Sources, Strangers
+
+__all__ = [
+    "Base",
+    "BlindPeriods",
+    "ChannelState",
+    "Channels",
+    "DeliveryAttemptItems",
+    "DeliveryAttempts",
+    "Events",
+    "Invites",
+    "Kinds",
+    "LatestReports",
+    "Leases",
+    "Liveness",
+    "MachineApiKeys",
+    "MachineIdentities",
+    "MachineOfflineNotifications",
+    "MachineTags",
+    "Machines",
+    "Meta",
+    "Nodes",
+    "Notifications",
+    "Outages",
+    "Refusals",
+    "Reports",
+    "Runs",
+    "Silences",
+    "SourceListeners",
+    "Sources",
+    "Strangers",
+    "Users",
+    "metadata",
+]
