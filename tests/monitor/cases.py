@@ -9,6 +9,7 @@ from typing import Any
 
 from lastseen.clock import SystemClock
 from lastseen.monitor.heartbeat import HeartbeatMonitor
+from lastseen.storage.sql import SqlStore
 from lastseen.testing import FakeClock, RecordingNotifier
 
 STORES = ("memory", "sqlite")
@@ -37,6 +38,12 @@ class Scene:
         assert self.types == []
         await self.clock.advance(within)
         return self.types
+
+    @property
+    def sql(self) -> SqlStore:
+        store = self.monitor.store
+        assert isinstance(store, SqlStore)
+        return store
 
     @property
     def types(self) -> list[str]:

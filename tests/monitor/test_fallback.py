@@ -6,20 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from lastseen.model import Message, Outcome, Preferences, Retry
-from lastseen.storage.sql import SqlStore
+from lastseen.model import Preferences
 from lastseen.testing import RecordingNotifier
 from tests.monitor.cases import Scene, scene
-from tests.monitor.test_wishes import prefer
-
-
-class Broken(RecordingNotifier):
-    """Its far end is away while `there` is False."""
-
-    there = True
-
-    async def send(self, message: Message) -> Outcome | None:
-        return await super().send(message) if self.there else Retry("503 from pager.example")
+from tests.monitor.people import Broken, prefer
 
 
 @asynccontextmanager
@@ -29,11 +19,9 @@ async def two(
     ops, spare = Broken(), RecordingNotifier()
     ops.there = False
     async with scene("sqlite", folder, told=ops, notify={"ops": ops, "spare": spare}) as s:
-        store = s.monitor.store
-        assert isinstance(store, SqlStore)
         if wishes is not None:
-            await prefer(s, store, wishes, "ops", fallback="spare")
-        await prefer(s, store, Preferences(events=("channel.*",)), "spare")  # machines only as a fallback
+            await prefer(s, wishes, "ops", fallback="spare")
+        await prefer(s, Preferences(events=("channel.*",)), "spare")  # machines only as a fallback
         yield s, ops, spare
 
 
@@ -81,13 +69,11 @@ async def test_what_waits_for_a_failing_channel_goes_to_its_fallback_and_its_end
 
 async def test_a_fallback_that_was_told_itself_is_not_told_twice(tmp_path: Path) -> None:
     async with two(tmp_path, Preferences(fallback_after=600)) as (s, _, spare):
-        store = s.monitor.store
-        assert isinstance(store, SqlStore)
-        await prefer(s, store, Preferences(), "spare")
+        await prefer(s, Preferences(), "spare")
         await s.beat("pump")
         await s.clock.advance("40m")
         assert [e.type for m in spare.messages for e in m.events].count("machine.offline") == 1
-        assert not [row for row in await store.notifications() if row["cause"] == "fallback"]
+        assert not [row for row in await s.sql.notifications() if row["cause"] == "fallback"]
 
 
 async def test_what_is_over_goes_to_no_fallback(tmp_path: Path) -> None:

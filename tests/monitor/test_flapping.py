@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lastseen.errors import InvalidInput
 from lastseen.model import BlindPeriod, BlindReason, Matcher, Preferences
 from lastseen.monitor.deadline import Rules
-from lastseen.storage.sql import SqlStore
 from lastseen.testing import RecordingNotifier
 from tests.monitor.cases import Scene, scene
-from tests.monitor.test_storms import Chat
-from tests.monitor.test_wishes import prefer, reasons, silence
-
-
-@asynccontextmanager
-async def watched(folder: Path, chat: Any, *machines: str, **options: Any) -> AsyncIterator[Scene]:
-    """Each is offline after a minute; a round of `flap` is an outage and a return: two changes in 160 seconds."""
-    async with scene("sqlite", folder, told=chat, offline_after="1m", **options) as s:
-        await s.beat(*(machines or ("ap",)))
-        yield s
-
-
-async def flap(s: Scene, rounds: int, *machines: str) -> None:
-    for _ in range(rounds):
-        await s.clock.advance("2m")
-        await s.beat(*(machines or ("ap",)))
-        await s.clock.advance("40s")
-
-
-async def stays_up(s: Scene, minutes: int, *machines: str) -> None:
-    for _ in range(2 * minutes):
-        await s.beat(*(machines or ("ap",)))
-        await s.clock.advance("30s")
+from tests.monitor.comings import flap, stays_up, watched
+from tests.monitor.people import Chat, prefer, reasons, silence
 
 
 def firsts(chat: Chat) -> list[str]:
@@ -45,9 +20,7 @@ def firsts(chat: Chat) -> list[str]:
 
 
 async def history(s: Scene) -> list[str]:
-    store = s.monitor.store
-    assert isinstance(store, SqlStore)
-    return [row["type"].removeprefix("machine.") for row in reversed(await store.events(limit=500))]
+    return [row["type"].removeprefix("machine.") for row in reversed(await s.sql.events(limit=500))]
 
 
 async def test_six_changes_in_half_an_hour_are_one_message_and_then_it_is_quiet(tmp_path: Path) -> None:
@@ -110,9 +83,7 @@ async def test_if_it_ends_offline_that_is_the_alert_and_its_recovery_is_told(tmp
 async def test_an_offline_that_ends_the_flapping_is_told_again_until_someone_acknowledges_it(tmp_path: Path) -> None:
     chat = Chat()
     async with watched(tmp_path, chat) as s:
-        store = s.monitor.store
-        assert isinstance(store, SqlStore)
-        await prefer(s, store, Preferences(repeat_every=3600))
+        await prefer(s, Preferences(repeat_every=3600))
         await flap(s, 4)
         await s.clock.advance("35m")
         told = len(chat.sent)
@@ -135,9 +106,7 @@ async def test_programs_hear_every_change_and_both_words_about_flapping(tmp_path
 async def test_a_channel_that_does_not_hear_of_flapping_hears_every_change(tmp_path: Path) -> None:
     chat = Chat()
     async with watched(tmp_path, chat) as s:
-        store = s.monitor.store
-        assert isinstance(store, SqlStore)
-        await prefer(s, store, Preferences(events=("machine.offline", "machine.online")))
+        await prefer(s, Preferences(events=("machine.offline", "machine.online")))
         await flap(s, 6)
         assert len([line for line in firsts(chat) if "offline since" in line]) == 6
 
@@ -145,9 +114,7 @@ async def test_a_channel_that_does_not_hear_of_flapping_hears_every_change(tmp_p
 async def test_one_that_wants_flapping_is_told_how_it_ended(tmp_path: Path) -> None:
     chat = Chat()
     async with watched(tmp_path, chat) as s:
-        store = s.monitor.store
-        assert isinstance(store, SqlStore)
-        await prefer(s, store, Preferences(events=("machine.offline", "machine.flapping")))
+        await prefer(s, Preferences(events=("machine.offline", "machine.flapping")))
         await flap(s, 4)
         await s.clock.advance("35m")
         assert "offline since" in firsts(chat)[-1]
@@ -156,23 +123,19 @@ async def test_one_that_wants_flapping_is_told_how_it_ended(tmp_path: Path) -> N
 
 async def test_each_change_that_was_not_told_says_why(tmp_path: Path) -> None:
     async with watched(tmp_path, Chat()) as s:
-        store = s.monitor.store
-        assert isinstance(store, SqlStore)
         await flap(s, 5)
-        assert (await reasons(store))["machine.offline ap"] == "it flaps: one message says so"
+        assert (await reasons(s))["machine.offline ap"] == "it flaps: one message says so"
 
 
 async def test_flapping_within_a_silence_is_told_only_if_it_lasts_longer(tmp_path: Path) -> None:
     chat = Chat()
     async with watched(tmp_path, chat) as s:
-        store = s.monitor.store
-        assert isinstance(store, SqlStore)
-        await silence(s, store, Matcher(names=("ap",)), 60)
+        await silence(s, Matcher(names=("ap",)), 60)
         await flap(s, 4)
         assert chat.sent == []
         await stays_up(s, 60)
         assert chat.sent == [], "it was steady before the silence ended"
-        await silence(s, store, Matcher(names=("ap",)), 20, "again")
+        await silence(s, Matcher(names=("ap",)), 20, "again")
         await flap(s, 4)
         assert chat.sent == []
         await flap(s, 8)
@@ -194,12 +157,10 @@ async def test_the_end_of_what_was_told_is_told_whatever_holds_the_rest_back(tmp
     """Its alert was muted by its own button; the flapping that began then was never told."""
     chat = Chat()
     async with watched(tmp_path, chat) as s:
-        store = s.monitor.store
-        assert isinstance(store, SqlStore)
         await flap(s, 2)
         await s.clock.advance("90s")
         assert "offline since" in firsts(chat)[-1]
-        await silence(s, store, Matcher(names=("ap",)), 60)
+        await silence(s, Matcher(names=("ap",)), 60)
         await s.beat("ap")
         await stays_up(s, 90)
         assert "ap back after" in chat.sent[-1].text
@@ -208,15 +169,13 @@ async def test_the_end_of_what_was_told_is_told_whatever_holds_the_rest_back(tmp
 async def test_a_channel_that_is_switched_on_later_hears_each_change_and_the_end(tmp_path: Path) -> None:
     chat, late = Chat(), Chat()
     async with scene("sqlite", tmp_path, told=chat, notify={"ops": chat, "late": late}, offline_after="1m") as s:
-        store = s.monitor.store
-        assert isinstance(store, SqlStore)
-        uid = {channel.name: channel.uid for channel in await store.channels()}["late"]
-        await store.switch_channel(uid, False, "not yet", s.clock.now())
+        uid = {channel.name: channel.uid for channel in await s.sql.channels()}["late"]
+        await s.sql.switch_channel(uid, False, "not yet", s.clock.now())
         s.monitor.dispatcher.reload()
         await s.beat("ap")
         await flap(s, 4)
         assert late.sent == []
-        await store.switch_channel(uid, True, None, s.clock.now())
+        await s.sql.switch_channel(uid, True, None, s.clock.now())
         s.monitor.dispatcher.reload()
         told = len(chat.sent)
         await flap(s, 3)
@@ -241,9 +200,7 @@ async def test_switched_off_while_something_flaps_tells_every_change_again(tmp_p
 async def test_what_was_held_back_is_not_told_of_a_machine_that_is_watched_no_more(tmp_path: Path, order: str) -> None:
     chat = Chat()
     async with watched(tmp_path, chat) as s:
-        store = s.monitor.store
-        assert isinstance(store, SqlStore)
-        await silence(s, store, Matcher(names=("ap",)), 60)
+        await silence(s, Matcher(names=("ap",)), 60)
         await flap(s, 4)
         await getattr(s.monitor, order)("ap")
         await s.clock.advance("2h")
@@ -292,11 +249,9 @@ async def test_time_in_which_nobody_listened_is_not_steady(tmp_path: Path) -> No
     async with watched(tmp_path, chat) as s:
         await flap(s, 4)
         told = len(chat.sent)
-        store = s.monitor.store
-        assert isinstance(store, SqlStore)
         begin = s.clock.now()
         await stays_up(s, 29)
-        await store.mark(0, s.monitor.node, s.clock.now(), [BlindPeriod(0, begin, s.clock.now(), BlindReason.STALLED)])
+        await s.sql.mark(0, s.monitor.node, s.clock.now(), [BlindPeriod(0, begin, s.clock.now(), BlindReason.STALLED)])
         await stays_up(s, 20)
         assert len(chat.sent) == told
         await stays_up(s, 11)

@@ -9,32 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lastseen.model import Delivered, Message, Outcome, Rejected, Retry
-from lastseen.storage.sql import SqlStore
+from lastseen.model import Delivered, Message, Outcome, Rejected
 from tests.monitor.cases import Scene, scene
-
-
-class Chat:
-    """Something that people read. What is on its screen: the texts of its messages by receipt."""
-
-    max_batch = 4096
-
-    def __init__(self) -> None:
-        self.screen: dict[str, str] = {}
-        self.sounds = 0
-        self.sent: list[Message] = []
-        self.edits = 0
-        self.fail = 0
-
-    async def send(self, message: Message) -> Outcome:
-        if self.fail:
-            self.fail -= 1
-            return Retry("busy")
-        receipt = f"m{len(self.sent) + 1}"
-        self.sent.append(message)
-        self.sounds += message.loud
-        self.screen[receipt] = message.text
-        return Delivered(receipt)
+from tests.monitor.people import Chat
 
 
 class Editable(Chat):
@@ -205,7 +182,5 @@ async def test_a_webhook_gets_each_at_once_and_alone(tmp_path: Path) -> None:
 
 
 async def undelivered(s: Scene) -> list[str]:
-    store = s.monitor.store
-    assert isinstance(store, SqlStore)
-    rows = await store.notifications(limit=1000)
+    rows = await s.sql.notifications(limit=1000)
     return [f"{row['state']}: {row['reason']}" for row in rows if row["state"] not in ("delivered", "skipped")]

@@ -21,10 +21,8 @@ from lastseen.monitor.story_layout import as_dict, lines, printed
 from lastseen.notifiers.wording import When
 from lastseen.testing import RecordingNotifier
 from tests.monitor.cases import STORES, Scene, scene
-from tests.monitor.test_fallback import Broken
-from tests.monitor.test_flapping import flap, stays_up, watched
-from tests.monitor.test_storms import Chat
-from tests.monitor.test_wishes import prefer, silence
+from tests.monitor.comings import flap, stays_up, watched
+from tests.monitor.people import Broken, Chat, prefer, silence
 
 
 class Refuses(RecordingNotifier):
@@ -50,20 +48,19 @@ def line_of(lines: Sequence[str], word: str) -> str:
 
 
 @asynccontextmanager
-async def four(folder: Path) -> AsyncIterator[tuple[Scene, Any]]:
+async def four(folder: Path) -> AsyncIterator[Scene]:
     """A channel that works, one whose far end is away, one in its quiet hours, one that wants other machines."""
     ops, pager, boss, family = RecordingNotifier(), Broken(), RecordingNotifier(), RecordingNotifier()
     pager.there = False
     notify = {"ops": ops, "pager": pager, "boss": boss, "family": family}
     async with scene("sqlite", folder, told=ops, notify=notify) as s:
-        store: Any = s.monitor.store
-        await prefer(s, store, Preferences(machines=Matcher(tags=("home",))), "family")
-        await prefer(s, store, Preferences(quiet=Quiet("00:00", "23:00", "UTC")), "boss")
-        yield s, store
+        await prefer(s, Preferences(machines=Matcher(tags=("home",))), "family")
+        await prefer(s, Preferences(quiet=Quiet("00:00", "23:00", "UTC")), "boss")
+        yield s
 
 
 async def test_an_outage_says_what_was_noticed_and_what_became_of_each_channel(tmp_path: Path) -> None:
-    async with four(tmp_path) as (s, _):
+    async with four(tmp_path) as s:
         await s.beat("db-01")
         await s.clock.advance("10m")
         lines = await said(s, "db-01")
@@ -104,7 +101,7 @@ async def test_a_refused_key_is_named_with_what_to_do(tmp_path: Path) -> None:
 
 
 async def test_an_outage_that_is_over_is_found_by_a_moment_of_it(tmp_path: Path) -> None:
-    async with four(tmp_path) as (s, _):
+    async with four(tmp_path) as s:
         await s.beat("db-01")
         await s.clock.advance("1h")
         await s.monitor.acknowledge("db-01", "eva")
@@ -160,14 +157,14 @@ async def test_a_quiet_moment_names_the_incidents_around_it(store: str, tmp_path
 
 
 async def test_blind_times_and_silences_are_part_of_it(tmp_path: Path) -> None:
-    async with four(tmp_path) as (s, store):
+    async with four(tmp_path) as s:
         await s.beat("db-01")
         await s.clock.advance("1m")
         now = s.clock.now()
         period = BlindPeriod(0, now - timedelta(seconds=20), now - timedelta(seconds=10), BlindReason.STALLED)
-        await store.mark(0, s.monitor.node, now, [period])
-        await silence(s, store, Matcher(names=("db-*",)), 60)
-        await silence(s, store, Matcher(names=("cam-*",)), 60, "of others")
+        await s.sql.mark(0, s.monitor.node, now, [period])
+        await silence(s, Matcher(names=("db-*",)), 60)
+        await silence(s, Matcher(names=("cam-*",)), 60, "of others")
         await s.clock.advance("30m")
         lines = await said(s, "db-01")
         blind = line_of(lines, "nobody could be heard by http")
@@ -228,7 +225,7 @@ async def test_a_machine_that_flaps_says_so_and_why_its_changes_are_not_told(tmp
 
 
 async def test_programs_get_the_facts_and_the_words(tmp_path: Path) -> None:
-    async with four(tmp_path) as (s, _):
+    async with four(tmp_path) as s:
         await s.beat("db-01")
         await s.clock.advance("10m")
         value = json.loads(json.dumps(as_dict(await why(s, "db-01"))))
@@ -248,7 +245,7 @@ async def test_programs_get_the_facts_and_the_words(tmp_path: Path) -> None:
 
 
 async def test_a_chat_gets_the_same_words(tmp_path: Path) -> None:
-    async with four(tmp_path) as (s, _):
+    async with four(tmp_path) as s:
         await s.beat("db-01")
         await s.clock.advance("10m")
         text = [line.text for line in lines(await why(s, "db-01"), When(s.clock.now(), UTC), "🔴 ")]

@@ -3,7 +3,7 @@ reason."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from lastseen.errors import InvalidInput, NotFound
 from lastseen.model import Matcher, Preferences, Quiet, Silence, preferences_from
 from lastseen.notifiers.quiet import checked_wishes, quiet_until
-from lastseen.storage.sql import SqlStore
 from lastseen.testing import FakeClock, RecordingNotifier
 from tests.monitor.cases import Scene, scene
+from tests.monitor.people import prefer, reasons, silence
 
 
 class Reader(RecordingNotifier):
@@ -30,40 +30,11 @@ class Reader(RecordingNotifier):
 
 
 @asynccontextmanager
-async def told(
-    folder: Path, wishes: Preferences | None = None, **options: Any
-) -> AsyncIterator[tuple[Scene, SqlStore]]:
+async def told(folder: Path, wishes: Preferences | None = None, **options: Any) -> AsyncIterator[Scene]:
     async with scene("sqlite", folder, told=options.pop("told", None) or Reader(), **options) as s:
-        store = s.monitor.store
-        assert isinstance(store, SqlStore)
         if wishes is not None:
-            await prefer(s, store, wishes)
-        yield s, store
-
-
-async def prefer(
-    s: Scene, store: SqlStore, wishes: Preferences, name: str = "ops", fallback: str | None = None
-) -> None:
-    by_name = {channel.name: channel for channel in await store.channels()}
-    other = by_name[fallback].uid if fallback else None
-    await store.prefer(by_name[name].uid, checked_wishes(wishes), other, s.clock.now())
-    s.monitor.dispatcher.reload()
-
-
-async def silence(s: Scene, store: SqlStore, matcher: Matcher, minutes: float, name: str = "works") -> Silence:
-    now = s.clock.now()
-    made = await store.add_silence(Silence(name, now, now + timedelta(minutes=minutes), matcher, "eva"), now)
-    s.monitor.dispatcher.reload()
-    return made
-
-
-async def reasons(store: SqlStore) -> Mapping[str, str]:
-    """Why each event was not told, by its type and machine; the newest notification of it counts."""
-    events = {row["id"]: f"{row['type']} {row['machine']}" for row in await store.events()}
-    rows = reversed(await store.notifications())
-    return {
-        events[row["event_id"]]: row["reason"] for row in rows if row["state"] in ("skipped", "cancelled", "pending")
-    }
+            await prefer(s, wishes)
+        yield s
 
 
 # -- who
@@ -71,7 +42,7 @@ async def reasons(store: SqlStore) -> Mapping[str, str]:
 
 async def test_a_channel_hears_of_the_machines_it_wants_alone(tmp_path: Path) -> None:
     wishes = Preferences(machines=Matcher(tags=("home",), names=("cam-*",)))
-    async with told(tmp_path, wishes) as (s, store):
+    async with told(tmp_path, wishes) as s:
         await s.monitor.watch("cam-1", tags=["home"])
         await s.monitor.watch("cam-2", tags=["work"])
         await s.monitor.watch("web", tags=["home"])
@@ -81,22 +52,22 @@ async def test_a_channel_hears_of_the_machines_it_wants_alone(tmp_path: Path) ->
         await s.beat("cam-1", "cam-2", "web")
         await s.clock.advance("3s")
         assert s.types == ["machine.offline cam-1", "machine.online cam-1"]
-        why = await reasons(store)
+        why = await reasons(s)
         assert why["machine.offline cam-2"] == 'wants only tag "home"'
         assert why["machine.offline web"] == 'wants only "cam-*"'
 
 
 async def test_a_channel_hears_of_the_types_it_wants_alone(tmp_path: Path) -> None:
-    async with told(tmp_path, Preferences(events=("machine.error",))) as (s, store):
+    async with told(tmp_path, Preferences(events=("machine.error",))) as s:
         await s.beat("pump")
         await s.beat("pump", report={"status": "error", "message": "stuck"})
         await s.clock.advance("4m")
         assert s.types == ["machine.error pump"]
-        assert (await reasons(store))["machine.offline pump"] == "wants only machine.error"
+        assert (await reasons(s))["machine.offline pump"] == "wants only machine.error"
 
 
 async def test_who_wants_everything_hears_of_what_is_no_alert_too(tmp_path: Path) -> None:
-    async with told(tmp_path, Preferences(severity="info")) as (s, _):
+    async with told(tmp_path, Preferences(severity="info")) as s:
         await s.monitor.watch("pump")
         await s.beat("pump")
         await s.monitor.pause("pump")
@@ -105,28 +76,28 @@ async def test_who_wants_everything_hears_of_what_is_no_alert_too(tmp_path: Path
 
 
 async def test_a_wish_that_changes_counts_for_what_waits(tmp_path: Path) -> None:
-    async with told(tmp_path, Preferences(notify_after=600)) as (s, store):
+    async with told(tmp_path, Preferences(notify_after=600)) as s:
         await s.beat("pump")
         await s.clock.advance("4m")
-        await prefer(s, store, Preferences(machines=Matcher(tags=("home",))))
+        await prefer(s, Preferences(machines=Matcher(tags=("home",))))
         await s.clock.advance("1h")
         assert s.types == []
-        assert (await reasons(store))["machine.offline pump"] == 'wants only tag "home"'
+        assert (await reasons(s))["machine.offline pump"] == 'wants only tag "home"'
 
 
 # -- notify_after
 
 
 async def test_what_is_over_before_its_time_is_told_to_nobody_and_neither_is_its_end(tmp_path: Path) -> None:
-    async with told(tmp_path, Preferences(notify_after=600)) as (s, store):
+    async with told(tmp_path, Preferences(notify_after=600)) as s:
         await s.beat("short", "long")
         await s.clock.advance("8m")
         assert s.types == []
-        assert (await reasons(store))["machine.offline short"] == "held: told after 10 min"
+        assert (await reasons(s))["machine.offline short"] == "held: told after 10 min"
         await s.beat("short")
         await s.keep_beating(["short"], 10)
         assert s.types == ["machine.offline long"]
-        why = await reasons(store)
+        why = await reasons(s)
         assert why["machine.offline short"] == "over before it was told (told after 10 min)"
         assert why["machine.online short"] == "was not told of what this ends"
         await s.beat("long")
@@ -135,7 +106,7 @@ async def test_what_is_over_before_its_time_is_told_to_nobody_and_neither_is_its
 
 
 async def test_an_alert_is_told_at_its_time_to_the_second(tmp_path: Path) -> None:
-    async with told(tmp_path, Preferences(notify_after=600)) as (s, _):
+    async with told(tmp_path, Preferences(notify_after=600)) as s:
         await s.beat("pump")
         await s.clock.advance("12m59s")
         assert s.types == []
@@ -147,42 +118,42 @@ async def test_an_alert_is_told_at_its_time_to_the_second(tmp_path: Path) -> Non
 
 
 async def test_a_silence_holds_and_what_is_still_so_at_its_end_is_told(tmp_path: Path) -> None:
-    async with told(tmp_path) as (s, store):
+    async with told(tmp_path) as s:
         for name in ("db-1", "db-2", "web"):
             await s.monitor.watch(name, group="berlin" if name != "web" else "rome")
         await s.beat("db-1", "db-2", "web")
-        await silence(s, store, Matcher(groups=("berlin",)), 30)
+        await silence(s, Matcher(groups=("berlin",)), 30)
         await s.clock.advance("5m")
         assert s.types == ["machine.offline web"]
-        assert (await reasons(store))["machine.offline db-1"] == 'held: silence "works"'
+        assert (await reasons(s))["machine.offline db-1"] == 'held: silence "works"'
         await s.keep_beating(["db-1"], 24)
         assert s.types == ["machine.offline web"]
         await s.keep_beating(["db-1"], 2)
         assert s.types == ["machine.offline web", "machine.offline db-2"]
-        why = await reasons(store)
+        why = await reasons(s)
         assert why["machine.offline db-1"] == 'over before it was told (silence "works")'
         assert why["machine.online db-1"] == "was not told of what this ends"
 
 
 async def test_a_silence_that_is_ended_lets_go_at_once(tmp_path: Path) -> None:
-    async with told(tmp_path) as (s, store):
+    async with told(tmp_path) as s:
         await s.beat("pump")
-        made = await silence(s, store, Matcher(), 300)
+        made = await silence(s, Matcher(), 300)
         await s.clock.advance("10m")
         assert s.types == []
-        await store.end_silence(made.id, s.clock.now())
+        await s.sql.end_silence(made.id, s.clock.now())
         s.monitor.dispatcher.reload()
         await s.clock.advance("3s")
         assert s.types == ["machine.offline pump"]
         with pytest.raises(NotFound):
-            await store.end_silence(made.id, s.clock.now())
+            await s.sql.end_silence(made.id, s.clock.now())
 
 
 async def test_a_planned_silence_begins_in_its_time(tmp_path: Path) -> None:
-    async with told(tmp_path) as (s, store):
+    async with told(tmp_path) as s:
         await s.beat("early", "late")
         now = s.clock.now()
-        await store.add_silence(Silence("plan", now + timedelta(minutes=5), now + timedelta(minutes=60)), now)
+        await s.sql.add_silence(Silence("plan", now + timedelta(minutes=5), now + timedelta(minutes=60)), now)
         s.monitor.dispatcher.reload()
         await s.keep_beating(["late"], 2)
         assert s.types == []
@@ -195,21 +166,19 @@ async def test_a_planned_silence_begins_in_its_time(tmp_path: Path) -> None:
 async def test_a_silence_of_one_chat_is_its_own(tmp_path: Path) -> None:
     family = Reader()
     async with scene("sqlite", tmp_path, told=Reader(), notify={"ops": Reader(), "family": family}) as s:
-        store = s.monitor.store
-        assert isinstance(store, SqlStore)
-        ops = next(channel.uid for channel in await store.channels() if channel.name == "ops")
+        ops = next(channel.uid for channel in await s.sql.channels() if channel.name == "ops")
         await s.beat("pump")
-        await silence(s, store, Matcher(channels=(ops,)), 30)
+        await silence(s, Matcher(channels=(ops,)), 30)
         await s.clock.advance("5m")
         assert len(family.messages) == 1
-        assert (await reasons(store)).get("machine.offline pump") == 'held: silence "works"'
+        assert (await reasons(s)).get("machine.offline pump") == 'held: silence "works"'
 
 
 async def test_an_end_that_was_told_before_a_silence_is_told_after_it(tmp_path: Path) -> None:
-    async with told(tmp_path) as (s, store):
+    async with told(tmp_path) as s:
         await s.beat("pump")
         await s.clock.advance("4m")
-        await silence(s, store, Matcher(), 30)
+        await silence(s, Matcher(), 30)
         await s.beat("pump")
         await s.keep_beating(["pump"], 29)
         assert s.types == ["machine.offline pump"]
@@ -221,7 +190,7 @@ async def test_an_end_that_was_told_before_a_silence_is_told_after_it(tmp_path: 
 
 
 async def test_an_alert_is_told_again_until_it_is_over(tmp_path: Path) -> None:
-    async with told(tmp_path, Preferences(repeat_every=3600)) as (s, store):
+    async with told(tmp_path, Preferences(repeat_every=3600)) as s:
         await s.beat("pump")
         await s.clock.advance("3h30m")
         assert s.types == ["machine.offline pump"] * 4
@@ -230,30 +199,30 @@ async def test_an_alert_is_told_again_until_it_is_over(tmp_path: Path) -> None:
         assert s.types == ["machine.offline pump"] * 4 + ["machine.online pump"], "the reminder does not hold it up"
         await s.keep_beating(["pump"], 120)
         assert len(s.types) == 5
-        rows = [row for row in await store.notifications() if row["cause"] == "reminder"]
+        rows = [row for row in await s.sql.notifications() if row["cause"] == "reminder"]
         assert [row["state"] for row in rows] == ["cancelled", "delivered", "delivered", "delivered"]
         assert rows[0]["reason"] == "it is over"
 
 
 async def test_who_has_seen_it_is_not_reminded(tmp_path: Path) -> None:
-    async with told(tmp_path, Preferences(repeat_every=3600)) as (s, store):
+    async with told(tmp_path, Preferences(repeat_every=3600)) as s:
         await s.beat("pump")
         await s.clock.advance("1h30m")
         assert len(s.types) == 2
         await s.monitor.acknowledge("pump", "eva")
         await s.clock.advance("10h")
         assert len(s.types) == 2
-        assert "acknowledged by eva" in (await reasons(store)).values()
+        assert "acknowledged by eva" in (await reasons(s)).values()
 
 
 async def test_an_error_is_acknowledged_as_an_outage_is_and_one_that_follows_is_told_again(tmp_path: Path) -> None:
-    async with told(tmp_path, Preferences(repeat_every=3600)) as (s, store):
+    async with told(tmp_path, Preferences(repeat_every=3600)) as s:
         await s.beat("pump", report={"status": "error", "message": "no water"})
         for _ in range(3):
             await s.monitor.acknowledge("pump", "eva")
         await s.keep_beating(["pump"], 180)
         assert s.types == ["machine.error pump"]
-        events = [row for row in await store.events() if row["type"] == "machine.acknowledged"]
+        events = [row for row in await s.sql.events() if row["type"] == "machine.acknowledged"]
         assert [row["reason"] for row in events] == ["eva"], "once"
         await s.clock.advance("4m")
         assert s.types[1:] == ["machine.offline pump"], "it is worse now: that is news"
@@ -262,19 +231,19 @@ async def test_an_error_is_acknowledged_as_an_outage_is_and_one_that_follows_is_
         await s.monitor.acknowledge("pump", "ada")
         await s.clock.advance("5h")
         assert len(s.types) == 3
-        assert "acknowledged by ada" in (await reasons(store)).values()
+        assert "acknowledged by ada" in (await reasons(s)).values()
         await s.beat("pump", report={"status": "ok"})
         await s.clock.advance("10s")
         assert s.types[3:] == ["machine.online pump"], "the end is told all the same"
 
 
 async def test_a_machine_that_is_well_cannot_be_acknowledged(tmp_path: Path) -> None:
-    async with told(tmp_path) as (s, store):
+    async with told(tmp_path) as s:
         await s.beat("pump")
         await s.monitor.acknowledge("pump", "eva")
         await s.monitor.watch("never-heard")
         await s.monitor.acknowledge("never-heard", "eva")
-        assert not [row for row in await store.events() if row["type"] == "machine.acknowledged"]
+        assert not [row for row in await s.sql.events() if row["type"] == "machine.acknowledged"]
 
 
 # -- quiet hours
@@ -285,13 +254,13 @@ NIGHT = Quiet("22:00", "07:00", "Europe/Berlin")
 
 async def test_quiet_hours_end_in_one_digest_and_urgent_machines_pass(tmp_path: Path) -> None:
     clock = FakeClock(datetime(2026, 6, 1, 20, 0, tzinfo=UTC))  # 22:00 in Berlin
-    async with told(tmp_path, Preferences(quiet=NIGHT), clock=clock, timezone=BERLIN) as (s, store):
+    async with told(tmp_path, Preferences(quiet=NIGHT), clock=clock, timezone=BERLIN) as s:
         for name in ("nas", "cam", "door"):
             await s.monitor.watch(name, tags=["urgent"] if name == "door" else [])
         await s.beat("nas", "cam", "door")
         await s.clock.advance("4m")
         assert s.types == ["machine.offline door"]
-        assert (await reasons(store))["machine.offline nas"] == "held: quiet hours"
+        assert (await reasons(s))["machine.offline nas"] == "held: quiet hours"
         await s.beat("cam")
         await s.monitor.watch("cam", offline_after="never")
         await s.clock.advance("535m")
