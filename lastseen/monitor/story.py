@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lastseen.durations import spell
-from lastseen.model import Event, Outage, Severity, Status
+from lastseen.model import Event, EventType, Outage, Severity, Status
 from lastseen.model.story import Facts
 from lastseen.monitor.status import MachineStatus
 from lastseen.monitor.story_words import Moment, Said, event_words, meanwhile, nobody, told_words
@@ -94,8 +94,9 @@ def _events(facts: Facts, when: When) -> Iterator[Moment]:
         what = event_words(event, outages.get(event.uid), when)
         do = nobody(facts) if event.severity is Severity.ALERT and not told else ""
         yield Moment(event.at, what, event=event, told=told, do=do)
+    shown = {event.at for event in facts.events if event.type == EventType.ACKNOWLEDGED}
     for outage in facts.outages:
-        if outage.acked_at is not None:
+        if outage.acked_at is not None and outage.acked_at not in shown:
             yield Moment(outage.acked_at, f"acknowledged by {outage.acked_by or 'somebody'}")
 
 

@@ -61,6 +61,8 @@ def event_words(event: Event, outage: Outage | None, when: When) -> str:
         return f"noticed: {_gone(event, when)}"
     if event.type == EventType.ONLINE:
         return _back(event, outage)
+    if event.type == EventType.ACKNOWLEDGED:
+        return f"acknowledged by {quoted(event.reason) or 'somebody'}"
     if event.type in _FLAPS:
         return _flaps(event)
     message = event.snapshot.get("message") or (event.reason if event.type not in _PLAIN else "")
@@ -74,6 +76,7 @@ _CALLED = {
     "machine.paused": "paused",
     "machine.resumed": "watched again",
     "machine.removed": "removed",
+    "system.machine_never_reported": "noticed",
 }
 _FLAPS = {"machine.flapping": "flapping", "machine.steady": "it holds still"}
 

@@ -19,11 +19,25 @@ import anyio
 import msgspec
 
 from lastseen.clock import Clock
+from lastseen.errors import UnknownMachine
 from lastseen.log import get_logger
-from lastseen.model import Channel, Event, EventType, Notification, Standing, Status, subject_event_uid
+from lastseen.model import (
+    Case,
+    Channel,
+    Event,
+    EventType,
+    Notification,
+    Standing,
+    Status,
+    Verdict,
+    Watch,
+    replace,
+    subject_event_uid,
+)
 from lastseen.model.system import system_event
 from lastseen.monitor.audience import notify
 from lastseen.monitor.deadline import Rules, patience, threshold
+from lastseen.monitor.decide import decide
 from lastseen.monitor.room import Room, room
 from lastseen.monitor.snapshot import of_machine
 from lastseen.protocols import Announces, Catalog, Channels, Declared, Notes, OnDisk, Store
@@ -172,7 +186,7 @@ class OwnTroubles:
     async def _unheard(self, turn: float) -> list[Event]:
         """One page of a round. What fails is looked at again: `_round` goes on only behind what was told."""
         store = self._store
-        if not isinstance(store, Declared) or self._announces is None:
+        if not isinstance(store, Declared):
             return []
         now = self._clock.now()
         if self._round is None:
@@ -181,26 +195,49 @@ class OwnTroubles:
             self._round = _Round(now - UNHEARD_FOR, None if whole else self._looked)
         at = self._round
         page = await store.never_reported(at.before, at.after, PAGE, at.since)
-        events = {event.uid: event for one in page if (event := self._never_heard(one, now)) is not None}
-        found = [events[uid] for uid in sorted(events.keys() - await store.written(events.keys()))] if events else []
-        announce = self._announces.announce  # all at once: a store can write them together
-        new = await asyncio.gather(*(announce(event, functools.partial(self._wanted, event)) for event in found))
+        late = {_once(one): one.machine.id for one in page if self._never_heard(one, now) is not None}
+        untold = sorted(late.keys() - await store.written(late.keys())) if late else []
+        found = await asyncio.gather(*(self._say_unheard(late[uid], now) for uid in untold))  # written together
         if len(page) < PAGE:
             self._looked, self._round = at.before, None
         else:
             at.after = page[-1].machine.id
-        return [event for event, is_new in zip(found, new, strict=True) if is_new]
+        return [event for events in found for event in events]
+
+    async def _say_unheard(self, machine: int, now: datetime) -> Sequence[Event]:
+        """It is an event of the machine, so it is written under the machine's lock, with its number."""
+        try:
+            return await self._store.order(machine, Watch(expect="known"), self._unheard_still, now)
+        except UnknownMachine:
+            return ()  # it was removed meanwhile
+
+    def _unheard_still(self, case: Case) -> Verdict:
+        """What is decided anyhow, and that it was never heard, if that is so by then."""
+        verdict = decide(case, self._rules)
+        event = self._never_heard(replace(case.standing, liveness=verdict.liveness), case.now)
+        if event is None or verdict.liveness.status is not Status.PROVISIONING:
+            return verdict
+        rows = notify(event, case.channels, frozenset(), self._rules.told_for)
+        return Verdict(
+            liveness=replace(verdict.liveness, seq=verdict.liveness.seq + 1),
+            events=(*verdict.events, event),
+            outages=verdict.outages,
+            notifications=(*verdict.notifications, *rows),
+            runs=verdict.runs,
+        )
 
     def _never_heard(self, one: Standing, now: datetime) -> Event | None:
-        """None: it has time yet, or may be silent for ever."""
+        """None: it was heard, has time yet, or may be silent for ever."""
         machine, row = one.machine, one.liveness
         limit = threshold(machine, one.kind, self._rules)
         left = patience(machine, row, limit.limit)
-        if left is None or now < max(row.watch_from + UNHEARD_FOR, left.since + left.span):
+        due = None if left is None else max(row.watch_from + UNHEARD_FOR, left.since + left.span)
+        if due is None or now < due or row.last_seen is not None:
             return None
-        uid = subject_event_uid(EventType.NEVER_REPORTED, machine.uid, ONCE)
         about = of_machine(machine, limit, row, Status.PROVISIONING)
-        return system_event(EventType.NEVER_REPORTED, uid, now, row.watch_from, reason="never reported", **about)
+        told = system_event(EventType.NEVER_REPORTED, _once(one), now, row.watch_from, reason="never reported", **about)
+        named = {"machine_id": machine.id, "machine": machine.slug, "seq": row.seq + 1}
+        return replace(told, **named, previous_status=row.status, status=row.status)
 
     # -- one trouble's course
 
@@ -249,6 +286,11 @@ class OwnTroubles:
 
     def _wanted(self, event: Event, channels: Sequence[Channel], told: frozenset[str]) -> Sequence[Notification]:
         return notify(event, channels, told, self._rules.told_for)
+
+
+def _once(one: Standing) -> str:
+    """The uid of the event that this machine was never heard."""
+    return subject_event_uid(EventType.NEVER_REPORTED, one.machine.uid, ONCE)
 
 
 def _following(type_: EventType, before: str) -> str:

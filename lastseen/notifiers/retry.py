@@ -110,7 +110,7 @@ def reminders(sent: Sent) -> Iterator[Notification]:
         return
     for delivery in sent.attempt.deliveries:
         row, event = delivery.notification, delivery.event
-        lasts = event.machine_id is not None and event.type != EventType.FLAPPING
+        lasts = event.machine_id is not None and event.incident is not None and event.type != EventType.FLAPPING
         if lasts and event.severity is Severity.ALERT and row.cause is not Cause.REPLAY:
             yield Notification(
                 uid=notification_uid(event.uid, row.channel, row.occasion + 1),

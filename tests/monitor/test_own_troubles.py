@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lastseen.errors import StoreUnavailable
-from lastseen.model import Preferences
+from lastseen.model import Beat, Preferences, Said, Silence
+from lastseen.model.wishes import Matcher
 from lastseen.monitor import troubles
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.monitor.room import GB, MB, Room
@@ -212,8 +213,6 @@ async def test_what_a_channel_hears_of_machines_counts_for_those_that_never_repo
     async with scene("sqlite", tmp_path, clock=clock, told=told) as s:
         store: Any = s.monitor.store
         (channel,) = await store.channels()
-        from lastseen.model.wishes import Matcher
-
         await store.prefer(channel.uid, Preferences(machines=Matcher(tags=("home",))), None, clock.now())
         await s.monitor.watch("nas", tags=["home"])
         await s.monitor.watch("web", tags=["work"])
@@ -222,6 +221,53 @@ async def test_what_a_channel_hears_of_machines_counts_for_those_that_never_repo
         await s.monitor.sweep()
         await clock.advance("1m")
         assert names(told) == ["nas"]
+
+
+async def test_that_a_machine_never_reported_is_in_its_own_history_and_silences_of_it_count(tmp_path: Path) -> None:
+    clock, told = FakeClock(), RecordingNotifier()
+    async with scene("sqlite", tmp_path, clock=clock, told=told) as s:
+        store: Any = s.monitor.store
+        (channel,) = await store.channels()
+        await store.prefer(channel.uid, Preferences(repeat_every=3600), None, clock.now())
+        await s.monitor.watch("nas")
+        await s.monitor.watch("rack-1", group="rack")
+        span = clock.now() + timedelta(hours=30)
+        await store.add_silence(Silence("moving", clock.now(), span, Matcher(groups=("rack",))), clock.now())
+        s.monitor.dispatcher.reload()
+        await clock.advance("25h")
+        await s.monitor.sweep()
+        await clock.advance("1m")
+        assert names(told) == ["nas"]
+        never, added = await store.events("nas")
+        assert (never["type"], added["type"]) == ("system.machine_never_reported", "machine.registered")
+        assert (never["machine"], never["machine_id"], never["status"]) == ("nas", added["machine_id"], "provisioning")
+        now = clock.now()
+        facts = await store.account("nas", now, now, now)
+        assert [event.type for event in facts.events] == ["machine.registered", "system.machine_never_reported"]
+        assert [row.state for row in facts.told if row.event == facts.events[-1].uid] == ["delivered"]
+        assert [event.seq for event in facts.events] == [1, 2]
+        await s.beat("nas")
+        await clock.advance("2d")
+        unheard = [m for m in told.messages if m.events[0].type == "system.machine_never_reported"]
+        assert [m.machine["name"] for m in unheard] == ["nas", "rack-1"], (
+            "each once, the other when the silence was over"
+        )
+        assert [event["type"] for event in await store.events("nas")][:2] == ["machine.offline", "machine.online"]
+
+
+async def test_a_machine_that_is_heard_in_the_moment_is_not_said_to_be_unheard(tmp_path: Path) -> None:
+    clock, told = FakeClock(), RecordingNotifier()
+    async with scene("sqlite", tmp_path, clock=clock, told=told) as s:
+        await s.monitor.watch("nas")
+        await s.monitor.watch("gone")
+        own, store = OwnTroubles(s.monitor.store, clock, s.monitor.rules), s.monitor.store
+        machine, gone = [(await s.monitor.status(name)).id for name in ("nas", "gone")]
+        await s.monitor.forget("gone")
+        now = clock.now() + timedelta(hours=25)
+        await store.record([Beat("nas", now, Said.ERROR, body='{"message": "stuck"}')], now)
+        found = await own._say_unheard(machine, now)
+        assert [event.type for event in found] == ["machine.error"], "and what it said is not lost"
+        assert await own._say_unheard(gone, now) == ()
 
 
 async def test_many_machines_that_never_reported_are_each_told_once(

@@ -111,9 +111,21 @@ async def test_an_outage_that_is_over_is_found_by_a_moment_of_it(tmp_path: Path)
         for moment in ("12:00", "12:30", "14:00", "2026-01-01T13:00", "Thu 12:45:10"):
             lines = await said(s, "db-01", moment)
             assert lines[0] == "db-01  was OFFLINE 12:00:00 – 14:00:00 (2 h), now online", moment
-        assert "13:00:00  acknowledged by eva" in lines
+        assert line_of(lines, "acknowledged by").startswith("13:00:00 acknowledged by eva event ")
         assert line_of(lines, "back after").startswith("14:00:00 back after 2 h event ")
         assert sum("WAITING: for what is told before it" in line for line in lines) == 2
+
+
+async def test_that_it_was_told_as_never_heard_is_said_with_who_was_told(tmp_path: Path) -> None:
+    async with scene("sqlite", tmp_path) as s:
+        await s.monitor.watch("nas")
+        await s.clock.advance("25h")
+        await s.monitor.sweep()
+        await s.clock.advance("1m")
+        lines = await said(s, "nas")
+        assert lines[0] == "nas  never heard"
+        assert line_of(lines, "noticed: ") == "13:00:00 noticed: never reported event 2"
+        assert line_of(lines, "ops ").startswith("ops code told 13:0")
 
 
 @pytest.mark.parametrize("store", STORES)
