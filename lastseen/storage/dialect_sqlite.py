@@ -1,19 +1,12 @@
-"""The statements of the hot path in SQLite's dialect. Another database brings a module of the same names."""
+"""The statements of the hot path in SQLite's dialect: `dialect.Dialect` says what they are."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from operator import itemgetter
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Dialect, Insert, Table, Update
-from sqlalchemy.dialects import sqlite
-from sqlmodel.sql.sqltypes import UTCDateTime
-
-insert = sqlite.insert
-"""The dialect's INSERT … ON CONFLICT."""
+from sqlalchemy import Connection, Table
 
 _MOVE_ON = """
 UPDATE liveness SET heard = heard | ?2, last_seen = max(
@@ -79,10 +72,13 @@ def _raw(connection: Connection) -> Any:
 
 
 def flags(connection: Connection) -> tuple[str, bool, bool]:
-    """The version of the slugs, whether any machine at all is not online, and whether any has said when it will be
-    heard next. One statement: each one more costs a busy event loop beside it a turn with the interpreter's lock."""
+    """One statement: each one more costs a busy event loop beside it a turn with the interpreter's lock."""
     row = _raw(connection).execute(_FLAGS).fetchone()
     return str(row[0]), bool(row[1]), bool(row[2])
+
+
+def hold(connection: Connection, ids: str) -> tuple[bool, bool] | None:
+    return None
 
 
 def ids_of(connection: Connection, slugs: Sequence[str]) -> dict[str, int]:
@@ -90,8 +86,6 @@ def ids_of(connection: Connection, slugs: Sequence[str]) -> dict[str, int]:
 
 
 def move_on(connection: Connection, pulses: str, bits: int) -> int:
-    """`pulses`: a JSON object of times (RFC 3339 in UTC, as msgspec writes them) by id, by rising id. The number of
-    machines that are there."""
     touched: int = _raw(connection).execute(_MOVE_ON, (pulses, bits)).rowcount
     return touched
 
@@ -101,12 +95,10 @@ def there(connection: Connection, ids: str) -> frozenset[int]:
 
 
 def troubled(connection: Connection, ids: str) -> dict[int, str]:
-    """Which of these are not online, and what they are."""
     return dict(connection.exec_driver_sql(_TROUBLED, (ids,)).fetchall())
 
 
 def calm(connection: Connection, ids: str) -> frozenset[int]:
-    """Which of these are online, with no run to end and nothing else that waits to be decided on."""
     return frozenset(row[0] for row in connection.exec_driver_sql(_CALM, (ids,)))
 
 
@@ -115,23 +107,18 @@ def mark_back(connection: Connection, pulses: str, now: str) -> None:
 
 
 def expecting(connection: Connection, ids: str) -> set[int]:
-    """Which of these have said when they will be heard next."""
     return {row[0] for row in connection.exec_driver_sql(_EXPECTING, (ids,))}
 
 
 def expect(connection: Connection, rows: str, now: str) -> None:
-    """`rows`: a JSON array of id, its newest heartbeat, when it will be heard next, and when it last said such a
-    thing."""
     connection.exec_driver_sql(_EXPECT, (rows, now))
 
 
 def heard_of(connection: Connection, bits: str) -> None:
-    """`bits`: a JSON object of the sources that said something of a machine, by id."""
     connection.exec_driver_sql(_HEARD_OF, (bits,))
 
 
 def note_presence(connection: Connection, words: str) -> None:
-    """`words`: a JSON object of whether a machine is there, by id; of paused ones, which nothing is decided about."""
     connection.exec_driver_sql(_NOTE_PRESENCE, (words,))
 
 
@@ -148,7 +135,6 @@ def keep_bodies(connection: Connection, bodies: str) -> None:
 
 
 def still_sending(connection: Connection, attempt: int, token: int) -> int:
-    """How many notifications of an attempt are still being sent under this token of their lane."""
     return int(_raw(connection).execute(_STILL_SENDING, (attempt, token)).fetchone()[0])
 
 
@@ -157,46 +143,3 @@ def reserve_ids(connection: Connection, table: Table, count: int) -> range:
     take these ids move the table's counter on."""
     found = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,)).scalar() or 0
     return range(found + 1, found + 1 + count)
-
-
-class Many:
-    """A statement for many rows. It is compiled once, and rows go to the driver as they are: translating every value
-    of every row through the statement's types costs more than writing them."""
-
-    def __init__(self, statement: Insert | Update | Delete, *columns: str) -> None:
-        compiled = statement.compile(dialect=_DIALECT, column_keys=list(columns) or None)
-        names = tuple(compiled.positiontup or ())
-        self._text = str(compiled)
-        self._values = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
-        known = statement.table.c
-        self._times = [n for n, name in enumerate(names) if name in known and isinstance(known[name].type, UTCDateTime)]
-
-    def __call__(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        if rows:
-            stamps: dict[datetime | None, str | None] = {None: None}  # most rows of one call share most of their times
-            connection.exec_driver_sql(self._text, [self._row(row, stamps) for row in rows])
-
-    def _row(self, row: Mapping[str, Any], stamps: dict[datetime | None, str | None]) -> tuple[Any, ...]:
-        values = list(self._values(row))
-        for place in self._times:
-            moment = values[place]
-            text = stamps.get(moment, "")
-            if text == "":
-                text = stamps[moment] = stamp(moment)
-            values[place] = text
-        return tuple(values)
-
-
-_DIALECT: Dialect = sqlite.dialect(paramstyle="qmark")
-
-
-def stamp(moment: datetime) -> str:
-    """A time as SQLite holds it: fixed-width text in UTC."""
-    if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
-    return moment.isoformat(" ", "microseconds")[:26]
-
-
-def insert_or_ignore(target: Table, columns: Sequence[str], *unique: str) -> Many:
-    """Rows that are there already stay as they are."""
-    return Many(insert(target).on_conflict_do_nothing(index_elements=unique or None), *columns)

@@ -20,7 +20,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert  # SQLite renders it too
 
 from lastseen.errors import ConfigurationError, SecretsLocked
 from lastseen.storage.sqltools import meta_value, table

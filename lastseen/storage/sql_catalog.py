@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, func, select, update
 from lastseen.errors import InvalidInput
 from lastseen.model import Kind, Standing, Status
 from lastseen.model.insight import Roll
-from lastseen.storage import dialect_sqlite as sql
+from lastseen.storage import dialect as sql
 from lastseen.storage.rows import as_kind, kinds, liveness, machines
 from lastseen.storage.sql_cases import standings
 from lastseen.storage.sqltools import meta_value, seconds, set_meta

@@ -20,7 +20,7 @@ from lastseen.model import (
     Sent,
 )
 from lastseen.protocols import RetryPlan
-from lastseen.storage import dialect_sqlite as sql
+from lastseen.storage import dialect as sql
 from lastseen.storage.fold import FINISHED_ATTEMPT, finished
 from lastseen.storage.rows import attempts, channel_state, channels, notifications
 from lastseen.storage.sql_cases import all_channels, channel_and_state
@@ -65,7 +65,7 @@ def _close_attempt(connection: Connection, attempt: Attempt, outcome: Outcome, n
 
 
 def _still_ours(connection: Connection, lane: Lease, attempt: Attempt) -> bool:
-    return sql.still_sending(connection, attempt.id, lane.token) == len(attempt.deliveries)
+    return sql.of(connection).still_sending(connection, attempt.id, lane.token) == len(attempt.deliveries)
 
 
 def _waiting(connection: Connection, channel: Channel, attempt: Attempt) -> int:

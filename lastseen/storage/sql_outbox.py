@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, bindparam, case, func, insert, literal_
 from lastseen.model import Attempt, Cause, ChannelState, Delivery, Event, Lease, Notification, NotificationState
 from lastseen.model.wishes import HELD
 from lastseen.protocols import Admit
-from lastseen.storage import dialect_sqlite as sql
+from lastseen.storage import dialect as sql
 from lastseen.storage.fold import Picked, pick
 from lastseen.storage.rows import (
     NOTIFICATION_CHANGES,

@@ -16,8 +16,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from lastseen.model import HEARTBEATS, PRESENCE, SIGNALS, Beat, MachineRef, Recorded, Said
-from lastseen.storage import dialect_sqlite as sql
-from lastseen.storage.dialect_sqlite import stamp
+from lastseen.storage import dialect
+from lastseen.storage.dialect import stamp
 from lastseen.storage.fold import expectation
 
 REMEMBERED = 250_000
@@ -79,7 +79,7 @@ class Slugs:
             if len(known) + len(missing) > self._size:
                 known.clear()
                 missing = set(wanted)
-            known.update(sql.ids_of(connection, sorted(missing)))
+            known.update(dialect.of(connection).ids_of(connection, sorted(missing)))
         return {slug: known[slug] for slug in wanted if slug in known}
 
     def forget(self) -> None:
@@ -165,13 +165,16 @@ def record(connection: Connection, slugs: Slugs, beats: Sequence[Beat], now: dat
     """`Store.record`, in the caller's transaction."""
     refs = {beat.machine for beat in beats}
     names = {ref for ref in refs if isinstance(ref, str)}
-    version, any_troubled, any_expected = sql.flags(connection)
+    version, any_troubled, any_expected = dialect.of(connection).flags(connection)
     ids = slugs.resolve(connection, names, version)
     batch = _Batch(beats, ids)
+    held = dialect.of(connection).hold(connection, batch.ids)
+    if held is not None:  # what was asked before the rows were ours may not be so any more
+        any_troubled, any_expected = held
     expected = _write_expectations(connection, batch, any_expected, stamp(now))
     gone = _write_heartbeats(connection, batch)
     batch.drop(gone)
-    troubled = sql.troubled(connection, _text(batch.ids())) if any_troubled else {}
+    troubled = dialect.of(connection).troubled(connection, _text(batch.ids())) if any_troubled else {}
     due = _write_facts(connection, batch, troubled, stamp(now)) or expected
     _write_bodies(connection, batch)
     unknown: set[MachineRef] = {*(names - ids.keys())}
@@ -189,12 +192,14 @@ def _write_expectations(connection: Connection, batch: _Batch, any_expected: boo
         if one.expected is not None and one.newest is not None
     }
     if any_expected:
-        for machine_id in sql.expecting(connection, _text(batch.ids())) - rows.keys():
+        for machine_id in dialect.of(connection).expecting(connection, _text(batch.ids())) - rows.keys():
             newest = batch.newest(machine_id)
             if newest is not None:
                 rows[machine_id] = (stamp(newest), None, None)
     if rows:
-        sql.expect(connection, _text([(machine_id, *row) for machine_id, row in sorted(rows.items())]), now)
+        dialect.of(connection).expect(
+            connection, _text([(machine_id, *row) for machine_id, row in sorted(rows.items())]), now
+        )
     return bool(rows)
 
 
@@ -202,11 +207,11 @@ def _write_heartbeats(connection: Connection, batch: _Batch) -> frozenset[int]:
     """Move last_seen on. Returns the machines that are not there."""
     touched = 0
     for bits, pulses in batch.pulses().items():
-        touched += sql.move_on(connection, _text(pulses), bits)
+        touched += dialect.of(connection).move_on(connection, _text(pulses), bits)
     if touched == len(batch.plain) + len(batch.rest):
         return frozenset()
     asked = batch.ids()
-    return frozenset(asked) - sql.there(connection, _text(asked))
+    return frozenset(asked) - dialect.of(connection).there(connection, _text(asked))
 
 
 def _write_facts(connection: Connection, batch: _Batch, troubled: Mapping[int, str], now: str) -> bool:
@@ -215,7 +220,7 @@ def _write_facts(connection: Connection, batch: _Batch, troubled: Mapping[int, s
     firsts = batch.firsts() if away else {}
     back = {machine_id: stamp(firsts[machine_id]) for machine_id in away if machine_id in firsts}
     if back:
-        sql.mark_back(connection, _text(back), now)
+        dialect.of(connection).mark_back(connection, _text(back), now)
     calm = _calm(connection, batch, troubled)
     signals = [
         (machine_id, beat)
@@ -225,16 +230,18 @@ def _write_facts(connection: Connection, batch: _Batch, troubled: Mapping[int, s
         if machine_id not in calm or not _bare(beat)
     ]
     if signals:
-        sql.keep_signals(connection, [_signal(machine_id, beat, calm) for machine_id, beat in signals])
+        dialect.of(connection).keep_signals(
+            connection, [_signal(machine_id, beat, calm) for machine_id, beat in signals]
+        )
     bits = {machine_id: one.broker for machine_id, one in batch.rest.items() if one.broker}
     if bits:
-        sql.heard_of(connection, _text(bits))
+        dialect.of(connection).heard_of(connection, _text(bits))
         paused = {machine_id: batch.rest[machine_id].present for machine_id in bits if machine_id in troubled}
         if paused:
-            sql.note_presence(connection, _text(paused))
+            dialect.of(connection).note_presence(connection, _text(paused))
     looks = sorted({machine_id for machine_id, beat in signals if beat.said in SIGNALS and machine_id not in calm})
     if looks:
-        sql.look_now(connection, _text(looks), now)
+        dialect.of(connection).look_now(connection, _text(looks), now)
     return bool(back or looks)
 
 
@@ -246,7 +253,7 @@ def _calm(connection: Connection, batch: _Batch, troubled: Mapping[int, str]) ->
         for machine_id, one in batch.rest.items()
         if one.signals and machine_id not in troubled and all(beat.said in (Said.OK, Said.NOTE) for beat in one.signals)
     ]
-    return sql.calm(connection, _text(asked)) if asked else frozenset()
+    return dialect.of(connection).calm(connection, _text(asked)) if asked else frozenset()
 
 
 def _bare(beat: Beat) -> bool:
@@ -268,7 +275,7 @@ def _write_bodies(connection: Connection, batch: _Batch) -> None:
         if one.body is not None
     ]
     if bodies:
-        sql.keep_bodies(connection, _text(bodies))
+        dialect.of(connection).keep_bodies(connection, _text(bodies))
 
 
 def _text(value: Any) -> str:

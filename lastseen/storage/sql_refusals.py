@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert  # SQLite renders it too
 
 from lastseen.model.story import RefusedCount, RefusedFor, RefusedKey, UnknownKeys
 from lastseen.storage.rows import api_keys, machines, refusals

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, func, or_, select, update
 
 from lastseen.model import BlindPeriod, Lease
-from lastseen.storage import dialect_sqlite as sql
+from lastseen.storage import dialect as sql
 from lastseen.storage.rows import blind_periods, leases, listeners, sources
 from lastseen.storage.sql_ways import REMOVED, source_id
 
@@ -67,8 +67,8 @@ def mark(connection: Connection, source: int, node: str, now: datetime, blind: S
         source_id=source, node_id=node, listening_since=now, alive_at=now, heard_until=now
     )
     newest = {
-        "alive_at": func.max(listeners.c.alive_at, put.excluded.alive_at),
-        "heard_until": func.max(listeners.c.heard_until, put.excluded.heard_until),
+        "alive_at": sql.greatest(listeners.c.alive_at, put.excluded.alive_at),
+        "heard_until": sql.greatest(listeners.c.heard_until, put.excluded.heard_until),
     }
     connection.execute(put.on_conflict_do_update(index_elements=["source_id", "node_id"], set_=newest))
     for period in blind:

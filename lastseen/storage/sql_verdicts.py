@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from lastseen.model import Case, Event, Notification, Outage, Verdict
-from lastseen.storage import dialect_sqlite as sql
+from lastseen.storage import dialect as sql
 from lastseen.storage.rows import (
     EVENT_FIELDS,
     LIVENESS_FIELDS,
@@ -103,7 +103,7 @@ def write_events(connection: Connection, given: Sequence[Event]) -> tuple[list[E
     new = list({event.uid: event for event in given if event.uid not in ids}.values())
     if not new:
         return [], ids
-    ids |= zip([event.uid for event in new], sql.reserve_ids(connection, events, len(new)), strict=True)
+    ids |= zip([event.uid for event in new], sql.of(connection).reserve_ids(connection, events, len(new)), strict=True)
     incidents = {event.incident for event in new if event.incident is not None}
     known = ids | event_ids(connection, incidents - ids.keys())
     channel_ids = ids_of_channels(connection) if any(event.channel for event in new) else {}

@@ -25,7 +25,7 @@ from lastseen.errors import Conflict, InvalidInput, NotFound
 from lastseen.model import BlindReason, Event, Source, Watch, slugify
 from lastseen.model.insight import Muster, Stranger
 from lastseen.protocols import Decide, Tell
-from lastseen.storage import dialect_sqlite as sql
+from lastseen.storage import dialect as sql
 from lastseen.storage.rows import (
     blind_periods,
     events,

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 from sqlalchemy import BindParameter, Connection, Table, bindparam, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert  # SQLite renders it too
 from sqlmodel import SQLModel
 
 from lastseen.storage.tables import Meta
