@@ -179,7 +179,8 @@ def counters(connection: Connection) -> dict[str, int]:
         return {row.name: int(row.seq) for row in connection.execute(select(kept))}
     found = {}
     for name, sequence in _sequences(connection):
-        state = select(literal_column("last_value"), literal_column("is_called")).select_from(text(sequence))
+        state = select(literal_column("last_value", BigInteger), literal_column("is_called", Boolean))
+        state = state.select_from(text(sequence))
         value, called = connection.execute(state).one()
         if called:
             found[name] = int(value)

@@ -48,12 +48,15 @@ class Upgraded:
     copy: Path | None = None
 
 
-def upgrade(target: str | Path, versions: str | None = None) -> Upgraded:
-    """Make the database, or bring it up to date. `versions`: further folders with migrations, for tests."""
+def upgrade(
+    target: str | Path, versions: str | None = None, *, revision: str | None = None, copy: bool = True
+) -> Upgraded:
+    """Make the database, or bring it up to date; to `revision`, if that is given. `versions`: further folders with
+    migrations, for tests. `copy`: keep the file as it was before."""
     path = _path(target)
     try:
         with _created(path), _engine_connection(path) as connection:
-            return _upgrade(connection, path, versions)
+            return _upgrade(connection, path, versions, revision, copy)
     except (LastseenError, CommandError):
         raise
     except Exception as error:
@@ -84,18 +87,29 @@ def current(target: str | Path) -> str | None:
 def check(target: str | Path, versions: str | None = None) -> str:
     """The revision, when this program can use the database. Raises MissingDatabase, DatabaseOutdated,
     DatabaseTooNew, StoreUnavailable."""
-    path, script = _path(target), ScriptDirectory.from_config(_config(versions))
-    revision = current(path)
-    head = script.get_current_head()
+    revision, head = readable(target, versions), ScriptDirectory.from_config(_config(versions)).get_current_head()
+    if revision is None or revision != head:
+        raise DatabaseOutdated(
+            f"{_path(target)} has schema {revision or 'none'}, this program needs {head}: run `lastseen db upgrade`"
+        )
+    return revision
+
+
+def readable(target: str | Path, versions: str | None = None) -> str | None:
+    """The revision, where this program knows the schema: its own, or an older one. Raises MissingDatabase,
+    DatabaseTooNew, StoreUnavailable."""
+    path, revision = _path(target), current(target)
     if revision is not None:
         engine = reader_engine(path)
         with engine.connect() as connection, connection.begin():
-            _refuse_newer(connection, revision, script, path)
-    if revision is None or revision != head:
-        raise DatabaseOutdated(
-            f"{path} has schema {revision or 'none'}, this program needs {head}: run `lastseen db upgrade`"
-        )
+            _refuse_newer(connection, revision, ScriptDirectory.from_config(_config(versions)), path)
     return revision
+
+
+def knows(revision: str) -> bool:
+    """Whether this program has the migration that leads to this schema."""
+    script = ScriptDirectory.from_config(_config(None))
+    return revision in {found.revision for found in script.walk_revisions()}
 
 
 def _path(target: str | Path) -> Path:
@@ -134,20 +148,20 @@ def _engine_connection(path: Path) -> Iterator[Connection]:
     engine.dispose()
 
 
-def _upgrade(connection: Connection, path: Path, versions: str | None) -> Upgraded:
+def _upgrade(connection: Connection, path: Path, versions: str | None, revision: str | None, keep: bool) -> Upgraded:
     config = _config(versions)
     script = ScriptDirectory.from_config(config)
     with connection.begin():  # BEGIN IMMEDIATE: whoever comes second waits here, and then finds it done
-        before, head = _revision(connection), script.get_current_head()
+        before, head = _revision(connection), revision or script.get_current_head()
         if head is None:
             raise StoreUnavailable("this installation of lastseen has no migrations")
         if before is not None:
             _refuse_newer(connection, before, script, path)
         if before == head:
             return Upgraded(before, head)
-        copy = _copy(path, before) if before is not None else None
+        copy = _copy(path, before) if keep and before is not None else None
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, head)
         _check_references(connection)
     return Upgraded(before, head, copy)
 
