@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +16,9 @@ from lastseen.ingest.mqtt import MqttSource
 from lastseen.ingest.mqtt.probe import probe
 from lastseen.storage import open_store
 from tests.cli.conftest import Cli
-from tests.mqtt.broker import Mosquitto, find, free_port
+from tests.mqtt.broker import find, free_port, mosquitto
 from tests.secrecy import secret
 from tests.support import eventually
-
-
-@contextmanager
-def mosquitto(folder: Path, *settings: str) -> Iterator[int]:
-    """A broker's port. It says often what it counts."""
-    broker = Mosquitto(folder, ("sys_interval 1", *settings))
-    broker.start()
-    try:
-        yield broker.port
-    finally:
-        broker.stop()
 
 
 def source(port: int, username: str | None = None, password: str | None = None) -> MqttSource:

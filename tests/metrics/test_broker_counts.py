@@ -8,8 +8,7 @@ from pathlib import Path
 from lastseen import counters
 from lastseen.ingest.mqtt import MqttSource
 from lastseen.monitor.heartbeat import HeartbeatMonitor
-from tests.doctor.test_brokers import mosquitto
-from tests.mqtt.broker import find
+from tests.mqtt.broker import find, mosquitto
 from tests.support import eventually
 
 SOURCE = "cellar-of-this-test"

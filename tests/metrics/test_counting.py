@@ -16,7 +16,7 @@ from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.storage.sql_insight import gauges
 from lastseen.storage.sqlite import reader_engine
 from lastseen.testing import FakeClock
-from tests.monitor.test_recorder import Gate, recording
+from tests.monitor.recording import Gate, recording
 from tests.server.conftest import Served
 from tests.support import eventually
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.doctor.conftest import NOW, Ward, ago, ward
-from tests.doctor.test_findings import BLIND, BROKER, FAILED, notification, unheard
+from tests.doctor.damage import BLIND, BROKER, FAILED, notification, unheard
 
 __all__ = ["ward"]
 

@@ -17,11 +17,11 @@ from lastseen.errors import StoreUnavailable
 from lastseen.model import Message, Preferences, Rejected, Retry
 from lastseen.monitor import alarms, blindness
 from lastseen.monitor.heartbeat import HeartbeatMonitor
-from lastseen.notifiers import emergency
+from lastseen.notifiers import dispatcher, emergency
 from lastseen.storage import sqlite
 from lastseen.testing import RecordingNotifier
+from tests.disk import fill, small_disk
 from tests.scenarios.harness import rows
-from tests.scenarios.test_stopped import fill, small_disk
 from tests.support import eventually
 
 LOST, RESTORED = "system.store_lost", "system.store_restored"
@@ -81,6 +81,19 @@ async def watching(folder: Path, **notify: Any) -> AsyncIterator[HeartbeatMonito
     async with HeartbeatMonitor(f"sqlite:///{folder}/lastseen.db", notify=notify) as monitor:
         await monitor.heartbeat("db-01")
         yield monitor
+
+
+async def cannot_begin(folder: Path, times: int, **notify: Any) -> None:
+    """Somebody else holds the database: so many processes, one after the other, open it and cannot write."""
+    monitors = [HeartbeatMonitor(f"sqlite:///{folder}/lastseen.db", notify=notify) for _ in range(times)]
+    for monitor in monitors:
+        await monitor.store.open()  # type: ignore[attr-defined]
+    with closing(sqlite3.connect(folder / "lastseen.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for monitor in monitors:
+            with pytest.raises(StoreUnavailable):
+                await monitor.start()
+        other.execute("ROLLBACK")
 
 
 def types(told: RecordingNotifier) -> list[str]:
@@ -207,8 +220,9 @@ async def test_a_monitor_that_is_being_stopped_says_nothing(
         running.cancel()
 
 
-async def test_a_successor_tells_nobody_again_and_tells_the_end(disk: Path) -> None:
+async def test_a_successor_tells_nobody_again_and_tells_the_end(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a kill: the first monitor's tasks end without a word to anybody."""
+    monkeypatch.setattr(dispatcher, "LEASE", timedelta(seconds=3))
     first, second = RecordingNotifier(), RecordingNotifier()
     async with watching(disk, ops=first):
         fill(disk / "ballast")
@@ -234,17 +248,8 @@ async def test_a_process_that_cannot_begin_tells_those_whom_nobody_has_told(
     monkeypatch.setattr(emergency, "LAST_WORDS", 1.0)
     async with watching(tmp_path, ops=ops, stuck=hanging):
         pass
-    notify: Any = {"ops": ops, "stuck": hanging}
-    monitors = [HeartbeatMonitor(f"sqlite:///{tmp_path}/lastseen.db", notify=notify) for _ in range(1 + told_before)]
-    for monitor in monitors:
-        await monitor.store.open()  # type: ignore[attr-defined]
-    with closing(sqlite3.connect(tmp_path / "lastseen.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        for monitor in monitors:
-            with pytest.raises(StoreUnavailable):
-                await monitor.start()
-        assert types(ops) == [LOST]
-        other.execute("ROLLBACK")
+    await cannot_begin(tmp_path, times=1 + told_before, ops=ops, stuck=hanging)
+    assert types(ops) == [LOST]
     async with watching(tmp_path, ops=ops):
         await eventually(lambda: types(ops) == [LOST, RESTORED], timeout=60)
 
@@ -260,15 +265,7 @@ async def test_a_process_that_cannot_begin_and_cannot_note_what_it_says_does_not
     note = tmp_path / "lastseen.db.emergency"
     note.unlink()
     note.mkdir()
-    monitors = [HeartbeatMonitor(f"sqlite:///{tmp_path}/lastseen.db", notify={"ops": ops}) for _ in range(3)]
-    for monitor in monitors:
-        await monitor.store.open()  # type: ignore[attr-defined]
-    with closing(sqlite3.connect(tmp_path / "lastseen.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        for monitor in monitors:
-            with pytest.raises(StoreUnavailable):
-                await monitor.start()
-        other.execute("ROLLBACK")
+    await cannot_begin(tmp_path, times=3, ops=ops)
     assert types(ops) == []
 
 

@@ -21,9 +21,9 @@ from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.monitor.room import GB, MB, Room
 from lastseen.monitor.troubles import OwnTroubles
 from lastseen.testing import FakeClock, RecordingNotifier
+from tests.disk import small_disk
 from tests.monitor.cases import Hands, scene
 from tests.scenarios.harness import rows
-from tests.scenarios.test_stopped import small_disk
 from tests.support import eventually
 
 EVENTS = "SELECT type FROM events WHERE type LIKE 'system.%' ORDER BY id"

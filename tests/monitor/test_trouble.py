@@ -21,7 +21,8 @@ from lastseen.testing import FakeClock, RecordingNotifier
 from lastseen.testing.script import T0, admit_all, at, lease
 from lastseen.testing.suite_base import offline
 from tests.monitor.cases import STORES, scene, url_of
-from tests.monitor.test_blindness import Hands, Marks, listening
+from tests.monitor.marks import Marks, listening
+from tests.monitor.test_blindness import Hands
 from tests.support import eventually
 
 both = pytest.mark.parametrize("store", STORES)

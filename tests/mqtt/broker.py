@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lastseen.listening import bind
@@ -98,3 +99,14 @@ class Mosquitto:
                 *("--will-topic", topic, "--will-payload", payload, "--will-qos", "1", "--will-retain"),
             ]
         )
+
+
+@contextmanager
+def mosquitto(folder: Path, *settings: str) -> Iterator[int]:
+    """A broker's port. It says often what it counts."""
+    broker = Mosquitto(folder, ("sys_interval 1", *settings))
+    broker.start()
+    try:
+        yield broker.port
+    finally:
+        broker.stop()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.mqtt.broker import Mosquitto
-from tests.mqtt.test_source import publish
+from tests.mqtt.hearing import publish
 from tests.support import eventually
 
 ROOT = Path(__file__).parent.parent.parent

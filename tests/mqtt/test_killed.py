@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.mqtt.broker import Mosquitto
-from tests.mqtt.test_source import devices, has, listening, publish
+from tests.mqtt.hearing import devices, has, listening, publish
 from tests.support import eventually
 
 STUCK = """

@@ -18,8 +18,8 @@ from lastseen.ingest.mqtt import MqttSource, publish
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.storage import open_store
 from tests.mqtt.broker import Mosquitto, find
-from tests.mqtt.test_source import has, hears, listening
-from tests.mqtt.test_source import publish as send
+from tests.mqtt.hearing import has, hears, listening
+from tests.mqtt.hearing import publish as send
 from tests.support import eventually
 
 

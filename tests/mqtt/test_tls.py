@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from lastseen.errors import InvalidInput
 from lastseen.ingest.mqtt import MqttSource
 from tests.mqtt.broker import Mosquitto
-from tests.mqtt.test_source import hears, listening
+from tests.mqtt.hearing import hears, listening
 from tests.support import eventually
 
 FROM, UNTIL = datetime(2020, 1, 1, tzinfo=UTC), datetime(2120, 1, 1, tzinfo=UTC)

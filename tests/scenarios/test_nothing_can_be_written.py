@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.disk import fill, small_disk
 from tests.scenarios.harness import Server, fleet, rows, server
-from tests.scenarios.test_stopped import fill, small_disk
 from tests.standins.webhook import WebhookReceiver
 from tests.support import eventually
 

@@ -12,8 +12,8 @@ from lastseen import HeartbeatMonitor
 from lastseen.errors import StoreUnavailable
 from lastseen.model import Delivered, Message, Outcome
 from lastseen.storage.sql import SqlStore
+from tests.disk import fill, small_disk
 from tests.scenarios.harness import rows
-from tests.scenarios.test_stopped import fill, small_disk
 from tests.support import eventually
 
 MACHINES = [f"m{n}" for n in range(20)]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import pytest
 
+from tests.disk import fill, small_disk
 from tests.scenarios.harness import Server, fleet, rows, server
 from tests.support import eventually, need, pace
 
@@ -127,18 +127,6 @@ async def test_a_wall_clock_that_jumps_an_hour_raises_no_false_alarm_and_hides_n
 # --- the disk ---------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of its own that can be filled."""
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True)
-    need(done.returncode == 0, f"a file system can be mounted by root only, who may here not: {done.stderr.decode()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 async def test_a_full_disk_refuses_heartbeats_acknowledges_nothing_and_blames_nobody(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "8m") as folder:
         keys = await fleet(folder, 5)
@@ -163,12 +151,3 @@ WATCHED_ANEW = """
 SELECT count(*) FROM liveness WHERE check_at > (SELECT max(ended_at) FROM blind_periods WHERE reason = 'store')
 """
 """Machines that were looked at after the trouble, before anything was heard of them again."""
-
-
-def fill(path: Path) -> None:
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-        except OSError:
-            return

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lastseen.monitor.health import LATE, Part, Signs, health
+from tests.watch.signs import NOW, WELL, ago
 
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-WELL = Signs(
-    now=NOW,
-    running=True,
-    looked_at=NOW - timedelta(seconds=20),
-    look_every=timedelta(seconds=30),
-    planned=NOW + timedelta(seconds=3),
-    written_at=NOW - timedelta(seconds=4),
-    write_every=timedelta(seconds=5),
-)
 A_MOMENT = timedelta(microseconds=1)
-
-
-def ago(span: timedelta) -> datetime:
-    return NOW - span
 
 
 def test_nothing_is_wrong_while_all_three_hold() -> None:

@@ -22,10 +22,10 @@ from lastseen.protocols import Channels
 from lastseen.storage import open_store
 from lastseen.testing.http_server import Answer, Received, http_server
 from tests.cli.conftest import Cli, cli, fresh  # noqa: F401  (fixtures)
+from tests.disk import fill, small_disk
 from tests.scenarios.harness import fleet
-from tests.scenarios.test_stopped import fill, small_disk
 from tests.secrecy import secret
-from tests.server.test_serve import PROGRAM, Process, serving
+from tests.server.process import PROGRAM, Process, serving
 from tests.support import eventually
 from tests.watch.listening import Listening
 

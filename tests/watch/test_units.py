@@ -12,7 +12,7 @@ import pytest
 from lastseen.monitor.health import LATE, PATIENCE, Part, Signs, health
 from lastseen.settings import Settings
 from tests.support import needs_programs
-from tests.watch.test_health import NOW, WELL, ago
+from tests.watch.signs import NOW, WELL, ago
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "deploy" / "systemd"
