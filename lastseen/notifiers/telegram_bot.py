@@ -5,15 +5,18 @@ The bot's token is part of every address: no text from here leaves without being
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import math
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx
 import telegram
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
 from telegram.error import (
@@ -42,7 +45,14 @@ Buttons = Sequence[tuple[str, str]]
 
 PUBLIC = "https://api.telegram.org"
 READ_TIMEOUT = 8.0
+"""Seconds until the next bytes of an answer; all of it may take as long as that and connecting together."""
+
 CONNECT_TIMEOUT = 5.0
+LONGEST_ANSWER = 8 * 1024 * 1024
+"""Bytes. A hundred updates with the longest texts are less."""
+
+LONGEST_WAIT = 86_400.0
+"""Seconds that a 429 may ask for; what waits so long looks again in between."""
 
 _TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{10,}")
 _GONE = (
@@ -71,22 +81,77 @@ class FloodWait(TelegramError):
         self.seconds = seconds
 
 
+class Stranger(TelegramError):
+    """An error that the Bot API did not say: a proxy on the way, the page of a hotel. It decides nothing."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"{code}, but not by the Bot API: something on the way answers")
+
+
 class _Request(HTTPXRequest):
-    """As the library's, but says itself what 429 means."""
+    """As the library's, but says itself what 429 means, believes no refusal but the Bot API's, and reads neither for
+    ever nor without an end."""
 
     async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
-        code, body = await super().do_request(*args, **kwargs)
+        read = kwargs.get("read_timeout")
+        try:
+            async with asyncio.timeout((read if isinstance(read, float | int) else READ_TIMEOUT) + CONNECT_TIMEOUT):
+                code, body = await super().do_request(*args, **kwargs)
+        except TimeoutError:
+            raise TimedOut from None
         if code == 429:
             raise FloodWait(_seconds(body))
+        if 400 <= code < 500 and not _is_the_apis(body):
+            raise Stranger(code)
         return code, body
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> Any:
+        """Every answer of the Bot API has one of these. https://core.telegram.org/bots/api#making-requests"""
+        said = HTTPXRequest.parse_json_payload(payload)
+        if not isinstance(said, dict) or not {"result", "description"} & said.keys():
+            raise TelegramError("Invalid server response")
+        return said
+
+
+class _Bounded(httpx.AsyncByteStream):
+    """A body, up to where nobody would want more of it."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = LONGEST_ANSWER
+        async for chunk in self._body:
+            left -= len(chunk)
+            if left < 0:
+                raise TelegramError("the answer has no end")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+async def _bound(response: httpx.Response) -> None:
+    """As it comes: what is packed could unfold to more than there is memory."""
+    response.headers.pop("content-encoding", None)
+    response.stream = _Bounded(response.stream)
+
+
+def _is_the_apis(body: bytes) -> bool:
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and isinstance(said.get("description"), str)
 
 
 def _seconds(body: bytes) -> float:
     try:
         seconds = float(json.loads(body)["parameters"]["retry_after"])
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
         return 0.0
-    return max(seconds, 0.0)
+    return min(max(seconds, 0.0), LONGEST_WAIT) if not math.isnan(seconds) else 0.0
 
 
 class BotLine:
@@ -101,7 +166,11 @@ class BotLine:
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
             pool_timeout=READ_TIMEOUT,
-            httpx_kwargs={"trust_env": base == PUBLIC},
+            httpx_kwargs={
+                "trust_env": base == PUBLIC,
+                "headers": {"accept-encoding": "identity"},
+                "event_hooks": {"response": [_bound]},
+            },
         )
         self.bot = Bot(
             token,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -52,7 +54,8 @@ class Received:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the server answers. `delay`: seconds before it; `drip`: seconds between two bytes of the body; `hang`: no
-    answer, ever; `reset`: the connection is reset instead."""
+    answer, ever; `reset`: the connection is reset instead; `endless`: the body again and again, until the client has
+    had enough."""
 
     status: int = 200
     body: bytes = b"ok"
@@ -61,6 +64,7 @@ class Answer:
     drip: float = 0.0
     hang: bool = False
     reset: bool = False
+    endless: bool = False
 
     @classmethod
     def of_json(cls, value: Any, status: int = 200) -> Self:
@@ -71,8 +75,10 @@ Handler = Callable[[Received], Awaitable[Answer]]
 
 
 @contextlib.asynccontextmanager
-async def http_server(handler: Handler, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve until left. Gives the address, `http://127.0.0.1:…`."""
+async def http_server(
+    handler: Handler, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
+    """Serve until left, over TLS if it is given. Gives the address, `http://127.0.0.1:…` or `https://…`."""
     open_: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -81,15 +87,15 @@ async def http_server(handler: Handler, host: str = "127.0.0.1", port: int = 0) 
         open_.add(task)
         try:
             await _converse(handler, reader, writer)
-        except (ConnectionError, h11.ProtocolError, asyncio.CancelledError):
+        except (OSError, h11.ProtocolError, asyncio.CancelledError):
             """The client went away, talks nonsense, or the server is being stopped: no more of this connection."""
         finally:
             open_.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(connected, host, port, backlog=512)
+    server = await asyncio.start_server(connected, host, port, backlog=512, ssl=tls)
     try:
-        yield f"http://{host}:{server.sockets[0].getsockname()[1]}"
+        yield f"http{'s' if tls else ''}://{host}:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         for task in list(open_):
@@ -144,15 +150,15 @@ async def _read(connection: h11.Connection, reader: asyncio.StreamReader) -> Rec
 
 async def _write(connection: h11.Connection, writer: asyncio.StreamWriter, answer: Answer) -> None:
     headers = {"content-length": str(len(answer.body)), **answer.headers}
-    if answer.status < 200 or answer.status in (204, 304):
+    if answer.status < 200 or answer.status in (204, 304) or answer.endless:
         headers.pop("content-length")
     head = connection.send(h11.Response(status_code=answer.status, headers=list(headers.items()), reason=b"As told"))
     chunks = [answer.body] if not answer.drip else [bytes([byte]) for byte in answer.body]
     writer.write(head or b"")
-    for chunk in chunks:
+    for chunk in itertools.cycle(chunks) if answer.endless else chunks:
         if answer.drip:
             await asyncio.sleep(answer.drip)
-        if "content-length" in headers:
+        if answer.endless or "content-length" in headers:
             writer.write(connection.send(h11.Data(data=chunk)) or b"")
         await writer.drain()
     writer.write(connection.send(h11.EndOfMessage()) or b"")

@@ -5,24 +5,20 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from lastseen.errors import ForbiddenAddress
 from lastseen.notifiers.addresses import Policy, refusal
 from lastseen.notifiers.guard import KEPT, guarded_client
 from lastseen.notifiers.outcome import from_exception
 from lastseen.testing.far_end import Answer, FarEnd
+from tests.standins.tls import issue
 
 OPEN = Policy(allow_private=True)
 
@@ -262,30 +258,10 @@ async def test_sixty_four_at_once_share_the_client(server: FarEnd) -> None:
 # -- TLS
 
 
-def self_signed(folder: Path) -> ssl.SSLContext:
-    """A server's context for pager.example, signed by nobody."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "pager.example")])
-    begin = datetime(2020, 1, 1, tzinfo=UTC)
-    certificate = (
-        x509.CertificateBuilder(
-            name, name, key.public_key(), x509.random_serial_number(), begin, datetime(2100, 1, 1, tzinfo=UTC)
-        )
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("pager.example")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "pager.pem"
-    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file.write_bytes(key.private_bytes(*plain) + certificate.public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
-
-
 async def test_tls_asks_for_the_name_and_checks_its_certificate(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    context, asked = self_signed(tmp_path), []
+    context, asked = issue(tmp_path / "pager.pem", "pager.example").context, []
     context.sni_callback = lambda _, name, __: asked.append(name)
 
     async def nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

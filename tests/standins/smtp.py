@@ -6,25 +6,20 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
 import struct
 import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.standins.tls import issue
 from tests.support import pace
 
 USER, PASSWORD = "lastseen", "c0rrect-horse-battery"
@@ -75,26 +70,8 @@ class Certificate:
     """For localhost and 127.0.0.1, signed by itself. `file` is what a client must trust."""
 
     def __init__(self, folder: Path) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-        begin, end = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-        names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
-        building = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), begin, end)
-        building = building.add_extension(x509.BasicConstraints(True, None), critical=True)
-        building = building.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        building = building.add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False
-        )
-        usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
-        building = building.add_extension(usage, critical=True)
-        building = building.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        self.file = folder / "mail.pem"
-        self.file.write_bytes(building.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-        secret = folder / "mail.key"
-        plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        secret.write_bytes(key.private_bytes(*plain))
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(self.file, secret)
+        issued = issue(folder / "mail.pem", "localhost", "127.0.0.1")
+        self.file, self.context = issued.file, issued.context
 
 
 class _Connection(SMTP):

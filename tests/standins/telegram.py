@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import re
+import ssl
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -51,6 +52,9 @@ class BotApi(People):
         self.edits: list[tuple[int, int, str]] = []
         self.calls: list[str] = []
         self.trouble = deque()
+        self.lost = deque()
+        self.otherwise: Answer | None = None
+        self.slow = 0.0
         self.rejects_all_html = False
         self.url = ""
         self.told: Callable[[Sent], None] = lambda sent: None
@@ -69,8 +73,8 @@ class BotApi(People):
         self._poller: asyncio.Event | None = None
 
     @contextlib.asynccontextmanager
-    async def serving(self, port: int = 0) -> AsyncIterator[Self]:
-        async with http_server(self.handle, port=port) as self.url:
+    async def serving(self, port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Self]:
+        async with http_server(self.handle, port=port, tls=tls) as self.url:
             yield self
 
     # -- the API
@@ -80,8 +84,12 @@ class BotApi(People):
             for name, arguments in request.json.items():
                 getattr(self, name)(*arguments)
             return Answer.of_json({"ok": True})
-        if self.trouble:
-            return self.trouble.popleft()
+        if self.trouble or self.otherwise is not None:
+            return self.trouble.popleft() if self.trouble else self.otherwise or Answer()
+        answer = await self._answer(request)
+        return self.lost.popleft() if self.lost else replace(answer, delay=self.slow)
+
+    async def _answer(self, request: Received) -> Answer:
         method = request.path.rpartition("/")[2]
         if method in self.failing:
             return Answer(502, b"<html>Bad Gateway</html>")

@@ -47,6 +47,13 @@ class People:
     chats: dict[int, Chat]
     messages: list[Sent]
     trouble: deque[Answer]
+    """What the next calls are answered with instead of being done."""
+    lost: deque[Answer]
+    """What the next calls are answered with after they were done: nobody learns what became of them."""
+    otherwise: Answer | None
+    """What every call is answered with instead of being done, as long as it is there."""
+    slow: float
+    """Seconds until each answer comes."""
     _updates: list[Any]
     _presses: set[str]
     _then_fails: dict[str, set[str]]
