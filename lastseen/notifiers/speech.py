@@ -11,14 +11,16 @@ from typing import Any
 import anyio
 
 from lastseen.clock import Clock
+from lastseen.errors import StoreUnavailable
 from lastseen.log import get_logger
 from lastseen.model import Attempt, Cause, Channel, Delivered, Message, Outcome, Rejected, Retry, replace
-from lastseen.model.insight import NOBODY
+from lastseen.model.insight import NOBODY, Roll
 from lastseen.notifiers.contained import own_fault, watched
 from lastseen.notifiers.message import render
 from lastseen.notifiers.outcome import from_exception
 from lastseen.notifiers.roster import Roster, Speaker
 from lastseen.notifiers.storms import Part, Storms
+from lastseen.notifiers.stragglers import look
 from lastseen.protocols import Catalog, Store
 
 STILL_UP = 3
@@ -39,7 +41,7 @@ class Speech:
     """Speaks for one dispatcher, and remembers what it said of storms."""
 
     def __init__(self, store: Store, roster: Roster, clock: Clock, wording: Wording) -> None:
-        self._catalog = store if isinstance(store, Catalog) else None
+        self._store, self._catalog = store, store if isinstance(store, Catalog) else None
         self._roster, self._clock, self._wording = roster, clock, wording
         self.storms = Storms()
 
@@ -91,9 +93,7 @@ class Speech:
             )
 
     async def _message(self, speaker: Speaker, attempt: Attempt, part: Part | None) -> Message:
-        roll = NOBODY
-        if part is not None and len(part.storm.members) > 1 and self._catalog is not None:
-            roll = await self._catalog.roll(part.storm.group, STILL_UP)
+        roll = NOBODY if part is None else await self._group(part)
         message = render(
             attempt.deliveries,
             self._clock.now(),
@@ -107,6 +107,16 @@ class Speech:
             roll=roll,
         )
         return replace(message, wall=self._clock.wall())
+
+    async def _group(self, part: Part) -> Roll:
+        """How the group of a storm stands now; nobody, where the store cannot say: then it is told without."""
+        if len(part.storm.members) < 2:
+            return NOBODY
+        try:
+            await look(self._store, part.storm)
+            return NOBODY if self._catalog is None else await self._catalog.roll(part.storm.group, STILL_UP)
+        except StoreUnavailable:
+            return NOBODY
 
 
 def _instead_of(channel: Channel, known: Sequence[Channel]) -> str:

@@ -75,6 +75,7 @@ class Member:
     name: str
     since: datetime
     back_at: datetime | None = None
+    word: str = ""  # what it is now, where that is neither silent nor back (`lastseen.notifiers.stragglers`)
 
 
 @dataclass(slots=True)
@@ -92,8 +93,8 @@ class Storm:
         return "" if self.group == OWN_GROUP else self.group
 
     @property
-    def back(self) -> int:
-        return sum(member.back_at is not None for member in self.members.values())
+    def over(self) -> bool:
+        return all(member.back_at is not None or member.word for member in self.members.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,7 @@ class Storms:
     def told(self, part: Part, receipt: str | None, now: datetime) -> None:
         """It was said."""
         part.talk.receipt, part.talk.last_at = receipt or part.talk.receipt, now
-        if part.back and part.storm.back == len(part.storm.members):
+        if part.back and part.storm.over:
             self._storms = [storm for storm in self._storms if storm is not part.storm]
 
 

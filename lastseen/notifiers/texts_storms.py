@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from lastseen.model.insight import Roll
 from lastseen.notifiers.storms import Member, Part, Storm
+from lastseen.notifiers.stragglers import FLAPPING, PAUSED, REMOVED
 from lastseen.notifiers.telling import ALERT, GOOD, HELD, Item, Told, ended_at, name_of, since_of
 from lastseen.notifiers.wording import Line, When, lasted, one_line
 
@@ -17,10 +18,11 @@ MORNING = "☀️"
 def storm(part: Part, roll: Roll, when: When) -> Item:
     """What is known of a storm when it is said."""
     members = list(part.storm.members.values())
-    missing = [member for member in members if member.back_at is None]
+    missing = [member for member in members if member.back_at is None and not member.word]
     if not part.back and missing:
         return _gone(part, missing, roll, when)
-    return _partly_back(part.storm, members, missing, when) if missing else _over(part.storm, members)
+    neither = [member for member in members if member.word]
+    return _partly_back(part.storm, members, missing, when) if missing or neither else _over(part.storm, members)
 
 
 def _gone(part: Part, missing: Sequence[Member], roll: Roll, when: When) -> Item:
@@ -37,10 +39,19 @@ def _gone(part: Part, missing: Sequence[Member], roll: Roll, when: When) -> Item
 
 
 def _partly_back(group: Storm, members: Sequence[Member], missing: Sequence[Member], when: When) -> Item:
-    back = [member.back_at for member in members if member.back_at is not None]
-    after = f" {len(back)} of {len(members)} back, {len(missing)} still offline"
-    gone = f"Gone {when.span(min(member.since for member in members), max(back))}. Still silent:"
-    return Item(HELD, group.title, after, (gone, names([member.name for member in missing])), colon=True)
+    back = [member for member in members if member.back_at is not None and not member.word]
+    words = {word: [one.name for one in members if one.word == word] for word in (FLAPPING, PAUSED, REMOVED)}
+    counts = [f"{len(missing)} still offline"] if missing else []
+    counts += [f"{len(named)} {word}" for word, named in words.items() if named]
+    ends = [member.back_at for member in members if member.back_at is not None]
+    gone = f"Gone {when.span(min(member.since for member in members), max(ends, default=when.now))}."
+    lines = (
+        f"{gone} Still silent:" if missing else gone,
+        names([member.name for member in missing]),
+        *(f"{word.capitalize()}: {names(named)}" for word, named in words.items() if named),
+    )
+    mark = HELD if missing or words[FLAPPING] else GOOD
+    return Item(mark, group.title, f" {len(back)} of {len(members)} back, {', '.join(counts)}", lines, colon=True)
 
 
 def _over(group: Storm, members: Sequence[Member]) -> Item:

@@ -109,6 +109,50 @@ async def test_recoveries_are_gathered_and_those_still_missing_named(tmp_path: P
         assert await undelivered(s) == []
 
 
+async def test_who_flaps_is_called_that_and_neither_back_nor_silent(tmp_path: Path) -> None:
+    chat = Editable()
+    async with site(tmp_path, chat, count=4, others=0) as s:
+        for _ in range(2):
+            await s.beat("m0")
+            await s.clock.advance("150s")
+        await s.keep_beating([f"m{n}" for n in range(4)], minutes=7)
+        await s.clock.advance("130s")
+        assert list(chat.screen.values())[-1].startswith("🔴 berlin: 4 of 4 offline")
+        await s.beat("m0")
+        await s.clock.advance("10s")
+        assert (await s.monitor.status("m0")).flapping_since is not None
+        await s.clock.advance("140s")
+        assert (await s.monitor.status("m0")).status == "offline"
+        await s.beat("m1", "m2")
+        await s.clock.advance("10s")
+        shown = storm(chat)
+        assert shown[0] == "🟡 berlin: 2 of 4 back, 1 still offline, 1 flapping"
+        assert shown[1].endswith("Still silent:")
+        assert shown[2:] == ["m3", "Flapping: m0"]
+        await s.beat("m1", "m2", "m3")
+        await s.clock.advance("10s")
+        assert storm(chat)[0] == "🟡 berlin: 3 of 4 back, 1 flapping"
+
+
+async def test_who_was_paused_or_removed_meanwhile_is_not_called_silent(tmp_path: Path) -> None:
+    chat = Editable()
+    async with site(tmp_path, chat, count=4, others=0) as s:
+        await s.beat(*(f"m{n}" for n in range(4)))
+        await s.clock.advance("3m")
+        await s.monitor.pause("m2")
+        await s.monitor.forget("m3")
+        await s.beat("m0")
+        await s.clock.advance("10s")
+        shown = chat.screen["m2"].splitlines()
+        assert shown[0] == "🟡 berlin: 1 of 4 back, 1 still offline, 1 paused, 1 removed"
+        assert shown[2:] == ["m1", "Paused: m2", "Removed: m3"]
+        await s.beat("m0", "m1")
+        await s.clock.advance("10s")
+        shown = chat.screen["m2"].splitlines()
+        assert shown[0] == "🟢 berlin: 2 of 4 back, 1 paused, 1 removed"
+        assert not [line for line in shown if "silent" in line]
+
+
 async def test_one_machine_is_told_of_as_ever_and_two_sites_apart(tmp_path: Path) -> None:
     chat = Editable()
     async with site(tmp_path, chat, count=2) as s:
@@ -179,6 +223,11 @@ async def test_a_webhook_gets_each_at_once_and_alone(tmp_path: Path) -> None:
         await s.beat(*(f"m{n}" for n in range(37)))
         await s.clock.advance("120s")
         assert [len(message.events) for message in hook.sent] == [1] * 37
+
+
+def storm(chat: Chat) -> list[str]:
+    """The newest message about the group, line by line."""
+    return [text for text in chat.screen.values() if "berlin: " in text][-1].splitlines()
 
 
 async def undelivered(s: Scene) -> list[str]:
