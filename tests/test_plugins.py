@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,9 @@ from lastseen.notifiers.tools import Tools
 from lastseen.notifiers.webhook import Webhook
 from lastseen.storage import open_store
 from tests.cli.conftest import Cli
+from tests.installing import install, site
+
+__all__ = ["site"]  # the fixture
 
 BROKEN = """
 raise RuntimeError("no gotify today")
@@ -44,45 +46,11 @@ class Bare:
 
 
 @pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def installed(site: Path) -> None:
     """Two packages with notifiers, one of them broken, beside our own."""
-    for name, source in (("broken_plugin", BROKEN), ("working_plugin", WORKING)):
-        (tmp_path / f"{name}.py").write_text(source)
-        info = tmp_path / f"{name}-1.2.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
-        entries = {"broken_plugin": "broken = broken_plugin:Broken\n"}.get(
-            name, "good = working_plugin:Good\nbare = working_plugin:Bare\n"
-        )
-        (info / "entry_points.txt").write_text(f"[lastseen.notifiers]\n{entries}")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    plugins.forget()
-    yield
-    for name in ("broken_plugin", "working_plugin"):
-        sys.modules.pop(name, None)
-    plugins.forget()
-
-
-def install(folder: Path, name: str, source: str, entries: str, version: str = "1.2") -> None:
-    """A package as pip leaves it behind."""
-    (folder / f"{name}.py").write_text(source)
-    info = folder / f"{name}-{version}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    (info / "entry_points.txt").write_text(entries)
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where packages can be installed; afterwards nobody knows of them any more."""
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    plugins.forget()
-    yield tmp_path
-    for name in set(sys.modules) - before:
-        if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(sys.modules[name].__file__):
-            del sys.modules[name]
-    plugins.forget()
+    install(site, "broken_plugin", BROKEN, "[lastseen.notifiers]\nbroken = broken_plugin:Broken\n")
+    good = "[lastseen.notifiers]\ngood = working_plugin:Good\nbare = working_plugin:Bare\n"
+    install(site, "working_plugin", WORKING, good)
 
 
 HEAD = "from pydantic import BaseModel, SecretStr\n"

@@ -24,9 +24,9 @@ from lastseen.notifiers.guard import guarded_client, lent
 from lastseen.notifiers.tools import Tools
 from lastseen.testing import FakeClock, RecordingNotifier
 from lastseen.testing.far_end import Answer, FarEnd
+from tests.installing import install, site
 from tests.monitor.cases import url_of
 from tests.support import eventually, until
-from tests.test_plugins import install, site
 
 __all__ = ["site"]  # the fixture
 
