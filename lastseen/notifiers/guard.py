@@ -52,6 +52,9 @@ _OURS = aiohttp.ClientTimeout()
 IN_FLIGHT = 64
 """Connections to one far end. There is no limit over all: one that does not answer must not take the others' share."""
 
+NAME_KEPT = 10
+"""Seconds for which what a name resolved to is used again, after it was judged."""
+
 
 def guarded_client(
     policy: Policy = Policy(),  # noqa: B008  (frozen)
@@ -126,7 +129,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             ssl=self._ssl or True,
             limit=0,
             limit_per_host=IN_FLIGHT,
-            ttl_dns_cache=10,
+            ttl_dns_cache=NAME_KEPT,
         )
         return aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False

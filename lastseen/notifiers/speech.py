@@ -72,7 +72,8 @@ class Speech:
         if part is None or part.edits is None:
             return await self._call(speaker, "send", message)
         answer = await self._call(speaker, "edit", part.edits, message)
-        if isinstance(answer, Rejected):  # it is gone, or too old to be changed
+        if isinstance(answer, Rejected):  # it is gone, or too old to be changed: nobody tries that again
+            part.talk.receipt = None
             return await self._call(speaker, "send", message)
         return answer
 

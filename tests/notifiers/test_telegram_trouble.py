@@ -3,100 +3,30 @@ often, how long is waited, and what becomes of the channel."""
 
 from __future__ import annotations
 
-import contextlib
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-from pydantic import SecretStr
 
-from lastseen import HeartbeatMonitor
-from lastseen.notifiers import telegram_bot
-from lastseen.notifiers.telegram import Telegram
-from lastseen.notifiers.tools import Tools
-from lastseen.testing import FakeClock, RecordingNotifier
 from lastseen.testing.http_server import Answer
+from tests.notifiers.telegram_world import (
+    CHAT,
+    LEFT,
+    OFFLINE,
+    SISTER,
+    Step,
+    always,
+    becomes,
+    do,
+    hurried,
+    living,
+    loses,
+    patient_again,
+    refuses,
+    shows,
+    well,
+)
 from tests.scenarios.harness import rows
-from tests.standins.telegram import TOKEN, BotApi
-from tests.standins.telegram_line import Line
-
-CHAT = -7
-OFFLINE, ONLINE = "🔴 pump offline since 12:00", "🟢 pump"
-READ_TIMEOUT = telegram_bot.READ_TIMEOUT
-
-
-@dataclass
-class World:
-    """A monitor with a bot's chat and another channel, and the line to the Bot API."""
-
-    line: Line
-    clock: FakeClock
-    chat: Telegram
-    other: RecordingNotifier
-    monitor: HeartbeatMonitor
-    path: Path
-    patch: pytest.MonkeyPatch
-
-    @property
-    def api(self) -> BotApi:
-        return self.line.api
-
-    @property
-    def heard(self) -> list[str]:
-        """The first lines of what is in the chats, in their order."""
-        return [sent.text.partition("\n")[0] for sent in self.api.messages]
-
-    @property
-    def told_elsewhere(self) -> list[str]:
-        return [message.event.type for message in self.other.messages if message.event.type != "machine.online"]
-
-    def row(self, type_: str = "machine.offline") -> tuple[Any, ...]:
-        found = rows(self.path, ROW.format(type=type_))
-        return found[-1] if found else ()
-
-    async def hurry(self, wait: float) -> None:
-        """How long an answer is waited for, in real time."""
-        self.patch.setattr(telegram_bot, "READ_TIMEOUT", wait)
-        self.patch.setattr(telegram_bot, "CONNECT_TIMEOUT", wait)
-        await self.chat.close()  # the next call makes another line
-
-
-ROW = """
-SELECT n.state, s.failures, c.enabled, a.detail, round((julianday(s.ready_at) - julianday(a.finished_at)) * 86400, 2)
-FROM notifications n JOIN channels c ON c.id = n.channel_id JOIN channel_state s ON s.channel_id = c.id
-JOIN delivery_attempt_items i ON i.notification_id = n.id JOIN delivery_attempts a ON a.id = i.attempt_id
-JOIN events e ON e.id = n.event_id
-WHERE c.name = 'chat' AND a.finished_at IS NOT NULL AND e.type = '{type}' ORDER BY a.id
-"""
-LEFT = "SELECT DISTINCT state FROM notifications WHERE state NOT IN ('delivered', 'skipped')"
-"""The first heartbeat is skipped: it is told to nobody."""
-
-
-@contextlib.asynccontextmanager
-async def living(folder: Path, patch: pytest.MonkeyPatch, tls: bool = False) -> AsyncIterator[World]:
-    clock, other = FakeClock(), RecordingNotifier()
-    api = BotApi(chats=(CHAT,), monotonic=clock.monotonic)
-    async with Line(api, folder, patch, tls) as line, httpx.AsyncClient() as http:
-        chat = Telegram(Telegram.Config(token=SecretStr(TOKEN), chat_id=CHAT, api_url=line.url), Tools(http, clock))
-        path = folder / "lastseen.db"
-        notify = {"chat": chat, "other": other}
-        async with HeartbeatMonitor(f"sqlite:///{path}", notify=notify, clock=clock) as monitor:
-            await monitor.heartbeat("pump")
-            await clock.advance("1m")
-            yield World(line, clock, chat, other, monitor, path, patch)
-
-
-Step = Callable[[World], Awaitable[Any] | None]
-
-
-async def do(step: Step, world: World) -> None:
-    done = step(world)
-    if inspect.isawaitable(done):
-        await done
 
 
 @dataclass(frozen=True)
@@ -110,51 +40,8 @@ class Trouble:
     state: tuple[str, int, int] = ("pending", 1, 1)
     wait: float | None = 5
     times: int = 1
-    ends: Step = lambda world: setattr(world.api, "otherwise", None)
+    ends: Step = well
     tls: bool = False
-
-
-def always(*given: Any, **changes: Any) -> Step:
-    return lambda world: setattr(world.api, "otherwise", Answer(*given, **changes))
-
-
-def error(code: int, description: str, **parameters: Any) -> Answer:
-    body: dict[str, Any] = {"ok": False, "error_code": code, "description": description}
-    return Answer.of_json({**body, "parameters": parameters} if parameters else body, code)
-
-
-def refuses(code: int, description: str, **parameters: Any) -> Step:
-    return lambda world: setattr(world.api, "otherwise", error(code, description, **parameters))
-
-
-def loses(answer: Answer) -> Step:
-    """It does what it was asked, and then answers this."""
-    return lambda world: world.api.lost.append(answer)
-
-
-def hurried(step: Step) -> Step:
-    async def begins(world: World) -> None:
-        await world.hurry(0.4)
-        await do(step, world)
-
-    return begins
-
-
-async def patient_again(world: World) -> None:
-    world.api.otherwise = None
-    await world.hurry(READ_TIMEOUT)
-
-
-def shows(kind: str) -> Step:
-    async def changes(world: World) -> None:
-        world.line.certificate(kind)
-        await world.chat.close()
-
-    return changes
-
-
-def becomes(state: str, moved_to: int | None = None) -> Step:
-    return lambda world: world.api.state(CHAT, state, moved_to)
 
 
 WELL, WRONG, GONE = ("delivered", 0, 1), ("pending", 0, 1), ("dead", 0, 0)
@@ -223,8 +110,8 @@ async def test_what_becomes_of_it(name: str, tmp_path: Path, monkeypatch: pytest
     async with living(tmp_path, monkeypatch, trouble.tls) as world:
         await do(trouble.begins, world)
         await world.clock.advance("64s")  # offline at 2 min, told 2 s later, and not yet tried again
-        assert trouble.said in (world.row()[3] or "")
-        assert (world.row()[:3], world.row()[4]) == (trouble.state, trouble.wait)
+        assert trouble.said in (world.row[3] or "")
+        assert (world.row[:3], world.row[4]) == (trouble.state, trouble.wait)
         await do(trouble.ends, world)
         await world.clock.advance("2h")
         assert [heard.partition(" (")[0] for heard in world.heard] == [OFFLINE] * trouble.times
@@ -234,3 +121,92 @@ async def test_what_becomes_of_it(name: str, tmp_path: Path, monkeypatch: pytest
     assert world.heard[trouble.times :] == ([] if gone else ["🟢 pump back after 2 h 2 min"])
     assert world.told_elsewhere == ["machine.offline"] + ["channel.failing"] * (gone or trouble.wait == 3600)
     assert rows(world.path, LEFT) == ([("dead",)] if gone else [])
+
+
+HOUR: dict[str, Trouble] = {
+    name: TROUBLE[name]
+    for name in ("500", "502 and HTML", "403 of a proxy", "401", "429 without a time", "resets", "nobody there",
+                 "no such name", "certificate: expired")
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(HOUR))
+async def test_an_hour_of_it_loses_nothing_and_tells_nothing_twice(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trouble = HOUR[name]
+    async with living(tmp_path, monkeypatch, trouble.tls) as world:
+        await do(trouble.begins, world)
+        await world.clock.advance("10m")
+        for _ in range(50):
+            await world.monitor.heartbeat("pump")
+            await world.clock.advance("1m")
+        assert world.heard == []
+        assert 5 < world.attempts <= 20, "it is left alone for longer and longer, and for five minutes at most"
+        assert world.told_elsewhere.count("channel.failing") == 2, "of the chat and of its sister, after 15 minutes"
+        assert world.row[1] <= 20
+        await do(trouble.ends, world)
+        for _ in range(6):
+            await world.monitor.heartbeat("pump")
+            await world.clock.advance("1m")
+    for chat in (CHAT, SISTER):
+        told = [sent.text for sent in world.api.messages if sent.chat_id == chat]
+        assert sorted(text.partition("\n")[0] for text in told[:1]) == [f'⚠️ Channel "{OTHER[chat]}" fails since 12:02']
+        assert [text.partition("\n")[0] for text in told[1:]] == HEARD_LATE
+        assert all("Told late: " in text for text in told)
+    assert rows(tmp_path, LEFT) == []
+
+
+OTHER = {CHAT: "sister", SISTER: "chat"}
+HEARD_LATE = ["🟢 pump was offline 12:00–12:11 (11 min)", "🟢 pump back after 11 min"]
+
+
+async def test_a_revoked_token_rests_all_the_chats_of_its_bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with living(tmp_path, monkeypatch) as world:
+        await do(TROUBLE["401"].begins, world)
+        await world.clock.advance("64s")
+        assert rows(tmp_path, STATES) == [("chat", 1, 5.0), ("other", 0, None), ("sister", 1, 5.0)]
+        await world.clock.advance("10m")
+        well(world)
+        await world.clock.advance("6m")
+    assert sorted(sent.chat_id for sent in world.api.messages) == [SISTER, CHAT]
+
+
+STATES = """
+SELECT c.name, s.failures, round((julianday(s.ready_at) - julianday(s.failing_since)) * 86400, 2)
+FROM channels c JOIN channel_state s ON s.channel_id = c.id ORDER BY c.name
+"""
+
+
+# -- while a message grows
+
+FEW, ALL = "🔴 3 of 4 offline since 12:00", "🔴 4 of 4 offline since 12:00"
+CHANGES: dict[str, tuple[Step, list[str], int]] = {
+    "it goes well": (well, [OFFLINE, ALL], 1),
+    "it is made and not answered": (loses(Answer(reset=True)), [OFFLINE, ALL], 1),
+    "500": (always(500, b""), [OFFLINE, ALL], 1),
+    "429": (refuses(429, "Too Many Requests", retry_after=30), [OFFLINE, ALL], 1),
+    "the message was deleted": (lambda world: world.api.messages.clear(), [ALL], 0),
+    "the chat has moved": (becomes("migrated", -1007), [OFFLINE, FEW, ALL], 0),
+    "blocked": (becomes("blocked"), [OFFLINE, FEW], 0),
+}
+"""What happens to the chat before the message is changed, what is there to be read in the end, and how many changes."""
+
+
+@pytest.mark.parametrize("name", sorted(CHANGES))
+async def test_what_happens_to_a_change_loses_no_machine(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happens, heard, edits = CHANGES[name]
+    async with living(tmp_path, monkeypatch) as world:
+        for machine in ("nas", "cam"):
+            await world.monitor.heartbeat(machine)
+        await world.clock.advance("1m")
+        await world.monitor.heartbeat("late")
+        await world.clock.advance("70s")
+        await do(happens, world)
+        await world.clock.advance("2m")
+        well(world)
+        await world.clock.advance("10m")
+    assert (world.heard, len([1 for chat, _, _ in world.api.edits if chat == CHAT])) == (heard, edits)
+    assert rows(tmp_path, LEFT) == ([("dead",)] if name == "blocked" else [])

@@ -12,11 +12,12 @@ import argparse
 import asyncio
 import contextlib
 import json
+import ssl
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Any, Self
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -42,19 +43,26 @@ class WebhookReceiver:
     """Keeps every delivery. `fail_for` seconds from its first request, or its `fail_first` requests, go wrong."""
 
     def __init__(
-        self, secret: str | None = None, fail_for: float = 0.0, fail_first: int = 0, how: str = "500", port: int = 0
+        self,
+        secret: str | None = None,
+        fail_for: float = 0.0,
+        fail_first: int = 0,
+        how: str = "500",
+        port: int = 0,
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._referee = None if secret is None else Webhook(secret)
         self.fail_for, self.fail_first, self.how = fail_for, fail_first, how
         self.deliveries: list[Delivery] = []
         self.url = ""
         self.told: Callable[[Delivery], None] = lambda delivery: None
-        self._port = port
+        self.serves: dict[str, Any] = {"host": host, "port": port, "tls": tls}
         self._first: float | None = None
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        address = await self._stack.enter_async_context(http_server(self.handle, port=self._port))
+        address = await self._stack.enter_async_context(http_server(self.handle, **self.serves))
         self.url = f"{address}/hook"
         return self
 
