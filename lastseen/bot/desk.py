@@ -123,7 +123,6 @@ class Desk:
         return Seen(
             self.monitor.described(standing, now),
             None if outage is None else outage.started_at,
-            None if outage is None else outage.acked_by,
             standing.machine.tags,
             standing.machine.kind,
         )

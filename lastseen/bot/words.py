@@ -51,13 +51,16 @@ class Seen:
 
     status: MachineStatus
     outage_at: datetime | None = None
-    acked_by: str | None = None
     tags: tuple[str, ...] = ()
     kind: str = ""
 
     @property
     def name(self) -> str:
         return plain(self.status.name) or self.status.slug
+
+    @property
+    def acked_by(self) -> str | None:
+        return self.status.acknowledged_by
 
     @property
     def since(self) -> datetime:

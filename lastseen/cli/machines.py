@@ -14,6 +14,7 @@ from lastseen.cli.machine_options import MachineOptions, flag_of
 from lastseen.cli.options import UsageError, naming, spread
 from lastseen.cli.output import Json, answer, facts, local, print_json, seconds, table
 from lastseen.cli.session import ask, find_machine
+from lastseen.clock import rfc3339
 from lastseen.errors import Conflict
 
 if TYPE_CHECKING:
@@ -28,9 +29,11 @@ def describe(
     monitor: Any, standing: Standing, now: datetime, urls: Mapping[int, Mapping[str, str | None]]
 ) -> dict[str, Any]:
     """The object that `list`, `show` and `set` print."""
-    machine = standing.machine
+    machine, status = standing.machine, monitor.described(standing, now)
     return {
-        **monitor.described(standing, now).as_dict(),
+        **status.as_dict(),
+        "acknowledged_by": status.acknowledged_by,
+        "acknowledged_at": rfc3339(status.acknowledged_at),
         "hostname": machine.hostname,
         "description": machine.description,
         "kind": machine.kind,
@@ -154,7 +157,7 @@ def list_(
     table(
         ("id", "machine", "status", "last heartbeat", "limit", "kind", "group", "tags"),
         [
-            (m["id"], m["slug"], _status(m), _local(m["last_seen"]), _expected(m), m["kind"], m["group"], m["tags"])
+            (m["id"], m["slug"], _seen(m), _local(m["last_seen"]), _expected(m), m["kind"], m["group"], m["tags"])
             for m in machines
         ],
         "No machines yet. The first: lastseen machines add NAME" if not (kind or group) else "No machines like that.",
@@ -255,6 +258,16 @@ def _local(value: str | None) -> str | None:
     return None if value is None else local(value)
 
 
+def _seen(shown: dict[str, Any]) -> str:
+    by = shown["acknowledged_by"]
+    return _status(shown) if by is None else f"{_status(shown)}, seen by {by}"
+
+
+def _acknowledged(shown: dict[str, Any]) -> str | None:
+    by = shown["acknowledged_by"]
+    return None if by is None else f"by {by}, {_local(shown['acknowledged_at'])}"
+
+
 def _limit(shown: dict[str, Any]) -> str:
     return seconds(shown["offline_after_seconds"])
 
@@ -276,6 +289,7 @@ def _print_machine(shown: dict[str, Any], as_json: bool) -> None:
             ("limit", _limit(shown) if shown["schedule"] is None else None),
             *jobs.facts_of(shown),
             ("told at", _local(shown["notified_at"])),
+            ("acknowledged", _acknowledged(shown)),
             ("hostname", shown["hostname"]),
             ("description", shown["description"]),
             ("kind", shown["kind"]),

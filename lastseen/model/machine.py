@@ -123,12 +123,15 @@ class Run(msgspec.Struct, frozen=True, gc=False):
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
-    """All that a store knows of one machine now. `outage` is the open one."""
+    """All that a store knows of one machine now. `outage` is the open one. `error_acked_by`: of a machine in error, who
+    has seen that, at `error_acked_at`, since it was told of it last; of an outage the outage says so."""
 
     machine: Machine
     kind: Kind
     liveness: Liveness
     outage: Outage | None = None
+    error_acked_at: datetime | None = None
+    error_acked_by: str | None = None
 
 
 # --- what machines say ------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from lastseen.monitor.snapshot import whole_seconds
 @dataclass(frozen=True, slots=True)
 class MachineStatus:
     """The status of one machine at one moment. `late`: past its interval, not past its threshold.
+    `acknowledged_by`: who has seen its outage or error, which lasts.
     `seconds_until_offline` leaves blind time out of account: it may get longer, never shorter."""
 
     id: int
@@ -32,6 +33,8 @@ class MachineStatus:
     sources: tuple[str, ...]
     group: str
     flapping_since: datetime | None = None
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
 
     @property
     def is_online(self) -> bool:
@@ -78,4 +81,6 @@ def status_of(standing: Standing, rules: Rules, now: datetime, sources: Mapping[
         sources=tuple(sources.get(bit, str(bit)) for bit in range(heard.bit_length()) if heard >> bit & 1),
         group=machine.group,
         flapping_since=row.flapping_since,
+        acknowledged_by=standing.error_acked_by if standing.outage is None else standing.outage.acked_by,
+        acknowledged_at=standing.error_acked_at if standing.outage is None else standing.outage.acked_at,
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, func, literal_column, or_, select
 
 from lastseen.model import (
     HEARD_OF_IT,
@@ -27,6 +27,7 @@ from lastseen.model import (
     Said,
     Signal,
     Standing,
+    Status,
     replace,
 )
 from lastseen.storage.fold import RUNS, signal_of
@@ -106,7 +107,32 @@ def standings(connection: Connection, ids: Sequence[int]) -> dict[int, Standing]
                 as_liveness(row[_LIVENESS_AT:]),
                 open_outages.get(machine.id),
             )
+    found |= _seen_errors(connection, [one for one in found.values() if one.liveness.status is Status.ERROR])
     return {machine_id: found[machine_id] for machine_id in ids if machine_id in found}
+
+
+_ERROR_WORDS = (
+    select(_first.c.uid, _later.c.type, _later.c.at, _later.c.reason)
+    .select_from(_first)
+    .join(_later, _later.c.incident_id == _first.c.id)
+    .where(_first.c.uid.in_(several()))
+    .where(or_(_later.c.type == EventType.ACKNOWLEDGED.value, _later.c.severity == literal_column("'alert'")))
+    .order_by(_later.c.id)
+)
+
+
+def _seen_errors(connection: Connection, given: Sequence[Standing]) -> dict[int, Standing]:
+    """Those of these that somebody has acknowledged: the newest word of the incident is that, and no alert."""
+    newest: dict[str, Any] = {}
+    for some in chunks([one.liveness.incident for one in given if one.liveness.incident is not None]):
+        for row in connection.execute(_ERROR_WORDS, {"several": some}).all():
+            newest[row.uid] = row
+    seen = {uid: row for uid, row in newest.items() if row.type == EventType.ACKNOWLEDGED}
+    return {
+        one.machine.id: replace(one, error_acked_at=seen[incident].at, error_acked_by=seen[incident].reason)
+        for one in given
+        if (incident := one.liveness.incident or "") in seen
+    }
 
 
 def cases(connection: Connection, ids: Sequence[int], now: datetime, order: Order | None = None) -> dict[int, Case]:

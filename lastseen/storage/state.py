@@ -40,6 +40,7 @@ from lastseen.model import (
     Severity,
     Signal,
     Standing,
+    Status,
     Verdict,
     Watch,
     replace,
@@ -199,7 +200,15 @@ class StateStore:
         outage = next(
             (o for o in self.state.outages.values() if o.machine_id == machine_id and o.ended_at is None), None
         )
-        return Standing(machine, Kind(machine.kind), self.state.rows[machine_id], outage)
+        row = self.state.rows[machine_id]
+        standing = Standing(machine, Kind(machine.kind), row, outage)
+        if row.status is not Status.ERROR:
+            return standing
+        its = [event for event in self._newest_events(machine_id, KEPT) if event.incident == row.incident]
+        words = [e for e in its if e.severity is Severity.ALERT or e.type == EventType.ACKNOWLEDGED]
+        if not words or words[-1].type != EventType.ACKNOWLEDGED:
+            return standing
+        return replace(standing, error_acked_at=words[-1].at, error_acked_by=words[-1].reason)
 
     def _write(self, machine_id: int, verdict: Verdict) -> list[Event]:
         new = [event for event in verdict.events if event.uid not in self.state.events]

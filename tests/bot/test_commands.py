@@ -124,6 +124,17 @@ async def test_acknowledging_says_of_what_and_by_whom(site: Site) -> None:
     assert await site.ask(7, "/ack") == "Reminders stopped for db-01, web-1."
 
 
+async def test_who_has_seen_an_error_is_said_as_of_an_outage(site: Site) -> None:
+    await site.connect(7)
+    await site.machines("cam-1")
+    await site.monitor.heartbeat("cam-1", {"status": "error", "message": "lens"})
+    await site.alert("lens")
+    assert "Seen by" not in await site.ask(7, "/status cam-1")
+    assert await site.ask(7, "/ack", who="Eva") == "Reminders stopped for cam-1."
+    assert "Seen by Eva." in await site.ask(7, "/status cam-1")
+    assert (await site.ask(7, "/status")).splitlines()[1].endswith(", seen by Eva")
+
+
 async def test_in_groups_commands_may_name_the_bot_and_others_are_left_alone(site: Site) -> None:
     await site.connect(-8)
     assert "No machines yet" in await site.ask(-8, "/status@LastSeen_Bot")

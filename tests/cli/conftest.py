@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import httpx
 import pytest
 import structlog
 
@@ -23,6 +24,12 @@ from lastseen.cli import main
 from tests.support import until
 
 FOREIGN = ("LASTSEEN_", "MACHINE_", "TELEGRAM_")
+
+
+def beat(url: str, key: str, body: dict[str, str] | None = None) -> int:
+    """The status with which the server takes it."""
+    headers = {"X-API-Key": key}
+    return httpx.post(f"{url}/api/v1/heartbeat", headers=headers, json=body, trust_env=False).status_code
 
 
 @dataclass

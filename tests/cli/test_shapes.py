@@ -10,6 +10,7 @@ from tests.cli.conftest import Cli
 MACHINE = {
     *("id", "slug", "name", "status", "late", "last_seen", "status_since", "offline_after_seconds"),
     *("seconds_until_offline", "notified_at", "sources", "group", "flapping_since"),
+    *("acknowledged_by", "acknowledged_at"),
     *("hostname", "description", "kind", "tags", "enabled", "ping_url", "push_url"),
     *("schedule", "timezone", "grace_seconds", "max_runtime_seconds"),
 }

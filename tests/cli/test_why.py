@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, beat
 from tests.support import until
-
-
-def beat(url: str, key: str, body: dict[str, str] | None = None) -> int:
-    headers = {"X-API-Key": key}
-    return httpx.post(f"{url}/api/v1/heartbeat", headers=headers, json=body, trust_env=False).status_code
 
 
 def test_beside_a_server_it_tells_of_the_outage_the_channel_and_the_refused_key(cli: Cli) -> None:

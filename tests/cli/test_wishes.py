@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, beat
+from tests.support import until
 
 
 @pytest.fixture
@@ -95,6 +96,21 @@ def test_a_silence_that_makes_no_sense_is_refused(cli: Cli, options: list[str], 
     assert done.code == 1
     assert words in done.err
     assert cli.json("silences", "list") == []
+
+
+def test_a_machine_in_error_says_who_has_seen_it(cli: Cli) -> None:
+    with cli.serving() as url:
+        key = cli.json("machines", "add", "pump")["key"]
+        assert beat(url, key, {"status": "error"}) == 204
+        until(lambda: cli.json("machines", "show", "pump")["status"] == "error", "the error is noticed", 30)
+        assert cli.json("machines", "show", "pump")["acknowledged_by"] is None
+        cli.json("ack", "pump", "--by", "Eva")
+        shown = cli.json("machines", "show", "pump")
+        assert (shown["acknowledged_by"], shown["acknowledged_at"][-1]) == ("Eva", "Z")
+        (listed,) = cli.json("machines", "list")
+        assert listed["acknowledged_by"] == "Eva"
+        assert "error, seen by Eva" in cli("machines", "list").out
+        assert "by Eva, " in cli("machines", "show", "pump").out
 
 
 def test_what_is_well_cannot_be_acknowledged(cli: Cli) -> None:
