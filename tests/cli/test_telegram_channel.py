@@ -38,7 +38,9 @@ async def test_without_a_chat_id_it_prints_a_code_and_waits_for_who_sends_it(cli
     said = b""
     with anyio.fail_after(20):
         while b"at most" not in said:
-            said += await process.stderr.readline()
+            line = await process.stderr.readline()
+            assert line, said
+            said += line
         code = re.search(rb"/start ([0-9a-f]{16})\n", said)
         assert code is not None, said
         api.say(-8, f"/start {code[1].decode()}", thread=3)
