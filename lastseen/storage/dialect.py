@@ -66,6 +66,9 @@ class Dialect(Protocol):
 
     def keep_bodies(self, connection: Connection, bodies: str) -> None: ...
 
+    def hold_lane(self, connection: Connection, name: str) -> None:
+        """Lock a lane, so that what is done on it is done one after another."""
+
     def still_sending(self, connection: Connection, attempt: int, token: int) -> int:
         """How many notifications of an attempt are still being sent under this token of their lane."""
 
@@ -144,8 +147,8 @@ def insert_or_ignore(target: Table, columns: Sequence[str], *unique: str) -> Man
     return Many(insert(target).on_conflict_do_nothing(index_elements=unique or None), *columns)
 
 
-class greatest(GenericFunction[Any]):  # noqa: N801  (the name of the SQL function)
-    """The greatest of its arguments, in a row."""
+class _InARow(GenericFunction[Any]):
+    """Of its arguments, in a row: what SQLite calls by the name of the aggregate."""
 
     inherit_cache = True
 
@@ -154,6 +157,19 @@ class greatest(GenericFunction[Any]):  # noqa: N801  (the name of the SQL functi
         self.type = first.type
 
 
+class greatest(_InARow):  # noqa: N801  (the name of the SQL function)
+    inherit_cache = True
+
+
+class least(_InARow):  # noqa: N801  (as above)
+    inherit_cache = True
+
+
 @compiles(greatest, "sqlite")
 def _greatest_in_sqlite(element: greatest, compiler: Any, **options: Any) -> str:
     return f"max{compiler.process(element.clause_expr, **options)}"
+
+
+@compiles(least, "sqlite")
+def _least_in_sqlite(element: least, compiler: Any, **options: Any) -> str:
+    return f"min{compiler.process(element.clause_expr, **options)}"

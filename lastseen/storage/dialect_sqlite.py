@@ -77,7 +77,7 @@ def flags(connection: Connection) -> tuple[str, bool, bool]:
     return str(row[0]), bool(row[1]), bool(row[2])
 
 
-def hold(connection: Connection, ids: str) -> tuple[bool, bool] | None:
+def hold(connection: Connection, ids: Callable[[], Sequence[int]]) -> tuple[bool, bool] | None:
     return None
 
 
@@ -132,6 +132,10 @@ def keep_signals(connection: Connection, signals: list[tuple[Any, ...]]) -> None
 
 def keep_bodies(connection: Connection, bodies: str) -> None:
     connection.exec_driver_sql(_BODIES, (bodies,))
+
+
+def hold_lane(connection: Connection, name: str) -> None:
+    """There is one writer at a time."""
 
 
 def still_sending(connection: Connection, attempt: int, token: int) -> int:

@@ -28,10 +28,12 @@ from lastseen.model import (
     Standing,
     Trouble,
 )
+from lastseen.model.arrival import Arrived, Arriving
 from lastseen.model.insight import Muster, Roll, Stranger
 from lastseen.model.keys import Key, KeyMatch, OutOfService, ShownKey
 from lastseen.protocols import Admit, Decide, RetryPlan, Tell
 from lastseen.storage import (
+    sql_arrivals,
     sql_catalog,
     sql_channels,
     sql_finish,
@@ -76,13 +78,13 @@ class SqlStore(SqlReading):
     async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
         if not beats:
             return Recorded()
-        return await self.database.write(lambda c: sql_record.record(c, self._slugs, beats, now))
+        return await self.database.record(lambda c: sql_record.record(c, self._slugs, beats, now))
 
     async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
         due = await self.next_check()
         if due is None or due > now:
             return []  # nothing to write: the one writer is not kept from its work
-        return await self.database.write(lambda c: sql_settle.settle(c, decide, now, limit))
+        return await self.database.write_beside(lambda c: sql_settle.settle(c, decide, now, limit))
 
     async def order(self, machine: MachineRef, order: Order, decide: Decide, now: datetime) -> Sequence[Event]:
         return await self.database.write(lambda c: sql_settle.order(c, machine, order, decide, now))
@@ -103,12 +105,12 @@ class SqlStore(SqlReading):
             sql_wishes.tell(c, admit, now)
             return sql_outbox.take(c, lane, admit, now, limit)
 
-        taken = await self.database.write(work)
+        taken = await self.database.write_beside(work)
         tell_of_expired(taken.ended)
         return taken.attempts
 
     async def finish(self, lane: Lease, attempt: Attempt, outcome: Outcome, plan: RetryPlan, now: datetime) -> bool:
-        return await self.database.write(lambda c: sql_finish.finish(c, lane, attempt, outcome, plan, now))
+        return await self.database.write_beside(lambda c: sql_finish.finish(c, lane, attempt, outcome, plan, now))
 
     async def next_due(self, channels: Collection[str] | None = None) -> datetime | None:
         return await self.database.read(lambda c: sql_outbox.next_due(c, channels))
@@ -116,13 +118,13 @@ class SqlStore(SqlReading):
     # -- Leases
 
     async def lease(self, name: str, owner: str, span: timedelta, now: datetime) -> Lease | None:
-        return await self.database.write(lambda c: sql_sources.lease(c, name, owner, span, now))
+        return await self.database.write_beside(lambda c: sql_sources.lease(c, name, owner, span, now))
 
     async def renew(self, lease: Lease, span: timedelta, now: datetime) -> Lease | None:
-        return await self.database.write(lambda c: sql_sources.renew(c, lease, span, now))
+        return await self.database.write_beside(lambda c: sql_sources.renew(c, lease, span, now))
 
     async def release(self, lease: Lease, now: datetime) -> None:
-        await self.database.write(lambda c: sql_sources.release(c, lease, now))
+        await self.database.write_beside(lambda c: sql_sources.release(c, lease, now))
 
     # -- Upkeep
 
@@ -140,10 +142,10 @@ class SqlStore(SqlReading):
         return await self.database.write(lambda c: sql_sources.listen(c, source, node, now))
 
     async def mark(self, source: int, node: str, now: datetime, blind: Sequence[BlindPeriod] = ()) -> None:
-        await self.database.write(lambda c: sql_sources.mark(c, source, node, now, blind))
+        await self.database.write_beside(lambda c: sql_sources.mark(c, source, node, now, blind))
 
     async def leave(self, source: int, node: str, now: datetime) -> None:
-        await self.database.write(lambda c: sql_sources.leave(c, source, node, now))
+        await self.database.write_beside(lambda c: sql_sources.leave(c, source, node, now))
 
     async def newest_mark(self) -> datetime | None:
         return await self.database.read(sql_sources.newest_mark)
@@ -331,7 +333,7 @@ class SqlStore(SqlReading):
         return await self.database.read(lambda c: sql_keys.find(c, digest, now))
 
     async def key_used(self, key_id: int, now: datetime) -> None:
-        await self.database.write(lambda c: sql_keys.used(c, key_id, now))
+        await self.database.write_beside(lambda c: sql_keys.used(c, key_id, now))
 
     async def keys(self) -> Sequence[Key]:
         return await self.database.read(sql_keys.listed)
@@ -350,3 +352,11 @@ class SqlStore(SqlReading):
 
     async def keys_version(self) -> int:
         return await self.database.read(sql_keys.version)
+
+    # -- Arrivals
+
+    async def arrived(self, what: Arriving) -> Arrived:
+        return await self.database.read(lambda c: sql_arrivals.arrived(c, what))
+
+    async def bring(self, what: Arriving, decide: Decide, now: datetime) -> Arrived:
+        return await self.database.write(lambda c: sql_arrivals.bring(c, self.secrets, self._slugs, what, decide, now))

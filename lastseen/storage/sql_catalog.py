@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, and_, func, select, update
+from sqlalchemy import Connection, Select, and_, func, select, update
 
 from lastseen.errors import InvalidInput
 from lastseen.model import Kind, Standing, Status
@@ -39,8 +40,7 @@ def set_kind(connection: Connection, kind: Kind, now: datetime) -> Kind:
     put = sql.insert(kinds).values(name=kind.name, **values)
     connection.execute(put.on_conflict_do_update(index_elements=["name"], set_=values))
     concerned = select(machines.c.id).where(machines.c.kind == kind.name, machines.c.deleted_at.is_(None))
-    again = update(liveness).where(liveness.c.machine_id.in_(concerned), liveness.c.status.in_(WATCHED))
-    connection.execute(again.values(check_at=now))
+    _look_at(connection, concerned, now)
     return kind
 
 
@@ -62,8 +62,16 @@ def default_threshold(connection: Connection, offline_after: timedelta, now: dat
             kinds.c.every_s.is_(None),
         )
     )
-    again = update(liveness).where(liveness.c.machine_id.in_(concerned), liveness.c.status.in_(WATCHED))
-    connection.execute(again.values(check_at=now))
+    _look_at(connection, concerned, now)
+
+
+def _look_at(connection: Connection, concerned: Select[Any], now: datetime) -> None:
+    watched = and_(liveness.c.machine_id.in_(concerned), liveness.c.status.in_(WATCHED))
+    in_order = select(liveness.c.machine_id).where(watched).order_by(liveness.c.machine_id)
+    locked = in_order.with_for_update(key_share=True).cte("locked")
+    connection.execute(
+        update(liveness).where(liveness.c.machine_id.in_(select(locked.c.machine_id))).values(check_at=now)
+    )
 
 
 def roll(connection: Connection, group: str, names: int) -> Roll:

@@ -33,6 +33,7 @@ def finish(
     connection: Connection, lane: Lease, attempt: Attempt, outcome: Outcome, plan: RetryPlan, now: datetime
 ) -> bool:
     """`Store.finish`, in the caller's transaction."""
+    sql.of(connection).hold_lane(connection, lane.name)
     _close_attempt(connection, attempt, outcome, now)
     if not _still_ours(connection, lane, attempt):
         return False

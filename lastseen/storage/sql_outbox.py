@@ -136,8 +136,10 @@ def take(connection: Connection, lane: Lease, admit: Admit, now: datetime, limit
 
 
 def holds(connection: Connection, lane: Lease) -> bool:
-    """Where leases are kept, this one must be the newest of its lane."""
-    token = connection.execute(select(leases.c.token).where(leases.c.name == lane.name)).scalar()
+    """Where leases are kept, this one must be the newest of its lane. What is done on a lane is done one after another:
+    its row is locked."""
+    newest = select(leases.c.token).where(leases.c.name == lane.name).with_for_update(key_share=True)
+    token = connection.execute(newest).scalar()
     return token is None or token == lane.token
 
 

@@ -8,10 +8,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from lastseen.model import MachineRef, NotificationState, Standing
+from lastseen.model import Delivery, MachineRef, NotificationState, Standing
 from lastseen.model.insight import Checkup, Gauges
 from lastseen.model.story import Facts, GivenUp, RefusedCount, RefusedKey, UnknownKeys, Which
-from lastseen.storage import sql_account, sql_checkup, sql_history, sql_insight, sql_refusals, sql_replay, sql_unheard
+from lastseen.storage import (
+    sql_account,
+    sql_checkup,
+    sql_history,
+    sql_insight,
+    sql_refusals,
+    sql_replay,
+    sql_spoken,
+    sql_unheard,
+)
 from lastseen.storage.workers import Work
 
 T = TypeVar("T")
@@ -27,11 +36,18 @@ class Database(Protocol):
 
     async def close(self) -> None: ...
 
-    async def write(self, work: Work[T]) -> T: ...
+    async def write(self, work: Work[T]) -> T:
+        """Alone: nothing else is written meanwhile, but heartbeats."""
+
+    async def write_beside(self, work: Work[T]) -> T:
+        """Perhaps beside others of its kind: it locks what it decides on."""
+
+    async def record(self, work: Work[T]) -> T:
+        """Perhaps beside anything: it locks the rows of liveness that it writes."""
 
     async def read(self, work: Work[T]) -> T: ...
 
-    def sizes(self) -> Mapping[str, int]:
+    async def sizes(self) -> Mapping[str, int]:
         """Bytes by kind of file."""
 
     @property
@@ -84,6 +100,11 @@ class SqlReading:
     async def replay(self, notification: int, now: datetime) -> Mapping[str, Any]:
         return await self.database.write(lambda c: sql_history.replay(c, notification, now))
 
+    # -- Spoken
+
+    async def spoken(self, channel: str, incident: str) -> Sequence[Delivery]:
+        return await self.database.read(lambda c: sql_spoken.spoken(c, channel, incident))
+
     # -- Declared
 
     async def never_reported(
@@ -111,7 +132,7 @@ class SqlReading:
 
     async def gauges(self, now: datetime) -> Gauges:
         found = await self.database.read(lambda c: sql_insight.gauges(c, now))
-        return replace(found, sizes=self.database.sizes())
+        return replace(found, sizes=await self.database.sizes())
 
     async def checkup(self, now: datetime) -> Checkup:
         return await self.database.read(lambda c: sql_checkup.checkup(c, now))

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, select
-from sqlalchemy.dialects.postgresql import insert  # SQLite renders it too
 
 from lastseen.model.story import RefusedCount, RefusedFor, RefusedKey, UnknownKeys
+from lastseen.storage import dialect as sql
 from lastseen.storage.rows import api_keys, machines, refusals
 from lastseen.storage.sqltools import chunks, dumped, loaded, meta_value, set_meta
 
@@ -64,7 +64,7 @@ def _reason(row: Any, refused: RefusedCount) -> RefusedFor | None:
 
 
 def _add(connection: Connection, key_id: int, reason: RefusedFor, one: RefusedCount) -> None:
-    put = insert(refusals).values(
+    put = sql.insert(refusals).values(
         key_id=key_id,
         hour=one.hour,
         reason=reason.value,
@@ -74,8 +74,8 @@ def _add(connection: Connection, key_id: int, reason: RefusedFor, one: RefusedCo
     )
     more = {
         "count": refusals.c.count + put.excluded.count,
-        "first_at": func.min(refusals.c.first_at, put.excluded.first_at),
-        "last_at": func.max(refusals.c.last_at, put.excluded.last_at),
+        "first_at": sql.least(refusals.c.first_at, put.excluded.first_at),
+        "last_at": sql.greatest(refusals.c.last_at, put.excluded.last_at),
     }
     connection.execute(put.on_conflict_do_update(index_elements=["key_id", "hour", "reason"], set_=more))
 
@@ -121,7 +121,7 @@ def by_key(since: datetime, until: datetime | None) -> Select[Any]:
     last = func.max(refusals.c.last_at)
     query = (
         select(
-            *(refusals.c.key_id, refusals.c.reason, func.sum(refusals.c.count).label("times")),
+            *(api_keys.c.id.label("key_id"), refusals.c.reason, func.sum(refusals.c.count).label("times")),
             *(func.min(refusals.c.first_at).label("first_at"), last.label("last_at")),
             *(api_keys.c.scope, api_keys.c.hint, api_keys.c.label, api_keys.c.machine_id),
             *(api_keys.c.revoked_at, api_keys.c.expires_at, machines.c.slug, machines.c.deleted_at),
@@ -129,7 +129,9 @@ def by_key(since: datetime, until: datetime | None) -> Select[Any]:
         .join(api_keys, api_keys.c.id == refusals.c.key_id)
         .outerjoin(machines, machines.c.id == api_keys.c.machine_id)
         .where(refusals.c.hour >= since.replace(minute=0, second=0, microsecond=0), refusals.c.last_at >= since)
-        .group_by(api_keys.c.id, refusals.c.reason)  # by its own key_id, and SQLite reads all of it in that order
+        .group_by(
+            api_keys.c.id, refusals.c.reason, machines.c.id
+        )  # by its own key_id, and SQLite reads all of it in that order
         .order_by(last.desc())
     )
     return query if until is None else query.where(refusals.c.hour <= until, refusals.c.first_at <= until)

@@ -6,6 +6,7 @@ import sqlite3
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import OperationalError
@@ -16,7 +17,7 @@ from lastseen.model import SLUG, Case, Disable, Enable, Event, Machine, MachineR
 from lastseen.protocols import Decide
 from lastseen.storage.fold import PARK, newborn, obey
 from lastseen.storage.rows import kinds, liveness, liveness_values, machine_tags, machine_values, machines
-from lastseen.storage.sql_cases import cases, due_ids, find_ids, standings
+from lastseen.storage.sql_cases import cases, find_ids, hold, standings, take_due
 from lastseen.storage.sql_verdicts import Decided, write_verdicts
 from lastseen.storage.sqltools import bump, chunks
 from lastseen.storage.translate import translated
@@ -33,7 +34,7 @@ def next_check(connection: Connection) -> datetime | None:
 
 def settle(connection: Connection, decide: Decide, now: datetime, limit: int) -> list[Event]:
     """`Store.settle`, in the caller's transaction."""
-    ids = due_ids(connection, now, limit)
+    ids = take_due(connection, now, limit)
     if not ids:
         return []
     decided, failed = _decided(cases(connection, ids, now), decide)
@@ -108,16 +109,19 @@ def order(connection: Connection, ref: MachineRef, given: Order, decide: Decide,
 
 def obey_order(connection: Connection, machine_id: int, given: Order, decide: Decide, now: datetime) -> list[Event]:
     """Do what was ordered about a machine that is there."""
+    hold(connection, [machine_id])
     _obey(connection, standings(connection, [machine_id])[machine_id].machine, given)
     case = cases(connection, [machine_id], now, given)[machine_id]
     return write_verdicts(connection, [Decided(case, decide(case))], now)
 
 
-def declare(connection: Connection, slug: str, now: datetime) -> int:
-    """A new machine that nobody has looked at yet. Its id."""
+def declare(connection: Connection, slug: str, now: datetime, its_id: int | None = None) -> int:
+    """A new machine that nobody has looked at yet. Its id: the next one, or that which it comes with."""
     if not SLUG.fullmatch(slug):
         raise InvalidInput("must be 1 to 200 of A-Z a-z 0-9 . _ : -", "slug")
-    row = {"uid": str(uuid.uuid4()), "slug": slug, "name": slug, "created_at": now}
+    row: dict[str, Any] = {"uid": str(uuid.uuid4()), "slug": slug, "name": slug, "created_at": now}
+    if its_id is not None:
+        row["id"] = its_id
     machine_id: int = connection.execute(insert(machines).values(row)).inserted_primary_key[0]  # type: ignore[index]
     connection.execute(insert(liveness).values(machine_id=machine_id, **liveness_values(newborn(now))))
     return machine_id

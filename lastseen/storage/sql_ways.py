@@ -133,7 +133,7 @@ def remove(connection: Connection, name: str, now: datetime) -> None:
     for table in (listeners, machine_identities, strangers):
         connection.execute(delete(table).where(table.c.source_id == row.id))
     still = and_(blind_periods.c.source_id == row.id, blind_periods.c.ended_at.is_(None))
-    ended = func.max(blind_periods.c.started_at, bindparam("now", type_=blind_periods.c.ended_at.type))
+    ended = sql.greatest(blind_periods.c.started_at, bindparam("now", type_=blind_periods.c.ended_at.type))
     connection.execute(update(blind_periods).where(still).values(ended_at=ended), {"now": now})
 
 
@@ -209,7 +209,7 @@ _COUNT = _put.on_conflict_do_update(
     index_elements=["source_id", "kind", "name"],
     set_={
         "heard": strangers.c.heard + _put.excluded.heard,
-        "last_at": func.max(strangers.c.last_at, _put.excluded.last_at),
+        "last_at": sql.greatest(strangers.c.last_at, _put.excluded.last_at),
         "detail": _put.excluded.detail,
     },
 )

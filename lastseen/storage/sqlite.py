@@ -111,11 +111,13 @@ class SqliteDatabase:
     async def write(self, work: Work[T]) -> T:
         return await self._running(self._writer).run(work)
 
+    write_beside = record = write  # there is one writer at a time
+
     async def read(self, work: Work[T]) -> T:
         """Sees one state of the database throughout, at least as new as the last write that returned."""
         return await self._running(self._readers).run(work)
 
-    def sizes(self) -> dict[str, int]:
+    async def sizes(self) -> dict[str, int]:
         """Bytes of the file, and of its write-ahead log."""
         files = {"database": self.path, "wal": self.path.with_name(f"{self.path.name}-wal")}
         return {kind: file.stat().st_size for kind, file in files.items() if file.exists()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 import sqlalchemy.exc as sa
 
@@ -55,7 +56,17 @@ def translated(error: BaseException) -> LastseenError | None:
     return None
 
 
+_OF_THE_SERVER = ("08", "25", "40", "53", "55", "57", "58", "XX", "3D", "28")
+"""Classes of PostgreSQL's errors (Appendix A of its manual) whose message speaks of the server, not of values."""
+
+
 def _words(error: BaseException) -> str:
     """The driver's own words, never the statement or its values: those may hold secrets."""
-    origin = getattr(error, "orig", None) or error
-    return str(origin) if isinstance(origin, sqlite3.Error) else type(origin).__name__
+    origin: Any = getattr(error, "orig", None) or error
+    if isinstance(origin, sqlite3.Error):
+        return str(origin)
+    state = getattr(origin, "sqlstate", None)
+    if isinstance(state, str):
+        said = origin.diag.message_primary if state.startswith(_OF_THE_SERVER) else None
+        return f"{type(origin).__name__} ({state})" + (f": {said}" if said else "")
+    return type(origin).__name__

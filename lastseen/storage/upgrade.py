@@ -74,7 +74,7 @@ def current(target: str | Path) -> str | None:
     engine = reader_engine(path)
     try:
         with engine.connect() as connection, connection.begin():
-            return _revision(connection)
+            return revision_in(connection)
     except Exception as error:
         ours = translated(error)
         if ours is None:
@@ -87,7 +87,10 @@ def current(target: str | Path) -> str | None:
 def check(target: str | Path, versions: str | None = None) -> str:
     """The revision, when this program can use the database. Raises MissingDatabase, DatabaseOutdated,
     DatabaseTooNew, StoreUnavailable."""
-    revision, head = readable(target, versions), ScriptDirectory.from_config(_config(versions)).get_current_head()
+    revision, head = (
+        readable(target, versions),
+        ScriptDirectory.from_config(alembic_config(versions)).get_current_head(),
+    )
     if revision is None or revision != head:
         raise DatabaseOutdated(
             f"{_path(target)} has schema {revision or 'none'}, this program needs {head}: run `lastseen db upgrade`"
@@ -102,13 +105,13 @@ def readable(target: str | Path, versions: str | None = None) -> str | None:
     if revision is not None:
         engine = reader_engine(path)
         with engine.connect() as connection, connection.begin():
-            _refuse_newer(connection, revision, ScriptDirectory.from_config(_config(versions)), path)
+            refuse_newer(connection, revision, ScriptDirectory.from_config(alembic_config(versions)), path)
     return revision
 
 
 def knows(revision: str) -> bool:
     """Whether this program has the migration that leads to this schema."""
-    script = ScriptDirectory.from_config(_config(None))
+    script = ScriptDirectory.from_config(alembic_config(None))
     return revision in {found.revision for found in script.walk_revisions()}
 
 
@@ -116,7 +119,7 @@ def _path(target: str | Path) -> Path:
     return target if isinstance(target, Path) else sqlite_path(target)
 
 
-def _config(versions: str | None) -> Config:
+def alembic_config(versions: str | None) -> Config:
     config = Config()
     config.set_main_option("script_location", MIGRATIONS.replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
@@ -149,14 +152,14 @@ def _engine_connection(path: Path) -> Iterator[Connection]:
 
 
 def _upgrade(connection: Connection, path: Path, versions: str | None, revision: str | None, keep: bool) -> Upgraded:
-    config = _config(versions)
+    config = alembic_config(versions)
     script = ScriptDirectory.from_config(config)
     with connection.begin():  # BEGIN IMMEDIATE: whoever comes second waits here, and then finds it done
-        before, head = _revision(connection), revision or script.get_current_head()
+        before, head = revision_in(connection), revision or script.get_current_head()
         if head is None:
             raise StoreUnavailable("this installation of lastseen has no migrations")
         if before is not None:
-            _refuse_newer(connection, before, script, path)
+            refuse_newer(connection, before, script, path)
         if before == head:
             return Upgraded(before, head)
         copy = _copy(path, before) if keep and before is not None else None
@@ -166,11 +169,11 @@ def _upgrade(connection: Connection, path: Path, versions: str | None, revision:
     return Upgraded(before, head, copy)
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_in(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _refuse_newer(connection: Connection, revision: str, script: ScriptDirectory, path: Path) -> None:
+def refuse_newer(connection: Connection, revision: str, script: ScriptDirectory, path: Path | str) -> None:
     if not inspect(connection).has_table("meta"):
         raise ConfigurationError(
             f"{path} is another program's: its schema is at {revision}, and lastseen's tables are not in it. "

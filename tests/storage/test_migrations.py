@@ -17,7 +17,7 @@ from lastseen.storage import open_store, tables, upgrade
 from lastseen.storage.sqlite import sqlite_path
 from tests.storage.schema_rows import EVERY_TABLE, fill, rows_of
 
-HEAD = "0003"
+HEAD = "0004"
 REBUILD = '''
 """Rebuilds tables that others refer to."""
 import sqlalchemy as sa
@@ -161,7 +161,7 @@ def test_going_back_to_before_the_first_schema_leaves_nothing(database: Path) ->
     from alembic import command
 
     with upgrade._engine_connection(database) as connection, connection.begin():
-        config = upgrade._config(None)
+        config = upgrade.alembic_config(None)
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
     with closing(sqlite3.connect(database)) as connection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -15,13 +17,22 @@ COUNTED = {"sqlite_autoincrement": True}
 KNOWN = "'alive', 'ok', 'error', 'goodbye', 'start', 'note'"
 
 
+def _recreate() -> Literal["always", "never"]:
+    """SQLite changes little of a table that is there: it is made anew."""
+    return "always" if op.get_bind().dialect.name == "sqlite" else "never"
+
+
+def _after(column: str) -> str | None:
+    return column if _recreate() == "always" else None
+
+
 def upgrade() -> None:
-    with op.batch_alter_table("machines", recreate="always", table_kwargs=COUNTED) as machines:
-        machines.add_column(sa.Column("max_runtime_s", sa.Float(), nullable=True), insert_after="grace_s")
-    with op.batch_alter_table("reports", recreate="always", table_kwargs=COUNTED) as reports:
+    with op.batch_alter_table("machines", recreate=_recreate(), table_kwargs=COUNTED) as machines:
+        machines.add_column(sa.Column("max_runtime_s", sa.Float(), nullable=True), insert_after=_after("grace_s"))
+    with op.batch_alter_table("reports", recreate=_recreate(), table_kwargs=COUNTED) as reports:
         reports.drop_constraint("ck_reports_kind", type_="check")
         reports.create_check_constraint("ck_reports_kind", sa.text(f"kind IN ({KNOWN}, 'present', 'absent')"))
-        reports.add_column(sa.Column("exit_code", sa.Integer(), nullable=True), insert_after="run_id")
+        reports.add_column(sa.Column("exit_code", sa.Integer(), nullable=True), insert_after=_after("run_id"))
     expecting = sa.text("expect_at IS NOT NULL")
     op.create_index(
         "liveness_expecting", "liveness", ["machine_id"], sqlite_where=expecting, postgresql_where=expecting
@@ -36,11 +47,11 @@ def downgrade() -> None:
     op.drop_table("runs")
     op.drop_index("liveness_expecting", table_name="liveness")
     op.execute("DELETE FROM reports WHERE kind IN ('present', 'absent')")
-    with op.batch_alter_table("reports", recreate="always", table_kwargs=COUNTED) as reports:
+    with op.batch_alter_table("reports", recreate=_recreate(), table_kwargs=COUNTED) as reports:
         reports.drop_column("exit_code")
         reports.drop_constraint("ck_reports_kind", type_="check")
         reports.create_check_constraint("ck_reports_kind", sa.text(f"kind IN ({KNOWN})"))
-    with op.batch_alter_table("machines", recreate="always", table_kwargs=COUNTED) as machines:
+    with op.batch_alter_table("machines", recreate=_recreate(), table_kwargs=COUNTED) as machines:
         machines.drop_column("max_runtime_s")
 
 

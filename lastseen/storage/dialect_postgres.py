@@ -1,0 +1,164 @@
+"""The statements of the hot path in PostgreSQL's dialect: `dialect.Dialect` says what they are.
+
+Everybody who writes several rows of liveness locks them first, by rising id: sorting the values alone leaves the order
+to the planner, and two batches then wait for each other. A condition on what another transaction may change stands in
+the statement that locks the row, or in a later one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+_VERSION = "SELECT value FROM meta WHERE key = 'slugs_version'"
+_HOLD = """
+WITH held AS MATERIALIZED (
+  SELECT status, expect_at FROM liveness WHERE machine_id = ANY(%s) ORDER BY machine_id FOR NO KEY UPDATE
+)
+SELECT coalesce(bool_or(status <> 'online'), FALSE), coalesce(bool_or(expect_at IS NOT NULL), FALSE) FROM held
+"""
+_MOVE_ON = """
+UPDATE liveness SET heard = heard | %s, last_seen = greatest(last_seen, pulse.value::timestamptz)
+FROM json_each_text(%s::json) AS pulse WHERE liveness.machine_id = pulse.key::int
+"""
+_ASKED = "ANY(translate(%s, '[]', '{}')::int[])"
+_THERE = f"SELECT machine_id FROM liveness WHERE machine_id = {_ASKED}"  # noqa: S608  (all of constants)
+_TROUBLED = f"SELECT machine_id, status FROM liveness WHERE machine_id = {_ASKED} AND status <> 'online'"  # noqa: S608
+_CALM = f"""
+SELECT machine_id FROM liveness JOIN machines ON machines.id = machine_id
+WHERE machine_id = {_ASKED} AND status = 'online' AND goodbye_at IS NULL AND run_due_at IS NULL AND kind <> 'job'
+  AND NOT EXISTS (SELECT FROM runs WHERE runs.machine_id = liveness.machine_id AND runs.ended_at IS NULL)
+  AND NOT EXISTS (SELECT FROM reports WHERE reports.machine_id = liveness.machine_id AND pending)
+"""  # noqa: S608
+_MARK_BACK = """
+UPDATE liveness SET back_at = coalesce(back_at, pulse.value::timestamptz), check_at = %s::timestamptz
+FROM json_each_text(%s::json) AS pulse WHERE liveness.machine_id = pulse.key::int
+"""
+_EXPECTING = f"{_THERE} AND expect_at IS NOT NULL"
+_EXPECT = """
+UPDATE liveness SET expect_at = said.expect_at, check_at = CASE
+    WHEN status IN ('online', 'error')
+      AND (liveness.expect_at IS NOT NULL OR said.said_at >= coalesce(last_seen, '-infinity'))
+    THEN %s::timestamptz ELSE check_at END
+FROM (
+  SELECT (value ->> 0)::int AS machine_id, (value ->> 1)::timestamptz AS at, (value ->> 2)::timestamptz AS expect_at,
+    (value ->> 3)::timestamptz AS said_at
+  FROM json_array_elements(%s::json)
+) AS said
+WHERE liveness.machine_id = said.machine_id AND said.at >= coalesce(last_seen, '-infinity')
+"""
+_HEARD_OF = """
+UPDATE liveness SET heard = heard | pulse.value::bigint
+FROM json_each_text(%s::json) AS pulse WHERE liveness.machine_id = pulse.key::int
+"""
+_NOTE_PRESENCE = """
+UPDATE liveness SET present = word.value::boolean
+FROM json_each_text(%s::json) AS word WHERE liveness.machine_id = word.key::int AND liveness.status = 'paused'
+"""
+_LOOK_NOW = f"UPDATE liveness SET check_at = %s::timestamptz WHERE machine_id = {_ASKED}"  # noqa: S608
+_SIGNAL = """
+INSERT INTO reports (machine_id, source_id, at, said_at, kind, body, run_id, exit_code, pending)
+VALUES (%s, %s, %s::timestamptz, %s::timestamptz, %s, %s, %s, %s, %s)
+"""
+_BODIES = """
+INSERT INTO latest_reports (machine_id, at, body)
+SELECT (value ->> 0)::int, (value ->> 1)::timestamptz, value ->> 2 FROM json_array_elements(%s::json)
+ON CONFLICT (machine_id) DO UPDATE SET at = excluded.at, body = excluded.body WHERE excluded.at >= latest_reports.at
+"""
+_IDS = "SELECT slug, id FROM machines WHERE slug = ANY(%s) AND deleted_at IS NULL"
+_STILL_SENDING = """
+SELECT count(*) FROM delivery_attempt_items JOIN notifications ON notifications.id = notification_id
+WHERE attempt_id = %s AND state = 'sending' AND lease_token = %s
+"""
+_HOLD_LANE = "SELECT FROM leases WHERE name = %s FOR NO KEY UPDATE"
+_RESERVE = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
+
+
+def _all(connection: Connection, statement: str, *values: Any) -> list[Any]:
+    rows: list[Any] = _do(connection, statement, *values).fetchall()
+    return rows
+
+
+def _do(connection: Connection, statement: str, *values: Any) -> Any:
+    """On the driver's own connection: these are needed for every batch."""
+    raw: Any = connection.connection.dbapi_connection
+    return raw.execute(statement, values)
+
+
+def flags(connection: Connection) -> tuple[str, bool, bool]:
+    found = _all(connection, _VERSION)
+    return str(found[0][0]) if found else "None", True, True
+
+
+def hold(connection: Connection, ids: Callable[[], Sequence[int]]) -> tuple[bool, bool] | None:
+    row = _all(connection, _HOLD, list(ids()))[0]
+    return row[0], row[1]
+
+
+def ids_of(connection: Connection, slugs: Sequence[str]) -> dict[str, int]:
+    return dict(_all(connection, _IDS, list(slugs)))
+
+
+def move_on(connection: Connection, pulses: str, bits: int) -> int:
+    touched: int = _do(connection, _MOVE_ON, bits, pulses).rowcount
+    return touched
+
+
+def there(connection: Connection, ids: str) -> frozenset[int]:
+    return frozenset(row[0] for row in _all(connection, _THERE, ids))
+
+
+def troubled(connection: Connection, ids: str) -> dict[int, str]:
+    return dict(_all(connection, _TROUBLED, ids))
+
+
+def calm(connection: Connection, ids: str) -> frozenset[int]:
+    return frozenset(row[0] for row in _all(connection, _CALM, ids))
+
+
+def mark_back(connection: Connection, pulses: str, now: str) -> None:
+    _do(connection, _MARK_BACK, now, pulses)
+
+
+def expecting(connection: Connection, ids: str) -> set[int]:
+    return {row[0] for row in _all(connection, _EXPECTING, ids)}
+
+
+def expect(connection: Connection, rows: str, now: str) -> None:
+    _do(connection, _EXPECT, now, rows)
+
+
+def heard_of(connection: Connection, bits: str) -> None:
+    _do(connection, _HEARD_OF, bits)
+
+
+def note_presence(connection: Connection, words: str) -> None:
+    _do(connection, _NOTE_PRESENCE, words)
+
+
+def look_now(connection: Connection, ids: str, now: str) -> None:
+    _do(connection, _LOOK_NOW, now, ids)
+
+
+def keep_signals(connection: Connection, signals: list[tuple[Any, ...]]) -> None:
+    raw: Any = connection.connection.dbapi_connection
+    with raw.cursor() as cursor:
+        cursor.executemany(_SIGNAL, signals)
+
+
+def keep_bodies(connection: Connection, bodies: str) -> None:
+    _do(connection, _BODIES, bodies)
+
+
+def hold_lane(connection: Connection, name: str) -> None:
+    _do(connection, _HOLD_LANE, name)
+
+
+def still_sending(connection: Connection, attempt: int, token: int) -> int:
+    return int(_all(connection, _STILL_SENDING, attempt, token)[0][0])
+
+
+def reserve_ids(connection: Connection, table: Table, count: int) -> Sequence[int]:
+    return sorted(row[0] for row in _all(connection, _RESERVE, table.name, count))

@@ -1,0 +1,96 @@
+"""Bringing the tables in a PostgreSQL database up to this program's schema: under a lock that the server keeps.
+
+Several nodes may start at once: one does it, the others wait for its lock and then find it done. All of it is one
+transaction. A node of an older program goes on meanwhile as long as `schema_compat` lets it (a rolling upgrade); nobody
+makes a copy first, which on a server is what `lastseen backup` or its own tools are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from alembic import command
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, inspect
+
+from lastseen.errors import DatabaseOutdated, LastseenError, StoreUnavailable
+from lastseen.storage.postgres import dsn, engine
+from lastseen.storage.translate import translated
+from lastseen.storage.upgrade import SCHEMA, Upgraded, alembic_config, refuse_newer, revision_in
+
+UPGRADING = 0x6C617375
+"""The number of the lock."""
+
+PLACE = "the database"
+
+
+def upgrade(url: str, versions: str | None = None) -> Upgraded:
+    """Make the tables, or bring them up to date. Raises DatabaseTooNew, ConfigurationError, StoreUnavailable."""
+    config = alembic_config(versions)
+    script = ScriptDirectory.from_config(config)
+    with _transaction(url) as connection:
+        before, head = revision_in(connection), script.get_current_head()
+        if head is None:
+            raise StoreUnavailable("this installation of lastseen has no migrations")
+        if before == head:
+            return Upgraded(before, head)
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({UPGRADING})")
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '10s'")
+        before = revision_in(connection)
+        if before is not None and _goes_on(connection, before, script):
+            return Upgraded(before, before)
+        if before != head:
+            config.attributes["connection"] = connection
+            command.upgrade(config, head)
+    return Upgraded(before, head)
+
+
+def current(url: str) -> str | None:
+    """The revision of the database; None when nothing was ever migrated."""
+    with _transaction(url) as connection:
+        return revision_in(connection)
+
+
+def check(url: str, versions: str | None = None) -> str:
+    """The revision, when this program can use the database. Raises DatabaseOutdated, DatabaseTooNew,
+    StoreUnavailable."""
+    script = ScriptDirectory.from_config(alembic_config(versions))
+    with _transaction(url) as connection:
+        revision, head = revision_in(connection), script.get_current_head()
+        if revision is not None and _goes_on(connection, revision, script):
+            return revision
+    if revision is None or revision != head:
+        raise DatabaseOutdated(
+            f"{PLACE} has schema {revision or 'none'}, this program needs {head}: run `lastseen db upgrade`"
+        )
+    return revision
+
+
+def _goes_on(connection: Connection, revision: str, script: ScriptDirectory) -> bool:
+    """A newer program has upgraded it, and says that this one may go on until its turn comes."""
+    if revision in {found.revision for found in script.walk_revisions()} or not inspect(connection).has_table("meta"):
+        refuse_newer(connection, revision, script, PLACE)
+        return False
+    oldest = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'schema_compat'").scalar()
+    if oldest is None or int(oldest) > SCHEMA:
+        refuse_newer(connection, revision, script, PLACE)
+    return True
+
+
+@contextmanager
+def _transaction(url: str) -> Iterator[Connection]:
+    opened = engine(dsn(url))
+    try:
+        with opened.connect() as connection, connection.begin():
+            yield connection
+    except (LastseenError, CommandError):
+        raise
+    except Exception as error:
+        ours = translated(error)
+        if ours is None:
+            raise
+        raise ours from error
+    finally:
+        opened.dispose()

