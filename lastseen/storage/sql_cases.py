@@ -79,6 +79,29 @@ def due_ids(connection: Connection, now: datetime, limit: int) -> list[int]:
     return [row[0] for row in rows]
 
 
+def take_due(connection: Connection, now: datetime, limit: int) -> list[int]:
+    """The same, locked: what another transaction has locked is its to decide on, or is just being heard, and is looked
+    at next time. What is read of them after this is as it will stay."""
+    due = select(liveness.c.machine_id).where(liveness.c.check_at <= now)
+    first = due.order_by(liveness.c.check_at, liveness.c.machine_id).limit(limit)
+    rows = connection.execute(first.with_for_update(key_share=True, skip_locked=True))
+    return [row[0] for row in rows]
+
+
+_HOLD = (
+    select(liveness.c.machine_id)
+    .where(liveness.c.machine_id.in_(several()))
+    .order_by(liveness.c.machine_id)
+    .with_for_update(key_share=True)
+)
+
+
+def hold(connection: Connection, ids: Iterable[int]) -> None:
+    """Lock these, in the one order in which everybody who waits for locks does."""
+    for some in chunks(sorted(set(ids))):
+        connection.execute(_HOLD, {"several": some})
+
+
 _BY_SLUG = select(machines.c.slug, machines.c.id).where(machines.c.slug.in_(several()), machines.c.deleted_at.is_(None))
 _BY_ID = select(machines.c.id).where(machines.c.id.in_(several()), machines.c.deleted_at.is_(None))
 
