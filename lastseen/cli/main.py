@@ -9,6 +9,7 @@ import typer
 
 from lastseen.cli import (
     agent,
+    backup,
     channels,
     database,
     demo,
@@ -52,6 +53,8 @@ app.command("events")(events.events)
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("plugins")(plugins.plugins)
 app.add_typer(webhook.app, name="webhook")
 app.command("doctor")(doctor.doctor)

@@ -14,7 +14,7 @@ import hashlib
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -63,7 +63,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class ArchiveWriter:
-    """Into an open file. `end` completes it."""
+    """Into an open file. `end` completes it; without it, what was written is no archive."""
 
     def __init__(self, file: IO[bytes], moment: datetime) -> None:
         self._file = file
@@ -71,6 +71,13 @@ class ArchiveWriter:
         self._zip.comment = b"0" * _DIGEST
         self._date = moment.timetuple()[:6]
         self._entries: list[Entry] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError, ValueError):  # whatever went wrong before is what is told
+            self._zip.close()
 
     def add_table(self, shape: Shape, batches: Iterator[list[Row]]) -> int:
         """How many rows these were."""

@@ -43,15 +43,19 @@ def back_up(
 ) -> Backup:
     """`connection` sees one state of the database throughout. Raises Conflict where `target` is there already, and
     ConfigurationError where it cannot be written."""
-    with _new_file(target) as file:
+    with _new_file(target) as file, ArchiveWriter(file, now) as archive:
         before = keys()
-        archive = ArchiveWriter(file, now)
         for shape in tables_io.shapes(connection):
             archive.add_table(shape, _told(tables_io.read_rows(connection, shape), shape.name, progress))
         counters = tables_io.counters(connection)
         kept = _all_keys(before, keys())
         manifest = archive.end(kept, version=version("lastseen"), revision=revision, taken_at=now, counters=counters)
     return Backup(target, target.stat().st_size, manifest)
+
+
+def count_rows(connection: Connection) -> int:
+    """How many rows a backup will have."""
+    return sum(tables_io.count_rows(connection, shape) for shape in tables_io.shapes(connection))
 
 
 def _told(batches: Iterator[list[Row]], table: str, progress: Progress | None) -> Iterator[list[Row]]:

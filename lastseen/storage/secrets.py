@@ -55,7 +55,7 @@ class SecretBox:
     @classmethod
     def beside(cls, database: Path) -> SecretBox:
         """The key in a file beside the database."""
-        return cls(key_file=database.with_name(f"{database.name}.key"))
+        return cls(key_file=key_file(database))
 
     def __repr__(self) -> str:
         return f"SecretBox({'key given' if self._file is None else self._file})"
@@ -210,10 +210,7 @@ def _write(file: Path, lines: list[str]) -> None:
 
 
 def _opens(fernet: MultiFernet, check: str) -> bool:
-    try:
-        return fernet.decrypt(check.encode()) == _PLAIN
-    except InvalidToken:
-        return False
+    return _decrypts(fernet, check) and fernet.decrypt(check.encode()) == _PLAIN
 
 
 def _set_check(connection: Connection, fernet: MultiFernet) -> None:
@@ -229,3 +226,36 @@ def _sealed(connection: Connection) -> Iterator[tuple[Any, Any, int, str]]:
     for target, column in columns:
         for row in connection.execute(select(target.c.id, column).where(column.is_not(None))).fetchall():
             yield target, column, row[0], row[1]
+
+
+# --- keys that are moved with their database --------------------------------------------------------------------------
+
+
+def key_file(database: Path) -> Path:
+    """Where the keys of this database are, unless they are given."""
+    return database.with_name(f"{database.name}.key")
+
+
+def parse_keys(text: str) -> list[str]:
+    """The keys in a text, in their order."""
+    return _split(text)
+
+
+def write_keys(file: Path, keys: list[str]) -> None:
+    """Put these in the place of those in the file. For the one process that works on its database. Raises
+    ConfigurationError."""
+    _write(file, keys)
+
+
+def unreadable(connection: Connection, keys: list[str]) -> int:
+    """How many secrets none of these keys opens."""
+    fernet = MultiFernet([Fernet(key) for key in keys]) if keys else None
+    return sum(fernet is None or not _decrypts(fernet, sealed) for *_, sealed in _sealed(connection))
+
+
+def _decrypts(fernet: MultiFernet, sealed: str) -> bool:
+    try:
+        fernet.decrypt(sealed.encode())
+    except InvalidToken:
+        return False
+    return True
