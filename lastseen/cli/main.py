@@ -16,6 +16,7 @@ from lastseen.cli import (
     doctor,
     drill,
     events,
+    import_,
     keys,
     kinds,
     machines,
@@ -53,6 +54,7 @@ app.command("events")(events.events)
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")
+app.add_typer(import_.app, name="import")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("plugins")(plugins.plugins)

@@ -36,9 +36,10 @@ CAPACITY = 150_000
 MISSES = 4096
 """Wrong keys that are remembered, until the next look: somebody who tries keys costs one read for each."""
 
-_LONGEST = 200
+_LONGEST, SHORTEST = 200, 10
 _STARTS = tuple(prefix.encode() for prefix in PREFIXES.values())
-_UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_FOREIGN = re.compile(rb"[!-~]{%d,}" % SHORTEST)
+"""Keys that came with machines from other programs (`lastseen import`) are formed as theirs are."""
 
 
 class NewKey(msgspec.Struct, frozen=True):
@@ -67,6 +68,15 @@ def new_ping_uuid() -> NewKey:
 def digest_of(key: str | bytes) -> str:
     """What a key is found by. A fast hash will do: 256 random bits cannot be guessed."""
     return hashlib.sha256(key.encode() if isinstance(key, str) else key).hexdigest()
+
+
+def usable(key: str) -> bool:
+    """Whether a key of another program can be one here."""
+    return _may_be_one(key.encode())
+
+
+def _may_be_one(key: bytes) -> bool:
+    return len(key) <= _LONGEST and (key.startswith(_STARTS) or _FOREIGN.fullmatch(key) is not None)
 
 
 class Grant(msgspec.Struct, gc=False):
@@ -125,7 +135,7 @@ class KeyCache:
         """The grant of a valid key; None: there is no such key. Its first use is written down before this returns,
         which ends the keys it replaces. What is refused, a disabled machine's key too, is counted in `refused`. Raises
         StoreUnavailable."""
-        if len(key) > _LONGEST or not (key.startswith(_STARTS) or _UUID.fullmatch(key)):
+        if not _may_be_one(key):
             self.refused.count(None, now)
             return None
         await self._look()

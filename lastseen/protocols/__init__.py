@@ -24,6 +24,7 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 `Accounts`     `why` says what happened to a machine and who was told. Without: it cannot be asked.
 `History`      events and notifications can be read back and replayed.
 `Replays`      what was given up is listed and replayed by filter. Without: one by one.
+`Arrivals`     machines and channels are brought from other programs. Without: they cannot be.
 `Insight`      `/metrics` and `doctor` say how the store stands. Without: what this process counted, alone.
 =============  =====================================================================================================
 
@@ -37,6 +38,7 @@ an exception of the library underneath. `now` is always an argument: a store rea
 
 from lastseen.protocols.hearing import Announces, Declared, Foresight, SourceRows, Sources, Ways
 from lastseen.protocols.keys import Keys, Refusals
+from lastseen.protocols.moving import Arrivals
 from lastseen.protocols.notifier import Notifier, Tools
 from lastseen.protocols.processes import Leases, Notes, OnDisk, Upkeep
 from lastseen.protocols.reading import Accounts, Catalog, History, Insight, Replays
@@ -47,6 +49,7 @@ __all__ = [
     "Accounts",
     "Admit",
     "Announces",
+    "Arrivals",
     "Catalog",
     "Channels",
     "Decide",

@@ -30,7 +30,7 @@ def add(
 ) -> Channel:
     if not name.strip():
         raise InvalidInput("must not be empty", "name")
-    _free(connection, name)
+    name_is_free(connection, name)
     sealed = box.seal(connection, secrets) if secrets else None
     return _insert(connection, str(uuid.uuid4()), type_, name, dumped(config), sealed, lane, now)
 
@@ -40,17 +40,18 @@ def code(connection: Connection, name: str, lane: str, now: datetime) -> Channel
     uid = code_channel_uid(name)
     row = connection.execute(select(channels.c.id, channels.c.deleted_at).where(channels.c.uid == uid)).first()
     if row is None:
-        _free(connection, name)
+        name_is_free(connection, name)
         return _insert(connection, uid, "code", name, "{}", None, lane, now)
     if row.deleted_at is not None:
-        _free(connection, name)
+        name_is_free(connection, name)
         connection.execute(update(channels).where(channels.c.id == row.id).values(deleted_at=None))
     moved = update(channel_state).where(channel_state.c.channel_id == row.id, channel_state.c.lane != lane)
     connection.execute(moved.values(lane=lane))
     return find(connection, uid)
 
 
-def _free(connection: Connection, name: str) -> None:
+def name_is_free(connection: Connection, name: str) -> None:
+    """Raises Conflict."""
     taken = select(channels.c.type).where(channels.c.name == name, channels.c.deleted_at.is_(None))
     type_ = connection.execute(taken).scalar()
     if type_ is not None:

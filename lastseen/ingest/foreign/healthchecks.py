@@ -112,7 +112,7 @@ class PingRoute(RawRoute):
         kept, all_read = (b"", True)
         if has_body(dict(scope["headers"])):
             kept, all_read = await beginning(receive, KEPT, READ)
-        machine: MachineRef = address.slug or grant.machine_id or 0
+        machine = _machine(address, grant)
         await self._take_up(machine, said)
         beat = Beat(
             machine, self._monitor.clock.now(), said, body=_body(kept, exit_code, said), run=run, exit_code=exit_code
@@ -161,6 +161,14 @@ class PingRoute(RawRoute):
         said = _WORDS.get(problem.status, problem)
         detail = "not found" if said.status == 404 else said.detail
         return text_answer(said.status, _TEXT, detail.encode(), {**_PLAIN, **passed_on(problem)})
+
+
+def _machine(address: Address, grant: Grant) -> MachineRef:
+    """By the slug that the key's own project calls it by, where it came from Healthchecks and is called otherwise."""
+    if not address.slug:
+        return grant.machine_id or 0
+    called: Mapping[str, int] = (grant.defaults or {}).get("slugs") or {}
+    return called.get(address.slug, address.slug)
 
 
 def _meaning(address: Address) -> tuple[Said, int | None]:

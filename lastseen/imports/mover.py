@@ -1,0 +1,194 @@
+"""Carrying out a plan: each row in one transaction, in an order in which what follows from another comes after it.
+
+What was brought before is known by its mark and left as it is, so that a move may be repeated: it goes on where it was
+interrupted, and a second one changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lastseen.clock import Clock
+from lastseen.compose import Notifiers
+from lastseen.errors import ConfigurationError, Conflict, InvalidInput
+from lastseen.imports.past import as_it_stood
+from lastseen.imports.plan import Channel, Hears, Key, Plan
+from lastseen.model import Channel as ChannelRow
+from lastseen.model import Matcher, Preferences
+from lastseen.model.arrival import Arrived, Arriving, ArrivingChannel, ArrivingKey, ArrivingMachine, ArrivingSilence
+from lastseen.monitor.deadline import Rules
+from lastseen.plugins import check_config, load_notifier, split_secrets
+from lastseen.protocols import Decide
+
+NODE = "import"
+"""Who listened until now, where nobody ever did: the time until `serve` begins is nobody's silence."""
+
+BROUGHT, WOULD, HERE, GONE = "brought", "would be brought", "here", "removed here"
+CONFLICT, CANNOT = "conflict", "cannot move"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of one thing. `name` is what it is called there, `here` what it is here."""
+
+    kind: str
+    name: str
+    result: str
+    here: str = ""
+    id: int | None = None
+    why: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class Mover:
+    """Carries out one plan on one store. `dry`: only says what would become of it, and writes nothing."""
+
+    def __init__(
+        self,
+        store: Any,
+        clock: Clock,
+        rules: Rules,
+        notifiers: Notifiers,
+        *,
+        dry: bool = False,
+        on_step: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store, self._clock, self._rules, self._notifiers = store, clock, rules, notifiers
+        self._dry, self._step = dry, on_step
+        self._slugs: dict[str, str] = {}  # of the machines that come or are here, by mark
+        self._done: list[Moved] = []
+
+    async def move(self, plan: Plan) -> list[Moved]:
+        """Raises StoreUnavailable and SecretsLocked: what was brought until then stays."""
+        alone = await self._look(plan)
+        if not self._dry:
+            await self._somebody_listened()
+        channels = [await self._channel(one, alone) for one in plan.channels]
+        decide = await self._as_it_stood(plan.program, channels)
+        for machine in plan.machines:
+            await self._bring("machine", machine.name, machine.what, machine.notes, decide)
+        for key in plan.keys:
+            await self._bring("key", key.name, replace(key.what, slugs=self._called_otherwise(key)), key.notes, decide)
+        for silence in plan.silences:
+            matcher = self._matcher(silence.hears, alone=False)
+            if matcher is None:
+                self._put("silence", silence.name, CANNOT, why="none of its machines came")
+                continue
+            what = replace(silence.what, silence=replace(silence.what.silence, matcher=matcher))
+            await self._bring("silence", silence.name, what, silence.notes, decide)
+        self._done += [Moved(left.kind, left.name, CANNOT, why=left.why) for left in plan.left]
+        return self._done
+
+    async def _look(self, plan: Plan) -> bool:
+        """Which machines come. True: there are no others here."""
+        here: set[int] = set()
+        for machine in plan.machines:
+            try:
+                found = await self._store.arrived(machine.what)
+            except Conflict:
+                continue
+            if not found.gone:
+                self._slugs[machine.what.mark] = found.name or machine.what.slug
+            here |= set() if found.id is None else {found.id}
+        page, after = await self._store.machines(0, 1000), 0
+        while page:
+            if any(standing.machine.id not in here for standing in page):
+                return False
+            after = page[-1].machine.id
+            page = await self._store.machines(after, 1000)
+        return True
+
+    async def _somebody_listened(self) -> None:
+        if await self._store.newest_mark() is None:
+            now = self._clock.now()
+            source, _ = await self._store.listen("http", NODE, now)
+            await self._store.leave(source, NODE, now)
+
+    async def _as_it_stood(self, program: str, brought: list[Arrived | None]) -> Decide:
+        ids = {one.id for one in brought if one is not None}
+        uids = frozenset(channel.uid for channel in await self._store.channels() if channel.id in ids)
+        return as_it_stood(self._rules, uids, program)
+
+    # -- one of them
+
+    async def _bring(
+        self, kind: str, name: str, what: Arriving, notes: tuple[str, ...], decide: Decide
+    ) -> Arrived | None:
+        """None: it is not here."""
+        self._step()
+        try:
+            found: Arrived = await self._store.arrived(what)
+            result = BROUGHT
+            if found.id is not None:
+                result, notes = (GONE if found.gone else HERE), ()
+            elif self._dry:
+                found, result = Arrived(None, _called(what)), WOULD
+            else:
+                found = await self._store.bring(what, decide, self._clock.now())
+        except Conflict as error:
+            self._put(kind, name, CONFLICT, why=str(error))
+            return None
+        except InvalidInput as error:
+            self._put(kind, name, CANNOT, why=str(error))
+            return None
+        wanted = getattr(what, "id", None)
+        if result == BROUGHT and wanted is not None and found.id != wanted:
+            notes = (*notes, f"its id {wanted} is another machine's here: it is {found.id} now")
+        self._put(kind, name, result, found.name, found.id, notes=notes)
+        return found
+
+    def _put(self, kind: str, name: str, result: str, *rest: Any, **more: Any) -> None:
+        self._done.append(Moved(kind, name, result, *rest, **more))
+
+    async def _channel(self, channel: Channel, alone: bool) -> Arrived | None:
+        matcher = self._matcher(channel.hears, alone=alone)
+        off = channel.what.off or ("none of its machines came" if matcher is None else None)
+        try:
+            what = await self._checked(replace(channel.what, off=off))
+        except (InvalidInput, ConfigurationError) as error:
+            self._step()
+            self._put("channel", channel.name, CANNOT, why=str(error))
+            return None
+        what = replace(what, prefs=Preferences(machines=matcher or Matcher()))
+        notes = channel.notes if off is None else (*channel.notes, f"it is switched off: {off}")
+        decide = as_it_stood(self._rules, frozenset(), "")
+        return await self._bring("channel", channel.name, what, notes, decide)
+
+    async def _checked(self, what: ArrivingChannel) -> ArrivingChannel:
+        """With its secrets apart, and its lane. Raises InvalidInput and PluginError, with no value in them."""
+        config = check_config(what.type, what.config)
+        if what.type == "apprise":
+            await load_notifier("apprise")(config).start()
+        plain, secrets = split_secrets(what.type, what.config)
+        notifier = self._notifiers(ChannelRow("", what.name, what.type, config=plain), secrets)
+        close = getattr(notifier, "close", None)
+        if close is not None:
+            await close()
+        lane = str(getattr(notifier, "lane", "") or f"channel:{what.name}")
+        return replace(what, config=plain, secrets=secrets, lane=lane)
+
+    # -- what follows from which machines come
+
+    def _matcher(self, hears: Hears, *, alone: bool) -> Matcher | None:
+        """None: no machine of its comes. `alone`: nobody else's machines are here."""
+        if hears.everything and alone:
+            return Matcher()
+        if hears.groups:
+            return Matcher(groups=hears.groups)
+        slugs = sorted(self._slugs[mark] for mark in hears.marks if mark in self._slugs)
+        return Matcher(names=tuple(slugs)) if slugs else None
+
+    def _called_otherwise(self, key: Key) -> Mapping[str, str]:
+        """The machines that this key calls by a slug that is another's here."""
+        return {slug: mark for slug, mark in key.reaches.items() if self._slugs.get(mark) != slug}
+
+
+def _called(what: Arriving) -> str:
+    """What it will be called here."""
+    if isinstance(what, ArrivingMachine):
+        return what.slug
+    if isinstance(what, ArrivingSilence):
+        return what.silence.name
+    return what.label if isinstance(what, ArrivingKey) else what.name
