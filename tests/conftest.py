@@ -10,6 +10,28 @@ import pytest
 from tests.secrecy import LOGGED, leaks
 from tests.support import need
 
+LONGEST = (
+    "tests/test_benchmarks.py",
+    "tests/cli/test_demo.py",
+    "tests/scenarios/",
+    "tests/mqtt/test_two_hours.py",
+    "tests/mqtt/test_broker_restarted.py",
+    "tests/server/test_described_routes.py",
+    "tests/metrics/test_ground_truth.py",
+    "tests/watch/",
+)
+"""These begin first: otherwise one process is busy with them when the others have nothing left to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """How several processes share the tests (`--dist loadgroup`): one by one, but those of a file that share what is
+    made once for the file stay together."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    for item in items:
+        made = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+        if any(each.scope == "module" for several in made for each in several):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(here, reason): fails in CI, is skipped elsewhere, unless `here`")

@@ -55,7 +55,7 @@ def _children(process: subprocess.Popen[str]) -> list[psutil.Process]:
         children = psutil.Process(process.pid).children(recursive=True)
         return children if sum("agent" in _words(child) for child in children) >= 2 else []
 
-    return until(started, "agents are started", 60)
+    return until(started, "agents are started", 60, every=0.2)
 
 
 def _words(child: psutil.Process) -> list[str]:

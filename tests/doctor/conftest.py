@@ -18,6 +18,7 @@ from lastseen.model import Beat
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.storage import open_store
 from tests.cli.conftest import cli, empty, fresh
+from tests.fresh import new_database
 from tests.secrecy import secret
 
 __all__ = ["cli", "empty", "fresh"]
@@ -60,7 +61,7 @@ async def ward(tmp_path: Path) -> AsyncIterator[Ward]:
     folder = tmp_path / "data"
     folder.mkdir(mode=0o700)
     file = folder / "lastseen.db"
-    store: Any = open_store(f"sqlite:///{file}")
+    store: Any = open_store(new_database(file))
     await store.open()
     monitor = HeartbeatMonitor(store)
     await store.listen("http", "node", NOW)

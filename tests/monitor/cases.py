@@ -11,6 +11,7 @@ from lastseen.clock import SystemClock
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.storage.sql import SqlStore
 from lastseen.testing import FakeClock, RecordingNotifier
+from tests.fresh import new_database
 
 STORES = ("memory", "sqlite")
 
@@ -65,7 +66,7 @@ class Hands:
 
 
 def url_of(store: str, folder: Path) -> str:
-    return "memory:" if store == "memory" else f"sqlite:///{folder / 'lastseen.db'}"
+    return "memory:" if store == "memory" else new_database(folder / "lastseen.db")
 
 
 @asynccontextmanager

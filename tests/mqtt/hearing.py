@@ -13,6 +13,7 @@ from lastseen.model import Status
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.storage import open_store
 from lastseen.testing import RecordingNotifier
+from tests.fresh import new_database
 from tests.mqtt.broker import Mosquitto
 from tests.support import eventually
 
@@ -24,7 +25,7 @@ async def listening(
     told = RecordingNotifier()
     options.setdefault("offline_after", "1h")
     options.setdefault("goodbye_grace", 0)
-    store = store or open_store(f"sqlite:///{folder / 'lastseen.db'}")
+    store = store or open_store(new_database(folder / "lastseen.db"))
     async with HeartbeatMonitor(store, notify={"ops": told}, sources=sources, node="test", **options) as monitor:
         if up:
             await eventually(lambda: all(hears(monitor, source.name) for source in sources))

@@ -22,6 +22,7 @@ from lastseen.listening import bind
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.protocols import Keys
 from lastseen.storage import open_store
+from tests.fresh import new_database
 from tests.secrecy import log_of, secret
 from tests.support import eventually
 
@@ -35,7 +36,7 @@ class Server:
     port: int
     process: subprocess.Popen[bytes] | None = None
     prefix: Sequence[str] = ()
-    client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=30))
+    client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=30, verify=False))
 
     @property
     def url(self) -> str:
@@ -128,7 +129,7 @@ async def server(folder: Path, prefix: Sequence[str] = (), **env: str) -> AsyncI
 
 async def fleet(folder: Path, count: int) -> dict[str, str]:
     """Machines and their keys by slug, in the file that the server will use."""
-    store = open_store(f"sqlite:///{folder / 'lastseen.db'}")
+    store = open_store(new_database(folder / "lastseen.db"))
     assert isinstance(store, Keys)
     keys: dict[str, str] = {}
     monitor = HeartbeatMonitor(store)

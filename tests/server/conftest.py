@@ -20,6 +20,7 @@ from lastseen.protocols import Keys, Service
 from lastseen.serving import answer
 from lastseen.settings import Settings
 from lastseen.storage import open_store
+from tests.fresh import new_database
 from tests.support import eventually
 
 HEARTBEAT = "/api/v1/heartbeat"
@@ -59,6 +60,7 @@ class Served:
 @asynccontextmanager
 async def a_server(folder: Path, **given: Any) -> AsyncIterator[Served]:
     settings = Settings.load(data_dir=folder, **given)
+    new_database(folder / "lastseen.db")
     app = App(settings)
     other = open_store(settings.database, migrate="check")
     assert isinstance(app.store, Service)
@@ -69,7 +71,10 @@ async def a_server(folder: Path, **given: Any) -> AsyncIterator[Served]:
     stop = asyncio.Event()
     with bind("127.0.0.1", 0) as listener:
         url = url_of(listener)
-        async with anyio.create_task_group() as group, httpx.AsyncClient(base_url=url, timeout=20) as client:
+        async with (
+            anyio.create_task_group() as group,
+            httpx.AsyncClient(base_url=url, timeout=20, verify=False) as client,
+        ):
             group.start_soon(answer, app, listener, stop)
             try:
                 await eventually(lambda: app.accepting)

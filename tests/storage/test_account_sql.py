@@ -15,6 +15,7 @@ from lastseen.storage import open_store, sql_account, sql_refusals, sql_replay
 from lastseen.storage.sql import SqlStore
 from lastseen.testing.script import at, by_rule
 from lastseen.testing.suite_base import online
+from tests.fresh import new_database
 
 LARGE = (
     *("events", "notifications", "outages", "machines", "liveness", "refusals", "delivery_attempts"),
@@ -26,7 +27,7 @@ LARGE = (
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
     """A machine with an outage that is over and a key that is refused, and another that is out."""
-    store = open_store(f"sqlite:///{tmp_path}/store.db")
+    store = open_store(new_database(tmp_path / "store.db"))
     assert isinstance(store, SqlStore)
     await store.open()
     ops = (await store.code_channel("ops", "channel:ops", at(0))).uid

@@ -19,13 +19,14 @@ from lastseen.storage.fold import absorb
 from lastseen.storage.sql import SqlStore
 from lastseen.testing.script import at, keep, move
 from lastseen.testing.suite_base import declare, online, standing
+from tests.fresh import new_database
 
 SLUGS = ("a", "b", "c", "d", "e")
 STATUSES = list(Status)
 
 
 def a_store(folder: Path, name: str = "store.db") -> SqlStore:
-    store = open_store(f"sqlite:///{folder / name}")
+    store = open_store(new_database(folder / name))
     assert isinstance(store, SqlStore)
     return store
 

@@ -22,6 +22,7 @@ from lastseen.protocols import (
 )
 from lastseen.storage import open_store
 from lastseen.testing import StoreSuite
+from tests.fresh import new_database
 
 
 class TestSqliteStore(StoreSuite):
@@ -37,7 +38,7 @@ class TestSqliteStore(StoreSuite):
 
     def make(self) -> Store:
         self._made += 1
-        return open_store(f"sqlite:///{self._path}/{self._made}.db")
+        return open_store(new_database(self._path / f"{self._made}.db"))
 
 
 def test_it_has_every_optional_protocol() -> None:
