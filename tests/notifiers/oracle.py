@@ -23,6 +23,7 @@ def complaints(diary: Diary, names: dict[str, str]) -> list[str]:
         oracle.every_row_ends_with_a_reason,
         oracle.what_is_delivered_was_heard_and_the_reverse,
         oracle.nothing_is_told_twice,
+        oracle.only_the_newest_attempt_counts,
         oracle.each_machine_is_told_of_in_order,
         oracle.nothing_is_told_that_is_held_or_not_wished,
         oracle.nothing_is_dropped_without_its_reason,
@@ -50,6 +51,10 @@ class Oracle:
             if row.event in self.events:
                 yield row, self.events[row.event], self.names[row.channel]
 
+    @property
+    def trouble_of_ours(self) -> bool:
+        return bool(self.diary.crashes or self.diary.stops)
+
     # -- the end of every row
 
     def every_row_ends_with_a_reason(self) -> Iterator[str]:
@@ -68,22 +73,35 @@ class Oracle:
             if (
                 sure
                 and row.state in (NotificationState.SKIPPED, NotificationState.CANCELLED)
-                and not self.diary.crashes
+                and not self.trouble_of_ours
             ):
                 yield f"{self.of(row)} was heard, and is {row.state.value}: {row.reason}"
 
     def nothing_is_told_twice(self) -> Iterator[str]:
-        """Only after a crash or an unknown answer, and then with the same id."""
+        """Only where it could not be known that it was heard, or by who did not know that another took its place; and
+        then with the same id."""
         for row in self.diary.rows:
-            heard = self.told[row.uid]
-            unknown = sum(one.answer == "lie" for one in heard) + len(self.diary.crashes)
-            if len(heard) > 1 + unknown:
-                yield f"{self.of(row)} was heard {len(heard)} times"
+            for before, after in itertools.pairwise(self.told[row.uid]):
+                if not self.could_not_know(before, after):
+                    yield f"{self.of(row)} was heard at {before.at}, and again at {after.at}"
         firsts: dict[tuple[str, str], set[str]] = defaultdict(set)
         for row, event, channel in self.rows:
             if row.cause is Cause.FIRST and self.told[row.uid]:
                 firsts[channel, event.uid].add(row.uid)
         yield from (f"{channel} heard of {uid} under {ids}" for (channel, uid), ids in firsts.items() if len(ids) > 1)
+
+    def could_not_know(self, before: Told, after: Told) -> bool:
+        crashed = any(before.at <= at <= after.at for at in (*self.diary.crashes, *self.diary.stops))
+        hidden = before.answer == "lie" or (before.attempt not in self.diary.kept and crashed)
+        return hidden or (after.attempt < before.attempt and self.is_late(after))
+
+    def is_late(self, one: Told) -> bool:
+        """Its process was stopped after it had taken what it tells."""
+        return any(self.diary.taken[one.attempt][0] <= at <= one.at for at in self.diary.stops)
+
+    def only_the_newest_attempt_counts(self) -> Iterator[str]:
+        """What a process that was stopped writes down when somebody else has the rows is not the truth."""
+        yield from self.diary.overruled
 
     def each_machine_is_told_of_in_order(self) -> Iterator[str]:
         """What is told again after an unknown answer brings along what was told with it."""
@@ -102,11 +120,21 @@ class Oracle:
 
     def nothing_is_told_that_is_held_or_not_wished(self) -> Iterator[str]:
         for one in self.diary.told:
-            for row in one.rows:
-                event = self.events.get(row.event)
-                why = None if event is None else self.why_not(row, event, one.channel, one.at)
-                if why is not None:
+            whys = {row.uid: self.why_not_row(row, one) for row in one.rows}
+            free = {uid for uid, why in whys.items() if why is None}
+            for row in one.rows if not self.is_late(one) else ():
+                why = whys[row.uid]
+                if why is not None and not self.goes_along(row.uid, free, one):
                     yield f"{self.of(row)} was told at {one.at}: {why}"
+
+    def goes_along(self, row: str, free: set[str], one: Told) -> bool:
+        """With one that may be told, because both were in an attempt before: what that holds is fixed."""
+        earlier = (uids for attempt, (_, uids) in self.diary.taken.items() if attempt < one.attempt)
+        return any(row in uids and free & uids for uids in earlier)
+
+    def why_not_row(self, row: Notification, one: Told) -> str | None:
+        event = self.events.get(row.event)
+        return None if event is None else self.why_not(row, event, one.channel, one.at)
 
     def why_not(self, row: Notification, event: Event, channel: str, at: datetime) -> str | None:
         """Why it must not be told then; what changed in that very moment may count or not."""
@@ -239,7 +267,7 @@ class Oracle:
         """Where the far end was always well and nobody crashed: when nothing held it any more, and it was gathered."""
         latest: dict[tuple[str, str], datetime] = {}
         for row, event, channel in sorted(self.rows, key=lambda one: one[1].seq or 0):
-            if row.cause is not Cause.FIRST or channel in self.diary.troubled or self.diary.crashes:
+            if row.cause is not Cause.FIRST or channel in self.diary.troubled or self.trouble_of_ours:
                 continue
             if any(not on for _, on in self.diary.switched[channel]):
                 continue

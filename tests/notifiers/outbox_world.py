@@ -18,46 +18,53 @@ from lastseen.model import (
     Acknowledge,
     Attempt,
     Beat,
-    Case,
     Channel,
     Delivered,
     Enable,
-    EndReason,
     Event,
-    EventType,
+    Lease,
     Matcher,
     Message,
     Notification,
-    Outage,
-    OutageReason,
     Outcome,
     Preferences,
     Rejected,
     Retry,
     Scope,
-    Severity,
     Silence,
     Status,
-    Verdict,
     Watch,
-    event_uid,
     replace,
 )
-from lastseen.monitor.audience import notify
 from lastseen.notifiers.dispatcher import Dispatcher
 from lastseen.notifiers.roster import Roster
+from lastseen.protocols import Leases
 from lastseen.storage.rows import as_notification
 from lastseen.storage.sql import SqlStore
 from lastseen.storage.sql_outbox import ROWS
 from lastseen.testing import FakeClock
-
-MACHINES = {"a1": ("north", ()), "a2": ("north", ("urgent",)), "a3": ("north", ()), "b1": ("south", ("home",))}
-"""Each with its group and its tags."""
+from tests.notifiers.outbox_script import MACHINES, Script
 
 POINTS = ("before take", "after take", "before send", "after send", "before finish", "after finish")
-EVENT_LIVES = timedelta(hours=76)
+
+GATES = ("lease", "renew", "release", "next_due", "channels", "silences", "newest_token")
+"""What a process asks of the store beside take and finish: one that is stopped gets no further than there."""
 
 _attempt: ContextVar[Attempt] = ContextVar("attempt")
+_life: ContextVar[Life] = ContextVar("life")
+
+
+@dataclass(eq=False)
+class Life:
+    """A process that sends. While `goes` is not set it is stopped, as by SIGSTOP."""
+
+    dispatcher: Dispatcher
+    task: asyncio.Task[None]
+    goes: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def runs(self) -> bool:
+        return self.goes.is_set() and not self.task.done()
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ class Told:
     channel: str
     rows: tuple[Notification, ...]
     answer: str
+    attempt: int
 
 
 @dataclass
@@ -82,6 +90,10 @@ class Diary:
     acked: dict[str, list[datetime]] = field(default_factory=dict)  # by incident
     troubled: set[str] = field(default_factory=set)  # channels whose far end was not always well
     crashes: list[datetime] = field(default_factory=list)
+    stops: list[datetime] = field(default_factory=list)
+    taken: dict[int, tuple[datetime, frozenset[str]]] = field(default_factory=dict)  # by attempt: when, and which rows
+    kept: set[int] = field(default_factory=set)  # attempts whose results counted
+    overruled: list[str] = field(default_factory=list)  # results that counted after somebody else had taken their rows
     ended: datetime | None = None
     rows: Sequence[Notification] = ()
 
@@ -109,7 +121,7 @@ class Ear:
         }
         if mood in ("ok", "lie"):
             rows = tuple(delivery.notification for delivery in attempt.deliveries)
-            world.diary.told.append(Told(world.clock.now(), self.name, rows, mood))
+            world.diary.told.append(Told(world.clock.now(), self.name, rows, mood, attempt.id))
         if mood != "ok":
             world.diary.troubled.add(self.name)
         await world.trap("after send")
@@ -130,7 +142,7 @@ EARS: dict[str, Callable[[World, str], Ear]] = {
 }
 
 
-class World:
+class World(Script):
     """`async with World(store).living() as world:`"""
 
     def __init__(self, store: Any) -> None:
@@ -139,13 +151,17 @@ class World:
         self.wanted = dict.fromkeys(MACHINES, Status.ONLINE)
         self.channels: tuple[Channel, ...] = ()
         self.armed: str | None = None
-        self.lives = 0
+        self.halting: str | None = None
+        self.lives: list[Life] = []
+        self.newest: dict[str, int] = {}  # by row: the attempt that took it last
         self._take, self._finish = store.take, store.finish
         store.take, store.finish = self._watched_take, self._watched_finish
+        for name in GATES if isinstance(store, Leases) else ():
+            setattr(store, name, self._gated(getattr(store, name)))
 
     @contextlib.asynccontextmanager
     async def living(self) -> Any:
-        detach = self.clock.attach(lambda: self.task.done() or self.dispatcher.idle)
+        detach = self.clock.attach(lambda: all(life.dispatcher.idle for life in self.lives if life.runs))
         await self._begin()
         for slug, (group, tags) in MACHINES.items():
             await self.store.order(slug, Watch({"group": group, "tags": tags}), self._decide, self.clock.now())
@@ -157,24 +173,41 @@ class World:
             yield self
         finally:
             detach()
-            self.task.cancel()
-            await asyncio.gather(self.task, return_exceptions=True)
+            for life in self.lives:
+                life.task.cancel()
+            await asyncio.gather(*(life.task for life in self.lives), return_exceptions=True)
 
     async def _begin(self) -> None:
         """A process of its own starts to send."""
-        self.lives += 1
         roster = Roster(self.store, dict(self.ears), None, self.clock.monotonic)
-        self.dispatcher = Dispatcher(self.store, roster, self.clock, f"life-{self.lives}")
-        said = self.dispatcher._speech.say
+        dispatcher = Dispatcher(self.store, roster, self.clock, f"life-{len(self.lives)}")
+        said, begun = dispatcher._speech.say, asyncio.Event()
 
         async def say(speaker: Any, attempt: Attempt) -> Outcome:
             _attempt.set(attempt)
             return await said(speaker, attempt)
 
-        self.dispatcher._speech.say = say  # type: ignore[method-assign]
-        await roster.start(self.clock.now())
-        self.channels = roster.channels
-        self.task = asyncio.create_task(self.dispatcher.run())
+        async def run() -> None:
+            await begun.wait()
+            _life.set(life)
+            await roster.start(self.clock.now())
+            self.channels = roster.channels
+            await dispatcher.run()
+
+        dispatcher._speech.say = say  # type: ignore[method-assign]
+        life = Life(dispatcher, asyncio.create_task(run()))
+        life.goes.set()
+        self.lives.append(life)
+        begun.set()
+        await self.clock.settled()
+
+    def _wake(self) -> None:
+        for life in self.lives:
+            life.dispatcher.wake()
+
+    def _reload(self) -> None:
+        for life in self.lives:
+            life.dispatcher.reload()
 
     # -- what happens
 
@@ -184,31 +217,31 @@ class World:
             self.wanted[slug] = status
             events = await self.store.order(slug, Enable(), self._decide, self.clock.now())
             self.diary.events += events
-        self.dispatcher.wake()
+        self._wake()
 
     async def ack(self, machine: str) -> None:
         before = (await self.store.liveness([machine]))[machine]
         await self.store.order(machine, Acknowledge("eva"), self._decide, self.clock.now())
         if before.liveness.incident is not None:
             self.diary.acked.setdefault(before.liveness.incident, []).append(self.clock.now())
-        self.dispatcher.wake()
+        self._wake()
 
     async def prefer(self, channel: str, wishes: Preferences, fallback: str | None) -> None:
         other = None if fallback in (None, channel) else self._channel(fallback).uid
         await self.store.prefer(self._channel(channel).uid, wishes, other, self.clock.now())
         self.diary.wishes[channel].append((self.clock.now(), wishes))
-        self.dispatcher.reload()
+        self._reload()
 
     async def switch(self, channel: str, on: bool) -> None:
         await self.store.switch_channel(self._channel(channel).uid, on, "tired of it", self.clock.now())
         self.diary.switched[channel].append((self.clock.now(), on))
-        self.dispatcher.reload()
+        self._reload()
 
     async def silence(self, matcher: Matcher, after: float, minutes: float) -> None:
         starts = self.clock.now() + timedelta(seconds=after)
         given = Silence("works", starts, starts + timedelta(minutes=minutes), matcher, "eva")
         self.diary.silences.append(await self.store.add_silence(given, self.clock.now()))
-        self.dispatcher.reload()
+        self._reload()
 
     async def end_silence(self) -> None:
         """The newest that is not over."""
@@ -217,23 +250,31 @@ class World:
             if one.ends_at > now:
                 await self.store.end_silence(one.id, now)
                 self.diary.silences[place] = replace(one, starts_at=min(now, one.starts_at), ends_at=now)
-                self.dispatcher.reload()
+                self._reload()
                 return
 
     async def wait(self, seconds: float) -> None:
         """Time passes; who crashed in it is started again at its end."""
         await self.clock.advance(f"{seconds}s")
-        self.dispatcher.wake()  # as it does every two seconds where time is real
+        self._wake()  # as it does every two seconds where time is real
         await self.clock.settled()
-        if self.task.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                self.task.result()
+        for life in self.lives:
+            if life.task.done() and not life.task.cancelled():
+                life.task.result()
+        if not any(life.runs for life in self.lives):
             await self._begin()
             await self.clock.advance("1s")
 
+    async def go_on(self) -> None:
+        """Who was stopped goes on where it was, and lives beside whoever took its place."""
+        for life in self.lives:
+            life.goes.set()
+        await self.clock.settled()
+
     async def end(self) -> None:
         """All is well again, for long enough that everything must be through."""
-        self.armed = None
+        self.armed = self.halting = None
+        await self.go_on()
         for ear in self.ears.values():
             ear.mood = "ok"
         await self.wait(7200)
@@ -245,24 +286,52 @@ class World:
         self.diary.rows = await self._rows()
 
     async def trap(self, point: str) -> None:
-        """The process dies here, if it was to die here."""
+        """The process dies here, if it was to die here, or is stopped; and if it is stopped it gets no further."""
+        life = _life.get()
+        await life.goes.wait()
         if self.armed == point:
             self.armed = None
             self.diary.crashes.append(self.clock.now())
-            self.task.cancel()
+            life.task.cancel()
             await asyncio.Event().wait()
+        if self.halting == point:
+            self.halting = None
+            self.diary.stops.append(self.clock.now())
+            life.goes.clear()
+            await life.goes.wait()
 
     # -- how
+
+    def _gated(self, method: Any) -> Any:
+        async def gated(*given: Any) -> Any:
+            life = _life.get(None)
+            if life is not None:
+                await life.goes.wait()
+            answer = await method(*given)
+            if life is not None:
+                await life.goes.wait()
+            return answer
+
+        return gated
 
     async def _watched_take(self, *given: Any) -> Sequence[Attempt]:
         await self.trap("before take")
         attempts: Sequence[Attempt] = await self._take(*given)
+        for attempt in attempts:
+            uids = frozenset(one.notification.uid for one in attempt.deliveries)
+            self.diary.taken[attempt.id] = self.clock.now(), uids
+            self.newest |= dict.fromkeys(uids, attempt.id)
         await self.trap("after take")
         return attempts
 
-    async def _watched_finish(self, *given: Any) -> bool:
+    async def _watched_finish(self, lane: Lease, attempt: Attempt, *given: Any) -> bool:
         await self.trap("before finish")
-        kept: bool = await self._finish(*given)
+        newest = {self.newest[one.notification.uid] for one in attempt.deliveries}
+        kept: bool = await self._finish(lane, attempt, *given)
+        if kept:
+            self.diary.kept.add(attempt.id)
+        if kept and newest != {attempt.id}:
+            self.diary.overruled.append(f"attempt {attempt.id}, after {newest} at {self.clock.now()}")
         await self.trap("after finish")
         return kept
 
@@ -282,81 +351,6 @@ class World:
             ]
 
         return await self.store.database.read(read)
-
-    def _decide(self, case: Case) -> Verdict:
-        row, machine, now = case.standing.liveness, case.standing.machine, case.now
-        outage = case.standing.outage
-        after = self.wanted[machine.slug]
-        if row.status is Status.PROVISIONING:
-            return Verdict(replace(row, status=Status.ONLINE, status_since=now, last_seen=now))
-        if isinstance(case.order, Acknowledge):
-            return self._seen(case, case.order.by)
-        if row.status is after:
-            return Verdict(row)
-        uid, bad = event_uid(machine.uid, row.seq + 1), after is not Status.ONLINE
-        incident = row.incident or uid
-        event = Event(
-            uid=uid,
-            type=f"machine.{after.value}",
-            severity=Severity.ALERT if bad else Severity.INFO,
-            at=now,
-            reason="scripted",
-            snapshot=self._snapshot(machine, now),
-            machine_id=machine.id,
-            machine=machine.slug,
-            seq=row.seq + 1,
-            incident=incident,
-            previous_status=row.status,
-            status=after,
-            last_seen=row.last_seen,
-        )
-        outages = ()
-        if after is Status.OFFLINE:
-            outages = (Outage(machine.id, now, now, OutageReason.SILENT, opened_by=uid),)
-        elif outage is not None:
-            outages = (replace(outage, ended_at=now, end_reason=EndReason.HEARD, closed_by=uid),)
-        rows = notify(event, case.channels or self.channels, case.told, EVENT_LIVES)
-        after_it = replace(
-            row, status=after, status_since=now, seq=row.seq + 1, incident=incident if bad else None, back_at=None
-        )
-        return Verdict(after_it, (event,), outages, rows)
-
-    def _seen(self, case: Case, by: str) -> Verdict:
-        """Somebody has seen its alert: an event, told to those who want everything."""
-        row, machine = case.standing.liveness, case.standing.machine
-        if row.incident is None:
-            return Verdict(row)
-        event = Event(
-            uid=event_uid(machine.uid, row.seq + 1),
-            type=EventType.ACKNOWLEDGED.value,
-            severity=Severity.INFO,
-            at=case.now,
-            reason=by,
-            snapshot=self._snapshot(machine, case.now),
-            machine_id=machine.id,
-            machine=machine.slug,
-            seq=row.seq + 1,
-            incident=row.incident,
-            previous_status=row.status,
-            status=row.status,
-        )
-        rows = notify(event, case.channels or self.channels, case.told, EVENT_LIVES)
-        return Verdict(replace(row, seq=row.seq + 1), (event,), (), rows)
-
-    def _snapshot(self, machine: Any, now: datetime) -> dict[str, Any]:
-        group, tags = MACHINES[machine.slug]
-        since = now.isoformat().replace("+00:00", "Z")
-        seen = {"id": machine.id, "name": machine.slug, "hostname": "", "description": "", "last_seen": since}
-        outage = {"started_at": since, "detected_at": since, "ended_at": None, "seconds": None, "reason": "silent"}
-        told = {"machine": seen, "slug": machine.slug, "kind": "server", "group": group, "tags": list(tags)}
-        more = {
-            "offline_after_seconds": 120,
-            "limit_from": "the default",
-            "outage": outage,
-            "since": since,
-            "message": "",
-        }
-        return {**told, **more}
 
 
 __all__ = ["EARS", "MACHINES", "POINTS", "Beat", "Diary", "Told", "World"]

@@ -49,6 +49,8 @@ change = st.tuples(
 )
 mood = st.tuples(st.just("mood"), channel, st.sampled_from(["ok", "ok", "fail", "lie", "refuse", "busy", "gone"]))
 crash = st.tuples(st.just("crash"), st.sampled_from(POINTS))
+stop = st.tuples(st.just("stop"), st.sampled_from(POINTS))
+go_on = st.tuples(st.just("go_on"))
 ack = st.tuples(st.just("ack"), st.sampled_from(sorted(MACHINES)))
 prefer = st.tuples(st.just("prefer"), channel, wishes, st.one_of(st.none(), channel))
 switch = st.tuples(st.just("switch"), channel, st.booleans())
@@ -76,6 +78,8 @@ async def live(store: Any, steps: list[Any]) -> list[str]:
                     world.ears[given[0]].mood = given[1]
                 case "crash":
                     world.armed = given[0]
+                case "stop":
+                    world.halting = given[0]
                 case _:
                     await getattr(world, {"unsilence": "end_silence"}.get(kind, kind))(*given)
         await world.end()
@@ -125,6 +129,13 @@ def test_in_memory_through_trouble_and_crashes(steps: list[Any]) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@given(steps=lives(*always, mood, mood, stop, stop, go_on))
+@LIVES
+def test_through_processes_that_are_stopped_past_their_leases_and_go_on(empty: Path, steps: list[Any]) -> None:
+    wrong = on_disk(empty, steps)
+    assert not wrong, "\n".join(wrong)
+
+
 @given(steps=lives(*always, *wishing))
 @LIVES
 def test_what_people_wish(empty: Path, steps: list[Any]) -> None:
@@ -139,7 +150,7 @@ def test_through_trouble_with_every_wish(empty: Path, steps: list[Any]) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@given(steps=lives(*always, *wishing, mood, mood, crash, switch))
+@given(steps=lives(*always, *wishing, mood, mood, crash, stop, go_on, switch))
 @LIVES
 def test_through_everything_at_once(empty: Path, steps: list[Any]) -> None:
     wrong = on_disk(empty, steps)
