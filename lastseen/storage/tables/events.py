@@ -51,6 +51,7 @@ class Outages(Base, table=True):
         UniqueConstraint("opened_by"),
         index("outages_open", "machine_id", where="ended_at IS NULL", unique=True),
         index("outages_machine", "machine_id", "id"),
+        index("outages_closed", "closed_by", where="closed_by IS NOT NULL"),
         COUNTED,
     )
     id: int | None = Field(default=None, primary_key=True)
@@ -70,6 +71,7 @@ class MachineOfflineNotifications(Base, table=True):
     """A row exactly while the machine has an open outage. `notified_at`: committed to the outbox."""
 
     __tablename__ = "machine_offline_notifications"
+    __table_args__ = (index("machine_offline_notifications_event", "event_id"),)
     machine_id: int = Field(
         primary_key=True, foreign_key="machines.id", ondelete="CASCADE", sa_column_kwargs={"autoincrement": False}
     )
