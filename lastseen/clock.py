@@ -29,6 +29,9 @@ def rfc3339(moment: datetime | None) -> str | None:
 STEP = timedelta(seconds=2)
 """A difference between wall and monotonic time larger than this is a step, not drift."""
 
+PROMPT = 0.25
+"""Seconds in which somebody else's clock must answer to be believed."""
+
 SLOW = 0.9
 """Speed of store time while the wall clock is behind it: one hour is made good in ten."""
 
@@ -77,6 +80,7 @@ class SystemClock:
         self._store, self._mono = wall(), monotonic()
         self._speed = 1.0
         self._fell_back = False
+        self._ahead: float | None = None
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self._seconds(), UTC)
@@ -87,11 +91,21 @@ class SystemClock:
     def monotonic(self) -> float:
         return self._monotonic()
 
+    def follow(self, theirs: datetime, asked: float, answered: float) -> None:
+        """From now on store time goes by a clock that others share, carried by ours: `theirs` was said at some moment
+        between `asked` and `answered`, of `monotonic()`. An answer that took long says little, unless it is the first.
+        """
+        if self._ahead is None or answered - asked <= PROMPT:
+            self._ahead = theirs.timestamp() - (asked + answered) / 2
+
+    def _truth(self) -> float:
+        return self._wall() if self._ahead is None else self._monotonic() + self._ahead
+
     def _seconds(self) -> float:
         return self._store + (self._monotonic() - self._mono) * self._speed
 
     def measure(self) -> Step | None:
-        before, wall = self._seconds(), self._wall()
+        before, wall = self._seconds(), self._truth()
         ahead = before - wall  # > 0: the wall clock is behind store time
         self._mono = self._monotonic()
         self._store = max(before, wall)

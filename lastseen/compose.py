@@ -19,13 +19,22 @@ if TYPE_CHECKING:
     from lastseen.notifiers.tools import Tools
 
 
+    from lastseen.storage.redis import RedisCopy
+
+
+SERVER_KEY = "lastseen.key"
+"""The key file in the data folder, where the database is a server and no key is given. One node can do with it."""
 def store_for(settings: Settings, **options: Any) -> Store:
     """The store of the settings' database; nothing is opened. `options` go to `open_store`."""
     url = settings.database
-    if settings.secret_key is not None and url.startswith("sqlite:"):
+    scheme = url.partition(":")[0]
+    if scheme in ("sqlite", "postgres", "postgresql"):
         from lastseen.storage.secrets import SecretBox
 
-        options["secrets"] = SecretBox(key_text=settings.secret_key.get_secret_value())
+        if settings.secret_key is not None:
+            options["secrets"] = SecretBox(key_text=settings.secret_key.get_secret_value())
+        elif scheme != "sqlite":
+            options["secrets"] = SecretBox(key_file=settings.data_dir / SERVER_KEY)
     return open_store(url, **options)
 
 

@@ -17,36 +17,43 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The database: make it, upgrade it, check it.", no_args_is_help=True)
 
 
-def _file() -> tuple[Path, Path]:
-    """The database's file and the data folder."""
+def _target() -> tuple[Path | str, str]:
+    """The database's file, or the address of its server; and what it is called where others may read it."""
     from lastseen.datadir import database_file
+    from lastseen.storage.upgrade import SERVERS
 
-    chosen = settings()
-    file = database_file(chosen.database)
-    if file is None:
-        raise ConfigurationError("LASTSEEN_DATABASE_URL names no database file: write sqlite:///path/to/lastseen.db")
-    return file.expanduser(), chosen.data_dir
+    url = settings().database
+    file = database_file(url)
+    if file is not None:
+        return file.expanduser(), str(file.expanduser())
+    if not url.startswith(SERVERS):
+        raise ConfigurationError(
+            "LASTSEEN_DATABASE_URL names no database: write sqlite:///path/to/lastseen.db or postgresql://host/name"
+        )
+    return url, "the database server"
 
 
 @app.command()
 def upgrade(as_json: Json = False) -> None:
-    """Make the database, or bring it up to date. A copy of the file is made first."""
+    """Make the database, or bring it up to date. A copy of a database file is made first."""
     from lastseen.datadir import check_folder, prepare_folder
     from lastseen.storage.upgrade import upgrade as bring_up
 
-    file, folder = _file()
-    if file.parent == folder:
-        prepare_folder(folder)
-    elif not file.parent.is_dir():
-        raise ConfigurationError(f"there is no folder {file.parent} to make the database in")
-    check_folder(file.parent, file)
-    done = bring_up(file)
+    target, name = _target()
+    if isinstance(target, Path):
+        folder = settings().data_dir
+        if target.parent == folder:
+            prepare_folder(folder)
+        elif not target.parent.is_dir():
+            raise ConfigurationError(f"there is no folder {target.parent} to make the database in")
+        check_folder(target.parent, target)
+    done = bring_up(target)
     if as_json:
-        print_json({"database": str(file), "before": done.before, "after": done.after, "copy": _text(done.copy)})
+        print_json({"database": name, "before": done.before, "after": done.after, "copy": _text(done.copy)})
     elif done.before == done.after:
-        typer.echo(f"{file} is up to date ({done.after})")
+        typer.echo(f"{name} is up to date ({done.after})")
     else:
-        typer.echo(f"{file}: {done.before or 'new'} → {done.after}")
+        typer.echo(f"{name}: {done.before or 'new'} → {done.after}")
         if done.copy is not None:
             typer.echo(f"The file as it was: {done.copy}")
 
@@ -56,9 +63,9 @@ def current(as_json: Json = False) -> None:
     """Print the database's schema revision."""
     from lastseen.storage.upgrade import current as revision_of
 
-    file, _ = _file()
-    revision = revision_of(file)
-    answer(as_json, {"database": str(file), "revision": revision}, revision or "none")
+    target, name = _target()
+    revision = revision_of(target)
+    answer(as_json, {"database": name, "revision": revision}, revision or "none")
 
 
 @app.command()
@@ -66,9 +73,9 @@ def check(as_json: Json = False) -> None:
     """Exit with 0 when this program can use the database as it is."""
     from lastseen.storage.upgrade import check as checked
 
-    file, _ = _file()
-    revision = checked(file)
-    answer(as_json, {"database": str(file), "revision": revision, "ok": True}, f"{file} fits ({revision})")
+    target, name = _target()
+    revision = checked(target)
+    answer(as_json, {"database": name, "revision": revision, "ok": True}, f"{name} fits ({revision})")
 
 
 @app.command("rotate-key")
@@ -97,12 +104,14 @@ def rotate_key(as_json: Json = False) -> None:
 
 
 async def _rotated() -> Rotated:
+    from lastseen.storage.beside import alone
     from lastseen.storage.sql import SqlStore
 
     async with session() as monitor:
-        if not isinstance(monitor.store, SqlStore):
+        store = alone(monitor.store)
+        if not isinstance(store, SqlStore):
             raise ConfigurationError("this store encrypts nothing: there is no key to replace")
-        return await monitor.store.rotate_secrets()
+        return await store.rotate_secrets()
 
 
 def _text(path: Path | None) -> str | None:

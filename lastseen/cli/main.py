@@ -20,6 +20,7 @@ from lastseen.cli import (
     keys,
     kinds,
     machines,
+    nodes,
     notifications,
     plugins,
     run,
@@ -57,6 +58,7 @@ app.add_typer(database.app, name="db")
 app.add_typer(import_.app, name="import")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
+app.command("nodes")(nodes.nodes)
 app.command("plugins")(plugins.plugins)
 app.add_typer(webhook.app, name="webhook")
 app.command("doctor")(doctor.doctor)

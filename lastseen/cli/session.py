@@ -34,7 +34,8 @@ async def session() -> AsyncIterator[Any]:
 
     It neither makes nor upgrades a database, and leaves no file that the service could not write.
     """
-    from lastseen.compose import store_for
+    from lastseen.clock import SystemClock
+    from lastseen.compose import copy_for, store_for, with_copy
     from lastseen.datadir import check_folder, database_file
     from lastseen.monitor.heartbeat import HeartbeatMonitor
     from lastseen.protocols import Catalog
@@ -43,11 +44,13 @@ async def session() -> AsyncIterator[Any]:
     file = database_file(chosen.database)
     if file is not None:
         check_folder(file.parent, file)
-    store = store_for(chosen, migrate="check")
+    clock = SystemClock()
+    store = with_copy(store_for(chosen, migrate="check"), copy_for(chosen, clock, lasting=False))
     if not isinstance(store, Catalog):
-        raise ConfigurationError("commands need a database: set LASTSEEN_DATABASE_URL to sqlite:///path/to/file")
+        raise ConfigurationError("commands need a database: set LASTSEEN_DATABASE_URL to sqlite:///path/to/file or postgresql://host/name")
     monitor = HeartbeatMonitor(
         store,
+        clock=clock,
         offline_after=chosen.offline_threshold or "never",
         check_interval=chosen.check_interval,
         goodbye_grace=chosen.goodbye_grace,

@@ -38,6 +38,7 @@ from lastseen.model.names import (
     slugify,
     subject_event_uid,
 )
+from lastseen.model.node import Node
 from lastseen.model.outbox import (
     Admission,
     Aftermath,
@@ -136,6 +137,7 @@ __all__ = [
     "Message",
     "Notification",
     "NotificationState",
+    "Node",
     "Order",
     "Outage",
     "OutageReason",

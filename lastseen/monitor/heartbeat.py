@@ -43,6 +43,7 @@ from lastseen.monitor.deadline import Rules
 from lastseen.monitor.decide import decide
 from lastseen.monitor.health import Trouble
 from lastseen.monitor.loops import Loops
+from lastseen.monitor.nodes import follow
 from lastseen.monitor.sources import Port, WayIn, WaysIn
 from lastseen.monitor.status import MachineStatus, status_of
 from lastseen.monitor.uplink import Probe
@@ -190,6 +191,7 @@ class HeartbeatMonitor:
             return
         await self.store.open()
         try:
+            await follow(self.store, self.clock)
             yield
         finally:
             with anyio.CancelScope(shield=True):

@@ -21,12 +21,13 @@ from lastseen.monitor.alarms import Alarms
 from lastseen.monitor.blindness import MARK_EVERY, TICK, Listener
 from lastseen.monitor.deadline import Rules
 from lastseen.monitor.health import PATIENCE, Signs, Trouble, health
+from lastseen.monitor.nodes import Membership
 from lastseen.monitor.recorder import Recorder
 from lastseen.monitor.schedule import make_schedule
 from lastseen.monitor.uplink import Probe, Uplink
 from lastseen.notifiers.dispatcher import Dispatcher
 from lastseen.notifiers.memo import memo_of
-from lastseen.protocols import Decide, Store
+from lastseen.protocols import Decide, Hints, Store
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -68,6 +69,7 @@ class Loops:
         self._emergency = dispatcher.emergency
         self._alarms = Alarms(store, clock, self.listener, rules, self._emergency)
         self._uplink = Uplink(store, clock, self.listener, decide, dispatcher.reach, uplink)
+        self._membership = Membership(store, clock, node)
         self._sweeping = asyncio.Lock()
         self._watching = False
         self._planned: datetime | None = None
@@ -128,6 +130,7 @@ class Loops:
         loops = {"record": self.recorder.run, "watch": self._watch, "dispatch": self._dispatcher.run}
         if not self._clock.virtual:
             loops |= {"tick": self._tick, "keep": self._keep, "emergency": self._guard, "own": self._own}
+            loops |= {"hints": self._hear_hints}
             self._emergency.remember(memo_of(self._store))
         self.recorder.open()
         self._tasks = [asyncio.create_task(loop(), name=f"lastseen-{name}") for name, loop in loops.items()]
@@ -149,6 +152,7 @@ class Loops:
             try:
                 await self._dispatcher.stop()
                 await self.listener.stop()
+                await self._membership.leave()
             except StoreUnavailable as error:
                 _log.warning("store_lost_while_stopping", error=str(error))
         _log.info("heartbeat_monitor_stopped")
@@ -240,6 +244,8 @@ class Loops:
             if self.listener.glance().stepped:
                 self._schedule.clock_stepped()
                 self._schedule.wake()
+            else:
+                self._schedule.tick()
 
     async def _keep(self) -> None:
         """Leave a mark now and then, and notice deadlines that other processes have moved. Apart from the tick: a slow
@@ -249,10 +255,20 @@ class Loops:
             try:
                 await self.listener.keep()
                 if number % POLL == 0:
+                    await self._membership.keep()
                     await self.committed(await self._alarms.look())
                     self._look_at(await self._next())
             except Exception as error:  # noqa: BLE001  (whatever failed: the next one tries again)
                 self._failed(error)
+
+    async def _hear_hints(self) -> None:
+        """Act at once on what other processes wrote."""
+        if isinstance(self._store, Hints):
+            await self._store.hints(self._hinted)
+
+    def _hinted(self) -> None:
+        self._schedule.wake()
+        self._dispatcher.wake()
 
     async def _own(self) -> None:
         """Look for lastseen's own troubles. Beside everything else: a full disk or a thousand machines that were never

@@ -16,7 +16,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from lastseen import counters
-from lastseen.clock import Clock, wait_or
+from lastseen.clock import STEP, Clock, wait_or
 from lastseen.log import get_logger
 
 SPACING = 0.05
@@ -39,6 +39,9 @@ class Schedule(Protocol):
 
     def look_at(self, moment: datetime | None) -> None:
         """It will be time at this moment of the clock's `now`; None: only by the interval."""
+
+    def tick(self) -> None:
+        """Asked often: is the alarm clock right?"""
 
     def clock_stepped(self) -> None:
         """The wall clock jumped: set the alarms again."""
@@ -67,6 +70,7 @@ class WallSchedule:
         self._event = anyio.Event()
         self._next: datetime | None = None
         self._woke = float("-inf")
+        self._told = self._between()
         self._ids = (f"lastseen-{id(self)}-interval", f"lastseen-{id(self)}-next")
 
     def start(self) -> None:
@@ -128,7 +132,17 @@ class WallSchedule:
         elif self._scheduler.get_job(self._ids[1]) is not None:
             self._scheduler.remove_job(self._ids[1])
 
+    def tick(self) -> None:
+        """Often. APScheduler goes by the computer's wall clock, which may step while store time goes by another."""
+        between = self._between()
+        if abs(between - self._told) > STEP.total_seconds():
+            self.clock_stepped()
+
+    def _between(self) -> float:
+        return self._clock.wall().timestamp() - self._clock.monotonic()
+
     def clock_stepped(self) -> None:
+        self._told = self._between()
         self._set_interval()
         self._set_next(self._next)
 
@@ -162,6 +176,9 @@ class VirtualSchedule:
 
     def look_at(self, moment: datetime | None) -> None:
         self._next = moment
+
+    def tick(self) -> None:
+        """There is no other clock."""
 
     def clock_stepped(self) -> None:
         self.wake()

@@ -7,6 +7,9 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 `Leases`       several processes may send on one store. Without: this process makes the one lease itself.
 `Upkeep`       what nobody looks at any more comes to an end. Without: it waits for ever.
 `Sources`      blind time survives a restart. Without: a restart counts from the heartbeats that are stored.
+`Nodes`        several processes on one store know of each other. Without: nobody lists them.
+`Hints`        they wake each other. Without: they find what the others wrote when they look.
+`Timed`        they share a clock. Without: each goes by that of its computer.
 `OnDisk`       the disk that it writes to is watched. Without: nobody does.
 `Announces`    events without a machine (a source is blind) are told. Without: they are only logged.
 `Declared`     machines that never reported are told of. Without: nobody is told.
@@ -40,8 +43,8 @@ from lastseen.protocols.hearing import Announces, Declared, Foresight, SourceRow
 from lastseen.protocols.keys import Keys, Refusals
 from lastseen.protocols.moving import Arrivals
 from lastseen.protocols.notifier import Notifier, Tools
-from lastseen.protocols.processes import Leases, Notes, OnDisk, Upkeep
-from lastseen.protocols.reading import Accounts, Catalog, History, Insight, Replays
+from lastseen.protocols.processes import Hints, Leases, Nodes, Notes, OnDisk, Timed, Upkeep
+from lastseen.protocols.reading import Accounts, Catalog, Glances, History, Insight, Replays
 from lastseen.protocols.store import Admit, Decide, RetryPlan, Service, Store, Tell
 from lastseen.protocols.telling import Channels, Invites, Troubles, Wishes
 
@@ -57,11 +60,14 @@ __all__ = [
     "Foresight",
     "History",
     "Insight",
+    "Glances",
+    "Hints",
     "Invites",
     "Keys",
     "Leases",
     "Notes",
     "Notifier",
+    "Nodes",
     "OnDisk",
     "Refusals",
     "Replays",
@@ -74,6 +80,7 @@ __all__ = [
     "Tools",
     "Troubles",
     "Upkeep",
+    "Timed",
     "Ways",
     "Wishes",
 ]

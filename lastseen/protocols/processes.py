@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from lastseen.model import Lease
+from lastseen.model import Lease, Node
 
 
 @runtime_checkable
@@ -58,3 +59,35 @@ class Notes(Protocol):
 
     async def keep_note(self, name: str, text: str) -> None:
         """In place of the one before."""
+
+
+@runtime_checkable
+class Nodes(Protocol):
+    """The processes that work on one store know of each other."""
+
+    async def alive(self, node: Node, now: datetime) -> None:
+        """It is there. Its lanes and sources are not taken from here: the store knows them."""
+
+    async def gone(self, node: str, now: datetime) -> None:
+        """It ended in good order."""
+
+    async def nodes(self, now: datetime) -> Sequence[Node]:
+        """All that were alive within the last week, the oldest first."""
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """All processes on one store share its clock."""
+
+    async def time(self) -> datetime | None:
+        """What the store's clock says now; None: it has none of its own, and the computer's is as good."""
+
+
+@runtime_checkable
+class Hints(Protocol):
+    """Processes on one store tell each other that there is something to do. A hint may be lost: whoever relies on it
+    looks now and then all the same."""
+
+    async def hints(self, hinted: Callable[[], None]) -> None:
+        """Call `hinted` whenever another process has written what this one may have to act on. Ends when it is
+        cancelled, or at once where nothing can be heard."""

@@ -72,6 +72,12 @@ class Dialect(Protocol):
     def still_sending(self, connection: Connection, attempt: int, token: int) -> int:
         """How many notifications of an attempt are still being sent under this token of their lane."""
 
+    def time(self, connection: Connection) -> datetime | None:
+        """What the server's clock says; None: there is no server."""
+
+    def hint(self, connection: Connection, sender: str) -> None:
+        """With the commit, tell the other processes that there is something to do."""
+
     def reserve_ids(self, connection: Connection, table: Table, count: int) -> Sequence[int]:
         """Ids of the next rows, rising."""
 

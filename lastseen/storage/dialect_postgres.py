@@ -8,6 +8,7 @@ the statement that locks the row, or in a later one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -23,6 +24,9 @@ _MOVE_ON = """
 UPDATE liveness SET heard = heard | %s, last_seen = greatest(last_seen, pulse.value::timestamptz)
 FROM json_each_text(%s::json) AS pulse WHERE liveness.machine_id = pulse.key::int
 """
+HINTS = "lastseen"
+"""The name that NOTIFY goes by."""
+
 _ASKED = "ANY(translate(%s, '[]', '{}')::int[])"
 _THERE = f"SELECT machine_id FROM liveness WHERE machine_id = {_ASKED}"  # noqa: S608  (all of constants)
 _TROUBLED = f"SELECT machine_id, status FROM liveness WHERE machine_id = {_ASKED} AND status <> 'online'"  # noqa: S608
@@ -158,6 +162,15 @@ def hold_lane(connection: Connection, name: str) -> None:
 
 def still_sending(connection: Connection, attempt: int, token: int) -> int:
     return int(_all(connection, _STILL_SENDING, attempt, token)[0][0])
+
+
+def time(connection: Connection) -> datetime | None:
+    moment: datetime = _all(connection, "SELECT clock_timestamp()")[0][0]
+    return moment
+
+
+def hint(connection: Connection, sender: str) -> None:
+    _do(connection, f"SELECT pg_notify('{HINTS}', %s)", sender)
 
 
 def reserve_ids(connection: Connection, table: Table, count: int) -> Sequence[int]:

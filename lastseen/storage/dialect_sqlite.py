@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -140,6 +141,14 @@ def hold_lane(connection: Connection, name: str) -> None:
 
 def still_sending(connection: Connection, attempt: int, token: int) -> int:
     return int(_raw(connection).execute(_STILL_SENDING, (attempt, token)).fetchone()[0])
+
+
+def time(connection: Connection) -> datetime | None:
+    return None
+
+
+def hint(connection: Connection, sender: str) -> None:
+    """The others look now and then."""
 
 
 def reserve_ids(connection: Connection, table: Table, count: int) -> range:

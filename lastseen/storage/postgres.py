@@ -9,6 +9,7 @@ simple as with SQLite's one writer. A lock that the server keeps for us tells th
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine
 
 from lastseen import counters
 from lastseen.errors import ConfigurationError, StoreUnavailable
+from lastseen.storage.dialect_postgres import HINTS, hint
 from lastseen.storage.translate import translated
 from lastseen.storage.workers import Work, Workers
 
@@ -46,6 +48,9 @@ RULES = 0x6C617374
 ALONE, SHARED = f"pg_advisory_xact_lock({RULES})", f"pg_advisory_xact_lock_shared({RULES})"
 
 CONNECT_TIMEOUT = 10
+LISTEN_AGAIN = 2.0
+"""Seconds until it is tried again to hear what other processes tell."""
+
 SETTINGS = {
     "TimeZone": "UTC",
     "statement_timeout": "60s",
@@ -78,6 +83,7 @@ class PostgresDatabase:
         self._url, self._migrate = dsn(url), migrate
         self.on_rollback: Callable[[], None] = lambda: None
         self._pools: dict[str, Workers] = {}
+        self.sender = str(uuid.uuid4())
 
     async def open(self) -> None:
         from lastseen.storage import upgrade_postgres
@@ -109,7 +115,12 @@ class PostgresDatabase:
             await workers.close()
 
     async def write(self, work: Work[T]) -> T:
-        return await self._pool("alone").run(work)
+        def hinting(connection: Connection) -> T:
+            result = work(connection)
+            hint(connection, self.sender)
+            return result
+
+        return await self._pool("alone").run(hinting)
 
     async def write_beside(self, work: Work[T]) -> T:
         return await self._pool("work").run(work)
@@ -120,6 +131,22 @@ class PostgresDatabase:
     async def read(self, work: Work[T]) -> T:
         """Sees one state of the database throughout, at least as new as the last write that returned."""
         return await self._pool("read").run(work)
+
+    async def hints(self, hinted: Callable[[], None]) -> None:
+        """On a connection of its own, which is made again when it is lost. It is only a hint that is missed."""
+        driver = _driver()
+        while True:
+            try:
+                async with await driver.AsyncConnection.connect(
+                    **_parameters(self._url), autocommit=True
+                ) as connection:
+                    await connection.execute(f"LISTEN {HINTS}")
+                    hinted()
+                    async for notice in connection.notifies():
+                        if notice.payload != self.sender:
+                            hinted()
+            except (driver.Error, OSError):
+                await asyncio.sleep(LISTEN_AGAIN)
 
     async def sizes(self) -> Mapping[str, int]:
         """Bytes of the database."""
@@ -263,13 +290,7 @@ def _driver() -> Any:
 
 def connect(url: str, *, autocommit: bool = False) -> psycopg.Connection[Any]:
     """A connection of the driver's own. Raises psycopg.OperationalError, ConfigurationError."""
-    driver = _driver()
-    found = driver.conninfo.conninfo_to_dict(url)
-    found.setdefault("connect_timeout", CONNECT_TIMEOUT)
-    found.setdefault("application_name", "lastseen")
-    for name, value in {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}.items():
-        found.setdefault(name, value)
-    connection: psycopg.Connection[Any] = driver.connect(**found, autocommit=True)
+    connection: psycopg.Connection[Any] = _driver().connect(**_parameters(url), autocommit=True)
     try:
         if connection.info.server_version < OLDEST:
             raise ConfigurationError(
@@ -281,6 +302,12 @@ def connect(url: str, *, autocommit: bool = False) -> psycopg.Connection[Any]:
         connection.close()
         raise
     return connection
+
+
+def _parameters(url: str) -> dict[str, Any]:
+    defaults = {"connect_timeout": CONNECT_TIMEOUT, "application_name": "lastseen", "keepalives_idle": 30}
+    defaults |= {"keepalives_interval": 10, "keepalives_count": 3}
+    return {**defaults, **_driver().conninfo.conninfo_to_dict(url)}
 
 
 def engine(url: str, *, reading: bool = False) -> Engine:

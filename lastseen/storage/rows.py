@@ -32,6 +32,7 @@ from lastseen.storage.sqltools import dumped, loaded, seconds, span, table
 meta = table(tables.Meta)
 kinds = table(tables.Kinds)
 leases = table(tables.Leases)
+nodes = table(tables.Nodes)
 sources = table(tables.Sources)
 listeners = table(tables.SourceListeners)
 blind_periods = table(tables.BlindPeriods)

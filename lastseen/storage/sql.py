@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from lastseen.model import (
     Kind,
     Lease,
     MachineRef,
+    Node,
     Order,
     Outcome,
     Preferences,
@@ -33,11 +34,13 @@ from lastseen.model.insight import Muster, Roll, Stranger
 from lastseen.model.keys import Key, KeyMatch, OutOfService, ShownKey
 from lastseen.protocols import Admit, Decide, RetryPlan, Tell
 from lastseen.storage import (
+    dialect,
     sql_arrivals,
     sql_catalog,
     sql_channels,
     sql_finish,
     sql_keys,
+    sql_nodes,
     sql_outbox,
     sql_record,
     sql_settle,
@@ -84,7 +87,14 @@ class SqlStore(SqlReading):
         due = await self.next_check()
         if due is None or due > now:
             return []  # nothing to write: the one writer is not kept from its work
-        return await self.database.write_beside(lambda c: sql_settle.settle(c, decide, now, limit))
+
+        def work(c: Any) -> Sequence[Event]:
+            committed = sql_settle.settle(c, decide, now, limit)
+            if committed:
+                dialect.of(c).hint(c, self.database.sender)
+            return committed
+
+        return await self.database.write_beside(work)
 
     async def order(self, machine: MachineRef, order: Order, decide: Decide, now: datetime) -> Sequence[Event]:
         return await self.database.write(lambda c: sql_settle.order(c, machine, order, decide, now))
@@ -135,6 +145,25 @@ class SqlStore(SqlReading):
 
     async def newest_token(self) -> int:
         return await self.database.read(sql_upkeep.newest_token)
+
+    # -- Nodes
+
+    async def alive(self, node: Node, now: datetime) -> None:
+        await self.database.write_beside(lambda c: sql_nodes.alive(c, node, now))
+
+    async def gone(self, node: str, now: datetime) -> None:
+        await self.database.write_beside(lambda c: sql_nodes.gone(c, node))
+
+    async def nodes(self, now: datetime) -> Sequence[Node]:
+        return await self.database.read(lambda c: sql_nodes.listed(c, now))
+
+    # -- Timed, Hints
+
+    async def time(self) -> datetime | None:
+        return await self.database.read(lambda c: dialect.of(c).time(c))
+
+    async def hints(self, hinted: Callable[[], None]) -> None:
+        await self.database.hints(hinted)
 
     # -- Sources
 

@@ -42,6 +42,13 @@ class Database(Protocol):
     async def write_beside(self, work: Work[T]) -> T:
         """Perhaps beside others of its kind: it locks what it decides on."""
 
+    async def hints(self, hinted: Callable[[], None]) -> None:
+        """`Hints.hints`."""
+
+    @property
+    def sender(self) -> str:
+        """What our own hints are known by."""
+
     async def record(self, work: Work[T]) -> T:
         """Perhaps beside anything: it locks the rows of liveness that it writes."""
 

@@ -112,6 +112,10 @@ class SqliteDatabase:
         return await self._running(self._writer).run(work)
 
     write_beside = record = write  # there is one writer at a time
+    sender = ""
+
+    async def hints(self, hinted: Callable[[], None]) -> None:
+        """Nobody tells: processes on one file look now and then."""
 
     async def read(self, work: Work[T]) -> T:
         """Sees one state of the database throughout, at least as new as the last write that returned."""

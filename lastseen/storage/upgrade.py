@@ -36,6 +36,9 @@ from lastseen.storage.translate import translated
 SCHEMA = 1
 """The number of this program's schema: databases say with `schema_compat` which is the oldest that may use them."""
 
+SERVERS = ("postgres:", "postgresql:")
+"""What the address of a database on a server begins with: `upgrade_postgres` knows those."""
+
 MIGRATIONS = str(Path(lastseen.migrations.__file__).parent)
 
 
@@ -53,6 +56,10 @@ def upgrade(
 ) -> Upgraded:
     """Make the database, or bring it up to date; to `revision`, if that is given. `versions`: further folders with
     migrations, for tests. `copy`: keep the file as it was before."""
+    if isinstance(target, str) and target.startswith(SERVERS):
+        from lastseen.storage import upgrade_postgres
+
+        return upgrade_postgres.upgrade(target, versions)
     path = _path(target)
     try:
         with _created(path), _engine_connection(path) as connection:
@@ -68,6 +75,10 @@ def upgrade(
 
 def current(target: str | Path) -> str | None:
     """The revision of the database; None when nothing was ever migrated. Raises MissingDatabase."""
+    if isinstance(target, str) and target.startswith(SERVERS):
+        from lastseen.storage import upgrade_postgres
+
+        return upgrade_postgres.current(target)
     path = _path(target)
     if not path.exists():
         raise MissingDatabase(f"there is no database at {path}: `lastseen db upgrade` makes one")
@@ -87,6 +98,10 @@ def current(target: str | Path) -> str | None:
 def check(target: str | Path, versions: str | None = None) -> str:
     """The revision, when this program can use the database. Raises MissingDatabase, DatabaseOutdated,
     DatabaseTooNew, StoreUnavailable."""
+    if isinstance(target, str) and target.startswith(SERVERS):
+        from lastseen.storage import upgrade_postgres
+
+        return upgrade_postgres.check(target, versions)
     revision, head = (
         readable(target, versions),
         ScriptDirectory.from_config(alembic_config(versions)).get_current_head(),

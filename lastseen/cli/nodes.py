@@ -1,0 +1,58 @@
+"""`lastseen nodes`: the processes that watch on this database."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+from typing import Any
+
+from lastseen.cli.output import Json, print_json, table
+from lastseen.cli.session import ask
+from lastseen.clock import rfc3339
+from lastseen.errors import ConfigurationError
+from lastseen.model import Node
+
+
+def nodes(as_json: Json = False) -> None:
+    """List the processes that watch on this database: which are there, and what each does."""
+    found, now = ask(_listed)
+    if as_json:
+        print_json([_facts(node, now) for node in found])
+        return
+    table(
+        ("node", "host", "version", "since", "state", "sends", "listens to"),
+        [
+            (
+                node.id,
+                node.name,
+                node.version,
+                rfc3339(node.started_at),
+                _state(node, now),
+                f"{len(node.lanes)} lanes" if node.lanes else "",
+                ", ".join(node.sources),
+            )
+            for node in found
+        ],
+        "No process watches, or has within the last week: lastseen serve",
+    )
+
+
+async def _listed(monitor: Any) -> tuple[list[Node], datetime]:
+    from lastseen.protocols import Nodes
+
+    if not isinstance(monitor.store, Nodes):
+        raise ConfigurationError("this store does not list its processes")
+    now = monitor.clock.now()
+    return list(await monitor.store.nodes(now)), now
+
+
+def _state(node: Node, now: datetime) -> str:
+    from lastseen.monitor.nodes import AWAY_AFTER
+
+    silent = (now - node.alive_at).total_seconds()
+    return "there" if silent < AWAY_AFTER else f"silent for {int(silent)} s"
+
+
+def _facts(node: Node, now: datetime) -> dict[str, Any]:
+    times = {name: rfc3339(getattr(node, name)) for name in ("started_at", "alive_at")}
+    return {**dataclasses.asdict(node), **times, "there": _state(node, now) == "there"}

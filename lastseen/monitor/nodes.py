@@ -1,0 +1,47 @@
+"""This process among those on the same store: it shows that it is there, and goes by the clock that all share."""
+
+from __future__ import annotations
+
+import socket
+from importlib.metadata import version
+
+from lastseen.clock import Clock, SystemClock
+from lastseen.model import Node
+from lastseen.protocols import Nodes, Store, Timed
+
+SHOWN_EVERY = 10.0
+"""Seconds between two signs that this process is there."""
+
+AWAY_AFTER = 30.0
+"""Seconds without one after which it is shown as gone."""
+
+
+class Membership:
+    """A line of `lastseen nodes`."""
+
+    def __init__(self, store: Store, clock: Clock, node: str) -> None:
+        self._store, self._clock = store, clock
+        self._nodes = store if isinstance(store, Nodes) and not clock.virtual else None
+        self._node = Node(node, socket.gethostname(), version("lastseen"), clock.now(), clock.now())
+        self._shown = float("-inf")
+
+    async def keep(self) -> None:
+        """Often: write a sign when it is time, and look at the shared clock. Raises StoreUnavailable."""
+        await follow(self._store, self._clock)
+        if self._nodes is not None and self._clock.monotonic() - self._shown >= SHOWN_EVERY:
+            await self._nodes.alive(self._node, self._clock.now())
+            self._shown = self._clock.monotonic()
+
+    async def leave(self) -> None:
+        if self._nodes is not None:
+            await self._nodes.gone(self._node.id, self._clock.now())
+
+
+async def follow(store: Store, clock: Clock) -> None:
+    """Have the clock go by that of the store, if it has one. Raises StoreUnavailable."""
+    if not isinstance(store, Timed) or not isinstance(clock, SystemClock):
+        return
+    asked = clock.monotonic()
+    theirs = await store.time()
+    if theirs is not None:
+        clock.follow(theirs, asked, clock.monotonic())

@@ -1,0 +1,47 @@
+"""The processes that work on this database."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, select
+
+from lastseen.model import Node
+from lastseen.storage import dialect as sql
+from lastseen.storage.rows import leases, listeners, nodes, sources
+
+FORGOTTEN_AFTER = timedelta(days=7)
+"""A node that was not alive for so long is no longer listed."""
+
+
+def alive(connection: Connection, node: Node, now: datetime) -> None:
+    """`Nodes.alive`."""
+    row = {"name": node.name, "version": node.version, "started_at": node.started_at, "alive_at": now}
+    put = sql.insert(nodes).values(id=node.id, **row)
+    connection.execute(put.on_conflict_do_update(index_elements=["id"], set_=row))
+    connection.execute(delete(nodes).where(nodes.c.alive_at < now - FORGOTTEN_AFTER))
+
+
+def gone(connection: Connection, node: str) -> None:
+    """`Nodes.gone`."""
+    connection.execute(delete(nodes).where(nodes.c.id == node))
+
+
+def listed(connection: Connection, now: datetime) -> list[Node]:
+    """`Nodes.nodes`."""
+    lanes: dict[str, list[str]] = defaultdict(list)
+    for row in connection.execute(select(leases.c.owner, leases.c.name).where(leases.c.until > now)):
+        lanes[row.owner].append(row.name)
+    heard: dict[str, list[str]] = defaultdict(list)
+    listening = select(listeners.c.node_id, sources.c.name).join(sources, sources.c.id == listeners.c.source_id)
+    for row in connection.execute(listening.where(listeners.c.left_at.is_(None)).order_by(sources.c.id)):
+        heard[row.node_id].append(row.name)
+    return [
+        Node(
+            *(row.id, row.name, row.version, row.started_at, row.alive_at),
+            lanes=tuple(sorted(lanes[row.id])),
+            sources=tuple(heard[row.id]),
+        )
+        for row in connection.execute(select(nodes).order_by(nodes.c.started_at, nodes.c.id))
+    ]
