@@ -49,7 +49,7 @@ class Site:
 
 async def beside(cli: Cli, *arguments: str) -> Any:  # noqa: F811
     """A command's JSON, while the far ends go on."""
-    return (await anyio.to_thread.run_sync(lambda: cli.process(*arguments, "--json"))).value
+    return await anyio.to_thread.run_sync(lambda: cli.json(*arguments))
 
 
 @asynccontextmanager
