@@ -7,7 +7,8 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ HERE, THERE, FORBIDDEN = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 POLICY = Policy(networks=tuple(ipaddress.ip_network(one) for one in (HERE, THERE)))
 """The third listens too, and must never hear anything."""
 
+UNTIL = {"retry-after": "Fri, 10 Oct 2025 03:10:00 GMT", "date": "Fri, 10 Oct 2025 03:00:00 GMT"}
 ROW = """
 SELECT n.state, s.failures, c.enabled, a.detail FROM notifications n JOIN channels c ON c.id = n.channel_id
 JOIN channel_state s ON s.channel_id = c.id JOIN delivery_attempt_items i ON i.notification_id = n.id
@@ -65,13 +67,24 @@ class Endless(WebhookReceiver):
         return Answer(self.status, b"x" * 65536, endless=True) if answer.status == 204 else answer
 
 
+class Failing(WebhookReceiver):
+    """Gives this answer instead of reading anything, while there is one."""
+
+    answer: Answer | None = None
+    asked = 0
+
+    async def handle(self, request: Received) -> Answer:
+        self.asked += 1
+        return self.answer or await super().handle(request)
+
+
 @dataclass
 class World:
     names: Names
     clock: FakeClock
     path: Path
-    receivers: dict[str, WebhookReceiver] = field(default_factory=dict)
-    stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+    monitor: HeartbeatMonitor
+    receivers: dict[str, WebhookReceiver]
 
     @property
     def row(self) -> tuple[Any, ...]:
@@ -84,28 +97,30 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def living(folder: Path, names: Names, receiver: WebhookReceiver | None = None) -> AsyncIterator[World]:
+async def living(
+    folder: Path, names: Names, receiver: WebhookReceiver | None = None, ago: timedelta = timedelta(0)
+) -> AsyncIterator[World]:
     """A pump that was heard two minutes ago; a receiver at each address, all at one port. Less than five minutes may
     pass: the reference verifier looks at the real clock."""
-    key = secret(new_secret())
-    world = World(names, FakeClock(SystemClock().now()), folder / "lastseen.db")
-    async with world.stack as stack:
-        first = receiver or WebhookReceiver()
+    key, first = secret(new_secret()), receiver or WebhookReceiver()
+    receivers = {HERE: first}
+    clock, path = FakeClock(SystemClock().now() - ago), folder / "lastseen.db"
+    async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(first)
         first.secret(key)
         scheme, _, rest = first.url.split(":")
         port = rest.partition("/")[0]
-        world.receivers[HERE] = first
         for host in (THERE, FORBIDDEN):
             other = WebhookReceiver(key, host=host, port=int(port))
-            world.receivers[host] = await stack.enter_async_context(other)
+            receivers[host] = await stack.enter_async_context(other)
         http = await stack.enter_async_context(guarded_client(POLICY))
         config = Webhook.Config(url=f"{scheme}://{NAME}:{port}/hook", secret=SecretStr(key))
-        notify = {"pager": Webhook(config, Tools(http, world.clock))}
-        monitor = HeartbeatMonitor(f"sqlite:///{world.path}", notify=notify, clock=world.clock)
+        notify = {"pager": Webhook(config, Tools(http, clock))}
+        monitor = HeartbeatMonitor(f"sqlite:///{path}", notify=notify, clock=clock)
         await stack.enter_async_context(monitor)
         await monitor.heartbeat("pump")
-        await world.clock.advance("119s")
+        await clock.advance("119s")
+        world = World(names, clock, path, monitor, receivers)
         yield world
 
 
@@ -211,3 +226,34 @@ async def test_an_answer_without_an_end_is_read_no_further_than_is_wanted(
         await world.clock.advance("30s")
         assert world.row[:3] == ("delivered", 0, 1)
     assert len({one.id for one in receiver.deliveries if one.type == "machine.offline"}) == 1
+
+
+# -- an hour of it
+
+HOUR = {
+    "500": (Answer(500), 17),
+    "reset": (Answer(reset=True), 17),
+    "429 for ten minutes": (Answer(429, headers={"retry-after": "600"}), 6),
+    "503 until a date": (Answer(503, headers=UNTIL), 6),
+    "302": (Answer(302, headers={"location": "/"}), 17),
+}
+"""What is answered, and how often it is asked at the most."""
+
+
+@pytest.mark.parametrize("kind", sorted(HOUR))
+async def test_an_hour_of_it_loses_nothing_and_tells_nothing_twice(kind: str, tmp_path: Path, names: Names) -> None:
+    receiver = Failing()
+    receiver.answer, most = HOUR[kind]
+    async with living(tmp_path, names, receiver, timedelta(minutes=62)) as world:
+        await world.clock.advance("8m")
+        for _ in range(51):
+            await world.monitor.heartbeat("pump")
+            await world.clock.advance("1m")
+        assert world.row[:3] == ("pending", receiver.asked, 1)
+        assert 5 <= receiver.asked <= most
+        receiver.answer = None
+        for _ in range(4):
+            await world.monitor.heartbeat("pump")
+            await world.clock.advance("1m")
+    assert world.heard(HERE) == ["machine.offline", "machine.online"]
+    assert len({one.id for one in receiver.deliveries}) == 2
