@@ -33,6 +33,15 @@ class Catalog(Protocol):
 
 
 @runtime_checkable
+class Glances(Protocol):
+    """What is known of machines from a copy that is read faster than the store. Nothing is decided by it."""
+
+    async def glance(self, machines: Sequence[MachineRef], now: datetime) -> Mapping[MachineRef, Standing]:
+        """As `Store.liveness`, and as fresh but for a moment; the store is asked where the copy will not do. What was
+        committed through this very object is in it."""
+
+
+@runtime_checkable
 class Accounts(Protocol):
     """What happened to one machine, and who was told of it."""
 
