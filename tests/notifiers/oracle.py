@@ -23,7 +23,8 @@ def complaints(diary: Diary, names: dict[str, str]) -> list[str]:
         oracle.every_row_ends_with_a_reason,
         oracle.what_is_delivered_was_heard_and_the_reverse,
         oracle.nothing_is_told_twice,
-        oracle.only_the_newest_attempt_counts,
+        oracle.only_who_has_it_may,
+        oracle.what_was_perhaps_heard_is_told_again_as_it_was,
         oracle.each_machine_is_told_of_in_order,
         oracle.nothing_is_told_that_is_held_or_not_wished,
         oracle.nothing_is_dropped_without_its_reason,
@@ -99,9 +100,23 @@ class Oracle:
         """Its process was stopped after it had taken what it tells."""
         return any(self.diary.taken[one.attempt][0] <= at <= one.at for at in self.diary.stops)
 
-    def only_the_newest_attempt_counts(self) -> Iterator[str]:
-        """What a process that was stopped writes down when somebody else has the rows is not the truth."""
+    def only_who_has_it_may(self) -> Iterator[str]:
+        """A process that was stopped takes nothing on a lane that another has, and writes down nothing of its rows."""
         yield from self.diary.overruled
+
+    def what_was_perhaps_heard_is_told_again_as_it_was(self) -> Iterator[str]:
+        """All of it in one message again, but what is over by then, and what goes alone since it was refused."""
+        for one in self.diary.told:
+            again = [self.next_word(row, one) for row in one.rows] if one.answer == "lie" else []
+            alone = {next_.at for next_ in again if next_ is not None and next_.rows[0].solo}
+            places = {next_.attempt for next_ in again if next_ is not None and next_.at not in alone}
+            if len(places) > 1:
+                yield f"{one.channel} was perhaps told at {one.at}, and then in the parts {sorted(places)}"
+
+    def next_word(self, row: Notification, after: Told) -> Told | None:
+        told = self.told[row.uid]
+        place = next(place for place, one in enumerate(told) if one is after)
+        return next(iter(told[place + 1 :]), None)
 
     def each_machine_is_told_of_in_order(self) -> Iterator[str]:
         """What is told again after an unknown answer brings along what was told with it."""

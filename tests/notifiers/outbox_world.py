@@ -93,7 +93,7 @@ class Diary:
     stops: list[datetime] = field(default_factory=list)
     taken: dict[int, tuple[datetime, frozenset[str]]] = field(default_factory=dict)  # by attempt: when, and which rows
     kept: set[int] = field(default_factory=set)  # attempts whose results counted
-    overruled: list[str] = field(default_factory=list)  # results that counted after somebody else had taken their rows
+    overruled: list[str] = field(default_factory=list)  # what counted though somebody else had the rows, or the lane
     ended: datetime | None = None
     rows: Sequence[Notification] = ()
 
@@ -154,6 +154,7 @@ class World(Script):
         self.halting: str | None = None
         self.lives: list[Life] = []
         self.newest: dict[str, int] = {}  # by row: the attempt that took it last
+        self.tokens: dict[str, int] = {}  # by lane: of its newest lease
         self._take, self._finish = store.take, store.finish
         store.take, store.finish = self._watched_take, self._watched_finish
         for name in GATES if isinstance(store, Leases) else ():
@@ -308,15 +309,20 @@ class World(Script):
             if life is not None:
                 await life.goes.wait()
             answer = await method(*given)
+            if isinstance(answer, Lease):
+                self.tokens[answer.name] = max(answer.token, self.tokens.get(answer.name, 0))
             if life is not None:
                 await life.goes.wait()
             return answer
 
         return gated
 
-    async def _watched_take(self, *given: Any) -> Sequence[Attempt]:
+    async def _watched_take(self, lane: Lease, *given: Any) -> Sequence[Attempt]:
         await self.trap("before take")
-        attempts: Sequence[Attempt] = await self._take(*given)
+        newest = self.tokens.get(lane.name, lane.token)
+        attempts: Sequence[Attempt] = await self._take(lane, *given)
+        if attempts and lane.token != newest:
+            self.diary.overruled.append(f"attempt {attempts[0].id} was taken by who had lost {lane.name}")
         for attempt in attempts:
             uids = frozenset(one.notification.uid for one in attempt.deliveries)
             self.diary.taken[attempt.id] = self.clock.now(), uids

@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from lastseen.model import Matcher, Preferences, Quiet, Status
@@ -28,7 +28,7 @@ LIVES = settings(
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    phases=[Phase.generate, Phase.shrink] if EXAMPLES else [Phase.generate],
+    phases=[Phase.explicit, Phase.generate, *([Phase.shrink] if EXAMPLES else [])],
 )
 
 some = st.lists(st.sampled_from(sorted(MACHINES)), min_size=1, unique=True)
@@ -129,7 +129,29 @@ def test_in_memory_through_trouble_and_crashes(steps: list[Any]) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def down(*machines: str) -> tuple[Any, ...]:
+    return ("to", Status.OFFLINE, machines)
+
+
+LATE_TAKE = [("stop", "before take"), down("a1"), ("wait", 61), ("wait", 61), down("a2"), ("go_on",), ("wait", 61)]
+"""Who was stopped before it took anything goes on just when there is something, and another has its lane."""
+
+LATE_RESULT = [
+    ("mood", "hook", "fail"),
+    ("stop", "before finish"),
+    down("a1"),
+    ("wait", 61),
+    ("mood", "hook", "ok"),
+    ("wait", 61),
+    ("go_on",),
+    ("wait", 400),
+]
+"""Its send failed; another's did not, and is written down first."""
+
+
 @given(steps=lives(*always, mood, mood, stop, stop, go_on))
+@example(steps=LATE_TAKE)
+@example(steps=LATE_RESULT)
 @LIVES
 def test_through_processes_that_are_stopped_past_their_leases_and_go_on(empty: Path, steps: list[Any]) -> None:
     wrong = on_disk(empty, steps)
