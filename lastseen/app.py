@@ -13,7 +13,7 @@ import anyio
 
 from lastseen.bot import Bots
 from lastseen.clock import Clock, SystemClock
-from lastseen.compose import Notifiers, store_for
+from lastseen.compose import Notifiers, copy_for, store_for, with_copy
 from lastseen.errors import ConfigurationError, LastseenError
 from lastseen.ingest.asgi import Receive, Scope, Send
 from lastseen.ingest.auth import KeyCache
@@ -31,6 +31,9 @@ from lastseen.systemd import Manager
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from pydantic import SecretStr
+
+AWAY = "the Redis server is away, and everything is read from the database"
+"""What `/readyz` notes then."""
 
 
 class App:
@@ -50,10 +53,11 @@ class App:
         manager: Manager | None = None,
     ) -> None:
         self.settings = settings
-        self.store = store if store is not None else store_for(settings)
+        clock = clock or SystemClock()
+        self.copy = copy_for(settings, clock, lasting=True)
+        self.store = with_copy(store if store is not None else store_for(settings), self.copy)
         if not isinstance(self.store, Keys):
             raise ConfigurationError("a server needs a database: set LASTSEEN_DATABASE_URL to sqlite:///path/to/file")
-        clock = clock or SystemClock()
         self.notifiers = Notifiers(settings, clock)
         fixed = way_of_settings(settings)
         self.sources = FollowedSources(self.store, () if fixed is None else (fixed,))
@@ -109,6 +113,7 @@ class App:
                 version("lastseen"),
                 self.settings.metrics,
                 self.gate.at_wrong_key,
+                self.notes,
             )
         return self._api
 
@@ -116,6 +121,12 @@ class App:
         """What is wrong now, if anything: what `/readyz`, the proof of life and systemd's watchdog go by."""
         starting = Trouble(Part.HEARTBEATS, "not accepted now: starting or stopping", self.monitor.clock.now())
         return (*(() if self.accepting else (starting,)), *await self.monitor.health())
+
+    def notes(self) -> list[str]:
+        """What is wrong although it is ready."""
+        nobody = ["no channel is switched on: nobody can be told"] if self.monitor.nobody_to_tell else []
+        trouble = "" if self.copy is None else self.copy.trouble
+        return [*nobody, f"{AWAY}: {trouble}"] if trouble else nobody
 
     async def not_ready(self) -> Mapping[str, str]:
         """Each part that is not ready, with why; empty: heartbeats are accepted and the monitor watches."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote, urlsplit
 
 from lastseen.clock import Clock
 from lastseen.errors import PluginError
@@ -17,13 +19,13 @@ if TYPE_CHECKING:
     import httpx
 
     from lastseen.notifiers.tools import Tools
-
-
     from lastseen.storage.redis import RedisCopy
 
 
 SERVER_KEY = "lastseen.key"
 """The key file in the data folder, where the database is a server and no key is given. One node can do with it."""
+
+
 def store_for(settings: Settings, **options: Any) -> Store:
     """The store of the settings' database; nothing is opened. `options` go to `open_store`."""
     url = settings.database
@@ -36,6 +38,35 @@ def store_for(settings: Settings, **options: Any) -> Store:
         elif scheme != "sqlite":
             options["secrets"] = SecretBox(key_file=settings.data_dir / SERVER_KEY)
     return open_store(url, **options)
+
+
+def copy_for(settings: Settings, clock: Clock, lasting: bool) -> RedisCopy | None:
+    """The copy in Redis that the settings ask for, for `beside`; None: they ask for none. `lasting`: a server's."""
+    if settings.redis_url is None or not settings.redis_parts & {"cache", "keys"}:
+        return None
+    from lastseen.storage.redis import RedisCopy
+
+    url, parts = settings.redis_url.get_secret_value(), settings.redis_parts
+    remember_secrets(url, *passwords_of(url))
+    return RedisCopy(url, clock, published="keys" in parts, read="cache" in parts, lasting=lasting)
+
+
+def with_copy(store: Store, copy: RedisCopy | None) -> Store:
+    """The store with the copy beside it, if there is one."""
+    if copy is None:
+        return store
+    from lastseen.storage.beside import beside
+
+    return beside(store, copy)
+
+
+def passwords_of(url: str) -> tuple[str, ...]:
+    """The password in a URL, as it is written there and as it is meant."""
+    with suppress(ValueError):
+        written = urlsplit(url).password
+        if written:
+            return written, unquote(written)
+    return ()
 
 
 class Notifiers:

@@ -88,6 +88,13 @@ def _several(value: Any) -> Any:
     return tuple(part for part in re.split(r"\s*[,\n]\s*", value.strip()) if part) if isinstance(value, str) else value
 
 
+def _parts(value: Any) -> frozenset[str]:
+    parts = frozenset(_several(value))
+    if not REDIS_PARTS.issuperset(parts):
+        raise ValueError(f"must be some of {', '.join(sorted(REDIS_PARTS))}, separated by commas")
+    return parts
+
+
 def _rate(value: Any) -> Any:
     return parse_rate(value) if isinstance(value, str) else value
 
@@ -115,6 +122,7 @@ def _as_written(text: str) -> Any:
     return text
 
 
+REDIS_PARTS = frozenset({"cache", "keys", "limits"})
 Address = Annotated[str, AfterValidator(_address)]
 Several = Annotated[tuple[str, ...], BeforeValidator(_several)]
 
@@ -136,6 +144,19 @@ class Settings(BaseSettings):
         alias="LASTSEEN_DATABASE_URL",
         repr=False,
         description="the database; by default a SQLite file in the data folder",
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        alias="LASTSEEN_REDIS_URL",
+        repr=False,
+        description="a Valkey or Redis server for copies of what is read often, as `redis://:password@host:6379/0`, "
+        "`rediss://…` or `unix:///path/to/socket`; without it there are none",
+    )
+    redis_parts: Annotated[frozenset[str], BeforeValidator(_parts)] = Field(
+        _as_written("cache,keys,limits"),
+        alias="LASTSEEN_REDIS_PARTS",
+        description="what it is used for: answers about the status of machines (`cache`), keys for other programs "
+        "(`keys`), rates that several nodes count together (`limits`)",
     )
     host: Annotated[str, AfterValidator(_host)] = Field(
         "127.0.0.1", alias="LASTSEEN_HOST", description="the address `serve` listens on"

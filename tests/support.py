@@ -12,6 +12,8 @@ from typing import TypeVar
 import anyio
 import pytest
 
+from lastseen.listening import bind
+
 T = TypeVar("T")
 
 MORE_PLACES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
@@ -46,6 +48,12 @@ def needs_programs(*programs: str) -> pytest.MarkDecorator:
     """A mark: these are installed."""
     missing = [program for program in programs if find(program) is None]
     return needs(not missing, f"not installed: {', '.join(missing)}")
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with bind("127.0.0.1", 0) as sock:
+        return int(sock.getsockname()[1])
 
 
 needs_root = needs(os.geteuid() == 0, "only root can give files to other users")

@@ -45,7 +45,7 @@ from lastseen.monitor.health import Trouble
 from lastseen.monitor.loops import Loops
 from lastseen.monitor.nodes import follow
 from lastseen.monitor.sources import Port, WayIn, WaysIn
-from lastseen.monitor.status import MachineStatus, status_of
+from lastseen.monitor.status import MachineStatus, look_up, status_of
 from lastseen.monitor.uplink import Probe
 from lastseen.notifiers.dispatcher import Dispatcher
 from lastseen.notifiers.roster import NotifierFor, Notify, Roster, named
@@ -368,9 +368,9 @@ class HeartbeatMonitor:
             raise UnknownMachine(machine)
         return found[machine]
 
-    async def statuses(self, machines: Sequence[MachineRef]) -> dict[MachineRef, MachineStatus]:
-        """Unknown ones are left out."""
-        now, known = self.clock.now(), await self.store.liveness(machines)
+    async def statuses(self, machines: Sequence[MachineRef], glance: bool = False) -> dict[MachineRef, MachineStatus]:
+        """Unknown ones are left out. `glance`: a copy will do, where there is one beside the store."""
+        known = await look_up(self.store, machines, now := self.clock.now(), glance)
         await self.name_sources(known.values())
         return {ref: self.described(standing, now) for ref, standing in known.items()}
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from lastseen.clock import rfc3339
-from lastseen.model import Standing, Status
+from lastseen.model import MachineRef, Standing, Status
 from lastseen.monitor.deadline import Rules, interval, patience, threshold
 from lastseen.monitor.decide import WATCHED
 from lastseen.monitor.snapshot import whole_seconds
+from lastseen.protocols import Glances, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,15 @@ class MachineStatus:
             "group": self.group,
             "flapping_since": rfc3339(self.flapping_since),
         }
+
+
+async def look_up(
+    store: Store, machines: Sequence[MachineRef], now: datetime, glance: bool
+) -> Mapping[MachineRef, Standing]:
+    """What is known of these. `glance`: a copy will do, where there is one beside the store."""
+    if glance and isinstance(store, Glances):
+        return await store.glance(machines, now)
+    return await store.liveness(machines)
 
 
 def status_of(standing: Standing, rules: Rules, now: datetime, sources: Mapping[int, str]) -> MachineStatus:

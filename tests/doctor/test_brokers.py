@@ -16,9 +16,9 @@ from lastseen.ingest.mqtt import MqttSource
 from lastseen.ingest.mqtt.probe import probe
 from lastseen.storage import open_store
 from tests.cli.conftest import Cli
-from tests.mqtt.broker import find, free_port, mosquitto
+from tests.mqtt.broker import find, mosquitto
 from tests.secrecy import secret
-from tests.support import eventually
+from tests.support import eventually, free_port
 
 
 def source(port: int, username: str | None = None, password: str | None = None) -> MqttSource:

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from lastseen.listening import bind
 from tests import support
-from tests.support import need, until
+from tests.support import free_port, need, until
 
 
 def find(name: str) -> str:
@@ -20,11 +19,6 @@ def find(name: str) -> str:
     need(found, f"{name} is not installed: apt-get install mosquitto mosquitto-clients")
     assert found is not None
     return found
-
-
-def free_port() -> int:
-    with bind("127.0.0.1", 0) as sock:
-        return int(sock.getsockname()[1])
 
 
 class Mosquitto:

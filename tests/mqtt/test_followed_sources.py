@@ -20,9 +20,9 @@ from lastseen.ingest.mqtt.source import CONFIG
 from lastseen.settings import Settings
 from lastseen.sources import split_url
 from lastseen.storage import open_store
-from tests.mqtt.broker import Mosquitto, find, free_port
+from tests.mqtt.broker import Mosquitto, find
 from tests.server.conftest import Served, a_server
-from tests.support import eventually
+from tests.support import eventually, free_port
 
 
 @pytest.fixture(autouse=True)

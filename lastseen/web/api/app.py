@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -42,9 +42,10 @@ def create_api(
     version: str,
     metrics: str = "off",
     at_wrong_key: AtWrongKey = lambda scope, problem: problem,
+    notes: Callable[[], Sequence[str]] = tuple,
 ) -> FastAPI:
-    """The application on a monitor; `metrics`: who may read them. Its docs page is off: it would load from somebody
-    else's servers."""
+    """The application on a monitor; `metrics`: who may read them; `notes`: what `/readyz` says beside it. Its docs page
+    is off: it would load from somebody else's servers."""
     app = FastAPI(
         title="lastseen",
         version=version,
@@ -57,7 +58,7 @@ def create_api(
     )
     app.include_router(status_routes(monitor, find_key))
     app.include_router(metrics_routes(monitor, find_key, version, metrics))
-    _add_health(app, readiness, monitor)
+    _add_health(app, readiness, notes)
     _add_errors(app, at_wrong_key)
     app.add_middleware(HeadIsGet)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
@@ -80,7 +81,7 @@ class HeadIsGet:
         return await self._app({**scope, "method": "GET"}, receive, send_no_body)
 
 
-def _add_health(app: FastAPI, readiness: Readiness, monitor: HeartbeatMonitor) -> None:
+def _add_health(app: FastAPI, readiness: Readiness, notes: Callable[[], Sequence[str]]) -> None:
     @app.get("/healthz", tags=["health"], summary="The process answers", response_model_exclude_none=True)
     async def healthz() -> Health:
         return Health(status="ok")
@@ -95,8 +96,7 @@ def _add_health(app: FastAPI, readiness: Readiness, monitor: HeartbeatMonitor) -
     async def readyz(response: Response) -> Health:
         parts = dict(await readiness())
         if not parts:
-            nobody = monitor.nobody_to_tell
-            return Health(status="ok", notes=["no channel is switched on: nobody can be told"] if nobody else None)
+            return Health(status="ok", notes=list(notes()) or None)
         response.status_code = 503
         return Health(status="not ready", parts=parts)
 

@@ -52,5 +52,5 @@ async def find_status(monitor: HeartbeatMonitor, given: str) -> MachineStatus | 
     refs: list[MachineRef] = [given] if SLUG.fullmatch(given) else []
     if given.isascii() and given.isdigit() and len(given) <= len(str(_LARGEST_ID)) and int(given) <= _LARGEST_ID:
         refs.append(int(given))
-    found = await monitor.statuses(refs) if refs else {}
+    found = await monitor.statuses(refs, glance=True) if refs else {}
     return next((found[ref] for ref in refs if ref in found), None)

@@ -1,0 +1,64 @@
+"""Which machine a slug is, remembered for a while so that what stands in Redis by id is found in one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from lastseen.model import Machine
+
+CAPACITY = 100_000
+"""Slugs that are remembered."""
+
+ABSENT = 10.0
+"""Seconds that it is believed that no machine has a slug of digits: `/machines/12` means the slug 12 before the id."""
+
+
+class Nobody(NamedTuple):
+    until: float
+
+
+class Names:
+    """Slugs of machines, each found again in the value that is read: a slug that means another machine now does no
+    harm. Two generations: bounded, without looking for whom to forget."""
+
+    def __init__(self, monotonic: Callable[[], float], capacity: int = CAPACITY) -> None:
+        self._now, self._half = monotonic, max(1, capacity // 2)
+        self._recent: dict[str, int | Nobody] = {}
+        self._older: dict[str, int | Nobody] = {}
+
+    def __len__(self) -> int:
+        return len(self._recent) + len(self._older)
+
+    def find(self, slug: str) -> int | None:
+        """The id of its machine, if it is remembered."""
+        found = self._get(slug)
+        return found if isinstance(found, int) else None
+
+    def nobody(self, slug: str) -> bool:
+        """The store said a moment ago that no machine is called so."""
+        found = self._get(slug)
+        return isinstance(found, Nobody) and found.until > self._now()
+
+    def learn(self, machine: Machine) -> None:
+        self._keep(machine.slug, machine.id)
+
+    def learn_nobody(self, slug: str) -> None:
+        self._keep(slug, Nobody(self._now() + ABSENT))
+
+    def forget(self, slug: str) -> None:
+        self._recent.pop(slug, None)
+        self._older.pop(slug, None)
+
+    def _get(self, slug: str) -> int | Nobody | None:
+        found = self._recent.get(slug)
+        if found is None:
+            found = self._older.pop(slug, None)
+            if found is not None:
+                self._keep(slug, found)
+        return found
+
+    def _keep(self, slug: str, found: int | Nobody) -> None:
+        if len(self._recent) >= self._half:
+            self._recent, self._older = {}, self._recent
+        self._recent[slug] = found

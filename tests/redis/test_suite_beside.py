@@ -1,0 +1,58 @@
+"""A store with a copy beside it keeps everything that the store alone promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lastseen import protocols
+from lastseen.clock import SystemClock
+from lastseen.protocols import Glances, Store
+from lastseen.storage import open_store
+from lastseen.storage.beside import beside
+from lastseen.storage.redis import RedisCopy
+from lastseen.testing import StoreSuite
+from tests.servers.valkey import Valkey
+from tests.storage import test_suite_sqlite
+
+KINDS = [kind for name in protocols.__all__ if getattr(kind := getattr(protocols, name), "_is_runtime_protocol", False)]
+
+
+def with_copy(url: str, server: str) -> Store:
+    return beside(open_store(url), RedisCopy(server, SystemClock()))
+
+
+class TestMemoryBeside(StoreSuite):
+    @pytest.fixture(autouse=True)
+    def _server(self, shared: Valkey) -> None:
+        self._shared = shared
+
+    def make(self) -> Store:
+        return with_copy("memory:", self._shared.url)
+
+
+class TestSqliteBeside(StoreSuite):
+    capabilities = test_suite_sqlite.TestSqliteStore.capabilities
+
+    @pytest.fixture(autouse=True)
+    def _server(self, shared: Valkey, tmp_path: Path) -> None:
+        self._shared, self._path, self._made = shared, tmp_path, 0
+
+    def make(self) -> Store:
+        self._made += 1
+        return with_copy(f"sqlite:///{self._path}/{self._made}.db", self._shared.url)
+
+
+@pytest.mark.parametrize("url", ["memory:", "sqlite:///never-opened.db"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_has_the_protocols_of_its_store_and_no_other(url: str, kind: type) -> None:
+    alone, with_one = open_store(url), with_copy(url, "redis://127.0.0.1:1")
+    wanted = isinstance(alone, kind) or kind in (Glances, protocols.Service)
+    assert isinstance(with_one, kind) == wanted
+
+
+def test_what_no_protocol_names_is_the_stores_own() -> None:
+    store = open_store("sqlite:///never-opened.db")
+    with_one = beside(store, RedisCopy("redis://127.0.0.1:1", SystemClock()))
+    assert with_one.database is store.database  # type: ignore[attr-defined]
