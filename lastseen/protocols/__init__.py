@@ -24,6 +24,7 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 `Catalog`      machines and kinds can be listed and changed by people.
 `Keys`         keys that machines and programs authenticate with.
 `Refusals`     which keys are refused is counted. Without: nobody is told whose key it was.
+`Glances`      how machines stand is read from a copy. Without: from the store, each time.
 `Accounts`     `why` says what happened to a machine and who was told. Without: it cannot be asked.
 `History`      events and notifications can be read back and replayed.
 `Replays`      what was given up is listed and replayed by filter. Without: one by one.
