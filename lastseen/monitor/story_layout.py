@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lastseen.clock import rfc3339
+from lastseen.model.fate import fate
 from lastseen.model.story import Facts, RefusedKey
 from lastseen.monitor.story import Story
 from lastseen.monitor.story_words import Moment, Said, to_nobody
@@ -100,12 +101,7 @@ def _told(one: Said) -> dict[str, Any]:
         "uid": row.uid,
         "channel": row.channel,
         "channel_type": row.channel_type,
-        "cause": row.cause,
-        "state": row.state,
-        "reason": row.reason,
-        "attempts": row.attempts,
-        "due_at": rfc3339(row.due_at),
-        "finished_at": rfc3339(row.finished_at),
+        **fate(row),
         "tries": [{"at": rfc3339(try_.at), "outcome": try_.outcome, "detail": try_.detail} for try_ in row.tries],
         "said": one.words,
     }

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, insert, select
 from lastseen.clock import rfc3339
 from lastseen.errors import Conflict, NotFound, UnknownMachine
 from lastseen.model import MachineRef, NotificationState, notification_uid
+from lastseen.model.fate import fate
 from lastseen.storage.fold import last_line
 from lastseen.storage.rows import channels, events, machines, notifications, runs
 from lastseen.storage.sql_outbox import is_open
@@ -85,12 +86,7 @@ def as_printed(row: Any) -> dict[str, Any]:
         "uid": row.uid,
         "event_id": row.event_id,
         "channel_id": row.channel_id,
-        "cause": row.cause,
-        "state": row.state,
-        "reason": row.reason,
-        "attempts": row.attempts,
-        "due_at": rfc3339(row.due_at),
-        "finished_at": rfc3339(row.finished_at),
+        **fate(row),
     }
 
 

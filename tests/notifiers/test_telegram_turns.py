@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import httpx
-import pytest
 from pydantic import SecretStr
 
 from lastseen import HeartbeatMonitor
 from lastseen.notifiers.tools import Tools
 from lastseen.testing import FakeClock
-from tests.notifiers.test_telegram_crowd import Counting, Timed
+from tests.notifiers.crowd import Counting, Timed, api, clock
 from tests.standins.telegram import TOKEN
+
+__all__ = ["api", "clock"]  # the fixtures
 
 GROUP_CHAT = -3
 MACHINES = 40
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-async def api(clock: FakeClock) -> AsyncIterator[Timed]:
-    async with Timed(clock).serving() as api:
-        yield api
 
 
 async def test_machines_that_take_turns_are_told_of_together_when_the_chat_is_full(
