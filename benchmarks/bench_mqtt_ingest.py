@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from benchmarks.common import Figure, arguments, free_port, fsync_ms, listens, machine, report, wait_for, workspace
 from lastseen.ingest.mqtt import MqttSource
 from lastseen.ingest.mqtt.link import Broker, Link
-from lastseen.logs import configure_logs
+from lastseen.log_output import configure_logs
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 
 CONFIG = """

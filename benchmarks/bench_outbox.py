@@ -15,7 +15,7 @@ from benchmarks.common import Figure, arguments, machine, report, workspace
 from benchmarks.fleet import fill, text
 from benchmarks.receiver import Receiver
 from lastseen.clock import SystemClock
-from lastseen.logs import configure_logs
+from lastseen.log_output import configure_logs
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.notifiers.tools import local_tools
 from lastseen.notifiers.webhook import Webhook, new_secret

@@ -13,7 +13,7 @@ import anyio
 from benchmarks.common import Figure, arguments, fsync_ms, machine, report, workspace
 from benchmarks.outbox import as_serve_does, fill_outbox, send_until, silent_fleet
 from benchmarks.receivers import receiving
-from lastseen.logs import configure_logs
+from lastseen.log_output import configure_logs
 
 LAST = {"none": "these alone", "10": "one takes 10 s to answer", "never": "one never answers"}
 EVERY = 0.02

@@ -15,7 +15,7 @@ import httpx
 from pydantic import SecretStr
 
 from benchmarks.common import Figure, arguments, machine, report, workspace
-from lastseen.logs import configure_logs
+from lastseen.log_output import configure_logs
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.notifiers.telegram import Telegram
 from lastseen.notifiers.tools import Tools

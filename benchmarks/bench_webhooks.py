@@ -17,7 +17,7 @@ import httpx
 from benchmarks.common import Figure, arguments, fsync_ms, machine, report, workspace
 from benchmarks.outbox import as_serve_does, fill_outbox, send_all, silent_fleet
 from benchmarks.receivers import Post, Receivers, Report, receiving
-from lastseen.logs import configure_logs
+from lastseen.log_output import configure_logs
 
 TOGETHER = 2
 """Posts that a bare client has in flight to each receiver: with more both are slower."""

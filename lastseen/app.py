@@ -22,7 +22,7 @@ from lastseen.ingest.http import HEARTBEAT_PATH, HeartbeatRoute
 from lastseen.ingest.routes import WaysIn
 from lastseen.monitor.health import PATIENCE, Part, Trouble
 from lastseen.monitor.heartbeat import HeartbeatMonitor
-from lastseen.proof import Proof, Vigil
+from lastseen.proof_of_life import Proof, Vigil
 from lastseen.protocols import Insight, Keys, Store
 from lastseen.settings import Settings
 from lastseen.sources import FollowedSources, way_of_settings

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from lastseen.clock import Clock
 from lastseen.errors import PluginError
-from lastseen.logs import remember_secrets
+from lastseen.log_output import remember_secrets
 from lastseen.model import Channel
 from lastseen.protocols import Notifier, Store
 from lastseen.settings import Settings

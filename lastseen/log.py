@@ -1,7 +1,7 @@
 """Every log line is a constant event name plus fields; this table has them all, and the docs page is built from it.
 
 `get_logger()` is what every module logs with. How lines look (console or JSON) is the server's business
-(`lastseen.logs`); a library user gets whatever structlog is configured to do.
+(`lastseen.log_output`); a library user gets whatever structlog is configured to do.
 """
 
 from __future__ import annotations

@@ -23,11 +23,11 @@ from lastseen.app import App
 from lastseen.datadir import check_folder, database_file, prepare_folder, serve_lock, tell_address
 from lastseen.listening import BACKLOG, allow_connections, bind, url_of
 from lastseen.log import get_logger
-from lastseen.logs import configure_logs, remember_secrets
+from lastseen.log_output import configure_logs, remember_secrets
 from lastseen.protocols import Service, Store
 from lastseen.settings import Settings, unknown_variables
-from lastseen.slow import SlowClients, bounded_protocol
 from lastseen.systemd import Manager
+from lastseen.web.slow import SlowClients, bounded_protocol
 
 FINISH = 8
 """Seconds that requests in flight have when the server stops."""

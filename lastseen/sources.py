@@ -17,7 +17,7 @@ import anyio
 
 from lastseen.errors import ConfigurationError, InvalidInput, LastseenError, StoreUnavailable
 from lastseen.log import get_logger
-from lastseen.logs import remember_secrets
+from lastseen.log_output import remember_secrets
 from lastseen.protocols import SourceRows, Store
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ def agent(
     import anyio
 
     from lastseen.agent.loop import Options, run
-    from lastseen.logs import configure_logs
+    from lastseen.log_output import configure_logs
 
     if log_format not in ("console", "json"):
         raise InvalidInput("must be console or json", "--log-format")

@@ -186,7 +186,7 @@ async def _try(monitor: Any, channel: Channel) -> dict[str, Any]:
 async def _send(speaker: Any, message: Message) -> dict[str, Any]:
     import anyio
 
-    from lastseen.logs import redact
+    from lastseen.log_output import redact
 
     try:
         with anyio.fail_after(speaker.timeout):

@@ -98,7 +98,7 @@ def main() -> None:
 
 
 def _fail(error: BaseException, text: str) -> None:
-    from lastseen.logs import redact
+    from lastseen.log_output import redact
 
     if "--traceback" in sys.argv:
         import traceback

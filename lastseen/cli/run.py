@@ -46,7 +46,7 @@ def run(
     import anyio
 
     from lastseen.agent.runner import Job
-    from lastseen.logs import configure_logs
+    from lastseen.log_output import configure_logs
 
     configure_logs(level="WARNING")
     limit = None if timeout is None else parse_duration(timeout, "--timeout").total_seconds()

@@ -16,7 +16,7 @@ def run(work: Callable[..., Awaitable[T]], *arguments: Any) -> T:
     """Run a coroutine function; log lines go to standard error, and only those that warn."""
     import anyio
 
-    from lastseen.logs import configure_logs
+    from lastseen.log_output import configure_logs
 
     configure_logs(level="WARNING")
     return anyio.run(work, *arguments)
@@ -47,7 +47,9 @@ async def session() -> AsyncIterator[Any]:
     clock = SystemClock()
     store = with_copy(store_for(chosen, migrate="check"), copy_for(chosen, clock, lasting=False))
     if not isinstance(store, Catalog):
-        raise ConfigurationError("commands need a database: set LASTSEEN_DATABASE_URL to sqlite:///path/to/file or postgresql://host/name")
+        raise ConfigurationError(
+            "commands need a database: set LASTSEEN_DATABASE_URL to sqlite:///path/to/file or postgresql://host/name"
+        )
     monitor = HeartbeatMonitor(
         store,
         clock=clock,

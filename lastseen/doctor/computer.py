@@ -12,12 +12,12 @@ from pathlib import Path
 
 from lastseen.doctor.finding import Checked, Finding, Severity, counted
 from lastseen.doctor.subject import Subject
-from lastseen.monitor.room import room
+from lastseen.monitor.disk_room import room
 from lastseen.storage import health
 
 MB, GB = 1_000_000, 1_000_000_000
 LEAST = 200 * MB
-"""Free bytes below which writing ends soon. Below the mark of `lastseen.monitor.room` people are told."""
+"""Free bytes below which writing ends soon. Below the mark of `lastseen.monitor.disk_room` people are told."""
 
 SLOW, VERY_SLOW = 0.05, 0.25
 """Seconds that a write may take to reach the disk."""

@@ -38,7 +38,7 @@ from lastseen.model.system import system_event
 from lastseen.monitor.audience import notify
 from lastseen.monitor.deadline import Rules, patience, threshold
 from lastseen.monitor.decide import decide
-from lastseen.monitor.room import Room, room
+from lastseen.monitor.disk_room import Room, room
 from lastseen.monitor.snapshot import of_machine
 from lastseen.protocols import Announces, Catalog, Channels, Declared, Notes, OnDisk, Store
 

@@ -17,8 +17,8 @@ from lastseen.errors import StoreUnavailable
 from lastseen.model import Beat, Preferences, Said, Silence
 from lastseen.model.wishes import Matcher
 from lastseen.monitor import troubles
+from lastseen.monitor.disk_room import GB, MB, Room
 from lastseen.monitor.heartbeat import HeartbeatMonitor
-from lastseen.monitor.room import GB, MB, Room
 from lastseen.monitor.troubles import OwnTroubles
 from lastseen.testing import FakeClock, RecordingNotifier
 from tests.disk import small_disk

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from lastseen import slow
-from lastseen.bounded import LONGEST_HEAD, MOST_WAITING, Bounded
-from lastseen.logs import MUTE, configure_logs
+from lastseen.log_output import MUTE, configure_logs
+from lastseen.web import slow
+from lastseen.web.bounded import LONGEST_HEAD, MOST_WAITING, Bounded
 from tests.server.conftest import HEARTBEAT, Served, a_server
 from tests.server.line import head, line
 from tests.support import eventually

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from lastseen.clock import SystemClock
 from lastseen.compose import Notifiers, store_for
 from lastseen.errors import ForbiddenAddress, InvalidInput, PluginError
-from lastseen.logs import redact
+from lastseen.log_output import redact
 from lastseen.model import Channel
 from lastseen.settings import Settings
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from lastseen import slow
-from lastseen.bounded import LONGEST_HEAD
+from lastseen.web import slow
+from lastseen.web.bounded import LONGEST_HEAD
 from tests.server.conftest import HEARTBEAT, Served, a_server
 from tests.server.line import head, line
 

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from lastseen.log import EVENTS, get_logger
-from lastseen.logs import Redactor, configure_logs, remember_secrets
+from lastseen.log_output import Redactor, configure_logs, remember_secrets
 
 BOT = "123456789:AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr"
 SECRETS = [BOT, "whsec_AAECAwQFBgc=", "lsm_abcdefghijklmnop", "lsf_abcdefghijklmnop", "lsa_abcdefghijklmnop"]

@@ -33,10 +33,10 @@ URL_SECRET = secret("5ec7e7-of-a-url-that-knows-us")
 
 IMPATIENT = """
 from datetime import timedelta
-import lastseen.monitor.health, lastseen.notifiers.motion, lastseen.proof
+import lastseen.monitor.health, lastseen.notifiers.motion, lastseen.proof_of_life
 lastseen.monitor.health.LATE = timedelta(seconds=1)
 lastseen.notifiers.motion.STANDS = 1.0
-lastseen.proof.LOOK = 0.2
+lastseen.proof_of_life.LOOK = 0.2
 """
 """What takes a quarter of a minute takes a second."""
 

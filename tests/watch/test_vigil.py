@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from lastseen.monitor.health import Part, Trouble
-from lastseen.proof import AGAIN, LOOK, Proof, Vigil, summary
+from lastseen.proof_of_life import AGAIN, LOOK, Proof, Vigil, summary
 from lastseen.systemd import Manager
 from lastseen.testing import FakeClock
 from lastseen.testing.http_server import Answer, Received, http_server

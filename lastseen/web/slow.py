@@ -76,7 +76,7 @@ def awaited(connection: Any) -> tuple[str | None, Any]:
 def bounded_protocol() -> Any:
     """uvicorn's protocol with our bounds; where httptools is missing, its other one, which has bounds of its own."""
     try:
-        from lastseen.bounded import Bounded
+        from lastseen.web.bounded import Bounded
     except ImportError:
         return "h11"
     return Bounded
