@@ -23,6 +23,7 @@ class Notifier(Protocol):
     - `max_batch = 1`: how many notifications one send may speak for;
     - `schedule = "chat"`: how tries are spaced, "chat" or "webhook";
     - `timeout = 15.0`: seconds until a send counts as `Retry`;
+    - `label`: what people call the far end, the type's name for none;
     - `host`: the name or address of its far end, "" for none: what could not be reached outside tells of our own line;
     - `lane`: channels whose notifiers name the same lane share one line to the far end (one bot);
     - `operators_only = False`: True says that nothing guards where it connects to: channels of it are written by the
