@@ -78,6 +78,13 @@ class Dialect(Protocol):
     def hint(self, connection: Connection, sender: str) -> None:
         """With the commit, tell the other processes that there is something to do."""
 
+    def event_counts(self, connection: Connection, machines: Sequence[int]) -> Mapping[int, int]:
+        """How many events each has had. Empty where nobody decides about machines meanwhile."""
+
+    def still_at(self, connection: Connection, counts: Mapping[int, int]) -> frozenset[int] | None:
+        """Those of these that have had no event since, and will have none before this transaction ends. Waits for
+        nobody: who is just being decided on is left out. None where nobody decides about machines meanwhile."""
+
     def reserve_ids(self, connection: Connection, table: Table, count: int) -> Sequence[int]:
         """Ids of the next rows, rising."""
 

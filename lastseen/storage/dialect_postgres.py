@@ -7,7 +7,7 @@ the statement that locks the row, or in a later one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -77,6 +77,11 @@ SELECT count(*) FROM delivery_attempt_items JOIN notifications ON notifications.
 WHERE attempt_id = %s AND state = 'sending' AND lease_token = %s
 """
 _HOLD_LANE = "SELECT FROM leases WHERE name = %s FOR NO KEY UPDATE"
+_EVENT_COUNTS = "SELECT machine_id, event_seq FROM liveness WHERE machine_id = ANY(%s)"
+_STILL_AT = """
+SELECT machine_id FROM liveness JOIN unnest(%s::int[], %s::int[]) AS known(id, event_count) ON machine_id = known.id
+WHERE event_seq = event_count FOR SHARE OF liveness SKIP LOCKED
+"""
 _RESERVE = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
 
 
@@ -171,6 +176,14 @@ def time(connection: Connection) -> datetime | None:
 
 def hint(connection: Connection, sender: str) -> None:
     _do(connection, f"SELECT pg_notify('{HINTS}', %s)", sender)
+
+
+def event_counts(connection: Connection, machines: Sequence[int]) -> dict[int, int]:
+    return dict(_all(connection, _EVENT_COUNTS, list(machines)))
+
+
+def still_at(connection: Connection, counts: Mapping[int, int]) -> frozenset[int] | None:
+    return frozenset(row[0] for row in _all(connection, _STILL_AT, list(counts), list(counts.values())))
 
 
 def reserve_ids(connection: Connection, table: Table, count: int) -> Sequence[int]:

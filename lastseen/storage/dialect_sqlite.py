@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -149,6 +149,14 @@ def time(connection: Connection) -> datetime | None:
 
 def hint(connection: Connection, sender: str) -> None:
     """The others look now and then."""
+
+
+def event_counts(connection: Connection, machines: Sequence[int]) -> dict[int, int]:
+    return {}
+
+
+def still_at(connection: Connection, counts: Mapping[int, int]) -> frozenset[int] | None:
+    return None
 
 
 def reserve_ids(connection: Connection, table: Table, count: int) -> range:

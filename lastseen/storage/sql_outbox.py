@@ -123,6 +123,7 @@ def take(connection: Connection, lane: Lease, admit: Admit, now: datetime, limit
         .join(channel_state, channel_state.c.channel_id == channels.c.id)
         .where(channels.c.uid.in_(sorted(lane.channels)), channels.c.deleted_at.is_(None))
         .order_by(channels.c.id)
+        .with_for_update(key_share=True, of=channel_state)  # one after another where no leases are kept, too
     )
     rows = connection.execute(query).fetchall()
     for number, row in enumerate(rows):
@@ -150,6 +151,7 @@ class _Window:
     rows: list[Notification]
     ids: dict[str, int]
     events: dict[str, Event]
+    counts: Mapping[int, int]
     batches: Mapping[str, tuple[str, ...]]
     full: bool
 
@@ -186,8 +188,10 @@ class _Taking:
         rows = [self._as_notification(found[row_id]) for row_id in sorted(found)]
         ids = {row.uid: row_id for row_id, row in ((row.id, row) for row in found.values())}
         asked = [row for row in found.values() if not self._in_the_air(row)]
+        machine_ids = {row.machine_id for row in asked} - {None}
+        counts = sql.of(self.connection).event_counts(self.connection, sorted(machine_ids)) if machine_ids else {}
         known = read_events(self.connection, {row.event_id for row in asked})
-        return _Window(rows, ids, known, self._last_batches([row.id for row in asked]), len(heads) >= size)
+        return _Window(rows, ids, known, counts, self._last_batches([row.id for row in asked]), len(heads) >= size)
 
     def _in_the_air(self, row: Any) -> bool:
         """It is being sent under this token or a newer one, and nothing is decided about it."""
@@ -236,13 +240,10 @@ class _Taking:
     def _write(self, window: _Window, picked: Picked) -> list[Attempt]:
         before = {row.uid: row for row in window.rows}
         sending = [row for group, _ in picked.groups for row in group]
-        interrupted = [
-            window.ids[row.uid]
-            for row in (*picked.changed, *sending)
-            if before[row.uid].state is NotificationState.SENDING
-        ]
+        changed = [*self._still_so(window, picked.changed), *sending]
+        interrupted = [window.ids[row.uid] for row in changed if before[row.uid].state is NotificationState.SENDING]
         close_lost(self.connection, interrupted, self.now)
-        update_notifications(self.connection, [*picked.changed, *sending])
+        update_notifications(self.connection, changed)
         told = Told(self.connection, self.channel_id, [window.events[row.event] for row in sending])
         opened = self._open(len(picked.groups))
         items = []
@@ -253,6 +254,18 @@ class _Taking:
             made.append(Attempt(attempt_id, self.channel, deliveries, self.now, probe, self.state.failing_since))
         _ITEMS(self.connection, items)
         return made
+
+    def _still_so(self, window: _Window, changed: Sequence[Notification]) -> Sequence[Notification]:
+        """Without those that wait for something of a machine that somebody decides on just now, who would not see that
+        they wait: they stay as they are, due, and are looked at again."""
+        held = {row.machine_id for row in changed if row.finished_at is None and row.due_at > self.now} - {None}
+        if not held:
+            return changed
+        counts = {machine_id: window.counts.get(machine_id, 0) for machine_id in held if machine_id is not None}
+        still = sql.of(self.connection).still_at(self.connection, counts)
+        if still is None:
+            return changed
+        return [row for row in changed if row.machine_id not in held - still or row.finished_at is not None]
 
     def _open(self, count: int) -> Sequence[int]:
         """Ids of so many new attempts."""
