@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Cli, cli, fresh  # noqa: F401  (fixtures)
-from tests.imports.programs import Healthchecks, Kuma, LunaSentri
+from tests.imports.programs import POSTGRES, Healthchecks, Kuma, LunaSentri
+from tests.servers.postgres import PostgresServer
+from tests.storage.conftest import postgres_server  # noqa: F401  (a fixture)
 
 
 @pytest.fixture
@@ -27,6 +31,15 @@ def lunasentri(tmp_path: Path) -> LunaSentri:
     return LunaSentri(tmp_path / "lunasentri.db")
 
 
+@pytest.fixture
+def hc_postgres(postgres_server: PostgresServer) -> str:  # noqa: F811
+    """The address of a database of Healthchecks with what the dumps of `test_sources` hold."""
+    name = postgres_server.database()
+    for statement in POSTGRES:
+        postgres_server.execute(statement, name)
+    return str(postgres_server.url(name))
+
+
 def moved(report: Mapping[str, Any], kind: str | None = None) -> dict[str, dict[str, Any]]:
     """What became of each, by its name there."""
     return {row["name"]: row for row in report["moved"] if kind is None or row["kind"] == kind}
@@ -34,3 +47,9 @@ def moved(report: Mapping[str, Any], kind: str | None = None) -> dict[str, dict[
 
 def machines(cli: Cli) -> dict[str, dict[str, Any]]:  # noqa: F811
     return {machine["slug"]: machine for machine in cli.json("machines", "list")}
+
+
+def content(cli: Cli) -> list[str]:  # noqa: F811
+    """All that is in our database."""
+    with closing(sqlite3.connect(cli.folder / "lastseen.db")) as database:
+        return list(database.iterdump())

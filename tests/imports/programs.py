@@ -45,6 +45,23 @@ HEALTHCHECKS_3 = HEALTHCHECKS.format(
     "filter_body bool NOT NULL DEFAULT 0, badge_key char(32) NULL UNIQUE, last_start_rid char(32) NULL",
 )
 
+POSTGRES = (
+    "CREATE TABLE accounts_project (id serial PRIMARY KEY, code uuid, name varchar(200), ping_key varchar(128))",
+    "CREATE TABLE api_check (id serial PRIMARY KEY, name varchar(100), slug varchar(100), tags varchar(500), "
+    'code uuid, "desc" text, project_id integer, kind varchar(10), timeout interval, grace interval, '
+    "schedule varchar(100), tz varchar(36), status varchar(6), last_ping timestamptz, manual_resume boolean, filter_body boolean)",
+    "CREATE TABLE api_channel (id serial PRIMARY KEY, name varchar(100), code uuid, project_id integer, "
+    "kind varchar(20), value text, disabled boolean)",
+    "CREATE TABLE api_channel_checks (id serial PRIMARY KEY, channel_id integer, check_id integer)",
+    "INSERT INTO accounts_project VALUES (1, gen_random_uuid(), E'Tab\\there', 'qwertyuiopasdfghjklzxc')",
+    "INSERT INTO api_check VALUES (4, 'Backup', 'backup', 'a b', '3c1169a0-7b50-11ea-873d-1fca1c8b6f3d', "
+    "E'two\\nlines', 1, 'simple', '1 day 2 hours', '30 minutes', '* * * * *', 'UTC', 'up', "
+    "'2026-03-04 07:06:07+02', false, true)",
+    "INSERT INTO api_channel VALUES (9, 'pager', '4ec5a071-2d08-4baa-898a-eb4eb3cd6941', 1, 'ntfy', "
+    """'{"topic": "topic-of-a-dump", "url": "https://ntfy.sh", "priority": 4}', false)""",
+    "INSERT INTO api_channel_checks VALUES (1, 9, 4)",
+)
+
 KUMA = """
 CREATE TABLE user (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, username VARCHAR(255) NOT NULL UNIQUE);
 CREATE TABLE setting (id INTEGER PRIMARY KEY AUTOINCREMENT, key VARCHAR(200) NOT NULL UNIQUE, value TEXT,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.imports.conftest import machines, moved
+from tests.imports.conftest import content, machines, moved
 from tests.imports.programs import HEALTHCHECKS_1, HEALTHCHECKS_3, Healthchecks, ago
 from tests.secrecy import secret
 
@@ -245,11 +245,6 @@ def test_a_file_of_something_else_is_refused_by_name(cli: Cli, tmp_path: Any, he
     wrong = cli("import", "uptime-kuma", str(healthchecks.file))
     assert wrong.code == 1
     assert "no database of Uptime Kuma" in wrong.err
-
-
-def content(cli: Cli) -> list[str]:
-    with closing(sqlite3.connect(cli.folder / "lastseen.db")) as database:
-        return list(database.iterdump())
 
 
 def test_the_address_of_a_check_is_a_secret(cli: Cli, filled: Healthchecks) -> None:
