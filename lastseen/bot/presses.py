@@ -46,9 +46,8 @@ class Presses:
 
     async def _ack(self, pressed: Pressed, choice: Choice) -> bool:
         names = await self._commands.acknowledge(choice.machines, pressed.who)
+        # the message shows it when that is told (`lastseen.notifiers.retelling`), and so do those in other chats
         await self._toast(pressed, words.acked(names) if names else f"{choice.name} is well again.")
-        if names:
-            await self._note(pressed, words.ack_line(pressed.who, self._desk.clock.now(), self._desk.when))
         return bool(names)
 
     async def _mute(self, pressed: Pressed, choice: Choice, channels: Sequence[Channel]) -> bool:

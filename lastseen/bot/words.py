@@ -217,9 +217,5 @@ def acked(names: Sequence[str]) -> str:
     return f"Reminders stopped for {several(names, 3)}." if names else "Nothing here is offline or in error."
 
 
-def ack_line(who: str, at: datetime, when: When) -> str:
-    return escape(f"Ack: {who} {when.at(at)}")
-
-
 def mute_line(what: str, until: datetime, when: When) -> str:
     return escape(f"🔕 {what} muted until {when.at(until)}")

@@ -40,6 +40,7 @@ from lastseen.model.names import (
 )
 from lastseen.model.node import Node
 from lastseen.model.outbox import (
+    Acked,
     Admission,
     Aftermath,
     Attempt,
@@ -106,6 +107,7 @@ __all__ = [
     "WATCHABLE",
     "Acknowledge",
     "Action",
+    "Acked",
     "Admission",
     "Aftermath",
     "Attempt",

@@ -141,13 +141,23 @@ class ChannelState:
 
 
 @dataclass(frozen=True, slots=True)
+class Acked:
+    """Who has seen it, and when."""
+
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
-    """One notification in an attempt, with what its message is rendered from. `outage` is as it stands now."""
+    """One notification in an attempt, with what its message is rendered from. `outage` is as it stands now; `acked` says
+    who has seen what it tells of, where that was asked for."""
 
     notification: Notification
     event: Event
     outage: Outage | None = None
     reply_to: str | None = None  # receipt of the incident's first delivered notification on this channel
+    acked: Acked | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,14 @@ def unwanted(channel: Channel, event: Event, told: frozenset[str]) -> str | None
     """Why this channel is not told of the event; None: it is. `told`: uids of those that heard of its incident."""
     if not channel.enabled:
         return f"channel disabled: {channel.disabled_reason or 'by a person'}"
-    ends = event.type in ENDS and event.severity is not Severity.ALERT and channel.uid in told
+    follows = event.type in {*ENDS, EventType.ACKNOWLEDGED}  # that it was seen is shown in what was told
+    ends = follows and event.severity is not Severity.ALERT and channel.uid in told
     reason = not_for(channel.id, event.snapshot) or (None if ends else channel.declines(event))
     if reason is not None or event.severity is Severity.ALERT:
         return reason
     if channel.prefs.severity == "info" and event.type not in (EventType.ONLINE, EventType.STEADY):
         return None
-    if event.type not in ENDS:
+    if not follows:
         return f"wants alerts and their end, not {event.type}"
     if event.previous_status is Status.PROVISIONING:
         return "the first heartbeat is told to nobody"

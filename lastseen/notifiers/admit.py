@@ -6,6 +6,8 @@ what is so                                    what follows
 the channel is off, or gone                   cancelled
 a person asked for it (a replay)              sent
 of a drill that is over                       cancelled
+somebody has seen it, and this can be edited  sent, as an edit; cancelled when it is over
+somebody has seen it, and this cannot         cancelled, unless it wants to hear of everything
 a reminder, the incident over or seen         cancelled
 a reminder, and a newer alert waits           cancelled
 a reminder before its time                    held, and holds up nothing
@@ -46,6 +48,12 @@ from lastseen.model.wishes import HELD, URGENT
 from lastseen.notifiers.quiet import quiet_until
 from lastseen.notifiers.storms import Storms
 
+ACKNOWLEDGED = "acknowledged"
+"""What goes into one edit together."""
+
+EDITS = 8
+"""Acknowledgements in one attempt: each may change another message, and a chat takes one change a second."""
+
 SILENCED, TOO_EARLY, QUIET = f"{HELD}silence", f"{HELD}told after", f"{HELD}quiet hours"
 
 
@@ -75,6 +83,7 @@ def admit(asked: Question) -> Admission:
     if row.cause is not Cause.REPLAY:
         for rule in (
             _drill,
+            _acknowledged,
             _reminder,
             _end_of_untold,
             _unwished,
@@ -111,6 +120,19 @@ def _gathered(asked: Question) -> Admission | None:
 def _drill(asked: Question) -> Admission | None:
     over = is_over(asked.event.at, asked.event.snapshot, asked.now)
     return Cancel("the drill is over") if over else None
+
+
+def _acknowledged(asked: Question) -> Admission | None:
+    """It is shown in the message that it is about, without a sound: nothing else holds that back. Where that cannot be
+    changed it is told only to those who want to hear of everything."""
+    if asked.event.type != EventType.ACKNOWLEDGED:
+        return None
+    incident = asked.incident()
+    if asked.edits and incident.told:
+        return Cancel("it is over") if incident.over is not None else Send(min(asked.batch, EDITS), ACKNOWLEDGED)
+    if asked.channel.prefs.severity == "info" and asked.channel.declines(asked.event) is None:
+        return None
+    return Cancel("it cannot change what it has said" if incident.told else "was not told of what was acknowledged")
 
 
 def _reminder(asked: Question) -> Admission | None:

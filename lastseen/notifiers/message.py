@@ -10,14 +10,15 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 
-from lastseen.model import Cause, Delivery, EventType, Message, Preferences, Quiet, Severity, replace
+from lastseen.model import Action, Cause, Delivery, EventType, Message, Preferences, Quiet, Severity, Silence, replace
 from lastseen.model.insight import NOBODY, Roll
 from lastseen.model.wishes import AS_USUAL
 from lastseen.notifiers.offers import offers
 from lastseen.notifiers.quiet import quiet_until
-from lastseen.notifiers.storms import Part
+from lastseen.notifiers.storms import Part, acked_of
 from lastseen.notifiers.telling import Item, Told
 from lastseen.notifiers.texts import tell
+from lastseen.notifiers.texts_seen import all_seen, muted, muted_lines, open_ones, seen_lines
 from lastseen.notifiers.texts_storms import digest, storm
 from lastseen.notifiers.wording import TITLE, Line, When, body, fit, one_line, shorten
 
@@ -56,25 +57,32 @@ def render(
     instead_of: str = "",
     part: Part | None = None,
     roll: Roll = NOBODY,
+    as_of: datetime | None = None,
+    mutes: Sequence[Silence] = (),
 ) -> Message:
     """One message for all of `deliveries` (at least one), as it reads at `now` in the time zone `tz`.
 
     `label` is what people call the far end, `failing_since` when it began to be unreachable. `public_url` is for
     buttons that open a page; there is none yet that they could open. `wishes` are the channel's, `instead_of` names the
     channels that it stands in for. `part` and `roll`: where it is about a group of machines that went or came together.
+    `as_of`: it was told then, and its words are to be as they were, with who has seen it since; `mutes` are the
+    silences of this channel alone.
     """
-    when = When(now, tz)
+    when = When(as_of or now, tz)
     every = timedelta(seconds=wishes.repeat_every)
-    told = [replace(one, again_at=now + every if every else None) for one in _condense(deliveries, now)]
+    told = [_again(one, when.now, every) for one in _condense(deliveries, when.now)]
     items = [tell(one, when) for one in told]
     if part is not None and len(part.storm.members) > 1:
         items = [storm(part, roll, when)]
-    late = _told_late(deliveries, when, label, failing_since)
-    if wishes.quiet is not None and len(told) > 1 and _overslept(deliveries, wishes.quiet, tz):
+    grouped = part is not None and as_of is not None
+    late = "" if grouped else _told_late(deliveries, when, label, failing_since)
+    if not grouped and wishes.quiet is not None and len(told) > 1 and _overslept(deliveries, wishes.quiet, tz):
         title, rest = digest(told, when)
     else:
         title, rest = _one(items[0], late) if len(items) == 1 else _many(items, late)
-    lines = fit((title, *rest, *body([_stand_in(deliveries, instead_of)])))
+    seen, mutes = open_ones(told, part), muted(mutes, deliveries[0].event)
+    last = [*seen_lines(seen, When(now, tz)), *muted_lines(mutes, When(now, tz))]
+    lines = fit((title, *rest, *body([_stand_in(deliveries, instead_of), *last])))
     oldest = min((d.notification for d in deliveries), key=lambda row: (row.created_at, row.uid))
     return Message(
         title=title.text,
@@ -84,8 +92,17 @@ def render(
         id=oldest.uid,
         loud=any(item.mark in _LOUD for item in items) and (part is None or part.loud),
         reply_to=_answers(deliveries, part) if len(items) == 1 else None,
-        actions=offers(told, part),
+        actions=tuple(one for one in offers(told, part) if not _done(one, all_seen(seen), bool(mutes))),
     )
+
+
+def _again(one: Told, now: datetime, every: timedelta) -> Told:
+    """When it will be told again, if nobody has seen it."""
+    return replace(one, again_at=now + every if every and acked_of(one.delivery) is None else None)
+
+
+def _done(action: Action, seen: bool, muted: bool) -> bool:
+    return (seen and action.kind == "ack") or (muted and action.kind == "mute")
 
 
 def _answers(deliveries: Sequence[Delivery], part: Part | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 import anyio
@@ -13,11 +13,26 @@ import anyio
 from lastseen.clock import Clock
 from lastseen.errors import StoreUnavailable
 from lastseen.log import get_logger
-from lastseen.model import Attempt, Cause, Channel, Delivered, Message, Outcome, Rejected, Retry, replace
+from lastseen.model import (
+    Attempt,
+    Cause,
+    Channel,
+    Delivered,
+    Delivery,
+    EventType,
+    Message,
+    Outcome,
+    Rejected,
+    Retry,
+    Scope,
+    Silence,
+    replace,
+)
 from lastseen.model.insight import NOBODY, Roll
 from lastseen.notifiers.contained import own_fault, watched
 from lastseen.notifiers.message import render
 from lastseen.notifiers.outcome import from_exception
+from lastseen.notifiers.retelling import sayings
 from lastseen.notifiers.roster import Roster, Speaker
 from lastseen.notifiers.storms import Part, Storms
 from lastseen.notifiers.stragglers import look
@@ -46,7 +61,37 @@ class Speech:
         self.storms = Storms()
 
     async def say(self, speaker: Speaker, attempt: Attempt) -> Outcome:
-        """One call to the far end, whatever comes of it."""
+        """One call to the far end, or one for each message that is to be changed, whatever comes of it."""
+        seen = [one for one in attempt.deliveries if _is_seen(one)] if speaker.edits else []
+        others = tuple(one for one in attempt.deliveries if one not in seen)
+        outcome: Outcome = Delivered()
+        if others:
+            outcome = await self._tell(speaker, replace(attempt, deliveries=others))
+        if not seen or not isinstance(outcome, Delivered):
+            return outcome
+        shown = await self._show(speaker, attempt, seen)
+        return outcome if others else shown
+
+    async def _show(self, speaker: Speaker, attempt: Attempt, seen: Sequence[Delivery]) -> Outcome:
+        """Change what was said of these. What is gone, or too old to be changed, needs no line any more."""
+        try:
+            found = await sayings(self._store, self.storms, speaker.channel.uid, seen, self._clock.now())
+        except StoreUnavailable:
+            return Retry("the store cannot be read", Scope.NOTIFICATION)
+        if not found and speaker.channel.prefs.severity == "info":
+            return await self._tell(speaker, replace(attempt, deliveries=tuple(seen)))
+        for one in found:
+            again = replace(attempt, deliveries=tuple(one.deliveries), failing_since=None)
+            try:
+                message = await self._message(speaker, again, one.part, one.told_at)
+            except Exception as error:  # noqa: BLE001  (a message that cannot be made harms itself only)
+                return Rejected(f"cannot be rendered: {type(error).__name__}")
+            answer = await self._call(speaker, "edit", one.receipt, message)
+            if not isinstance(answer, Delivered) and not _unchangeable(answer):
+                return answer
+        return Delivered()
+
+    async def _tell(self, speaker: Speaker, attempt: Attempt) -> Outcome:
         part = self._part(speaker, attempt)
         outcome: Outcome = Retry("it was interrupted")
         try:
@@ -93,7 +138,9 @@ class Speech:
                 "it was cancelled from within" if isinstance(error, asyncio.CancelledError) else _raised(error)
             )
 
-    async def _message(self, speaker: Speaker, attempt: Attempt, part: Part | None) -> Message:
+    async def _message(
+        self, speaker: Speaker, attempt: Attempt, part: Part | None, as_of: datetime | None = None
+    ) -> Message:
         roll = NOBODY if part is None else await self._group(part)
         message = render(
             attempt.deliveries,
@@ -106,8 +153,17 @@ class Speech:
             instead_of=_instead_of(speaker.channel, self._roster.channels),
             part=part,
             roll=roll,
+            as_of=as_of,
+            mutes=self._mutes(speaker) if as_of is not None or (part is not None and part.edits is not None) else (),
         )
         return replace(message, wall=self._clock.wall())
+
+    def _mutes(self, speaker: Speaker) -> Sequence[Silence]:
+        """What somebody muted in this chat."""
+        now, uid = self._clock.now(), speaker.channel.uid
+        return [
+            one for one in self._roster.silences if uid in one.matcher.channels and one.starts_at <= now < one.ends_at
+        ]
 
     async def _group(self, part: Part) -> Roll:
         """How the group of a storm stands now; nobody, where the store cannot say: then it is told without."""
@@ -118,6 +174,14 @@ class Speech:
             return NOBODY if self._catalog is None else await self._catalog.roll(part.storm.group, STILL_UP)
         except StoreUnavailable:
             return NOBODY
+
+
+def _is_seen(delivery: Delivery) -> bool:
+    return delivery.event.type == EventType.ACKNOWLEDGED and delivery.notification.cause is Cause.FIRST
+
+
+def _unchangeable(answer: Outcome) -> bool:
+    return isinstance(answer, Rejected) and answer.scope is Scope.NOTIFICATION
 
 
 def _instead_of(channel: Channel, known: Sequence[Channel]) -> str:

@@ -22,11 +22,11 @@ next message is a new one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from lastseen.model import Delivery, Event, EventType, Hold
+from lastseen.model import Acked, Delivery, Event, EventType, Hold
 from lastseen.model.wishes import HELD
 
 FIRST = timedelta(seconds=2)
@@ -75,6 +75,7 @@ class Member:
     name: str
     since: datetime
     back_at: datetime | None = None
+    acked: Acked | None = None
     word: str = ""  # what it is now, where that is neither silent nor back (`lastseen.notifiers.stragglers`)
 
 
@@ -128,7 +129,7 @@ class Storms:
 
     def key(self, event: Event) -> str:
         """What goes into one message together."""
-        return f"{event.type} {_group(event)}"
+        return f"{event.type} {group_of(event)}"
 
     def _talk(self, channel: str, event: Event, now: datetime) -> Talk | None:
         """The message that it would join."""
@@ -143,7 +144,7 @@ class Storms:
     def _open(self, channel: str, events: Iterable[Event], now: datetime) -> Storm | None:
         """The storm that these join. A machine that goes for the second time begins a new one: that is news."""
         gone = [event for event in events if event.type == EventType.OFFLINE]
-        group = _group(gone[0])
+        group = group_of(gone[0])
         storm = next((s for s in reversed(self._storms) if (s.channel, s.group) == (channel, group)), None)
         if storm is None or storm.went.closed(now):
             return None
@@ -153,6 +154,16 @@ class Storms:
     def _with(self, channel: str, machine: int | None) -> Storm | None:
         mine = (s for s in reversed(self._storms) if s.channel == channel and machine in s.members)
         return next(mine, None)
+
+    # -- somebody has seen it
+
+    def seen(self, channel: str, event: Event) -> Part | None:
+        """The message about its group says so from now on, and is to be edited; None: there is no such message."""
+        storm = self._with(channel, event.machine_id)
+        if storm is None or len(storm.members) < 2 or storm.went.receipt is None:
+            return None
+        storm.members[event.machine_id or 0].acked = Acked(event.reason, event.at)
+        return _said(storm)
 
     # -- how is it said?
 
@@ -168,11 +179,11 @@ class Storms:
 
     def _join_gone(self, channel: str, given: list[Delivery], edits: bool, now: datetime) -> Part | None:
         events = [delivery.event for delivery in given]
-        if len({_group(event) for event in events}) > 1:
+        if len({group_of(event) for event in events}) > 1:
             return None
         storm = self._open(channel, events, now)
         if storm is None:
-            storm = Storm(channel, _group(events[0]), Talk(min(delivery.event.at for delivery in given)))
+            storm = Storm(channel, group_of(events[0]), Talk(min(delivery.event.at for delivery in given)))
             self._storms = [*self._storms, storm][-REMEMBERED:]
         for machine, member in _members(given):
             storm.members[machine] = member
@@ -211,7 +222,27 @@ class Storms:
             self._storms = [storm for storm in self._storms if storm is not part.storm]
 
 
-def _members(given: Iterable[Delivery]) -> Iterator[tuple[int, Member]]:
+def recalled(channel: str, given: Sequence[Delivery], receipt: str) -> Part:
+    """A message about a group that nobody here remembers, from what is written down of it."""
+    talk = Talk(min(one.event.at for one in given), receipt=receipt)
+    return _said(Storm(channel, group_of(given[0].event), talk, members=dict(_members(given, again=True))))
+
+
+def _said(storm: Storm) -> Part:
+    """What was said of those who went, to be said again."""
+    before = (storm.went.last_at, storm.went.sounded, storm.went.sounded_at)
+    return Part(storm, storm.went, False, storm.went.receipt, False, before)
+
+
+def acked_of(delivery: Delivery) -> Acked | None:
+    """Who has seen what this tells of, since it happened."""
+    outage, acked = delivery.outage, delivery.acked
+    if acked is None and outage is not None and outage.acked_at is not None:
+        acked = Acked(outage.acked_by or "somebody", outage.acked_at)
+    return acked if acked is not None and acked.at >= delivery.event.at else None
+
+
+def _members(given: Iterable[Delivery], again: bool = False) -> Iterator[tuple[int, Member]]:
     found: dict[int, Member] = {}
     for delivery in given:
         event, machine = delivery.event, delivery.event.machine_id or 0
@@ -220,11 +251,12 @@ def _members(given: Iterable[Delivery]) -> Iterator[tuple[int, Member]]:
                 found[machine].back_at = event.at
             continue
         name = str((event.snapshot.get("machine") or {}).get("name") or event.machine or machine)
-        found[machine] = Member(event.uid, name, _since(event))
+        ended = None if delivery.outage is None else delivery.outage.ended_at
+        found[machine] = Member(event.uid, name, _since(event), ended if again else None, acked_of(delivery))
     yield from found.items()
 
 
-def _group(event: Event) -> str:
+def group_of(event: Event) -> str:
     return str(event.snapshot.get("group") or "")
 
 

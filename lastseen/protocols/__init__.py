@@ -19,6 +19,7 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 `Channels`     channels are rows. Without: the channels are the names in `notify=`.
 `Wishes`       silences and preferences are rows. Without: everybody is told what is told by default.
 `Troubles`     somebody stands in for a channel that fails. Without: nobody does, and nobody is told that it fails.
+`Spoken`       what was said can be changed after a restart. Without: only what this process remembers.
 `Invites`      chats are connected by links. Without: by their ids.
 `Notes`        a bot is read on from where it was. Without: what people write to it is not read.
 `Catalog`      machines and kinds can be listed and changed by people.
@@ -47,7 +48,7 @@ from lastseen.protocols.notifier import Notifier, Tools
 from lastseen.protocols.processes import Hints, Leases, Nodes, Notes, OnDisk, Timed, Upkeep
 from lastseen.protocols.reading import Accounts, Catalog, Glances, History, Insight, Replays
 from lastseen.protocols.store import Admit, Decide, RetryPlan, Service, Store, Tell
-from lastseen.protocols.telling import Channels, Invites, Troubles, Wishes
+from lastseen.protocols.telling import Channels, Invites, Spoken, Troubles, Wishes
 
 __all__ = [
     "Accounts",
@@ -76,6 +77,7 @@ __all__ = [
     "Service",
     "SourceRows",
     "Sources",
+    "Spoken",
     "Store",
     "Tell",
     "Tools",

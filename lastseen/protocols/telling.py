@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
-from lastseen.model import Channel, Invite, Preferences, Silence, Trouble
+from lastseen.model import Channel, Delivery, Invite, Preferences, Silence, Trouble
 
 
 @runtime_checkable
@@ -69,6 +69,17 @@ class Troubles(Protocol):
     async def fall_back(self, now: datetime) -> int:
         """Where a channel with a fallback has failed for its `fallback_after`: for each alert that waits for it and is
         not over, a notification for the fallback (cause `fallback`, due now), unless that has one already. How many."""
+
+
+@runtime_checkable
+class Spoken(Protocol):
+    """What was said can be said again, with what has become of it."""
+
+    async def spoken(self, channel: str, incident: str) -> Sequence[Delivery]:
+        """The delivered notifications that the newest message on the channel (a uid) about an alert of this incident
+        was for, and those of machines that were told offline on it within five minutes of that, the oldest first, the
+        newest of that message last. Each with its outage as it stands now, and who has seen it; empty: there is no
+        message with a receipt."""
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from lastseen.model import Delivered, Matcher, Message, Outcome, Preferences, Retry, Silence
+from lastseen.model import Delivered, Matcher, Message, Outcome, Preferences, Rejected, Retry, Silence
 from lastseen.notifiers.quiet import checked_wishes
 from lastseen.testing import RecordingNotifier
 from tests.monitor.cases import Scene
@@ -18,6 +18,7 @@ class Chat:
 
     def __init__(self) -> None:
         self.screen: dict[str, str] = {}
+        self.buttons: dict[str, list[str]] = {}
         self.sounds = 0
         self.sent: list[Message] = []
         self.edits = 0
@@ -30,7 +31,20 @@ class Chat:
         receipt = f"m{len(self.sent) + 1}"
         self.sent.append(message)
         self.sounds += message.loud
-        self.screen[receipt] = message.text
+        self.screen[receipt], self.buttons[receipt] = message.text, labels(message)
+        return Delivered(receipt)
+
+
+class Editable(Chat):
+    """It can change what it has said."""
+
+    deaf = False  # it takes no edits
+
+    async def edit(self, receipt: str, message: Message) -> Outcome:
+        if self.deaf or receipt not in self.screen:
+            return Rejected("cannot be edited")
+        self.edits += 1
+        self.screen[receipt], self.buttons[receipt] = message.text, labels(message)
         return Delivered(receipt)
 
 
@@ -41,6 +55,10 @@ class Broken(RecordingNotifier):
 
     async def send(self, message: Message) -> Outcome | None:
         return await super().send(message) if self.there else Retry("503 from pager.example")
+
+
+def labels(message: Message) -> list[str]:
+    return [action.label for action in message.actions]
 
 
 async def prefer(s: Scene, wishes: Preferences, name: str = "ops", fallback: str | None = None) -> None:

@@ -9,22 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lastseen.model import Delivered, Message, Outcome, Rejected
 from tests.monitor.cases import Scene, scene
-from tests.monitor.people import Chat
-
-
-class Editable(Chat):
-    """It can change what it has said."""
-
-    deaf = False  # it takes no edits
-
-    async def edit(self, receipt: str, message: Message) -> Outcome:
-        if self.deaf or receipt not in self.screen:
-            return Rejected("cannot be edited")
-        self.edits += 1
-        self.screen[receipt] = message.text
-        return Delivered(receipt)
+from tests.monitor.people import Chat, Editable
 
 
 @asynccontextmanager
