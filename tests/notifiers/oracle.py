@@ -15,6 +15,9 @@ FINAL = ("delivered", "dead", "cancelled", "skipped")
 GATHERED = timedelta(minutes=5)
 """The longest that one waits for others of its group."""
 
+RESTED = timedelta(minutes=5, seconds=1)
+"""The longest that a failing channel is left alone."""
+
 
 def complaints(diary: Diary, names: dict[str, str]) -> list[str]:
     """`names`: of channels by uid."""
@@ -30,7 +33,9 @@ def complaints(diary: Diary, names: dict[str, str]) -> list[str]:
         oracle.nothing_is_dropped_without_its_reason,
         oracle.ends_go_to_those_who_were_told,
         oracle.reminders_keep_their_time,
+        oracle.reminders_come,
         oracle.what_may_be_told_is_told_in_time,
+        oracle.what_waited_is_told_once_all_is_well,
     )
     return [f"{rule.__name__}: {one}" for rule in rules for one in rule()]
 
@@ -216,7 +221,7 @@ class Oracle:
             return row.cause is Cause.REMINDER and any((e.seq or 0) > (event.seq or 0) and e.at <= at for e in newer)
         if reason.startswith("told again no more"):
             return row.cause is Cause.REMINDER and any(not w.repeat_every for w in self.wishes(channel, at))
-        if reason.startswith(("refused 3 times", "410")):
+        if reason.startswith(("refused 3 times", "410", "given up after")):
             return channel in self.diary.troubled
         return False
 
@@ -248,7 +253,7 @@ class Oracle:
             was_off = any(not on for _, on in self.diary.switched[channel])
             if end is None or end.state is NotificationState.DELIVERED or was_off:
                 continue
-            if not (end.reason or "").startswith(("refused", "410", "channel disabled")):
+            if not (end.reason or "").startswith(("refused", "410", "channel disabled", "given up")):
                 yield f"{channel} was told of {event.machine} {event.uid[:8]}, and not of its end: {end.reason}"
         for row, event, channel in self.rows:
             told = event.type == "machine.online" and row.state is NotificationState.DELIVERED
@@ -276,7 +281,39 @@ class Oracle:
                     if gap < min(spans, default=0):
                         yield f"{self.of(row)} came {gap} s after the last word"
 
+    def reminders_come(self) -> Iterator[str]:
+        """Where somebody wished for them, and nothing at all stands in their way."""
+        newest = {event.incident: event.seq or 0 for event in self.diary.events if event.severity is Severity.ALERT}
+        for row, event, channel in self.rows:
+            changes = self.diary.wishes[channel]
+            wishes = in_force(changes, event.at)[-1]
+            undisturbed = all(at <= event.at for at, _ in changes) and len(self.diary.switched[channel]) == 1
+            if self.trouble_of_ours or channel in self.diary.troubled or self.diary.silences or not undisturbed:
+                continue
+            if wishes.quiet or not wishes.repeat_every or event.incident in self.diary.acked:
+                continue
+            alert = event.severity is Severity.ALERT and event.seq == newest[event.incident]
+            if alert and row.state is NotificationState.DELIVERED:
+                due = self.told[row.uid][0].at + timedelta(seconds=wishes.repeat_every) + GATHERED
+                again = any(
+                    o.event == row.event and o.occasion == row.occasion + 1 for o, _, c in self.rows if c == channel
+                )
+                if self.over[event.incident] > due and not again:
+                    yield f"{self.of(row)} was told at {self.told[row.uid][0].at}, and never again"
+
     # -- in time
+
+    def what_waited_is_told_once_all_is_well(self) -> Iterator[str]:
+        """Whatever wait its own tries had come to: one success tells that the far end is well."""
+        for row, event, channel in self.rows:
+            since, told = self.diary.well_at, self.told[row.uid]
+            if since is None or self.trouble_of_ours or channel in self.diary.refused or event.at >= since or not told:
+                continue
+            if len(self.diary.switched[channel]) > 1 or told[-1].at <= since or row.cause is Cause.REMINDER:
+                continue
+            free = self.free_at(row, event, channel, since)
+            if told[-1].at > free + RESTED + GATHERED:
+                yield f"{self.of(row)} was told at {told[-1].at}, and all was well at {since}, it was free at {free}"
 
     def what_may_be_told_is_told_in_time(self) -> Iterator[str]:
         """Where the far end was always well and nobody crashed: when nothing held it any more, and it was gathered."""

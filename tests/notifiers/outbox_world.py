@@ -89,6 +89,8 @@ class Diary:
     silences: list[Silence] = field(default_factory=list)
     acked: dict[str, list[datetime]] = field(default_factory=dict)  # by incident
     troubled: set[str] = field(default_factory=set)  # channels whose far end was not always well
+    refused: set[str] = field(default_factory=set)  # and those that would not have a message, then or at all
+    well_at: datetime | None = None
     crashes: list[datetime] = field(default_factory=list)
     stops: list[datetime] = field(default_factory=list)
     taken: dict[int, tuple[datetime, frozenset[str]]] = field(default_factory=dict)  # by attempt: when, and which rows
@@ -124,8 +126,16 @@ class Ear:
             world.diary.told.append(Told(world.clock.now(), self.name, rows, mood, attempt.id))
         if mood != "ok":
             world.diary.troubled.add(self.name)
+        if mood not in ("ok", "lie", "fail"):
+            world.diary.refused.add(self.name)
         await world.trap("after send")
         return answers[mood]()
+
+
+class Hook(Ear):
+    """Its tries are hours apart after a while, and it is given up some day."""
+
+    schedule = "webhook"
 
 
 class EditingEar(Ear):
@@ -136,7 +146,7 @@ class EditingEar(Ear):
 
 
 EARS: dict[str, Callable[[World, str], Ear]] = {
-    "hook": lambda world, name: Ear(world, name, 1),
+    "hook": lambda world, name: Hook(world, name, 1),
     "chat": lambda world, name: EditingEar(world, name, 500),
     "post": lambda world, name: Ear(world, name, 500),
 }
@@ -278,6 +288,7 @@ class World(Script):
         await self.go_on()
         for ear in self.ears.values():
             ear.mood = "ok"
+        self.diary.well_at = self.clock.now()
         await self.wait(7200)
         await self.to(Status.ONLINE, *MACHINES)
         await self.wait(1)

@@ -158,14 +158,23 @@ def test_through_processes_that_are_stopped_past_their_leases_and_go_on(empty: P
     assert not wrong, "\n".join(wrong)
 
 
+REMINDED = [("prefer", "hook", Preferences(repeat_every=1800), None), ("wait", 1), down("a1"), ("wait", 20_000)]
+
+
 @given(steps=lives(*always, *wishing))
+@example(steps=REMINDED)
 @LIVES
 def test_what_people_wish(empty: Path, steps: list[Any]) -> None:
     wrong = on_disk(empty, steps)
     assert not wrong, "\n".join(wrong)
 
 
+LONG_TROUBLE = [("mood", "hook", "fail"), down("a1", "a2", "a3", "b1"), ("wait", 5000)]
+"""Each was tried so often by then that its own next try is hours away."""
+
+
 @given(steps=lives(*always, *wishing, mood, mood))
+@example(steps=LONG_TROUBLE)
 @LIVES
 def test_through_trouble_with_every_wish(empty: Path, steps: list[Any]) -> None:
     wrong = on_disk(empty, steps)
