@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import time
@@ -96,6 +97,17 @@ class _Wait:
             problem = error
         if time.monotonic() > self._deadline:
             raise AssertionError(f"not within {self._timeout:g} s: {self._what}") from problem
+
+
+async def read_until(stream: asyncio.StreamReader, words: bytes, timeout: float = 30.0) -> bytes:
+    """What a process says, up to the line with these words; AssertionError where it ends before."""
+    said = b""
+    with anyio.fail_after(timeout):
+        while words not in said:
+            line = await stream.readline()
+            assert line, f"it ended after {said!r}"
+            said += line
+    return said
 
 
 async def pace(seconds: float) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.standins.telegram import TOKEN, BotApi
-from tests.support import eventually
+from tests.support import eventually, read_until
 
 
 @pytest.fixture
@@ -128,13 +128,11 @@ async def test_adding_a_channel_beside_a_server_lets_the_server_answer(cli: Cli,
         *command, env=dict(cli.environment()), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr is not None
-    said = b""
+    said = await read_until(process.stderr, b"at most")
+    code = re.search(rb"/start ([0-9a-f]{16})\n", said)
+    assert code is not None, said
+    api.say(1, f"/start {code[1].decode()}")
     with anyio.fail_after(30):
-        while b"at most" not in said:
-            said += await process.stderr.readline()
-        code = re.search(rb"/start ([0-9a-f]{16})\n", said)
-        assert code is not None
-        api.say(1, f"/start {code[1].decode()}")
         out, rest = await process.communicate()
     assert (process.returncode, json.loads(out)) == (0, {"id": 1, "type": "telegram", "name": "ops"}), rest
     assert [one.text.partition("\n")[0] for one in api.messages] == ['✅ Connected: this chat is "ops"']

@@ -14,6 +14,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.standins.telegram import TOKEN, BotApi
+from tests.support import read_until
 
 
 @pytest.fixture
@@ -35,15 +36,11 @@ async def test_without_a_chat_id_it_prints_a_code_and_waits_for_who_sends_it(cli
         *command, env=dict(cli.environment()), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr is not None
-    said = b""
-    with anyio.fail_after(20):
-        while b"at most" not in said:
-            line = await process.stderr.readline()
-            assert line, said
-            said += line
-        code = re.search(rb"/start ([0-9a-f]{16})\n", said)
-        assert code is not None, said
-        api.say(-8, f"/start {code[1].decode()}", thread=3)
+    said = await read_until(process.stderr, b"at most")
+    code = re.search(rb"/start ([0-9a-f]{16})\n", said)
+    assert code is not None, said
+    api.say(-8, f"/start {code[1].decode()}", thread=3)
+    with anyio.fail_after(30):
         out, rest = await process.communicate()
     assert process.returncode == 0, rest
     assert json.loads(out) == {"id": 1, "type": "telegram", "name": "ops"}
