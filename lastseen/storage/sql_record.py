@@ -62,30 +62,33 @@ class _Heard:
 
 class Slugs:
     """Ids by slug, of machines that were there. Forgotten as a whole when any process removes or renames a machine,
-    which `meta.slugs_version` tells. Used by the writer alone."""
+    which `meta.slugs_version` tells. Several threads may use it: what one of them read under a version goes where only
+    that version is asked, and what is forgotten is put aside, not emptied under the hands of another."""
 
     def __init__(self, size: int = REMEMBERED) -> None:
-        self._ids: dict[str, int] = {}
-        self._size, self._version = size, ""
+        self._size = size
+        self._known: tuple[str, dict[str, int]] = ("", {})
 
     def resolve(self, connection: Connection, wanted: Set[str], version: str) -> Mapping[str, int]:
         """Ids by slug; a slug that nobody has is left out."""
-        if version != self._version:
-            self._ids.clear()
-            self._version = version
-        known = self._ids
-        missing = set(wanted) - known.keys()
+        of_version, known = self._known
+        if version != of_version:
+            known = self._forgotten(version)
+        missing = {slug for slug in wanted if slug not in known}
+        if missing and len(known) + len(missing) > self._size:
+            known, missing = self._forgotten(version), set(wanted)
         if missing:
-            if len(known) + len(missing) > self._size:
-                known.clear()
-                missing = set(wanted)
             known.update(dialect.of(connection).ids_of(connection, sorted(missing)))
         return {slug: known[slug] for slug in wanted if slug in known}
 
     def forget(self) -> None:
         """What was learnt in a transaction that was undone may never have been."""
-        self._ids.clear()
-        self._version = ""
+        self._forgotten("")
+
+    def _forgotten(self, version: str) -> dict[str, int]:
+        known: dict[str, int] = {}
+        self._known = (version, known)
+        return known
 
 
 class _Batch:

@@ -48,11 +48,15 @@ class Pause:
         """The same answer, after the pause; only the first question is held up."""
 
         def held(*given: Any) -> T:
-            if not self._reached.is_set():
+            if not self.is_reached:
                 self.here()
             return answer(*given)
 
         return held
+
+    @property
+    def is_reached(self) -> bool:
+        return self._reached.is_set()
 
     async def reached(self) -> None:
         await eventually(self._reached.is_set, timeout=PATIENCE)

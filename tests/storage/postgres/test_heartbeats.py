@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from lastseen.model import Beat, Case, Forget, Kind, Pause, Said, Status, Verdict, Watch
+from lastseen.storage import dialect_postgres
 from lastseen.testing.script import at, by_rule, keep, move
 from lastseen.testing.suite_base import declare, offline, online, standing
 from tests.storage.postgres.stage import Stage
@@ -136,6 +139,33 @@ async def test_a_heartbeat_of_a_machine_that_is_being_removed_is_nobodys(stage: 
     await one.order("pump", Watch(), keep, at(20))
     assert (await two.record([Beat("pump", at(21))], at(21))).unknown == frozenset(), "the new one of this name"
     assert (await standing(one, "pump")).liveness.last_seen == at(21)
+
+
+async def test_what_was_read_of_a_name_before_it_went_to_another_machine_is_not_believed_later(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The threads of a node that record share what they know of names."""
+    one, two = stage.nodes
+    await online(two, "pump")
+    pause = stage.pause()
+
+    def held(connection: Any, slugs: Sequence[str]) -> dict[str, int]:
+        found = ids_of(connection, slugs)
+        if not pause.is_reached:
+            pause.here()
+        return found
+
+    ids_of = dialect_postgres.ids_of
+    monkeypatch.setattr(dialect_postgres, "ids_of", held)
+    early = stage.start(one.record([Beat("pump", at(1))], at(1)))
+    await pause.reached()
+    await two.order("pump", Forget(), lambda case: Verdict(case.standing.liveness, removed=True), at(2))
+    await two.order("pump", Watch(), keep, at(3))
+    assert (await one.record([Beat("pump", at(4))], at(4))).unknown == frozenset()
+    pause.go()
+    assert (await early).unknown == {"pump"}
+    assert (await one.record([Beat("pump", at(5))], at(5))).unknown == frozenset()
+    assert (await standing(two, "pump")).liveness.last_seen == at(5)
 
 
 async def test_two_batches_of_the_same_machines_wait_and_never_for_each_other(stage: Stage) -> None:
