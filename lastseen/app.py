@@ -81,6 +81,7 @@ class App:
             check_interval=settings.check_interval,
             goodbye_grace=settings.goodbye_grace,
             flapping=settings.flapping,
+            keep=settings.keep,
             register_unknown=False,
             sources=self.sources.known,
             clock=clock,

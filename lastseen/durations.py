@@ -10,7 +10,7 @@ from lastseen.errors import InvalidInput
 NEVER = timedelta(0)
 """As a threshold: this machine is never offline by silence. Stored as 0 seconds."""
 
-_LONGEST = timedelta(days=365)
+_LONGEST, _OLDEST = timedelta(days=365), timedelta(days=36_500)
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
 
@@ -35,6 +35,16 @@ def parse_threshold(value: Duration | None, field: str = "offline_after") -> tim
     if value == "never" or value == NEVER:
         return NEVER
     return parse_duration(value, field)
+
+
+def parse_age(value: Duration, field: str, least: timedelta) -> timedelta | None:
+    """How long something is kept: at least `least`, at most 100 years; None is for ever (`never`)."""
+    if value == "never":
+        return None
+    parsed = _parse(value, field)
+    if not least <= parsed <= _OLDEST:
+        raise InvalidInput(f"must be at least {spell(least, 1)} and at most 36500 d, or never, not {value!r}", field)
+    return parsed
 
 
 def _parse(value: Duration, field: str) -> timedelta:

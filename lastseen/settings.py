@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -18,9 +17,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from lastseen.durations import NEVER, parse_duration, parse_often, parse_threshold
+from lastseen import values
 from lastseen.errors import ConfigurationError
-from lastseen.ingest.limits import Rate, parse_rate
+from lastseen.ingest.limits import Rate
+from lastseen.model.retention import Keep
 from lastseen.variables import Layer, default_folder, may_be_a_file, places, variable_of
 
 DATABASE_NAME = "lastseen.db"
@@ -31,100 +31,9 @@ OTHER_VARIABLES = {"LASTSEEN_SERVER", "LASTSEEN_KEY", "LASTSEEN_KEY_FILE", "LAST
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def _duration(value: Any) -> timedelta:
-    return parse_duration(value, "")
-
-
-def _threshold(value: Any) -> timedelta:
-    return parse_threshold(value, "") or NEVER
-
-
-def _grace(value: Any) -> timedelta:
-    return parse_duration(value, "", zero=True)
-
-
-def _often(value: str) -> str:
-    parse_often(value, "")
-    return value
-
-
-def _zone(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        raise ValueError("must be a time zone such as Europe/Vienna or UTC") from None
-
-
-def _address(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
-        raise ValueError("must be an address such as https://lastseen.example.org")
-    return value.rstrip("/")
-
-
-def _secret_address(value: SecretStr) -> SecretStr:
-    """An address with a secret in it, its query included; no error repeats it."""
-    if not re.fullmatch(r"https?://[^\s/?#]+[^\s#]*", value.get_secret_value()):
-        raise ValueError("must be an address such as https://hc-ping.com/your-uuid-here")
-    return value
-
-
-def _networks(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return tuple(ipaddress.ip_network(part) for part in re.split(r"[,\s]+", value.strip()) if part)
-    except ValueError as error:
-        raise ValueError(f"must be networks such as 10.0.0.0/8, fd00::/8: {error}") from None
-
-
-def _limit(value: str) -> str:
-    parse_threshold(value, "")
-    return value
-
-
-def _several(value: Any) -> Any:
-    return tuple(part for part in re.split(r"\s*[,\n]\s*", value.strip()) if part) if isinstance(value, str) else value
-
-
-def _parts(value: Any) -> frozenset[str]:
-    parts = frozenset(_several(value))
-    if not REDIS_PARTS.issuperset(parts):
-        raise ValueError(f"must be some of {', '.join(sorted(REDIS_PARTS))}, separated by commas")
-    return parts
-
-
-def _rate(value: Any) -> Any:
-    return parse_rate(value) if isinstance(value, str) else value
-
-
-def _token(value: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"\d+:[A-Za-z0-9_-]+", value.get_secret_value()):
-        raise ValueError("must be a bot's token as @BotFather gives it: digits, a colon, letters")
-    return value
-
-
-def _host(value: str) -> str:
-    if not value:
-        raise ValueError("must be an address to listen on, such as 127.0.0.1 or 0.0.0.0")
-    return value
-
-
-def _port(value: Any) -> int:
-    if not re.fullmatch(r"\d{1,5}", str(value)) or int(value) > 65535:
-        raise ValueError("must be a port, a number from 0 to 65535")
-    return int(value)
-
-
-def _as_written(text: str) -> Any:
-    """A default as people write it: it is read like what they write."""
-    return text
-
-
-REDIS_PARTS = frozenset({"cache", "keys", "limits"})
-Address = Annotated[str, AfterValidator(_address)]
-Several = Annotated[tuple[str, ...], BeforeValidator(_several)]
+Address = Annotated[str, AfterValidator(values.address)]
+Kept = Annotated[timedelta | None, BeforeValidator(values.kept)]
+Several = Annotated[tuple[str, ...], BeforeValidator(values.several)]
 
 
 class Settings(BaseSettings):
@@ -152,16 +61,16 @@ class Settings(BaseSettings):
         description="a Valkey or Redis server for copies of what is read often, as `redis://:password@host:6379/0`, "
         "`rediss://…` or `unix:///path/to/socket`; without it there are none",
     )
-    redis_parts: Annotated[frozenset[str], BeforeValidator(_parts)] = Field(
-        _as_written("cache,keys,limits"),
+    redis_parts: Annotated[frozenset[str], BeforeValidator(values.parts)] = Field(
+        values.as_written("cache,keys,limits"),
         alias="LASTSEEN_REDIS_PARTS",
         description="what it is used for: answers about the status of machines (`cache`), keys for other programs "
         "(`keys`), rates that several nodes count together (`limits`)",
     )
-    host: Annotated[str, AfterValidator(_host)] = Field(
+    host: Annotated[str, AfterValidator(values.host)] = Field(
         "127.0.0.1", alias="LASTSEEN_HOST", description="the address `serve` listens on"
     )
-    port: Annotated[int, BeforeValidator(_port)] = Field(
+    port: Annotated[int, BeforeValidator(values.port)] = Field(
         8383, alias="LASTSEEN_PORT", description="its port; 0 takes a free one"
     )
     uplink_check_url: Address | None = Field(
@@ -169,15 +78,15 @@ class Settings(BaseSettings):
         alias="LASTSEEN_UPLINK_CHECK_URL",
         description="asked when many machines fall silent at once; no answer: our own line is cut, and they are held",
     )
-    proof_of_life_url: Annotated[SecretStr, AfterValidator(_secret_address)] | None = Field(
+    proof_of_life_url: Annotated[SecretStr, AfterValidator(values.secret_address)] | None = Field(
         None,
         alias="LASTSEEN_PROOF_OF_LIFE_URL",
         repr=False,
         description="called as long as this server does what it is there for, so that somebody else notices when it "
         "does not",
     )
-    proof_of_life_every: Annotated[timedelta, BeforeValidator(_duration)] = Field(
-        _as_written("60s"), alias="LASTSEEN_PROOF_OF_LIFE_EVERY", description="how often it is called"
+    proof_of_life_every: Annotated[timedelta, BeforeValidator(values.duration)] = Field(
+        values.as_written("60s"), alias="LASTSEEN_PROOF_OF_LIFE_EVERY", description="how often it is called"
     )
     public_url: Address | None = Field(
         None,
@@ -190,7 +99,7 @@ class Settings(BaseSettings):
         description="who may read `/metrics`: nobody (`off`), who has an `lsa_` key (`key`), also programs on this "
         "computer (`local`), everybody (`public`)",
     )
-    timezone: Annotated[ZoneInfo | None, BeforeValidator(_zone)] = Field(
+    timezone: Annotated[ZoneInfo | None, BeforeValidator(values.zone)] = Field(
         None,
         alias="LASTSEEN_TIMEZONE",
         description="the time zone of messages, by default the computer's; also of schedules that are added without "
@@ -207,7 +116,7 @@ class Settings(BaseSettings):
         "machines; several, separated by commas: the first encrypts; by default the file "
         "`lastseen.db.key` beside the database, made once",
     )
-    webhook_allow_networks: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
+    webhook_allow_networks: Annotated[tuple[Network, ...], BeforeValidator(values.networks)] = Field(
         (),
         alias="LASTSEEN_WEBHOOK_ALLOW_NETWORKS",
         description="private networks that channels of people without administrator's rights may send to",
@@ -216,41 +125,61 @@ class Settings(BaseSettings):
         "https://api.telegram.org", alias="LASTSEEN_TELEGRAM_API_URL", description="another Bot API server"
     )
     telegram_commands: bool = Field(
-        _as_written("true"),
+        values.as_written("true"),
         alias="LASTSEEN_TELEGRAM_COMMANDS",
         description="whether `serve` reads what people write to its bots; `false` where another program reads them",
     )
-    goodbye_grace: Annotated[timedelta, BeforeValidator(_grace)] = Field(
-        _as_written("10s"),
+    goodbye_grace: Annotated[timedelta, BeforeValidator(values.grace)] = Field(
+        values.as_written("10s"),
         alias="LASTSEEN_GOODBYE_GRACE",
         description="how long after a goodbye a machine may come back unnoticed; 0 is allowed",
     )
-    flapping: Annotated[str, AfterValidator(_often)] = Field(
+    flapping: Annotated[str, AfterValidator(values.often)] = Field(
         "6/30m",
         alias="LASTSEEN_FLAPPING",
         description="how many changes in how long are told of by one message, and how long it is then quiet until a "
         "machine holds still; `off` is allowed",
     )
-    check_interval: Annotated[timedelta, BeforeValidator(_duration)] = Field(
-        _as_written("30s"),
+    check_interval: Annotated[timedelta, BeforeValidator(values.duration)] = Field(
+        values.as_written("30s"),
         alias="MACHINE_HEARTBEAT_CHECK_INTERVAL",
         description="the longest time between two looks; deadlines are met to the moment anyway",
     )
-    rate_limit: Annotated[Rate | None, BeforeValidator(_rate)] = Field(
-        _as_written("120/minute"),
+    rate_limit: Annotated[Rate | None, BeforeValidator(values.rate)] = Field(
+        values.as_written("120/minute"),
         alias="LASTSEEN_RATE_LIMIT",
         description="how often one key may be used, as `120/minute` or `5/second`, and how often an address may send "
         "wrong keys; `off` is allowed",
     )
-    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(values.networks)] = Field(
         (),
         alias="LASTSEEN_TRUSTED_PROXIES",
         description="networks of reverse proxies whose `X-Forwarded-For` is believed",
     )
-    offline_threshold: Annotated[timedelta, BeforeValidator(_threshold)] = Field(
-        _as_written("2m"),
+    offline_threshold: Annotated[timedelta, BeforeValidator(values.threshold)] = Field(
+        values.as_written("2m"),
         alias="MACHINE_OFFLINE_THRESHOLD",
         description="how long a machine may be silent, where neither it nor its kind says; `never` is allowed",
+    )
+    keep_events: Annotated[timedelta | None, BeforeValidator(values.kept_for_uptime)] = Field(
+        values.as_written("400d"),
+        alias="LASTSEEN_KEEP_EVENTS",
+        description="how long events, outages and who was told of them are kept; at least 91 days, `never` is for ever",
+    )
+    keep_attempts: Kept = Field(
+        values.as_written("90d"),
+        alias="LASTSEEN_KEEP_ATTEMPTS",
+        description="how long the single attempts to deliver are kept",
+    )
+    keep_runs: Kept = Field(
+        values.as_written("90d"),
+        alias="LASTSEEN_KEEP_RUNS",
+        description="how long runs of jobs are kept, with their output",
+    )
+    keep_reports: Kept = Field(
+        values.as_written("30d"),
+        alias="LASTSEEN_KEEP_REPORTS",
+        description="how long what machines said beside being alive is kept; the newest report stays",
     )
     mqtt_url: SecretStr | None = Field(
         None,
@@ -267,7 +196,7 @@ class Settings(BaseSettings):
         alias="LASTSEEN_MQTT_BIND",
         description="topics of one's own, as `plant/{machine}/alive=heartbeat`, separated by commas",
     )
-    mqtt_offline_after: Annotated[str, AfterValidator(_limit)] | None = Field(
+    mqtt_offline_after: Annotated[str, AfterValidator(values.limit)] | None = Field(
         None,
         alias="LASTSEEN_MQTT_OFFLINE_AFTER",
         description="how long machines that are added from there may be silent; by default what the preset says",
@@ -306,7 +235,7 @@ class Settings(BaseSettings):
         alias="LASTSEEN_MQTT_DISCOVERY",
         description="where Home Assistant looks for devices, if not below `homeassistant`; `off`: it is told nothing",
     )
-    telegram_bot_token: Annotated[SecretStr, AfterValidator(_token)] | None = Field(
+    telegram_bot_token: Annotated[SecretStr, AfterValidator(values.token)] | None = Field(
         None, alias="TELEGRAM_BOT_TOKEN", repr=False, description="the bot that new Telegram channels use"
     )
 
@@ -314,6 +243,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The URL of the database that is used."""
         return self.database_url or f"sqlite:///{self.data_dir / DATABASE_NAME}"
+
+    @property
+    def keep(self) -> Keep:
+        """How long rows are kept."""
+        return Keep(self.keep_events, self.keep_attempts, self.keep_runs, self.keep_reports)
 
     @classmethod
     def load(cls, **given: Any) -> Self:

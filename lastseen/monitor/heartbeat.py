@@ -36,6 +36,7 @@ from lastseen.model import (
     Watch,
     replace,
 )
+from lastseen.model.retention import Keep
 from lastseen.monitor.blindness import Ear
 from lastseen.monitor.changes import checked
 from lastseen.monitor.consume import consume
@@ -71,7 +72,7 @@ class HeartbeatMonitor:
     is legal), `check_interval` the longest time between two looks. Unknown machines are declared at their first
     heartbeat if `register_unknown`. `sources` are ways in that run with the monitor, or what finds them when it starts.
     `uplink` says whether the world is there; it is asked before many machines at once are found silent. `flapping`: how
-    many changes in how long are told of by one message ("off" is legal).
+    many changes in how long are told of by one message ("off" is legal). `keep`: after how long old rows go.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class HeartbeatMonitor:
         timezone: tzinfo | None = None,
         public_url: str | None = None,
         uplink: Probe | None = None,
+        keep: Keep | None = None,
     ) -> None:
         self.store: Store = open_store(store) if isinstance(store, str) else store
         self.clock: Clock = clock or SystemClock()
@@ -103,7 +105,7 @@ class HeartbeatMonitor:
         self.dispatcher = Dispatcher(self.store, self._roster, self.clock, self.node, Wording(timezone, public_url))
         self._loops = Loops(
             self.store, self.clock, self.node, self._decide, self.dispatcher, self.check_interval,
-            self.rules, scheduler, uplink,
+            self.rules, scheduler, uplink, keep or Keep(),
         )  # fmt: skip
         self._given = sources if callable(sources) else tuple(sources)
         self._ways = WaysIn(self._loops.listener, self._port)

@@ -17,12 +17,14 @@ from lastseen.durations import spell
 from lastseen.errors import LastseenError, StoreUnavailable
 from lastseen.log import get_logger
 from lastseen.model import Event, EventType
+from lastseen.model.retention import Keep
 from lastseen.monitor.alarms import Alarms
 from lastseen.monitor.blindness import MARK_EVERY, TICK, Listener
 from lastseen.monitor.deadline import Rules
 from lastseen.monitor.health import PATIENCE, Signs, Trouble, health
 from lastseen.monitor.nodes import Membership
 from lastseen.monitor.recorder import Recorder
+from lastseen.monitor.retention import Pruner
 from lastseen.monitor.schedule import make_schedule
 from lastseen.monitor.uplink import Probe, Uplink
 from lastseen.notifiers.dispatcher import Dispatcher
@@ -58,6 +60,7 @@ class Loops:
         rules: Rules,
         scheduler: AsyncIOScheduler | None,
         uplink: Probe | None,
+        keep: Keep,
     ) -> None:
         self._store, self._clock, self._decide, self._interval = store, clock, decide, interval
         self._dispatcher = dispatcher
@@ -70,6 +73,7 @@ class Loops:
         self._alarms = Alarms(store, clock, self.listener, rules, self._emergency)
         self._uplink = Uplink(store, clock, self.listener, decide, dispatcher.reach, uplink)
         self._membership = Membership(store, clock, node)
+        self._pruner = Pruner(store, clock, node, keep, rules.flapping_window)
         self._sweeping = asyncio.Lock()
         self._watching = False
         self._planned: datetime | None = None
@@ -130,7 +134,7 @@ class Loops:
         loops = {"record": self.recorder.run, "watch": self._watch, "dispatch": self._dispatcher.run}
         if not self._clock.virtual:
             loops |= {"tick": self._tick, "keep": self._keep, "emergency": self._guard, "own": self._own}
-            loops |= {"hints": self._hear_hints}
+            loops |= {"hints": self._hear_hints, "prune": self._pruner.run}
             self._emergency.remember(memo_of(self._store))
         self.recorder.open()
         self._tasks = [asyncio.create_task(loop(), name=f"lastseen-{name}") for name, loop in loops.items()]
@@ -265,6 +269,7 @@ class Loops:
         """Act at once on what other processes wrote."""
         if isinstance(self._store, Hints):
             await self._store.hints(self._hinted)
+        await anyio.sleep_forever()  # nothing can be heard: a task that ends would be one that failed
 
     def _hinted(self) -> None:
         self._schedule.wake()

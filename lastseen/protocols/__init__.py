@@ -6,6 +6,7 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 =============  =====================================================================================================
 `Leases`       several processes may send on one store. Without: this process makes the one lease itself.
 `Upkeep`       what nobody looks at any more comes to an end. Without: it waits for ever.
+`Retention`    what is old goes. Without: everything stays.
 `Sources`      blind time survives a restart. Without: a restart counts from the heartbeats that are stored.
 `Nodes`        several processes on one store know of each other. Without: nobody lists them.
 `Hints`        they wake each other. Without: they find what the others wrote when they look.
@@ -47,6 +48,7 @@ from lastseen.protocols.moving import Arrivals
 from lastseen.protocols.notifier import Notifier, Tools
 from lastseen.protocols.processes import Hints, Leases, Nodes, Notes, OnDisk, Timed, Upkeep
 from lastseen.protocols.reading import Accounts, Catalog, Glances, History, Insight, Replays
+from lastseen.protocols.retention import Retention
 from lastseen.protocols.store import Admit, Decide, RetryPlan, Service, Store, Tell
 from lastseen.protocols.telling import Channels, Invites, Spoken, Troubles, Wishes
 
@@ -60,19 +62,20 @@ __all__ = [
     "Decide",
     "Declared",
     "Foresight",
-    "History",
-    "Insight",
     "Glances",
     "Hints",
+    "History",
+    "Insight",
     "Invites",
     "Keys",
     "Leases",
+    "Nodes",
     "Notes",
     "Notifier",
-    "Nodes",
     "OnDisk",
     "Refusals",
     "Replays",
+    "Retention",
     "RetryPlan",
     "Service",
     "SourceRows",
@@ -80,10 +83,10 @@ __all__ = [
     "Spoken",
     "Store",
     "Tell",
+    "Timed",
     "Tools",
     "Troubles",
     "Upkeep",
-    "Timed",
     "Ways",
     "Wishes",
 ]

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from lastseen.storage.state import State
-from lastseen.storage.state_account import LooksBack
+from lastseen.storage.state_retention import Forgets
 
 
 def open_memory(url: str = "memory:") -> MemoryStore:
     return MemoryStore()
 
 
-class MemoryStore(LooksBack):
+class MemoryStore(Forgets):
     """Safe among the tasks of one event loop."""
 
     def __init__(self) -> None:

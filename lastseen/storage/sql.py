@@ -53,6 +53,7 @@ from lastseen.storage import (
 from lastseen.storage.expiry import tell_of_expired
 from lastseen.storage.secrets import Rotated, SecretBox
 from lastseen.storage.sql_cases import all_channels, due_ids, find_ids, foreseen, standings
+from lastseen.storage.sql_pruning import SqlPruning
 from lastseen.storage.sql_reading import Database, SqlReading
 from lastseen.storage.sqltools import meta_value, set_meta
 from lastseen.storage.workers import Work
@@ -60,7 +61,7 @@ from lastseen.storage.workers import Work
 T = TypeVar("T")
 
 
-class SqlStore(SqlReading):
+class SqlStore(SqlReading, SqlPruning):
     """Keeps everything in a SQL database; has every optional protocol. Several processes may share one."""
 
     def __init__(self, database: Database, secrets: SecretBox) -> None:

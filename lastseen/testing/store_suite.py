@@ -13,6 +13,7 @@ from lastseen.testing.suite_account import AccountSuite
 from lastseen.testing.suite_optional import OptionalSuite
 from lastseen.testing.suite_outbox import OutboxSuite
 from lastseen.testing.suite_record import RecordSuite
+from lastseen.testing.suite_retention import RetentionSuite
 from lastseen.testing.suite_settle import SettleSuite
 
 
@@ -20,5 +21,5 @@ class CoreStoreSuite(RecordSuite, SettleSuite, OutboxSuite):
     """Only what every store must do."""
 
 
-class StoreSuite(CoreStoreSuite, OptionalSuite, AccountSuite):
+class StoreSuite(CoreStoreSuite, OptionalSuite, AccountSuite, RetentionSuite):
     """All of it; parts that need a capability which is not declared are skipped with that reason."""

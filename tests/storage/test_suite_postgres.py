@@ -19,6 +19,7 @@ class TestPostgresStore(StoreSuite):
         "accounts",
         "refusals",
         "replays",
+        "retention",
     }
 
     @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from lastseen.protocols import (
     Leases,
     Refusals,
     Replays,
+    Retention,
     Service,
     Sources,
     Store,
@@ -30,6 +31,7 @@ class TestSqliteStore(StoreSuite):
         "accounts",
         "refusals",
         "replays",
+        "retention",
     }
 
     @pytest.fixture(autouse=True)
@@ -43,6 +45,6 @@ class TestSqliteStore(StoreSuite):
 
 def test_it_has_every_optional_protocol() -> None:
     store = open_store("sqlite:///never-opened.db")
-    optional = (Leases, Upkeep, Sources, Channels, Catalog, Keys, Refusals, Accounts, Replays, History)
+    optional = (Leases, Upkeep, Sources, Channels, Catalog, Keys, Refusals, Accounts, Replays, History, Retention)
     for protocol in (Store, Service, *optional):
         assert isinstance(store, protocol), protocol
