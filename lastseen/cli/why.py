@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lastseen.cli.output import Json, print_json, printable
-from lastseen.cli.session import ask, find_machine, settings
+from lastseen.cli.session import LARGEST_ID, ask, find_machine, settings
 from lastseen.errors import ConfigurationError, NotFound, UnknownMachine
 
 if TYPE_CHECKING:
-    from lastseen.monitor.story import Story
+    from datetime import datetime
+
+    from lastseen.model.story import Facts
+    from lastseen.monitor.story import Asked, Story
     from lastseen.notifiers.wording import When
 
 MOST_NAMES = 20_000
@@ -52,17 +55,26 @@ async def _told(monitor: Any, machine: str, at: str | None) -> tuple[Story, When
         raise ConfigurationError("this store keeps no account of what happened")
     now, zone = monitor.clock.now(), settings().timezone
     asked = Asked(now, now) if at is None else Asked(*named(at, now, zone, "--at"), now=False)
-    standing = await _found(monitor, machine)
-    await monitor.name_sources([standing])
-    facts = await monitor.store.account(standing.machine.id, asked.since, asked.until, now)
+    facts = await _account(monitor, machine, asked, now)
+    await monitor.name_sources([facts.standing])
     when = When(now, zone)
     return story(facts, monitor.described(facts.standing, now), asked, when), when
 
 
-async def _found(monitor: Any, text: str) -> Any:
-    """Raises UnknownMachine, with the names that are nearest."""
+async def _account(monitor: Any, text: str, asked: Asked, now: datetime) -> Facts:
+    """Of a machine by its slug or id, one that was removed too. Raises UnknownMachine, with the names that are
+    nearest."""
     try:
-        return await find_machine(monitor, text)
+        try:
+            ref: Any = (await find_machine(monitor, text)).machine.id
+        except UnknownMachine:
+            ref = text
+        try:
+            return await monitor.store.account(ref, asked.since, asked.until, now)  # type: ignore[no-any-return]
+        except UnknownMachine:
+            if not (text.isascii() and text.isdigit()) or int(text) > LARGEST_ID:
+                raise
+            return await monitor.store.account(int(text), asked.since, asked.until, now)  # type: ignore[no-any-return]
     except UnknownMachine:
         near = await _near(monitor.store, text)
         if not near:

@@ -120,6 +120,7 @@ class Facts:
     With an `incident` (a uid) that is its stretch, and `events`, `told` and `outages` are its own; else it is the quiet
     time around the moment asked about, with what happened that is no incident, between the incident before it
     (`before`: the last event of that) and the one after it (`after`: the first). `names`: of sources, by their ids.
+    `removed_at`: the machine is not there any more, and `standing` is what is left of it.
     `cut`: some of it is left out, there is more.
     """
 
@@ -139,3 +140,4 @@ class Facts:
     before: Event | None = None
     after: Event | None = None
     cut: bool = False
+    removed_at: datetime | None = None

@@ -130,6 +130,8 @@ def _then(facts: Facts, asked: Asked) -> tuple[Status | None, datetime]:
 
 def _now(facts: Facts, status: MachineStatus, when: When | None = None) -> str:
     """What the machine is; with `when`, with the times of it."""
+    if facts.removed_at is not None:
+        return f"removed {when.at(facts.removed_at, seconds=True)}" if when is not None else "removed"
     if status.status is Status.PAUSED and not facts.standing.machine.enabled:
         return "DISABLED"
     if status.status is Status.PROVISIONING:
@@ -144,6 +146,9 @@ def _now(facts: Facts, status: MachineStatus, when: When | None = None) -> str:
 
 def _why_quiet(facts: Facts, status: MachineStatus, when: When) -> Iterator[str]:
     slug = facts.standing.machine.slug
+    if facts.removed_at is not None:
+        yield "Nobody is told: it was removed, and is not watched any more. Its history is kept."
+        return
     if status.status is Status.PROVISIONING:
         yield "Nobody is told: it never reported, and what was never heard is not missed."
         yield f"Does it report, and with its own key? `lastseen machines rotate-key {slug}` makes a new one."

@@ -68,7 +68,8 @@ def as_dict(told: Story) -> dict[str, Any]:
     stretch = {"since": rfc3339(facts.start), "until": rfc3339(facts.end)}
     return {
         "machine": told.name,
-        "status": told.status.as_dict(),
+        "status": told.status.as_dict() if facts.removed_at is None else None,
+        "removed_at": rfc3339(facts.removed_at),
         "asked": None if told.asked.now else {"since": rfc3339(told.asked.since), "until": rfc3339(told.asked.until)},
         "incident_id": facts.numbers.get(facts.incident or "") or facts.incident,
         **stretch,

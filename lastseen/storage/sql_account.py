@@ -10,11 +10,26 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, or_, select, true
 
 from lastseen.errors import UnknownMachine
-from lastseen.model import ENDINGS, BlindPeriod, Event, MachineRef, Outage, Severity, Silence, Standing
+from lastseen.model import (
+    ENDINGS,
+    BlindPeriod,
+    Event,
+    Kind,
+    Liveness,
+    MachineRef,
+    Outage,
+    Severity,
+    Silence,
+    Standing,
+    Status,
+    replace,
+)
 from lastseen.model.story import Facts, RefusedKey, Told, Try
 from lastseen.storage.rows import (
+    MACHINE,
     api_keys,
     as_blind_period,
+    as_machine,
     as_outage,
     attempt_items,
     attempts,
@@ -29,6 +44,7 @@ from lastseen.storage.rows import (
 )
 from lastseen.storage.sql_cases import find_ids, standings
 from lastseen.storage.sql_deliveries import read_events
+from lastseen.storage.sql_history import machine_id_of
 from lastseen.storage.sql_refusals import as_refused, by_key
 from lastseen.storage.sql_wishes import as_silence
 from lastseen.storage.sqltools import chunks
@@ -43,13 +59,28 @@ NEAR = timedelta(days=1)
 def account(connection: Connection, ref: MachineRef, since: datetime, until: datetime, now: datetime) -> Facts:
     """`Accounts.account`."""
     ids = find_ids(connection, [ref])
-    if ref not in ids:
-        raise UnknownMachine(ref)
-    standing = standings(connection, [ids[ref]])[ids[ref]]
+    removed_at = None
+    if ref in ids:
+        standing = standings(connection, [ids[ref]])[ids[ref]]
+    else:
+        standing, removed_at = _remains(connection, ref)
     incident = _incident(connection, standing.machine.id, since, until)
     if incident is None:
-        return _quiet(connection, standing, since, until, now)
-    return _of_incident(connection, standing, incident, now)
+        return replace(_quiet(connection, standing, since, until, now), removed_at=removed_at)
+    return replace(_of_incident(connection, standing, incident, now), removed_at=removed_at)
+
+
+def _remains(connection: Connection, ref: MachineRef) -> tuple[Standing, datetime]:
+    """What is left of a machine that was removed, and when it was: its row and its events; how it stood is gone. Raises
+    UnknownMachine."""
+    machine_id = machine_id_of(connection, ref)
+    query = select(*MACHINE, machines.c.created_at, machines.c.deleted_at).where(machines.c.id == machine_id)
+    row = connection.execute(query).one()
+    if row.deleted_at is None:
+        raise UnknownMachine(ref)
+    machine = as_machine(row, ())
+    liveness = Liveness(Status.PAUSED, status_since=row.deleted_at, watch_from=row.created_at)
+    return Standing(machine, Kind(machine.kind), liveness), row.deleted_at
 
 
 def _incident(connection: Connection, machine_id: int, since: datetime, until: datetime) -> int | None:

@@ -44,6 +44,14 @@ def test_without_a_server_it_says_that_the_machine_was_never_heard(cli: Cli) -> 
     assert "there is no channel" in done.out
 
 
+def test_a_machine_that_was_removed_has_its_story(cli: Cli) -> None:
+    made = cli.json("machines", "add", "db-01")
+    cli.json("machines", "remove", "db-01")
+    for ref in ("db-01", str(made["id"])):
+        assert cli("why", ref).out.startswith("db-01  removed ")
+        assert cli.json("why", ref)["removed_at"].endswith("Z")
+
+
 def test_an_id_will_do(cli: Cli) -> None:
     made = cli.json("machines", "add", "db-01")
     assert cli.json("why", str(made["id"]))["machine"] == "db-01"

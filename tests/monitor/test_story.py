@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from lastseen.errors import InvalidInput
+from lastseen.errors import InvalidInput, UnknownMachine
 from lastseen.model import BlindPeriod, BlindReason, Matcher, Message, Outcome, Preferences, Quiet, Rejected
 from lastseen.model.story import RefusedCount
 from lastseen.monitor.moment import named
@@ -113,7 +113,30 @@ async def test_an_outage_that_is_over_is_found_by_a_moment_of_it(tmp_path: Path)
             assert lines[0] == "db-01  was OFFLINE 12:00:00 – 14:00:00 (2 h), now online", moment
         assert line_of(lines, "acknowledged by").startswith("13:00:00 acknowledged by eva event ")
         assert line_of(lines, "back after").startswith("14:00:00 back after 2 h event ")
-        assert sum("WAITING: for what is told before it" in line for line in lines) == 2
+        assert sum("WAITING: for what is told before it" in line for line in lines) == 4, "that it is seen, and back"
+
+
+async def test_the_story_of_a_machine_that_was_removed_is_told_from_what_is_left(tmp_path: Path) -> None:
+    async with scene("sqlite", tmp_path) as s:
+        await s.beat("db-01", "web")
+        await s.clock.advance("1h")
+        await s.monitor.forget("db-01")
+        await s.monitor.forget("web")
+        await s.monitor.watch("web")
+        await s.clock.advance("1h")
+        lines = await said(s, "db-01")
+        assert lines[0] == "db-01  removed 13:00:00"
+        assert "Nobody is told: it was removed, and is not watched any more. Its history is kept." in lines
+        assert [line for line in lines if line.startswith("Before: 13:00 removed: `lastseen why db-01 --at ")]
+        lines = await said(s, "db-01", "12:30")
+        assert lines[0] == "db-01  was OFFLINE 12:00:00 – 13:00:00 (1 h), now removed"
+        assert line_of(lines, "noticed: ").startswith("12:03:00 noticed: silent for 3 min")
+        assert line_of(lines, "13:00:00  removed").startswith("13:00:00 removed event ")
+        assert (await said(s, "web"))[0] == "web  never heard", "of a name that is used again it is the new one"
+        told = as_dict(await why(s, "db-01"))
+        assert (told["status"], told["removed_at"]) == (None, "2026-01-01T13:00:00Z")
+        with pytest.raises(UnknownMachine):
+            await why(s, "nobody")
 
 
 async def test_that_it_was_told_as_never_heard_is_said_with_who_was_told(tmp_path: Path) -> None:
