@@ -16,6 +16,7 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
@@ -166,7 +167,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         async with self._in_time(lambda: httpx.Request("POST", url, content=content, headers=given)):
             with map_aiohttp_exceptions():
                 answer = await session.post(str(url), data=content, headers=given, allow_redirects=False, timeout=_OURS)
-            body = await _beginning(AiohttpResponseStream(answer))
+            body = _whole(answer) if answer.content.is_eof() else await _beginning(AiohttpResponseStream(answer))
         if 200 <= answer.status < 300:
             return None
         said = httpx.Headers(list(answer.raw_headers))
@@ -225,8 +226,9 @@ class GuardedResolver(AbstractResolver):
         """There is nothing to close."""
 
 
+@lru_cache(maxsize=4096)
 def _judge_literal(host: str, policy: Policy) -> None:
-    """An address written as such does not go through the resolver."""
+    """An address written as such does not go through the resolver. One that may be reached is judged once only."""
     host = host.strip("[]")
     with contextlib.suppress(ValueError):
         _judge(host, ipaddress.ip_address(host), policy)
@@ -263,6 +265,16 @@ def _without_userinfo(request: httpx.Request) -> httpx.Request:
     return httpx.Request(
         request.method, bare, headers=request.headers, stream=request.stream, extensions=request.extensions
     )
+
+
+def _whole(answer: aiohttp.ClientResponse) -> bytes:
+    """The first 4 KiB of a body that is here already, as it is with nearly every answer: nothing is waited for."""
+    try:
+        return answer.content.read_nowait(KEPT)
+    except Exception:  # noqa: BLE001  (it was cut off: its status is what counts)
+        return b""
+    finally:
+        answer.release()
 
 
 async def _beginning(stream: Any) -> bytes:

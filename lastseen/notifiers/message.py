@@ -190,3 +190,10 @@ def _told_late(deliveries: Sequence[Delivery], when: When, label: str, failing_s
     if failing_since is not None and failing_since < when.now:
         return f"Told late: {label} could not be reached {when.span(failing_since, when.now)}."
     return f"Told late: it waited since {when.at(min(late))}."
+
+
+def wordless(deliveries: Sequence[Delivery]) -> Message:
+    """The same for a notifier that reads no texts, without any."""
+    events = tuple(delivery.event for delivery in deliveries)
+    rows = sorted((delivery.notification for delivery in deliveries), key=lambda row: (row.created_at, row.uid))
+    return Message("", "", "", events, rows[0].uid, reply_to=_answers(deliveries, None))

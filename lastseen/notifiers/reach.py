@@ -7,6 +7,7 @@ import ipaddress
 import socket
 from collections import deque
 from datetime import datetime
+from functools import lru_cache
 
 import httpx
 
@@ -50,6 +51,7 @@ class Reach:
         return any(reached for at, reached in self._ends if at > since)
 
 
+@lru_cache(maxsize=4096)
 def is_near(host: str) -> bool:
     """On this computer or this network, as far as its name tells."""
     host = host.strip("[]").rstrip(".").lower()

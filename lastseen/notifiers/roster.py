@@ -62,6 +62,11 @@ class Speaker:
         return float(getattr(self.notifier, "timeout", TIMEOUT))
 
     @property
+    def reads_text(self) -> bool:
+        """It reads more of a message than its events: titles and texts are for people."""
+        return getattr(self.notifier, "reads_text", True) is not False
+
+    @property
     def edits(self) -> bool:
         """It can change what it has said."""
         return callable(getattr(self.notifier, "edit", None))

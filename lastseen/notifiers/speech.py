@@ -30,7 +30,7 @@ from lastseen.model import (
 )
 from lastseen.model.insight import NOBODY, Roll
 from lastseen.notifiers.contained import own_fault, watched
-from lastseen.notifiers.message import render
+from lastseen.notifiers.message import render, wordless
 from lastseen.notifiers.outcome import from_exception
 from lastseen.notifiers.retelling import sayings
 from lastseen.notifiers.roster import Roster, Speaker
@@ -125,8 +125,9 @@ class Speech:
     async def _call(self, speaker: Speaker, verb: str, *given: Any) -> Outcome:
         name = speaker.channel.name
         try:
-            with anyio.fail_after(speaker.timeout):
+            with anyio.move_on_after(speaker.timeout):
                 return understood(speaker, await watched(getattr(speaker.notifier, verb)(*given), name))
+            return Retry(f"no answer within {speaker.timeout:g} s")
         except TimeoutError:
             return Retry(f"no answer within {speaker.timeout:g} s")
         except Exception as error:  # noqa: BLE001  (a plugin may raise anything: it is tried again)
@@ -142,6 +143,8 @@ class Speech:
         self, speaker: Speaker, attempt: Attempt, part: Part | None, as_of: datetime | None = None
     ) -> Message:
         roll = NOBODY if part is None else await self._group(part)
+        if not speaker.reads_text:
+            return replace(wordless(attempt.deliveries), wall=self._clock.wall())
         message = render(
             attempt.deliveries,
             self._clock.now(),

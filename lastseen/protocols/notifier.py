@@ -21,6 +21,8 @@ class Notifier(Protocol):
     fields are encrypted at rest) and is made as `Class(config, tools)`. Optional attributes, with their defaults:
 
     - `max_batch = 1`: how many notifications one send may speak for;
+    - `reads_text = True`: False says that it is for programs, and reads only `events`, `id`, `reply_to` and `wall` of a
+      message; then there are no texts in it, which are most of the work of making one;
     - `schedule = "chat"`: how tries are spaced, "chat" or "webhook";
     - `timeout = 15.0`: seconds until a send counts as `Retry`;
     - `label`: what people call the far end, the type's name for none;

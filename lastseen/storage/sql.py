@@ -56,7 +56,7 @@ from lastseen.storage.sql_cases import all_channels, due_ids, find_ids, foreseen
 from lastseen.storage.sql_pruning import SqlPruning
 from lastseen.storage.sql_reading import Database, SqlReading
 from lastseen.storage.sqltools import meta_value, set_meta
-from lastseen.storage.workers import Work
+from lastseen.storage.workers import Shared, Work
 
 T = TypeVar("T")
 
@@ -121,7 +121,8 @@ class SqlStore(SqlReading, SqlPruning):
         return taken.attempts
 
     async def finish(self, lane: Lease, attempt: Attempt, outcome: Outcome, plan: RetryPlan, now: datetime) -> bool:
-        return await self.database.write_beside(lambda c: sql_finish.finish(c, lane, attempt, outcome, plan, now))
+        ended = sql_finish.Ended(lane, attempt, outcome, plan, now)
+        return await self.database.write_beside(Shared(sql_finish.finish, ended))
 
     async def next_due(self, channels: Collection[str] | None = None) -> datetime | None:
         return await self.database.read(lambda c: sql_outbox.next_due(c, channels))

@@ -30,6 +30,7 @@ from lastseen.model import (
     Status,
     replace,
 )
+from lastseen.storage.asking import Ask
 from lastseen.storage.fold import RUNS, signal_of
 from lastseen.storage.rows import (
     KIND,
@@ -210,13 +211,12 @@ def all_channels(connection: Connection) -> list[Channel]:
     return [as_channel(row) for row in connection.execute(_PRESENT)]
 
 
-_ONE = _PRESENT.where(channels.c.uid == bindparam("of_channel"))
+_THESE = Ask(_PRESENT.where(channels.c.uid.in_(several())))
 
 
-def channel_and_state(connection: Connection, uid: str) -> tuple[Channel, ChannelState] | None:
-    """None: it was removed."""
-    row = connection.execute(_ONE, {"of_channel": uid}).first()
-    return None if row is None else (as_channel(row), as_channel_state(row))
+def channels_and_states(connection: Connection, uids: Sequence[str]) -> dict[str, tuple[Channel, ChannelState]]:
+    """By uid; those that were removed are not among them."""
+    return {row.uid: (as_channel(row), as_channel_state(row)) for row in _THESE(connection, several=uids)}
 
 
 _TAGS = (

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlalchemy import Connection, bindparam, func, literal_column, select
 
 from lastseen.model import ENDINGS, Event, EventType, Incident, NotificationState, Outage
+from lastseen.storage.asking import Ask
 from lastseen.storage.fold import incident_of
 from lastseen.storage.rows import as_event, as_outage, channels, events, machines, notifications, outages
 from lastseen.storage.sqltools import chunks, several
@@ -15,7 +16,7 @@ _first = events.alias("first_of_incident")
 _opened, _closed = events.alias("opened_by_event"), events.alias("closed_by_event")
 
 
-_EVENTS = (
+_EVENTS = Ask(
     select(
         events,
         machines.c.slug.label("machine_slug"),
@@ -27,7 +28,7 @@ _EVENTS = (
     .outerjoin(_first, _first.c.id == events.c.incident_id)
     .where(events.c.id.in_(several()))
 )
-_OUTAGES = (
+_OUTAGES = Ask(
     select(
         outages,
         _first.c.uid.label("incident_uid"),
@@ -41,7 +42,7 @@ _OUTAGES = (
     .where(_first.c.uid.in_(several()))
     .order_by(outages.c.id)
 )
-_RECEIPTS = (
+_RECEIPTS = Ask(
     select(_first.c.uid, notifications.c.receipt)
     .select_from(_first)
     .join(_opened, _opened.c.incident_id == _first.c.id)
@@ -56,7 +57,7 @@ _RECEIPTS = (
 )
 
 
-_ENDED = (
+_ENDED = Ask(
     select(_first.c.uid, func.max(_opened.c.at))
     .select_from(_first)
     .join(_opened, _opened.c.incident_id == _first.c.id)
@@ -67,14 +68,14 @@ _ENDED = (
     )
     .group_by(_first.c.uid)
 )
-_ACKED = (
+_ACKED = Ask(
     select(_first.c.uid, _opened.c.at, _opened.c.reason)
     .select_from(_first)
     .join(_opened, _opened.c.incident_id == _first.c.id)
     .where(_first.c.uid.in_(several()), _opened.c.type == EventType.ACKNOWLEDGED.value)
     .order_by(_opened.c.id)
 )
-_ALERTS = (
+_ALERTS = Ask(
     select(_first.c.uid, notifications.c.uid, notifications.c.state)
     .select_from(_first)
     .join(_opened, _opened.c.incident_id == _first.c.id)
@@ -101,10 +102,10 @@ class Incidents:
         return self._known.get(event.incident or "", Incident())
 
     def _read(self, uids: Sequence[str]) -> Iterator[tuple[str, Incident]]:
-        ended = {row[0]: row[1] for row in self._connection.execute(_ENDED, {"several": uids})}
-        acked = {row[0]: (row[1], row[2]) for row in self._connection.execute(_ACKED, {"several": uids})}
+        ended = {row[0]: row[1] for row in _ENDED(self._connection, several=uids)}
+        acked = {row[0]: (row[1], row[2]) for row in _ACKED(self._connection, several=uids)}
         rows: dict[str, list[tuple[str, NotificationState]]] = {uid: [] for uid in uids}
-        for uid, row, state in self._connection.execute(_ALERTS, {"several": uids, "channel": self._channel_id}):
+        for uid, row, state in _ALERTS(self._connection, several=uids, channel=self._channel_id):
             rows[uid].append((row, NotificationState(state)))
         for uid in uids:
             yield uid, incident_of(rows[uid], ended.get(uid), acked.get(uid))
@@ -114,7 +115,7 @@ def read_events(connection: Connection, ids: Iterable[int]) -> dict[str, Event]:
     """Events by uid."""
     known: dict[str, Event] = {}
     for some in chunks(sorted(ids)):
-        for row in connection.execute(_EVENTS, {"several": some}):
+        for row in _EVENTS(connection, several=some):
             known[row.uid] = as_event(row, row.machine_slug, row.channel_uid, row.incident_uid)
     return known
 
@@ -138,10 +139,10 @@ class Told:
         return None if event.incident is None else self._receipts.get(event.incident)
 
     def _read_outages(self, connection: Connection, incidents: Sequence[str]) -> None:
-        for row in connection.execute(_OUTAGES, {"several": incidents}):
+        for row in _OUTAGES(connection, several=incidents):
             self._outages[row.incident_uid] = as_outage(row, row.opened_uid, row.closed_uid)
 
     def _read_receipts(self, connection: Connection, incidents: Sequence[str], channel_id: int) -> None:
         """The newest first, so that the oldest stays."""
-        for incident, receipt in connection.execute(_RECEIPTS, {"several": incidents, "channel": channel_id}):
+        for incident, receipt in _RECEIPTS(connection, several=incidents, channel=channel_id):
             self._receipts[incident] = receipt

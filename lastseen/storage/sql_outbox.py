@@ -14,6 +14,7 @@ from lastseen.model import Attempt, Cause, ChannelState, Delivery, Event, Lease,
 from lastseen.model.wishes import HELD
 from lastseen.protocols import Admit
 from lastseen.storage import dialect as sql
+from lastseen.storage.asking import Ask
 from lastseen.storage.fold import Picked, pick
 from lastseen.storage.rows import (
     NOTIFICATION_CHANGES,
@@ -71,13 +72,14 @@ _BLOCKED = select(_older.c.id).where(
     or_(_older.c.cause != Cause.REMINDER.value, _older.c.state == NotificationState.SENDING.value),
 )
 _ON_CHANNEL = ROWS.where(notifications.c.channel_id == bindparam("channel"))
-_HEADS = (
+_heads = (
     _ON_CHANNEL.where(is_open(notifications), ~_BLOCKED.exists())
     .order_by(notifications.c.due_at, notifications.c.id)
     .limit(bindparam("size"))
 )
-_DUE_HEADS = _HEADS.where(notifications.c.due_at <= bindparam("now"))
-_ON_THE_WAY = _ON_CHANNEL.where(SENDING)
+_HEADS = Ask(_heads)
+_DUE_HEADS = Ask(_heads.where(notifications.c.due_at <= bindparam("now")))
+_ON_THE_WAY = Ask(_ON_CHANNEL.where(SENDING))
 _queue = (
     select(
         notifications.c.id,
@@ -90,8 +92,8 @@ _queue = (
     )
     .subquery()
 )
-_FOLLOWERS = ROWS.where(notifications.c.id.in_(select(_queue.c.id).where(_queue.c.place.between(2, FOLLOWERS))))
-_LAST_BATCHES = (
+_FOLLOWERS = Ask(ROWS.where(notifications.c.id.in_(select(_queue.c.id).where(_queue.c.place.between(2, FOLLOWERS)))))
+_LAST_BATCHES = Ask(
     select(attempt_items.c.attempt_id, notifications.c.uid)
     .join(notifications, notifications.c.id == attempt_items.c.notification_id)
     .where(
@@ -103,6 +105,16 @@ _LAST_BATCHES = (
     )
     .order_by(attempt_items.c.attempt_id, notifications.c.id)
 )
+
+
+_CHANNELS = Ask(
+    select(channels.c.id, channels.c.uid, channels.c.name, channel_state)
+    .join(channel_state, channel_state.c.channel_id == channels.c.id)
+    .where(channels.c.uid.in_(several()), channels.c.deleted_at.is_(None))
+    .order_by(channels.c.id)
+    .with_for_update(key_share=True, of=channel_state)  # one after another where no leases are kept, too
+)
+_TOKEN = Ask(select(leases.c.token).where(leases.c.name == bindparam("lane")).with_for_update(key_share=True))
 
 
 @dataclass(slots=True)
@@ -118,14 +130,7 @@ def take(connection: Connection, lane: Lease, admit: Admit, now: datetime, limit
     taken = Taken()
     if not holds(connection, lane):
         return taken
-    query = (
-        select(channels.c.id, channels.c.uid, channels.c.name, channel_state)
-        .join(channel_state, channel_state.c.channel_id == channels.c.id)
-        .where(channels.c.uid.in_(sorted(lane.channels)), channels.c.deleted_at.is_(None))
-        .order_by(channels.c.id)
-        .with_for_update(key_share=True, of=channel_state)  # one after another where no leases are kept, too
-    )
-    rows = connection.execute(query).fetchall()
+    rows = _CHANNELS(connection, several=sorted(lane.channels))
     for number, row in enumerate(rows):
         # the first channel leaves something for the others
         share = -(-(limit - len(taken.attempts)) // (len(rows) - number))
@@ -139,9 +144,7 @@ def take(connection: Connection, lane: Lease, admit: Admit, now: datetime, limit
 def holds(connection: Connection, lane: Lease) -> bool:
     """Where leases are kept, this one must be the newest of its lane. What is done on a lane is done one after another:
     its row is locked."""
-    newest = select(leases.c.token).where(leases.c.name == lane.name).with_for_update(key_share=True)
-    token = connection.execute(newest).scalar()
-    return token is None or token == lane.token
+    return all(row.token == lane.token for row in _TOKEN(connection, lane=lane.name))
 
 
 @dataclass(slots=True)
@@ -191,7 +194,8 @@ class _Taking:
         machine_ids = {row.machine_id for row in asked} - {None}
         counts = sql.of(self.connection).event_counts(self.connection, sorted(machine_ids)) if machine_ids else {}
         known = read_events(self.connection, {row.event_id for row in asked})
-        return _Window(rows, ids, known, counts, self._last_batches([row.id for row in asked]), len(heads) >= size)
+        tried = [row.id for row in asked if row.attempts and not row.solo]
+        return _Window(rows, ids, known, counts, self._last_batches(tried), len(heads) >= size)
 
     def _in_the_air(self, row: Any) -> bool:
         """It is being sent under this token or a newer one, and nothing is decided about it."""
@@ -203,24 +207,23 @@ class _Taking:
 
     def _heads(self, size: int) -> Sequence[Any]:
         """The oldest unfinished row of each machine, those that are due longest first."""
-        values = {"channel": self.channel_id, "size": size}
         if self.state.failures:  # a probe may be ahead of its time, nothing else
-            return self.connection.execute(_HEADS, values).fetchall()
-        return self.connection.execute(_DUE_HEADS, {**values, "now": self.now}).fetchall()
+            return _HEADS(self.connection, channel=self.channel_id, size=size)
+        return _DUE_HEADS(self.connection, channel=self.channel_id, size=size, now=self.now)
 
     def _sending(self) -> Sequence[Any]:
-        return self.connection.execute(_ON_THE_WAY, {"channel": self.channel_id}).fetchall()
+        return _ON_THE_WAY(self.connection, channel=self.channel_id)
 
     def _followers(self, machine_ids: Sequence[int]) -> Iterable[Any]:
         for some in chunks(machine_ids):
-            yield from self.connection.execute(_FOLLOWERS, {"channel": self.channel_id, "several": some})
+            yield from _FOLLOWERS(self.connection, channel=self.channel_id, several=some)
 
     def _last_batches(self, ids: Sequence[int]) -> Mapping[str, tuple[str, ...]]:
         """For rows that were attempted before: what went in their last attempt."""
         batches: dict[str, tuple[str, ...]] = {}
         for some in chunks(ids):
             groups: dict[int, list[str]] = defaultdict(list)
-            for attempt_id, uid in self.connection.execute(_LAST_BATCHES, {"several": some}):
+            for attempt_id, uid in _LAST_BATCHES(self.connection, several=some):
                 groups[attempt_id].append(uid)
             for uids in groups.values():  # by rising attempt: the newest that a row was in stays
                 batches.update(dict.fromkeys(uids, tuple(uids)))
@@ -269,21 +272,23 @@ class _Taking:
 
     def _open(self, count: int) -> Sequence[int]:
         """Ids of so many new attempts."""
+        if not count:
+            return []
         values = {
             "channel_id": self.channel_id,
             "node": self.lane.owner,
             "lease_token": self.lane.token,
             "started_at": self.now,
         }
-        if not count:
-            return []
-        return self.connection.execute(_ATTEMPTS, [values] * count).scalars().all()
+        ids = sql.of(self.connection).reserve_ids(self.connection, attempts, count)
+        _ATTEMPTS(self.connection, [{**values, "id": attempt_id} for attempt_id in ids])
+        return ids
 
     def _delivery(self, row: Notification, event: Event, told: Told) -> Delivery:
         return Delivery(row, event, told.outage(event), told.receipt(event))
 
 
-_ATTEMPTS = insert(attempts).returning(attempts.c.id)
+_ATTEMPTS = sql.Many(insert(attempts), "id", "channel_id", "node", "lease_token", "started_at")
 _ITEMS = sql.Many(insert(attempt_items), "attempt_id", "notification_id")
 
 

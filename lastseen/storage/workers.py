@@ -7,17 +7,19 @@ order in which they were asked for. Cancelling a caller never interrupts a trans
 from __future__ import annotations
 
 import asyncio
+import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from lastseen.clock import SystemClock, rest
 from lastseen.errors import StoreUnavailable
 
+G = TypeVar("G")
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
@@ -25,6 +27,18 @@ STINT = 0.05
 """Seconds of work without a pause after which a polite thread rests, so that other processes get their turn."""
 
 REST = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Shared(Generic[G, T]):
+    """Work that is cheaper for several at once: `do` takes what was given for each, and answers in their order. Where
+    several wait one after the other, it is done once for all of them."""
+
+    do: Callable[[Connection, Sequence[G]], Sequence[T]]
+    given: G
+
+    def __call__(self, connection: Connection) -> T:
+        return self.do(connection, [self.given])[0]
 
 
 class Session(Protocol):
@@ -133,7 +147,7 @@ class Workers:
         wanted = [job for job in jobs if not job.future.cancelled()]
         if len(wanted) > 1:
             try:
-                results = session.run(lambda connection: [job.work(connection) for job in wanted])
+                results = session.run(lambda connection: _in_order(connection, [job.work for job in wanted]))
             except StoreUnavailable as error:  # none of them can be done: asking for each would only take longer
                 for job in wanted:
                     job.answer(None, error)
@@ -154,3 +168,14 @@ class Workers:
             job.answer(None, error)
         else:
             job.answer(result, None)
+
+
+def _in_order(connection: Connection, works: Sequence[Work[Any]]) -> list[Any]:
+    """What each of them comes to."""
+    results: list[Any] = []
+    for do, some in itertools.groupby(works, key=lambda work: work.do if isinstance(work, Shared) else None):
+        if do is None:
+            results += [work(connection) for work in some]
+        else:
+            results += do(connection, [work.given for work in some if isinstance(work, Shared)])
+    return results

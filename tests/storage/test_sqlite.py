@@ -21,6 +21,7 @@ from sqlalchemy import Connection, text
 from lastseen.errors import Conflict, InvalidInput, LastseenError, StoreUnavailable
 from lastseen.model import Beat, Case, Rejected, Retry, Status, Verdict, replace
 from lastseen.storage import open_store, sql_outbox
+from lastseen.storage.asking import Compiled
 from lastseen.storage.sql import SqlStore
 from lastseen.storage.sqlite import SqliteDatabase
 from lastseen.storage.translate import BROKEN, CONFLICTS, UNAVAILABLE, UNFIT, translated
@@ -284,17 +285,18 @@ async def test_a_large_backlog_is_not_read_whole(store: SqlStore) -> None:
     plans = []
 
     def explain(connection: Connection) -> None:
-        for statement in (sql_outbox._DUE_HEADS, sql_outbox._HEADS, sql_outbox._ON_THE_WAY, sql_outbox._NEXT):
-            compiled = str(statement.compile(connection.engine, compile_kwargs={"render_postcompile": True}))
-            values = [0] * compiled.count("?")
-            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", tuple(values)).fetchall()
+        asked = (sql_outbox._DUE_HEADS, sql_outbox._HEADS, sql_outbox._ON_THE_WAY, sql_outbox._FOLLOWERS)
+        texts = [Compiled(one.statement, connection.dialect).text for one in asked]
+        for text_ in (*texts, str(sql_outbox._NEXT.compile(connection.engine))):
+            values = [0] * text_.count("?")
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text_}", tuple(values)).fetchall()
             plans.extend(row[3] for row in plan if "notifications" in row[3] or "older" in row[3])
 
     await store.database.read(explain)
     assert plans
     for plan in plans:
         assert "SEARCH" in plan, plan
-        assert "notifications_" in plan, plan
+        assert "notifications_" in plan or "PRIMARY KEY" in plan, plan
 
 
 async def test_two_stores_on_one_file_see_each_other(store: SqlStore, tmp_path: Path) -> None:
