@@ -38,6 +38,7 @@ class Valkey:
         ]
         self._process: subprocess.Popen[bytes] | None = None
         self.client = redis.Redis(port=self.port, password=self.password, decode_responses=True)
+        self.raw = redis.Redis(port=self.port, password=self.password)
 
     @property
     def url(self) -> str:
@@ -74,3 +75,4 @@ class Valkey:
             self._process.wait(10)
             self._process = None
         self.client.close()
+        self.raw.close()
