@@ -20,7 +20,7 @@ from lastseen.storage.rows import kinds, liveness, liveness_values, machine_tags
 from lastseen.storage.sql_cases import cases, find_ids, hold, standings, take_due
 from lastseen.storage.sql_verdicts import Decided, write_verdicts
 from lastseen.storage.sqltools import bump, chunks
-from lastseen.storage.translate import translated
+from lastseen.storage.translate import one_of, translated
 
 _log = get_logger()
 
@@ -78,8 +78,8 @@ _NOBODYS_FAULT = (StoreUnavailable, OperationalError, sqlite3.OperationalError, 
 
 
 def _raise_if_unavailable(error: Exception) -> None:
-    """A full disk is no verdict's fault."""
-    if isinstance(error, _NOBODYS_FAULT):
+    """A full disk is no verdict's fault, nor is a deadlock, which the whole transaction is done again for."""
+    if one_of(error, _NOBODYS_FAULT):
         raise error
 
 

@@ -43,17 +43,26 @@ the caller's seat knows no better name for it than that the store cannot be used
 def translated(error: BaseException) -> LastseenError | None:
     """The error of ours for one of theirs; None for what is not theirs."""
     text = _words(error)
-    if isinstance(error, CONFLICTS):
+    if one_of(error, CONFLICTS):
         return Conflict(text)
-    if isinstance(error, UNFIT):
+    if one_of(error, UNFIT):
         return InvalidInput(text)
-    if isinstance(error, UNAVAILABLE):
+    if one_of(error, UNAVAILABLE):
         return StoreUnavailable(f"the database cannot be used now: {text}")
-    if isinstance(error, BROKEN):
+    if one_of(error, BROKEN):
         return StoreUnavailable(f"the database or this program's use of it is broken: {text}")
     if isinstance(error, OSError):
         return StoreUnavailable(f"the database cannot be used now: {error.strerror or error}")
     return None
+
+
+def one_of(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
+    """Whether it is of one of these kinds, or psycopg's own of that name: PEP 249 names them for all drivers, and
+    psycopg need not be installed."""
+    names = {kind.__name__ for kind in kinds}
+    return isinstance(error, kinds) or any(
+        kind.__module__ == "psycopg" and kind.__name__ in names for kind in type(error).__mro__
+    )
 
 
 _OF_THE_SERVER = ("08", "25", "40", "53", "55", "57", "58", "XX", "3D", "28")
