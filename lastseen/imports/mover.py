@@ -17,6 +17,7 @@ from lastseen.imports.past import as_it_stood
 from lastseen.imports.plan import Channel, Hears, Key, Plan
 from lastseen.model import Channel as ChannelRow
 from lastseen.model import Matcher, Preferences
+from lastseen.model import replace as replaced
 from lastseen.model.arrival import Arrived, Arriving, ArrivingChannel, ArrivingKey, ArrivingMachine, ArrivingSilence
 from lastseen.monitor.deadline import Rules
 from lastseen.plugins import check_config, load_notifier, split_secrets
@@ -58,6 +59,7 @@ class Mover:
         self._store, self._clock, self._rules, self._notifiers = store, clock, rules, notifiers
         self._dry, self._step = dry, on_step
         self._slugs: dict[str, str] = {}  # of the machines that come or are here, by mark
+        self._coming: set[str] = set()  # marks of those that are not here yet
         self._done: list[Moved] = []
 
     async def move(self, plan: Plan) -> list[Moved]:
@@ -91,7 +93,10 @@ class Mover:
                 continue
             if not found.gone:
                 self._slugs[machine.what.mark] = found.name or machine.what.slug
-            here |= set() if found.id is None else {found.id}
+            if found.id is None:
+                self._coming.add(machine.what.mark)
+            else:
+                here.add(found.id)
         page, after = await self._store.machines(0, 1000), 0
         while page:
             if any(standing.machine.id not in here for standing in page):
@@ -153,8 +158,22 @@ class Mover:
             return None
         what = replace(what, prefs=Preferences(machines=matcher or Matcher()))
         notes = channel.notes if off is None else (*channel.notes, f"it is switched off: {off}")
-        decide = as_it_stood(self._rules, frozenset(), "")
-        return await self._bring("channel", channel.name, what, notes, decide)
+        found = await self._bring("channel", channel.name, what, notes, as_it_stood(self._rules, frozenset(), ""))
+        if found is not None and self._done[-1].result == HERE:
+            await self._hears_of_more(found, channel)
+        return found
+
+    async def _hears_of_more(self, found: Arrived, channel: Channel) -> None:
+        """One that was brought before and hears of machines by their names hears of those that come now, too."""
+        more = {self._slugs[mark] for mark in channel.hears.marks & self._coming}
+        row = next((row for row in await self._store.channels() if row.id == found.id), None)
+        if row is None or not row.prefs.machines.names or more <= set(row.prefs.machines.names):
+            return
+        self._done[-1] = replace(self._done[-1], notes=(f"it hears of {', '.join(sorted(more))} from now on",))
+        if not self._dry:
+            names = tuple(sorted({*row.prefs.machines.names, *more}))
+            wishes = replaced(row.prefs, machines=replaced(row.prefs.machines, names=names))
+            await self._store.prefer(row.uid, wishes, row.fallback, self._clock.now())
 
     async def _checked(self, what: ArrivingChannel) -> ArrivingChannel:
         """With its secrets apart, and its lane. Raises InvalidInput and PluginError, with no value in them."""

@@ -49,7 +49,8 @@ POSTGRES = (
     "CREATE TABLE accounts_project (id serial PRIMARY KEY, code uuid, name varchar(200), ping_key varchar(128))",
     "CREATE TABLE api_check (id serial PRIMARY KEY, name varchar(100), slug varchar(100), tags varchar(500), "
     'code uuid, "desc" text, project_id integer, kind varchar(10), timeout interval, grace interval, '
-    "schedule varchar(100), tz varchar(36), status varchar(6), last_ping timestamptz, manual_resume boolean, filter_body boolean)",
+    "schedule varchar(100), tz varchar(36), status varchar(6), last_ping timestamptz, manual_resume boolean, "
+    "filter_body boolean)",
     "CREATE TABLE api_channel (id serial PRIMARY KEY, name varchar(100), code uuid, project_id integer, "
     "kind varchar(20), value text, disabled boolean)",
     "CREATE TABLE api_channel_checks (id serial PRIMARY KEY, channel_id integer, check_id integer)",

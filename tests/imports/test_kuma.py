@@ -168,6 +168,23 @@ def test_a_second_import_brings_only_what_is_new(cli: Cli, kuma: Kuma) -> None:
     assert {name: row["result"] for name, row in again.items()} == {"One": "here", "hook": "here", "Two": "brought"}
 
 
+def test_a_channel_that_was_brought_hears_of_the_machines_that_come_later(cli: Cli, kuma: Kuma) -> None:
+    hook = kuma.notification("hook", WEBHOOK, kuma.push("One", TOKEN + "1"))
+    cli.json("import", "uptime-kuma", str(kuma.file))
+    later = kuma.push("Two", TOKEN + "2")
+    kuma.put("monitor_notification", monitor_id=later, notification_id=hook)
+    before = content(cli)
+    dry = moved(cli.json("import", "uptime-kuma", str(kuma.file), "--dry-run"))
+    assert content(cli) == before
+    real = moved(cli.json("import", "uptime-kuma", str(kuma.file)))
+    assert dry["hook"]["notes"] == real["hook"]["notes"] == ["it hears of two from now on"]
+    (channel,) = cli.json("channels", "list")
+    assert channel["wishes"]["machines"] == {"names": ["one", "two"]}
+    before = content(cli)
+    cli.json("import", "uptime-kuma", str(kuma.file))
+    assert content(cli) == before
+
+
 def test_a_channel_whose_name_is_taken_is_a_conflict(cli: Cli, kuma: Kuma) -> None:
     cli.json("channels", "add", "webhook", "--name", "hook", "--url", "http://127.0.0.1:9/")
     kuma.notification("hook", WEBHOOK, kuma.push("One", TOKEN))
