@@ -150,8 +150,8 @@ class Acked:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One notification in an attempt, with what its message is rendered from. `outage` is as it stands now; `acked`: who
-    has seen what it tells of, where that was asked for."""
+    """One notification in an attempt, with what its message is rendered from. `outage` is as it stands now, and
+    `acked` who has seen what it tells of, where that was asked for."""
 
     notification: Notification
     event: Event

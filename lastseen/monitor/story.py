@@ -90,7 +90,9 @@ def _events(facts: Facts, when: When) -> Iterator[Moment]:
         for row in facts.told
     }
     for event in facts.events:
-        told = tuple(Said(row, told_words(row, when, behind[row.uid])) for row in facts.told if row.event == event.uid)
+        verb = "shown" if event.type == EventType.ACKNOWLEDGED else "told"
+        rows = (row for row in facts.told if row.event == event.uid)
+        told = tuple(Said(row, told_words(row, when, behind[row.uid], verb)) for row in rows)
         what = event_words(event, outages.get(event.uid), when)
         do = nobody(facts) if event.severity is Severity.ALERT and not told else ""
         yield Moment(event.at, what, event=event, told=told, do=do)

@@ -124,12 +124,13 @@ def _back(event: Event, outage: Outage | None) -> str:
 # -- who was told
 
 
-def told_words(row: Told, when: When, behind: bool = False) -> str:
-    """What became of one notification. `behind`: an earlier one of this machine is still open on the channel."""
+def told_words(row: Told, when: When, behind: bool = False, verb: str = "told") -> str:
+    """What became of one notification. `behind`: an earlier one of this machine is still open on the channel. `verb`:
+    what a delivered one was, the first time."""
     state, reason = row.state, quoted(row.reason or "")
     if state == NotificationState.DELIVERED:
         tries = f" (attempt {row.attempts})" if row.attempts > 1 else ""
-        verb = _VERBS.get(row.cause, "told")
+        verb = _VERBS.get(row.cause, verb)
         return f"{verb} {when.at(row.finished_at or row.due_at, seconds=True)}{tries}"
     if state == NotificationState.SENDING:
         return f"being sent, attempt {row.attempts}"
@@ -137,7 +138,7 @@ def told_words(row: Told, when: When, behind: bool = False) -> str:
         again = f": `lastseen notifications replay {row.id}` tells it again" if row.id else ""
         return f"NOT TOLD: {reason}{again}"
     if state in (NotificationState.CANCELLED, NotificationState.SKIPPED):
-        return f"not told: {reason}"
+        return f"not {verb}: {reason}"
     if reason.startswith(HELD):
         return f"{reason}, until {when.at(row.due_at)}" if row.due_at > when.now else reason
     if row.attempts:
