@@ -93,10 +93,15 @@ class SystemClock:
 
     def follow(self, theirs: datetime, asked: float, answered: float) -> None:
         """From now on store time goes by a clock that others share, carried by ours: `theirs` was said at some moment
-        between `asked` and `answered`, of `monotonic()`. An answer that took long says little, unless it is the first.
+        between `asked` and `answered`, of `monotonic()`. An answer that took long says little, unless it is the first,
+        which is asked for before anything is done by this clock: then store time begins there.
         """
-        if self._ahead is None or answered - asked <= PROMPT:
+        first = self._ahead is None
+        if first or answered - asked <= PROMPT:
             self._ahead = theirs.timestamp() - (asked + answered) / 2
+        if first:
+            self._mono = self._monotonic()
+            self._store, self._speed = self._truth(), 1.0
 
     def _truth(self) -> float:
         return self._wall() if self._ahead is None else self._monotonic() + self._ahead

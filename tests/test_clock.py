@@ -76,6 +76,32 @@ def test_a_computer_that_boots_in_the_past_goes_on_from_the_newest_time_the_stor
     assert abs(seconds_ahead(clock)) < 0.001
 
 
+def test_a_shared_clock_is_followed_whatever_the_computers_own_says() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    theirs = clock.now() - timedelta(hours=1)
+    clock.follow(theirs, clock.monotonic(), clock.monotonic())
+    assert clock.now() == theirs
+    assert clock.measure() is None
+    hands.wall -= 7200  # the computer's clock falls back: nobody here goes by it
+    hands.mono += 60
+    assert clock.measure() is None
+    assert clock.now() == theirs + timedelta(seconds=60)
+
+
+def test_an_answer_that_took_long_does_not_move_the_clock() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    clock.follow(clock.now(), clock.monotonic(), clock.monotonic())
+    asked, said = clock.monotonic(), clock.now()
+    hands.pass_(30)  # on its way back
+    clock.follow(said, asked, clock.monotonic())
+    before = clock.now()
+    assert clock.measure() is None
+    hands.pass_(1)
+    assert clock.now() - before == timedelta(seconds=1)
+
+
 @given(st.lists(st.tuples(st.floats(0, 1000), st.floats(-10_000, 10_000)), max_size=30))
 def test_store_time_never_goes_back_and_never_falls_behind(moves: list[tuple[float, float]]) -> None:
     hands = Hands()

@@ -1,0 +1,96 @@
+"""Several processes on one PostgreSQL: they know of each other, wake each other, and share a clock."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import anyio
+import pytest
+
+from lastseen import HeartbeatMonitor, RecordingNotifier
+from lastseen.clock import SystemClock
+from lastseen.storage import open_store
+from tests.servers.postgres import PostgresServer
+from tests.support import eventually
+
+CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND query LIKE 'LISTEN%'"
+
+
+@pytest.fixture
+def url(postgres_server: PostgresServer) -> str:
+    return postgres_server.migrated()
+
+
+def node(url: str, name: str, *, ahead: float = 0.0, told: RecordingNotifier | None = None) -> HeartbeatMonitor:
+    """On a computer whose clock is so many seconds ahead."""
+    clock = SystemClock(wall=lambda: time.time() + ahead)
+    notify = {} if told is None else {"ops": told}
+    return HeartbeatMonitor(open_store(url, migrate="check"), node=name, clock=clock, notify=notify, offline_after="1h")
+
+
+async def test_nodes_are_listed_with_what_they_do_and_one_that_ends_well_is_not(url: str) -> None:
+    async with node(url, "a", told=RecordingNotifier()) as first:
+
+        async def listed() -> list[str]:
+            return [one.id for one in await first.store.nodes(first.clock.now())]  # type: ignore[attr-defined]
+
+        async with node(url, "b"):
+            await eventually(lambda: _are(listed, ["a", "b"]))
+            found = await first.store.nodes(first.clock.now())  # type: ignore[attr-defined]
+            assert [one.sources for one in found] == [("http",), ("http",)]
+        await eventually(lambda: _are(listed, ["a"]))
+
+
+async def _are(listed: object, wanted: list[str]) -> bool:
+    return sorted(await listed()) == wanted  # type: ignore[operator]
+
+
+async def test_a_node_whose_computer_is_hours_ahead_lives_in_the_time_of_the_database(url: str) -> None:
+    async with AsyncExitStack() as stack:
+        right = await stack.enter_async_context(node(url, "right"))
+        ahead = await stack.enter_async_context(node(url, "ahead", ahead=7200))
+        behind = await stack.enter_async_context(node(url, "behind", ahead=-7200))
+        await ahead.heartbeat("web")
+        now = right.clock.now()
+        for one in (ahead, behind):
+            assert abs(one.clock.now() - now) < timedelta(seconds=5)
+        status = await behind.status("web")
+        assert status.last_seen is not None
+        assert abs(status.last_seen - now) < timedelta(seconds=5)
+
+
+async def test_what_one_node_writes_wakes_the_others_at_once(url: str) -> None:
+    """The hint is heard, not found by looking: of the order's own commit."""
+    heard: list[None] = []
+    listening, writing = open_store(url, migrate="check"), open_store(url, migrate="check")
+    async with AsyncExitStack() as stack:
+        for store in (listening, writing):
+            await store.open()  # type: ignore[attr-defined]
+            stack.push_async_callback(store.close)  # type: ignore[attr-defined]
+        group = await stack.enter_async_context(anyio.create_task_group())
+        group.start_soon(listening.hints, lambda: heard.append(None))  # type: ignore[attr-defined]
+        await eventually(lambda: len(heard) == 1)  # it listens
+        await writing.default_threshold(timedelta(minutes=7), SystemClock().now())  # type: ignore[attr-defined]
+        await eventually(lambda: len(heard) == 2)
+        await listening.default_threshold(timedelta(minutes=8), SystemClock().now())  # type: ignore[attr-defined]
+        await writing.default_threshold(timedelta(minutes=9), SystemClock().now())  # type: ignore[attr-defined]
+        await eventually(lambda: len(heard) == 3)  # its own is no news
+        group.cancel_scope.cancel()
+
+
+async def test_who_listens_goes_on_when_its_connection_was_cut(url: str, postgres_server: PostgresServer) -> None:
+
+    heard: list[None] = []
+    store = open_store(url, migrate="check")
+    await store.open()  # type: ignore[attr-defined]
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(store.hints, lambda: heard.append(None))  # type: ignore[attr-defined]
+            await eventually(lambda: len(heard) == 1)
+            postgres_server.execute(CUT.format(url.rpartition("/")[2]))
+            await eventually(lambda: len(heard) == 2)  # what it missed meanwhile is looked for
+            group.cancel_scope.cancel()
+    finally:
+        await store.close()  # type: ignore[attr-defined]
