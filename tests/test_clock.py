@@ -13,6 +13,7 @@ from lastseen.clock import SLOW, SystemClock
 from lastseen.testing import FakeClock
 from lastseen.testing.clock import TURNS
 from tests.monitor.cases import Hands
+from tests.support import pace
 
 
 def seconds_ahead(clock: SystemClock) -> float:
@@ -123,7 +124,7 @@ async def test_a_task_that_wakes_ten_times_a_second_does_not_hold_up_virtual_tim
         for _ in range(3 * TURNS):
             await checkpoint()
         while True:
-            await anyio.sleep(0.1)
+            await pace(0.1)
 
     clock = FakeClock()
     async with anyio.create_task_group() as group:

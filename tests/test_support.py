@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import support
+from tests.conftest import LONGEST
 
 TESTS = Path(__file__).parent
 OTHER_WAYS = {"skip", "skipif", "importorskip", "xfail", "skipTest"}
@@ -104,3 +106,16 @@ async def test_so_does_one_that_is_async() -> None:
     assert await support.eventually(answer) == 7
     with pytest.raises(AssertionError, match=r"not within 0.01 s"):
         await support.eventually(lambda: False, timeout=0.01)
+
+
+@pytest.mark.parametrize("path", LONGEST)
+def test_what_begins_first_is_there(path: str) -> None:
+    assert (TESTS.parent / path).exists()
+
+
+async def test_a_process_that_ends_before_it_says_what_is_waited_for_is_noticed_at_once() -> None:
+    process = await asyncio.create_subprocess_exec("echo", "something else", stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    with pytest.raises(AssertionError, match="something else"):
+        await support.read_until(process.stdout, b"ready")
+    await process.wait()
