@@ -189,7 +189,7 @@ class PostgresSession:
                 return self._in_transaction(self._connection, work)
             except Exception as error:
                 self._on_rollback()
-                if left and (_may_be_repeated(error) or (stale and self._broken() and not isinstance(error, InDoubt))):
+                if left and (_may_be_repeated(error) or self._was_lost(error, stale)):
                     self._close_broken()
                     continue
                 ours = translated(error)
@@ -214,6 +214,10 @@ class PostgresSession:
             _roll_back(connection, raw)
             raise
         return result
+
+    def _was_lost(self, error: Exception, stale: bool) -> bool:
+        """The connection was, and with it whatever had been done: a new one may do."""
+        return self._reading if isinstance(error, InDoubt) else stale and self._broken()
 
     def _broken(self) -> bool:
         if self._connection is None or self._connection.invalidated or self._connection.closed:
