@@ -13,13 +13,14 @@ import anyio
 
 from lastseen.bot import Bots
 from lastseen.clock import Clock, SystemClock
-from lastseen.compose import Notifiers, copy_for, store_for, with_copy
+from lastseen.compose import Notifiers, RedisParts, store_for
 from lastseen.errors import ConfigurationError, LastseenError
 from lastseen.ingest.asgi import Receive, Scope, Send
 from lastseen.ingest.auth import KeyCache
 from lastseen.ingest.gate import Gate
 from lastseen.ingest.http import HEARTBEAT_PATH, HeartbeatRoute
 from lastseen.ingest.routes import WaysIn
+from lastseen.ingest.shared_limits import Together
 from lastseen.monitor.health import PATIENCE, Part, Trouble
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.proof_of_life import Proof, Vigil
@@ -54,8 +55,8 @@ class App:
     ) -> None:
         self.settings = settings
         clock = clock or SystemClock()
-        self.copy = copy_for(settings, clock, lasting=True)
-        self.store = with_copy(store if store is not None else store_for(settings), self.copy)
+        self.redis = RedisParts(settings, clock)
+        self.store = self.redis.beside(store if store is not None else store_for(settings))
         if not isinstance(self.store, Keys):
             raise ConfigurationError("a server needs a database: set LASTSEEN_DATABASE_URL to sqlite:///path/to/file")
         self.notifiers = Notifiers(settings, clock)
@@ -64,7 +65,9 @@ class App:
         self.monitor = self._watching(clock, alone)
         self.bots = Bots(self.monitor, _text(settings.telegram_bot_token), settings.telegram_api_url, settings.timezone)
         self.keys = KeyCache(self.store, clock)
-        self.gate = Gate(self.keys, clock, settings.rate_limit, settings.trusted_proxies)
+        self._together = None if self.redis.rates is None else Together(self.redis.rates.spend)
+        limiter = None if self._together is None else self._together.limiter
+        self.gate = Gate(self.keys, clock, settings.rate_limit, settings.trusted_proxies, limiter)
         self.accepting = False
         url, every = _text(settings.proof_of_life_url), settings.proof_of_life_every.total_seconds()
         proof = None if url is None else Proof(url, every, clock)
@@ -126,8 +129,7 @@ class App:
     def notes(self) -> list[str]:
         """What is wrong although it is ready."""
         nobody = ["no channel is switched on: nobody can be told"] if self.monitor.nobody_to_tell else []
-        trouble = "" if self.copy is None else self.copy.trouble
-        return [*nobody, f"{AWAY}: {trouble}"] if trouble else nobody
+        return [*nobody, f"{AWAY}: {self.redis.trouble}"] if self.redis.trouble else nobody
 
     async def not_ready(self) -> Mapping[str, str]:
         """Each part that is not ready, with why; empty: heartbeats are accepted and the monitor watches."""
@@ -145,7 +147,8 @@ class App:
         """With the monitor running and heartbeats accepted. The store is opened for as long."""
         bots = self.bots.running() if self.settings.telegram_commands else nullcontext()
         refused = self.keys.refused.written(self.store, self.monitor.clock)
-        async with self.notifiers, self.monitor, self.sources.followed(self.monitor), bots, refused:
+        counting = self.redis.counting(self.store, self._together)
+        async with self.notifiers, self.monitor, self.sources.followed(self.monitor), bots, refused, counting:
             self.accepting = True
             try:
                 yield

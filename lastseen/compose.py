@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
+
+import anyio
 
 from lastseen.clock import Clock
 from lastseen.errors import PluginError
@@ -18,8 +20,11 @@ from lastseen.storage import open_store
 if TYPE_CHECKING:
     import httpx
 
+    from lastseen.ingest.shared_limits import Together
     from lastseen.notifiers.tools import Tools
     from lastseen.storage.redis import RedisCopy
+    from lastseen.storage.redis_link import Link
+    from lastseen.storage.redis_rates import Rates
 
 
 SERVER_KEY = "lastseen.key"
@@ -40,24 +45,57 @@ def store_for(settings: Settings, **options: Any) -> Store:
     return open_store(url, **options)
 
 
-def copy_for(settings: Settings, clock: Clock, lasting: bool) -> RedisCopy | None:
-    """The copy in Redis that the settings ask for, for `beside`; None: they ask for none. `lasting`: a server's."""
-    if settings.redis_url is None or not settings.redis_parts & {"cache", "keys"}:
-        return None
-    from lastseen.storage.redis import RedisCopy
+class RedisParts:
+    """What is kept in Redis of a server, or (`lasting` is False) written there by a command. Nothing where the settings
+    name none. Making it connects to nothing. Raises ConfigurationError, PluginError."""
 
-    url, parts = settings.redis_url.get_secret_value(), settings.redis_parts
-    remember_secrets(url, *passwords_of(url))
-    return RedisCopy(url, clock, published="keys" in parts, read="cache" in parts, lasting=lasting)
+    def __init__(self, settings: Settings, clock: Clock, lasting: bool = True) -> None:
+        self._link: Link | None = None
+        self._copy: RedisCopy | None = None
+        self.rates: Rates | None = None
+        if settings.redis_url is None:
+            return
+        from lastseen.storage.redis import RedisCopy
+        from lastseen.storage.redis_link import Link
+        from lastseen.storage.redis_rates import Rates
 
+        url, parts = settings.redis_url.get_secret_value(), settings.redis_parts
+        remember_secrets(url, *passwords_of(url))
+        self._link = Link(url, clock)
+        if parts & {"cache", "keys"}:
+            published, read = "keys" in parts, "cache" in parts
+            self._copy = RedisCopy(self._link, clock, published=published, read=read, lasting=lasting)
+        if lasting and "limits" in parts:
+            self.rates = Rates(self._link)
 
-def with_copy(store: Store, copy: RedisCopy | None) -> Store:
-    """The store with the copy beside it, if there is one."""
-    if copy is None:
-        return store
-    from lastseen.storage.beside import beside
+    @property
+    def trouble(self) -> str:
+        """Why the server is away, for people; "": it is there, or there is none."""
+        return "" if self._link is None else self._link.trouble
 
-    return beside(store, copy)
+    def beside(self, store: Store) -> Store:
+        """The store, with the copy beside it if there is to be one."""
+        if self._copy is None:
+            return store
+        from lastseen.storage.beside import beside
+
+        return beside(store, self._copy)
+
+    @asynccontextmanager
+    async def counting(self, store: Store, together: Together | None) -> AsyncIterator[None]:
+        """While rates are counted together with other nodes."""
+        if self.rates is None or together is None or self._link is None:
+            yield
+            return
+        await self.rates.open(store)
+        async with anyio.create_task_group() as group:
+            group.start_soon(together.run)
+            try:
+                yield
+            finally:
+                group.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            await self._link.close()
 
 
 def passwords_of(url: str) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ async def session() -> AsyncIterator[Any]:
     It neither makes nor upgrades a database, and leaves no file that the service could not write.
     """
     from lastseen.clock import SystemClock
-    from lastseen.compose import copy_for, store_for, with_copy
+    from lastseen.compose import RedisParts, store_for
     from lastseen.datadir import check_folder, database_file
     from lastseen.monitor.heartbeat import HeartbeatMonitor
     from lastseen.protocols import Catalog
@@ -45,7 +45,7 @@ async def session() -> AsyncIterator[Any]:
     if file is not None:
         check_folder(file.parent, file)
     clock = SystemClock()
-    store = with_copy(store_for(chosen, migrate="check"), copy_for(chosen, clock, lasting=False))
+    store = RedisParts(chosen, clock, lasting=False).beside(store_for(chosen, migrate="check"))
     if not isinstance(store, Catalog):
         raise ConfigurationError(
             "commands need a database: set LASTSEEN_DATABASE_URL to sqlite:///path/to/file or postgresql://host/name"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lastseen.clock import Clock
@@ -11,7 +11,7 @@ from lastseen.errors import StoreUnavailable
 from lastseen.ingest.address import Network, client_address
 from lastseen.ingest.asgi import Headers, Refused
 from lastseen.ingest.auth import Grant, KeyCache
-from lastseen.ingest.limits import Limiter, Rate
+from lastseen.ingest.limits import CAPACITY, Limiter, Rate
 from lastseen.ingest.tally import count_failed
 from lastseen.problems import DISABLED, NO_KEY, WRONG_KEY, Problem
 
@@ -31,13 +31,30 @@ _WANTED = {
 }
 
 
+MakeLimiter = Callable[[str, Rate | None, Callable[[], float], int], Limiter[Any]]
+"""Of a name, a rate, a clock in seconds, and how many callers it remembers."""
+
+
+def by_itself(name: str, rate: Rate | None, monotonic: Callable[[], float], capacity: int) -> Limiter[Any]:
+    """Of this process alone."""
+    return Limiter(rate, monotonic, capacity)
+
+
 class Gate:
     """Every way in over HTTP asks it. A valid key is never refused for the address it comes from."""
 
-    def __init__(self, keys: KeyCache, clock: Clock, rate: Rate | None = None, proxies: Sequence[Network] = ()) -> None:
+    def __init__(
+        self,
+        keys: KeyCache,
+        clock: Clock,
+        rate: Rate | None = None,
+        proxies: Sequence[Network] = (),
+        limiter: MakeLimiter | None = None,
+    ) -> None:
         self.keys, self._clock, self._proxies = keys, clock, proxies
-        self.by_key: Limiter[Any] = Limiter(rate, clock.monotonic)
-        self.by_address: Limiter[str] = Limiter(rate, clock.monotonic, ADDRESSES)
+        limiter = limiter or by_itself
+        self.by_key = limiter("key", rate, clock.monotonic, CAPACITY)
+        self.by_address = limiter("address", rate, clock.monotonic, ADDRESSES)
 
     async def find(self, scope: Mapping[str, Any], key: bytes) -> Grant:
         """The grant of a valid key; else Refused: 401, or 429 for an address that sends many wrong ones."""

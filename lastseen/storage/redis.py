@@ -10,7 +10,6 @@ read or is on its way is read from the store. docs/redis.md has the keys, and ho
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -18,9 +17,9 @@ from datetime import datetime, timedelta
 from lastseen.clock import Clock
 from lastseen.errors import StoreUnavailable
 from lastseen.model import Beat, Event, MachineRef, Said, Standing
-from lastseen.protocols import Catalog, Notes, Store
+from lastseen.protocols import Catalog, Store
 from lastseen.storage.redis_link import Away, Link
-from lastseen.storage.redis_names import Names
+from lastseen.storage.redis_names import Names, name_of
 from lastseen.storage.redis_reader import Reader
 from lastseen.storage.redis_values import SLACK, Known, heard_at, known_of, when
 from lastseen.storage.redis_walk import Walk
@@ -35,21 +34,18 @@ REFRESH = timedelta(seconds=20)
 LAST_WORDS = 1.0
 """Seconds that what is noted may take to be written when everything ends."""
 
-NOTE = "redis"
-"""Under this name the store keeps what its keys begin with, so that two databases on one server are kept apart."""
-
 _PLAIN = frozenset({Said.ALIVE, Said.OK})
 
 
 class RedisCopy:
-    """On one server, given by its URL (`Link`). `published`: write `device:…`; `read`: answer `read`. `lasting`: it
+    """On one server. `published`: write `device:…`; `read`: answer `read`. `lasting`: it
     goes on until it is closed; False: it is opened for a moment, and writes when it is closed. Making it connects to
     nothing."""
 
     def __init__(
-        self, url: str, clock: Clock, *, published: bool = True, read: bool = True, lasting: bool = True
+        self, link: Link, clock: Clock, *, published: bool = True, read: bool = True, lasting: bool = True
     ) -> None:
-        self.link = Link(url, clock)
+        self.link = link
         self._clock, self._whole, self._lasting = clock, read, lasting
         self._names = Names(clock.monotonic)
         self._reader = Reader(self.link)
@@ -65,12 +61,11 @@ class RedisCopy:
         """Begin to copy this store, which is open. Opening twice is harmless."""
         if self.writer.store is not None:
             return
-        self.writer.prefix = f"lastseen:{await _name_of(store)}:"
+        self.writer.prefix = f"lastseen:{await name_of(store)}:"
         self.writer.store = store
         if self._lasting:
             walk = Walk(self.link, self._clock, self.writer, store) if isinstance(store, Catalog) else None
-            run = self.writer.run(walk.start_over) if walk is not None else self.writer.run()
-            self._tasks = [asyncio.create_task(run, name="lastseen-redis")]
+            self._tasks = [asyncio.create_task(self.writer.run(), name="lastseen-redis")]
             if walk is not None:
                 self._tasks.append(asyncio.create_task(walk.run(), name="lastseen-redis-walk"))
 
@@ -81,13 +76,12 @@ class RedisCopy:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        if self.writer.store is not None:
-            if not self.writer.idle:
-                with suppress(Away, StoreUnavailable, TimeoutError):
-                    async with asyncio.timeout(LAST_WORDS):
-                        await self.writer.flush()
-            await self.link.close()
+        if self.writer.store is not None and not self.writer.idle:
+            with suppress(Away, StoreUnavailable, TimeoutError):
+                async with asyncio.timeout(LAST_WORDS):
+                    await self.writer.flush()
         self.writer.store = None
+        await self.link.close()
 
     # -- reading
 
@@ -189,16 +183,3 @@ class RedisCopy:
     def distrust(self) -> None:
         """Many machines were changed at once."""
         self.writer.distrust()
-
-
-async def _name_of(store: Store) -> str:
-    """What is this database's own. One that keeps no notes has none from one run to the next."""
-    if isinstance(store, Notes):
-        with suppress(StoreUnavailable):
-            kept = await store.note(NOTE)
-            if not kept:
-                await store.keep_note(NOTE, uuid.uuid4().hex[:12])
-                kept = await store.note(NOTE)
-            if kept:
-                return kept
-    return uuid.uuid4().hex[:12]

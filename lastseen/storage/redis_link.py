@@ -8,9 +8,11 @@ others nothing.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lastseen.clock import Clock
@@ -47,6 +49,8 @@ class Link:
         self._failed_at = 0.0
         self._ask_again_at = float("-inf")
         self.reason = ""
+        self.returns = 0
+        """How often it was away and is there again."""
 
     @property
     def there(self) -> bool:
@@ -68,6 +72,7 @@ class Link:
         """Ask a server that is away, if it is time to; None: not yet, or still away."""
         if self._clock.monotonic() < self._ask_again_at:
             return None
+        self._ask_again_at = self._clock.monotonic() + PROBE_WITHIN  # one at a time
         try:
             answer = await self._ask(work, PROBE_WITHIN)
         except Away:
@@ -75,6 +80,7 @@ class Link:
         if self._failures > 1:
             _log.info("redis_back", seconds=round(self._clock.monotonic() - self._failed_at, 1))
         self._failures = 0
+        self.returns += 1
         return answer
 
     async def close(self) -> None:
@@ -102,6 +108,21 @@ class Link:
         self._failures += 1
 
 
+async def run_script(client: Redis, text: str, arguments: Sequence[str | bytes]) -> Any:
+    """By its hash; the whole of it where the server does not have it: it was started again, or is another."""
+    from redis.exceptions import NoScriptError
+
+    try:
+        return await client.evalsha(_digest(text), 0, *arguments)
+    except NoScriptError:
+        return await client.eval(text, 0, *arguments)
+
+
+@cache
+def _digest(text: str) -> str:
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
 def _client(url: str) -> Redis:
     try:
         from redis.asyncio import Redis
@@ -111,8 +132,8 @@ def _client(url: str) -> Redis:
         raise PluginError(
             "LASTSEEN_REDIS_URL wants a library: install it with: pip install 'lastseen[redis]'"
         ) from None
-    scheme, colon, rest = url.partition(":")
-    if scheme not in _SCHEMES or not colon or not re.match(r"//[^/?#]" if scheme != "unix" else "///", rest):
+    scheme, _, rest = url.partition(":")
+    if scheme not in _SCHEMES or not re.match(r"//([^/?#]*@)?/[^/]" if scheme == "unix" else "//[^/?#]", rest):
         raise ConfigurationError(
             "LASTSEEN_REDIS_URL: must be redis://host:6379/0, rediss://… or unix:///path/to/socket"
         )

@@ -1,17 +1,26 @@
-"""Which machine a slug is, remembered for a while so that what stands in Redis by id is found in one round trip."""
+"""What keys in Redis begin with, and which machine a slug is: remembered for a while, so that what stands there by id
+is found in one round trip."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
+from lastseen.errors import StoreUnavailable
 from lastseen.model import Machine
+from lastseen.protocols import Notes, Store
 
 CAPACITY = 100_000
 """Slugs that are remembered."""
 
 ABSENT = 10.0
 """Seconds that it is believed that no machine has a slug of digits: `/machines/12` means the slug 12 before the id."""
+
+
+NOTE = "redis"
+"""Under this name the store keeps what its keys begin with, so that two databases on one server are kept apart."""
 
 
 class Nobody(NamedTuple):
@@ -62,3 +71,16 @@ class Names:
         if len(self._recent) >= self._half:
             self._recent, self._older = {}, self._recent
         self._recent[slug] = found
+
+
+async def name_of(store: Store) -> str:
+    """What is this database's own. One that keeps no notes has none from one run to the next."""
+    if isinstance(store, Notes):
+        with suppress(StoreUnavailable):
+            kept = await store.note(NOTE)
+            if not kept:
+                await store.keep_note(NOTE, uuid.uuid4().hex[:12])
+                kept = await store.note(NOTE)
+            if kept:
+                return kept
+    return uuid.uuid4().hex[:12]

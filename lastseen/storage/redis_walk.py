@@ -30,11 +30,8 @@ class Walk:
 
     def __init__(self, link: Link, clock: Clock, writer: Writer, store: Catalog) -> None:
         self._link, self._clock, self._writer, self._store = link, clock, writer, store
-        self._due = False
-
-    def start_over(self) -> None:
-        """The server was away: who knows what it has lost."""
-        self._due = True
+        self._again = False
+        self._returns = link.returns
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -43,17 +40,18 @@ class Walk:
                 if await self._mine():
                     await self._round()
             except (Away, StoreUnavailable):
-                self._due = True
+                self._again = True
             except Exception as error:  # noqa: BLE001  (it is a copy: the next look tries again)
                 _log.error("redis_copy_failed", error=type(error).__name__)
-                self._due = True
+                self._again = True
             await asyncio.sleep(LOOK)
 
     async def _mine(self) -> bool:
         """Whether a round is due, and nobody else has begun it."""
-        name, again = f"{self._writer.prefix}round", self._due
+        returns, name = self._link.returns, f"{self._writer.prefix}round"
+        again = self._again or returns != self._returns  # it was away: who knows what it has lost
         taken = await self._link.ask(lambda client: client.set(name, "begun", ex=ROUND, nx=not again), WITHIN)
-        self._due = False
+        self._again, self._returns = False, returns
         return bool(taken)
 
     async def _round(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +19,12 @@ from lastseen.log import get_logger
 from lastseen.model import MachineRef
 from lastseen.protocols import Store
 from lastseen.storage import redis_values as values
-from lastseen.storage.redis_link import Away, Link
+from lastseen.storage.redis_link import Away, Link, run_script
 from lastseen.storage.redis_names import Names
 from lastseen.storage.redis_values import Known
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
-    from redis.commands.core import AsyncScript
 
 CAPACITY = 100_000
 """Machines whose heartbeats wait to be written, and as many whose changes do."""
@@ -64,7 +63,6 @@ class Writer:
         self._changed: dict[MachineRef, int] = {}  # with a number: whether it changed again while it was written
         self._wanted: dict[MachineRef, None] = {}
         self._fills: dict[int, Known] = {}
-        self._scripts: dict[str, AsyncScript] = {}
         self._numbers = itertools.count()
         self._wake = asyncio.Event()
 
@@ -116,16 +114,13 @@ class Writer:
 
     # -- the loop
 
-    async def run(self, back: Callable[[], None] = lambda: None) -> None:
-        """Until cancelled. `back` is called when the server answers again."""
+    async def run(self) -> None:
+        """Until cancelled."""
         while True:
             try:
                 await self._pause()
-                if not self._link.there:
-                    if await self._link.probe(self._knock) is None:
-                        continue
-                    back()
-                await self.flush()
+                if self._link.there or await self._link.probe(self._knock):
+                    await self.flush()
             except Away:
                 continue
             except LastseenError:
@@ -232,12 +227,4 @@ class Writer:
                 del self._heard[machine]
 
     async def _script(self, text: str, arguments: list[str | bytes]) -> Any:
-        """By its hash; the whole of it where the server does not have it: it was started again, or is another."""
-
-        async def run(client: Redis) -> Any:
-            script = self._scripts.get(text)
-            if script is None:
-                script = self._scripts[text] = client.register_script(text)
-            return await script(args=arguments)
-
-        return await self._link.ask(run, WITHIN)
+        return await self._link.ask(lambda client: run_script(client, text, arguments), WITHIN)

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lastseen.clock import SystemClock
+from lastseen.app import App
+from lastseen.clock import SystemClock, rfc3339
 from lastseen.model import Beat, Standing, Watch, replace
 from lastseen.storage import open_store
 from lastseen.storage.beside import beside
 from lastseen.storage.redis import RedisCopy
+from lastseen.storage.redis_link import Link
 from lastseen.testing.script import keep, move
+from tests.server.conftest import Served, a_server
 from tests.servers.valkey import Valkey
 from tests.support import eventually
 
@@ -63,7 +66,9 @@ class Node:
         assert _shown(copied) == _shown(true)
 
 
-def _shown(standing: Standing) -> Standing:
+def _shown(standing: Standing | None) -> Standing | None:
+    if standing is None:
+        return None
     return replace(standing, liveness=replace(standing.liveness, check_at=None, back_at=None, heard=0))
 
 
@@ -71,7 +76,7 @@ def _shown(standing: Standing) -> Standing:
 async def a_node(server: Valkey, url: str, **more: Any) -> AsyncIterator[Node]:
     """`url`: of the store. `more` is given to the copy."""
     clock = SystemClock()
-    copy = RedisCopy(server.url, clock, **more)
+    copy = RedisCopy(Link(server.url, clock), clock, **more)
     store: Any = beside(open_store(url), copy)
     await store.open()
     try:
@@ -82,3 +87,68 @@ async def a_node(server: Valkey, url: str, **more: Any) -> AsyncIterator[Node]:
 
 def sqlite(folder: Path) -> str:
     return f"sqlite:///{folder}/lastseen.db"
+
+
+@dataclass
+class Serving:
+    """A server with its copy, and a machine `pump`, by its id."""
+
+    served: Served
+    pump: int
+    key_of_pump: str
+    key_of_api: str
+
+    @property
+    def app(self) -> App:
+        return self.served.app
+
+    @property
+    def copy(self) -> RedisCopy:
+        copy: RedisCopy = self.app.store.copy  # type: ignore[attr-defined]
+        return copy
+
+    def key(self, name: object) -> str:
+        return f"{self.copy.writer.prefix}{name}"
+
+    async def lives(self) -> None:
+        """A heartbeat, and it is in the database."""
+        assert (await self.served.beat(self.key_of_pump)).status_code == 204
+
+    async def status(self) -> dict[str, Any]:
+        answer = await self.served.get(f"/api/v1/devices/{self.pump}/status", self.key_of_api)
+        assert answer.status_code == 200
+        return dict(answer.json())
+
+    async def says(self, status: str) -> None:
+        """The route, and with it the database as another process reads it."""
+        known = (await self.served.other.liveness([self.pump]))[self.pump].liveness
+        said = await self.status()
+        assert (said["status"], said["last_seen"]) == (known.status.value, rfc3339(known.last_seen))
+        assert said["status"] == status
+
+    async def notes(self) -> list[str]:
+        return list((await self.served.get("/readyz")).json().get("notes", []))
+
+    async def copied(self) -> bool:
+        """The copy alone answers, and as the database."""
+        found = await self.copy.read([self.pump], self.app.monitor.clock.now())
+        known = (await self.served.other.liveness([self.pump]))[self.pump]
+        return self.pump in found and _shown(found[self.pump]) == _shown(known)
+
+
+@asynccontextmanager
+async def serving(folder: Path, server: Valkey, **given: Any) -> AsyncIterator[Serving]:
+    """`pump` is online, and so it stands in Redis, if that can be reached."""
+    async with a_server(folder, **{"redis_url": server.url, **given}) as served:
+        key = await served.machine("pump")
+        pump = (await served.app.monitor.status("pump")).id
+        node = Serving(served, pump, key, await served.key("api"))
+        await node.lives()
+        await eventually(lambda: _online(served))
+        if not given:
+            await eventually(node.copied)
+        yield node
+
+
+async def _online(served: Served) -> bool:
+    return (await served.app.monitor.status("pump")).is_online

@@ -12,6 +12,7 @@ from lastseen.protocols import Glances, Store
 from lastseen.storage import open_store
 from lastseen.storage.beside import beside
 from lastseen.storage.redis import RedisCopy
+from lastseen.storage.redis_link import Link
 from lastseen.testing import StoreSuite
 from tests.servers.valkey import Valkey
 from tests.storage import test_suite_sqlite
@@ -20,7 +21,7 @@ KINDS = [kind for name in protocols.__all__ if getattr(kind := getattr(protocols
 
 
 def with_copy(url: str, server: str) -> Store:
-    return beside(open_store(url), RedisCopy(server, SystemClock()))
+    return beside(open_store(url), RedisCopy(Link(server, SystemClock()), SystemClock()))
 
 
 class TestMemoryBeside(StoreSuite):
@@ -54,5 +55,5 @@ def test_it_has_the_protocols_of_its_store_and_no_other(url: str, kind: type) ->
 
 def test_what_no_protocol_names_is_the_stores_own() -> None:
     store = open_store("sqlite:///never-opened.db")
-    with_one = beside(store, RedisCopy("redis://127.0.0.1:1", SystemClock()))
+    with_one = beside(store, RedisCopy(Link("redis://127.0.0.1:1", SystemClock()), SystemClock()))
     assert with_one.database is store.database  # type: ignore[attr-defined]
