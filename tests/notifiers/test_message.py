@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lastseen.model import Event, Message, Severity, Status, replace
-from lastseen.notifiers.message import render
+from lastseen.notifiers.message import render, wordless
 from tests.notifiers.builders import at, delivery, event, offline, online, text
 
 
@@ -400,3 +400,10 @@ def test_events_of_the_first_source_are_still_merged_with_their_ends() -> None:
         read(delivery(begun), now=at("03:21:00")),
     )
     assert (together[0][0], alone[0][0]) == ("🟢", "🟡")
+
+
+def test_without_words_it_is_the_same_message() -> None:
+    told = [delivery(online(), reply_to="99")]
+    said, wordy = wordless(told), render(told, at("03:40:01"), tz=UTC)
+    assert (said.events, said.id, said.reply_to) == (wordy.events, wordy.id, wordy.reply_to)
+    assert (said.title, said.text, said.html) == ("", "", "")
