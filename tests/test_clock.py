@@ -14,6 +14,7 @@ from lastseen.testing import FakeClock
 from lastseen.testing.clock import TURNS
 from tests.monitor.cases import Hands
 from tests.support import pace
+from tests.support import pace
 
 
 def seconds_ahead(clock: SystemClock) -> float:
