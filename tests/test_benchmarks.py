@@ -45,3 +45,10 @@ def test_a_dark_site_makes_two_sounds_and_a_fleet_five_messages_at_most(tmp_path
     fleets = [one["ours"] for name, one in found.items() if "at once" in name]
     assert len(fleets) == 2
     assert all(1 <= count <= 5 for counts in fleets for count in counts)
+
+
+def test_the_copy_in_valkey_answers_as_the_store_does_and_is_written(tmp_path: Path) -> None:
+    _, found = figures("bench_redis", tmp_path)
+    ways = {"read 1 from the copy": 2, "read 100 from the copy": 2, "write 1": 1, "write 100": 1}
+    for name, beside in ways.items():
+        assert sum(one.startswith(f"{name}, p") for one in found) == 2 * beside
