@@ -73,6 +73,14 @@ class RedisParts:
         """Why the server is away, for people; "": it is there, or there is none."""
         return "" if self._link is None else self._link.trouble
 
+    async def ask(self) -> str:
+        """Ask the server now: why it does not answer; "": it does, or there is none."""
+        if self._link is None:
+            return ""
+        reason = await self._link.reach()
+        await self._link.close()
+        return reason
+
     def beside(self, store: Store) -> Store:
         """The store, with the copy beside it if there is to be one."""
         if self._copy is None:

@@ -16,7 +16,7 @@ from lastseen.cli.session import run, session, settings
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lastseen.doctor import Checked, Finding, Subject
+    from lastseen.doctor import Check, Checked, Finding, Subject
     from lastseen.doctor.subject import Probe
 
 MARKS = {"bad": ("✗", "bold red"), "warning": ("!", "bold yellow"), "hint": ("·", "cyan")}
@@ -41,12 +41,13 @@ async def _examined(printer: _Printer) -> None:
 
     try:
         check_broker(settings())
+        redis = checks_of_redis(settings())
     except ConfigurationError as error:
         wrong = Finding(Severity.BAD, "settings.wrong", str(error), "put it right; nothing runs until then")
         printer.add("settings", Checked("they cannot be used", (wrong,)))
         return
     async with _subject() as subject:
-        for check in CHECKS:
+        for check in (*CHECKS, *redis):
             with printer.during(check.title):
                 checked = await examine(check, subject)
             if checked is not None:
@@ -58,6 +59,19 @@ def check_broker(chosen: Any) -> None:
     from lastseen.sources import way_of_settings
 
     way_of_settings(chosen)
+
+
+def checks_of_redis(chosen: Any) -> list[Check]:
+    """That of the Redis server, if the settings name one. Raises ConfigurationError when it cannot be used."""
+    from lastseen.clock import SystemClock
+    from lastseen.compose import RedisParts
+    from lastseen.doctor import Check
+    from lastseen.doctor.redis import redis
+
+    parts = RedisParts(chosen, SystemClock(), lasting=False)
+    if chosen.redis_url is None:
+        return []
+    return [Check("redis", "Asking the Redis server", lambda _: redis(parts.ask), needs_store=False)]
 
 
 @contextlib.asynccontextmanager

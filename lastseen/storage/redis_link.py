@@ -83,6 +83,14 @@ class Link:
         self.returns += 1
         return answer
 
+    async def reach(self) -> str:
+        """Ask it for nothing: why it does not answer; "": it does."""
+        try:
+            await self.ask(lambda client: client.ping(), PROBE_WITHIN)
+        except Away:
+            return self.reason
+        return ""
+
     async def close(self) -> None:
         with suppress(*_failures()):
             async with asyncio.timeout(PROBE_WITHIN):
