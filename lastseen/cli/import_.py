@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would come, and what cannot.")]
+Rename = Annotated[bool, typer.Option("--rename", help="Bring what has a name that is taken here under another.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="Its database.")]
 
 
@@ -69,6 +70,7 @@ def healthchecks(
     ],
     mail: MailOptions,
     dry_run: DryRun = False,
+    rename: Rename = False,
     as_json: Json = False,
 ) -> None:
     """Bring the checks of Healthchecks: their ping addresses go on working here."""
@@ -77,11 +79,11 @@ def healthchecks(
 
     with open_any(source, program.TABLES) as tables:
         plan = program.read(tables, mail.given())
-    _carry_out(plan, dry_run, as_json)
+    _carry_out(plan, dry_run, rename, as_json)
 
 
 @app.command("uptime-kuma")
-def uptime_kuma(file: File, dry_run: DryRun = False, as_json: Json = False) -> None:
+def uptime_kuma(file: File, dry_run: DryRun = False, rename: Rename = False, as_json: Json = False) -> None:
     """Bring the push monitors of Uptime Kuma: their push addresses go on working here."""
     from lastseen.clock import SystemClock
     from lastseen.imports import kuma as program
@@ -90,23 +92,25 @@ def uptime_kuma(file: File, dry_run: DryRun = False, as_json: Json = False) -> N
 
     with open_sqlite(file) as tables:
         plan = program.read(tables, Given(), SystemClock().now())
-    _carry_out(plan, dry_run, as_json)
+    _carry_out(plan, dry_run, rename, as_json)
 
 
 @app.command()
 @spread
-def lunasentri(file: File, mail: MailOptions, dry_run: DryRun = False, as_json: Json = False) -> None:
+def lunasentri(
+    file: File, mail: MailOptions, dry_run: DryRun = False, rename: Rename = False, as_json: Json = False
+) -> None:
     """Bring the machines of LunaSentri: the keys of its agents go on working here."""
     from lastseen.imports import lunasentri as program
     from lastseen.imports.tables import open_sqlite
 
     with open_sqlite(file) as tables:
         plan = program.read(tables, mail.given())
-    _carry_out(plan, dry_run, as_json)
+    _carry_out(plan, dry_run, rename, as_json)
 
 
-def _carry_out(plan: Plan, dry_run: bool, as_json: bool) -> None:
-    done = run(_moved, plan, dry_run)
+def _carry_out(plan: Plan, dry_run: bool, rename: bool, as_json: bool) -> None:
+    done = run(_moved, plan, dry_run, rename)
     if as_json:
         rows = [asdict(one) for one in done]
         print_json({"program": plan.program, "dry_run": dry_run, "moved": rows, "remarks": plan.remarks})
@@ -118,7 +122,7 @@ def _carry_out(plan: Plan, dry_run: bool, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-async def _moved(plan: Plan, dry_run: bool) -> list[Moved]:
+async def _moved(plan: Plan, dry_run: bool, rename: bool) -> list[Moved]:
     from lastseen.compose import Notifiers
     from lastseen.errors import ConfigurationError
     from lastseen.imports.mover import Mover
@@ -129,7 +133,9 @@ async def _moved(plan: Plan, dry_run: bool) -> list[Moved]:
         async with session() as monitor, Notifiers(settings(), monitor.clock) as notifiers:
             if not isinstance(monitor.store, Arrivals):
                 raise ConfigurationError("this store takes nothing from other programs: use a database")
-            mover = Mover(monitor.store, monitor.clock, monitor.rules, notifiers, dry=dry_run, on_step=step)
+            mover = Mover(
+                monitor.store, monitor.clock, monitor.rules, notifiers, dry=dry_run, rename=rename, on_step=step
+            )
             return await mover.move(plan)
 
 

@@ -31,6 +31,7 @@ _REASONS = {
     "po": _IN_SETTINGS,
     "trello": _IN_SETTINGS,
     "github": _IN_SETTINGS,
+    "msteams": "Microsoft has closed these: make a workflow, and add its address with channels add apprise",
     "shell": "lastseen runs no commands for alerts",
 }
 
@@ -194,13 +195,11 @@ _KINDS: Mapping[str, Callable[[str, Mapping[str, Any], Given], Target]] = {
     "googlechat": _by_address,
     "gotify": _gotify,
     "mattermost": _mattermost,
-    "msteams": _by_address,
     "msteamsw": _by_address,
     "ntfy": _ntfy,
     "opsgenie": _opsgenie,
     "pushbullet": _pushbullet,
     "slack": _slack,
     "telegram": _telegram,
-    "victorops": _by_address,
     "webhook": _webhook,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from lastseen.clock import Clock
 from lastseen.compose import Notifiers
@@ -25,6 +25,11 @@ from lastseen.protocols import Decide
 
 NODE = "import"
 """Who listened until now, where nobody ever did: the time until `serve` begins is nobody's silence."""
+
+LONGEST = 200
+"""Characters of a name."""
+
+Named = TypeVar("Named", ArrivingMachine, ArrivingChannel)
 
 BROUGHT, WOULD, HERE, GONE = "brought", "would be brought", "here", "removed here"
 CONFLICT, CANNOT = "conflict", "cannot move"
@@ -44,7 +49,8 @@ class Moved:
 
 
 class Mover:
-    """Carries out one plan on one store. `dry`: only says what would become of it, and writes nothing."""
+    """Carries out one plan on one store. `dry`: only says what would become of it, and writes nothing. `rename`: what
+    has a name that is taken here comes under another."""
 
     def __init__(
         self,
@@ -54,10 +60,11 @@ class Mover:
         notifiers: Notifiers,
         *,
         dry: bool = False,
+        rename: bool = False,
         on_step: Callable[[], None] = lambda: None,
     ) -> None:
         self._store, self._clock, self._rules, self._notifiers = store, clock, rules, notifiers
-        self._dry, self._step = dry, on_step
+        self._dry, self._rename, self._step = dry, rename, on_step
         self._slugs: dict[str, str] = {}  # of the machines that come or are here, by mark
         self._coming: set[str] = set()  # marks of those that are not here yet
         self._done: list[Moved] = []
@@ -67,10 +74,11 @@ class Mover:
         alone = await self._look(plan)
         if not self._dry:
             await self._somebody_listened()
-        channels = [await self._channel(one, alone) for one in plan.channels]
+        channels = [await self._channel(one, alone, plan.program) for one in plan.channels]
         decide = await self._as_it_stood(plan.program, channels)
         for machine in plan.machines:
-            await self._bring("machine", machine.name, machine.what, machine.notes, decide)
+            what, notes = await self._free(machine.what, machine.notes, plan.program)
+            await self._bring("machine", machine.name, what, notes, decide)
         for key in plan.keys:
             await self._bring("key", key.name, replace(key.what, slugs=self._called_otherwise(key)), key.notes, decide)
         for silence in plan.silences:
@@ -78,8 +86,8 @@ class Mover:
             if matcher is None:
                 self._put("silence", silence.name, CANNOT, why="none of its machines came")
                 continue
-            what = replace(silence.what, silence=replace(silence.what.silence, matcher=matcher))
-            await self._bring("silence", silence.name, what, silence.notes, decide)
+            span = replace(silence.what, silence=replace(silence.what.silence, matcher=matcher))
+            await self._bring("silence", silence.name, span, silence.notes, decide)
         self._done += [Moved(left.kind, left.name, CANNOT, why=left.why) for left in plan.left]
         return self._done
 
@@ -87,14 +95,15 @@ class Mover:
         """Which machines come. True: there are no others here."""
         here: set[int] = set()
         for machine in plan.machines:
+            what, _ = await self._free(machine.what, (), plan.program)
             try:
-                found = await self._store.arrived(machine.what)
+                found = await self._store.arrived(what)
             except Conflict:
                 continue
             if not found.gone:
-                self._slugs[machine.what.mark] = found.name or machine.what.slug
+                self._slugs[what.mark] = found.name or what.slug
             if found.id is None:
-                self._coming.add(machine.what.mark)
+                self._coming.add(what.mark)
             else:
                 here.add(found.id)
         page, after = await self._store.machines(0, 1000), 0
@@ -147,7 +156,19 @@ class Mover:
     def _put(self, kind: str, name: str, result: str, *rest: Any, **more: Any) -> None:
         self._done.append(Moved(kind, name, result, *rest, **more))
 
-    async def _channel(self, channel: Channel, alone: bool) -> Arrived | None:
+    async def _free(self, what: Named, notes: tuple[str, ...], program: str) -> tuple[Named, tuple[str, ...]]:
+        """Under another name where its own is taken, if that is wanted; and a note of it."""
+        if not self._rename:
+            return what, notes
+        try:
+            await self._store.arrived(what)
+        except Conflict:
+            other = f"{_called(what)[: LONGEST - len(program) - 1]}-{program}"
+            renamed: Any = {"slug" if isinstance(what, ArrivingMachine) else "name": other}
+            return replace(what, **renamed), (*notes, f"{_called(what)} is taken: here it is {other}")
+        return what, notes
+
+    async def _channel(self, channel: Channel, alone: bool, program: str) -> Arrived | None:
         matcher = self._matcher(channel.hears, alone=alone)
         off = channel.what.off or ("none of its machines came" if matcher is None else None)
         try:
@@ -156,8 +177,8 @@ class Mover:
             self._step()
             self._put("channel", channel.name, CANNOT, why=str(error))
             return None
-        what = replace(what, prefs=Preferences(machines=matcher or Matcher()))
         notes = channel.notes if off is None else (*channel.notes, f"it is switched off: {off}")
+        what, notes = await self._free(replace(what, prefs=Preferences(machines=matcher or Matcher())), notes, program)
         found = await self._bring("channel", channel.name, what, notes, as_it_stood(self._rules, frozenset(), ""))
         if found is not None and self._done[-1].result == HERE:
             await self._hears_of_more(found, channel)

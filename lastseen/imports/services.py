@@ -74,14 +74,16 @@ def apprise(url: str) -> Target:
 
 def mattermost(url: str) -> Target:
     parts = urlsplit(url)
-    before, _, token = parts.path.rpartition("/hooks/")
-    if not token:
+    before, found, token = parts.path.rpartition("/hooks/")
+    if not (found and token):
         raise CannotMove("its address is no incoming webhook of Mattermost")
     return apprise(f"{_scheme('mmost', parts.scheme)}://{parts.netloc}{before}/{token}")
 
 
 def gotify(url: str, token: str) -> Target:
     parts = urlsplit(url)
+    if not (parts.netloc and token):
+        raise CannotMove("it has no address, or no token")
     return apprise(
         f"{_scheme('gotify', parts.scheme)}://{parts.netloc}{parts.path.rstrip('/')}/{quote(token, safe='')}"
     )

@@ -129,6 +129,28 @@ def test_a_slug_that_is_taken_is_a_conflict_by_name_and_the_rest_comes(cli: Cli,
     assert [channel["enabled"] for channel in cli.json("channels", "list")] == [False]
 
 
+def test_what_is_taken_comes_under_another_name_where_that_is_wanted(cli: Cli, filled: Healthchecks) -> None:
+    ours = cli.json("machines", "add", "backup-db")["id"]
+    cli.json("channels", "add", "webhook", "--name", "pager", "--url", "http://127.0.0.1:9/")
+    arguments = ("import", "healthchecks", str(filled.file), "--rename")
+    dry = cli.json(*arguments, "--dry-run")
+    found = moved(cli.json(*arguments))
+    assert {name: row["notes"] for name, row in moved(dry).items()} == {
+        name: row["notes"] for name, row in found.items()
+    }
+    assert found["Backup DB"]["here"] == "backup-db-healthchecks"
+    assert found["Backup DB"]["notes"] == ["backup-db is taken: here it is backup-db-healthchecks"]
+    theirs = machines(cli)["backup-db-healthchecks"]["id"]
+    assert theirs != ours
+    (key,) = [key for key in cli.json("keys", "list") if key["label"] == "Healthchecks: Office"]
+    assert key["defaults"]["slugs"] == {"backup-db": theirs}
+    wishes = {channel["name"]: channel["wishes"] for channel in cli.json("channels", "list")}
+    assert wishes["pager-healthchecks"]["machines"] == {"names": ["backup-db-healthchecks"]}
+    before = content(cli)
+    assert {row["result"] for row in cli.json(*arguments)["moved"]} == {"here"}
+    assert content(cli) == before
+
+
 def test_two_projects_with_one_slug_keep_both_addresses(cli: Cli, healthchecks: Healthchecks) -> None:
     one, two = healthchecks.project("Office", PING_KEY), healthchecks.project("Home", "x" + PING_KEY)
     healthchecks.check(one, "Backup", slug="backup")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -200,8 +201,20 @@ def test_a_token_that_is_no_key_is_left_with_the_reason(cli: Cli, kuma: Kuma) ->
     assert "10 to 200" in report["Short"]["why"]
 
 
-def test_nothing_is_written_to_a_database_that_is_in_use(cli: Cli, kuma: Kuma) -> None:
+def test_a_database_in_use_is_read_as_it_is_and_not_written(cli: Cli, kuma: Kuma) -> None:
+    with closing(sqlite3.connect(kuma.file)) as its_program:
+        its_program.execute("PRAGMA journal_mode = WAL")
+        kuma.push("One", TOKEN)
+        its_program.execute("BEGIN IMMEDIATE")
+        its_program.execute("UPDATE monitor SET name = 'Not yet'")
+        before = kuma.content()
+        assert list(moved(cli.json("import", "uptime-kuma", str(kuma.file)))) == ["One"]
+        its_program.rollback()
+        assert kuma.content() == before
+
+
+def test_its_addresses_are_shown_as_they_were(cli: Cli, kuma: Kuma) -> None:
+    cli.env["LASTSEEN_PUBLIC_URL"] = "https://monitor.example.org"
     kuma.push("One", TOKEN)
-    before: Any = kuma.content()
     cli.json("import", "uptime-kuma", str(kuma.file))
-    assert kuma.content() == before
+    assert cli.json("machines", "show", "one")["push_url"] == f"https://monitor.example.org/api/push/{TOKEN}"
