@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lastseen.clock import rfc3339
-from lastseen.model import Status
+from lastseen.model import Forget, Status, Verdict
 from tests.redis.copies import a_node, sqlite
 from tests.servers.valkey import Valkey
 from tests.support import eventually
@@ -16,8 +16,10 @@ from tests.support import eventually
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgres":
+        return str(request.getfixturevalue("postgres_server").migrated())
     return sqlite(tmp_path) if request.param == "sqlite" else "memory:"
 
 
@@ -100,8 +102,6 @@ async def test_a_machine_that_was_removed_is_gone_everywhere(shared: Valkey, url
     async with a_node(shared, url) as node:
         pump = await node.machine("pump")
         await node.written()
-        from lastseen.model import Forget, Verdict
-
         await node.store.order(
             "pump", Forget(), lambda case: Verdict(case.standing.liveness, removed=True), node.clock.now()
         )
