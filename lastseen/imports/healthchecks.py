@@ -7,7 +7,7 @@ columns that a version does not have yet are taken for empty.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -38,7 +38,7 @@ class Project:
     id: Any
     name: str
     group: str
-    ping_key: str
+    ping_key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

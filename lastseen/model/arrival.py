@@ -53,12 +53,13 @@ class ArrivingMachine:
 
 @dataclass(frozen=True, slots=True)
 class ArrivingChannel:
-    """As `Channels.add_channel` and `Wishes.prefer` take it. `off`: why it is switched off; None: it is on."""
+    """As `Channels.add_channel` and `Wishes.prefer` take it; until it is checked, `config` holds its secrets, too.
+    `off`: why it is switched off; None: it is on."""
 
     mark: str
     type: str
     name: str
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     lane: str = ""
     prefs: Preferences = AS_USUAL

@@ -128,6 +128,8 @@ def told_words(row: Told, when: When, behind: bool = False, verb: str = "told") 
     """What became of one notification. `behind`: an earlier one of this machine is still open on the channel. `verb`:
     what a delivered one was, the first time."""
     state, reason = row.state, quoted(row.reason or "")
+    if state == NotificationState.DELIVERED and reason and not row.attempts:
+        return reason  # told elsewhere: the machine came from another program (`lastseen import`)
     if state == NotificationState.DELIVERED:
         tries = f" (attempt {row.attempts})" if row.attempts > 1 else ""
         verb = _VERBS.get(row.cause, verb)

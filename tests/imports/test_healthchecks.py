@@ -250,7 +250,10 @@ def test_who_was_told_of_an_outage_there_is_told_of_its_end_here(cli: Cli, healt
     alert = next(event["id"] for event in cli.json("events") if event["type"] == "machine.offline")
     told = {names[row["channel_id"]]: row for row in cli.json("notifications", "list") if row["event_id"] == alert}
     assert (told["pager"]["state"], told["ours"]["state"]) == ("delivered", "skipped")
-    assert "healthchecks" in told["pager"]["reason"]
+    assert told["pager"]["reason"] == "told by healthchecks, before the machine came from there"
+    why = cli("why", "printer").out
+    assert "told by healthchecks" in why
+    assert "it was so when it came here" in why
 
 
 def test_nothing_that_was_never_heard_is_dated(cli: Cli, healthchecks: Healthchecks) -> None:

@@ -116,6 +116,11 @@ def test_the_same_check_is_known_whatever_it_is_read_from(tmp_path: Path, health
     assert plan_of(dumped).machines[0].what.mark == plan_of(healthchecks.file).machines[0].what.mark
 
 
+def test_no_secret_of_theirs_is_in_a_repr(source: Path) -> None:
+    shown = repr(plan_of(source))
+    assert not [text for text in (str(CODE), "qwertyuiopasdfghjklzxc", "topic-of-a-dump") if text in shown]
+
+
 def test_what_is_no_dump_says_what_is_wanted(tmp_path: Path) -> None:
     for name, text, said in (
         ("custom.dump", b"PGDMP\x01\x0e", "pg_restore"),
