@@ -44,6 +44,9 @@ AGAIN_AFTER = timedelta(minutes=10)
 WITHIN = 2.0
 """Seconds that one script may take."""
 
+REST = 2
+"""Times as long as a script took it is waited for the next one that nobody waits for: store and requests go on."""
+
 _log = get_logger()
 
 
@@ -69,11 +72,10 @@ class Writer:
     # -- notes, from whoever commits: no waiting
 
     def heard(self, machine: int, at: datetime) -> None:
-        """A plain heartbeat was committed."""
+        """A plain heartbeat was committed. Where too many wait this one is left out: the next one says the same, and
+        nothing that is a minute old is believed."""
         before = self._heard.get(machine)
-        if before is None and len(self._heard) >= CAPACITY:
-            self.distrust()
-        elif before is None or at > before:
+        if len(self._heard) < CAPACITY if before is None else at > before:
             self._heard[machine] = at
 
     def changed(self, machine: MachineRef) -> None:
@@ -138,10 +140,13 @@ class Writer:
             await self._write_changed()
         while self._fills:
             await self._write_fills()
-        for _ in range(-(-len(self._heard) // CHUNK)):
-            await self._write_heard()
-        for _ in range(-(-len(self._wanted) // CHUNK)):
-            await self._write_wanted()
+        for write, notes in ((self._write_heard, self._heard), (self._write_wanted, self._wanted)):
+            for _ in range(-(-len(notes) // CHUNK)):
+                began = self._clock.monotonic()
+                await write()
+                if self._wake.is_set():
+                    break  # changes go first
+                await asyncio.sleep(REST * (self._clock.monotonic() - began))
 
     async def _pause(self) -> None:
         if not self._link.there:
@@ -172,23 +177,20 @@ class Writer:
 
     async def _write_wanted(self) -> None:
         chunk = dict(itertools.islice(self._wanted.items(), CHUNK))
-        took = await self._read_and_put(chunk)
+        await self._read_and_put(chunk)
         for machine in chunk:
             self._wanted.pop(machine, None)
-        await asyncio.sleep(2 * took)  # nobody waits for these: the store has other things to do
 
-    async def _read_and_put(self, machines: Mapping[MachineRef, object]) -> float:
-        """As the store has them now; seconds that it took to ask it."""
+    async def _read_and_put(self, machines: Mapping[MachineRef, object]) -> None:
+        """As the store has them now."""
         if self.store is None:
             raise StoreUnavailable("the store is closed")
-        asked_at, began = self._clock.now(), self._clock.monotonic()
+        asked_at = self._clock.now()
         known = await self.store.liveness(list(machines))
-        took = self._clock.monotonic() - began
         await self.put([Known(standing, asked_at) for standing in known.values()])
         gone = [machine for machine in machines if machine not in known]
         ids = {machine if isinstance(machine, int) else self._names.find(machine) for machine in gone}
         await self._forget([machine for machine in ids if machine is not None], asked_at)
-        return took
 
     async def put(self, what: Iterable[Known]) -> None:
         """Write these, each unless what stands there is newer. Raises Away."""

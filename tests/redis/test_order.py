@@ -91,6 +91,7 @@ async def test_who_was_removed_is_not_brought_back_by_a_late_answer(shared: Valk
         slow.copy.writer.heard(pump, slow.clock.now())
         await slow.copy.writer.flush()
         assert shared.client.get(f"device:status:{pump}") is None
+        assert shared.client.get(f"device:lastseen:{pump}") is None
         assert await slow.glance(pump) == {}
 
 
@@ -180,6 +181,28 @@ async def test_when_too_much_was_missed_nobody_believes_anything_that_is_older(
         for machine in ids:
             found = await other.glance(machine)
             assert found[machine].liveness.status is Status.ERROR
+
+
+async def test_what_is_noted_of_heartbeats_has_a_bound_and_the_next_one_says_the_same(
+    shared: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_writer, "CAPACITY", 3)
+    async with a_node(shared, "memory:", lasting=False) as node:
+        ids = [await node.machine(f"pump-{n}") for n in range(5)]
+        await node.copy.writer.flush()
+        for machine in ids:
+            await node.becomes(machine, Status.ONLINE)
+            await node.copy.writer.flush()
+        for _ in range(2):
+            await node.heard(*ids)
+            await node.heard(*ids[3:])
+            noted = [machine for machine in ids if node.copy.writer.heard_at(machine) is not None]
+            assert noted == ids[:3]
+            await node.copy.writer.flush()
+        await node.heard(*ids[3:])
+        await node.copy.writer.flush()
+        for machine in ids:
+            await node.same(machine)
 
 
 async def test_when_a_kind_changes_no_node_believes_what_it_knew_of_its_machines(
