@@ -78,4 +78,36 @@ def _words(error: BaseException) -> str:
     if isinstance(state, str):
         said = origin.diag.message_primary if state.startswith(_OF_THE_SERVER) else None
         return f"{type(origin).__name__} ({state})" + (f": {said}" if said else "")
-    return type(origin).__name__
+    return _why_no_connection(str(origin)) or type(origin).__name__
+
+
+_NO_CONNECTION = (
+    ("password authentication failed", "the server does not take this user and password: see LASTSEEN_DATABASE_URL"),
+    ("no password supplied", "the server wants a password: see LASTSEEN_DATABASE_URL"),
+    ("no pg_hba.conf entry", "the server lets nobody in from here as this user (its pg_hba.conf)"),
+    ('role "', "there is no such user on the server: see LASTSEEN_DATABASE_URL"),
+    ("does not exist", "the server has no database of this name: see LASTSEEN_DATABASE_URL"),
+    ("too many clients", "the server has no connection free (max_connections)"),
+    ("connection slots", "the server has no connection free (max_connections)"),
+    ("starting up", "the server is starting"),
+    ("shutting down", "the server is shutting down"),
+    ("definition of service", "there is no such service in pg_service.conf"),
+    ("translate host name", "the name of its host cannot be resolved: see LASTSEEN_DATABASE_URL"),
+    ("resolve host", "the name of its host cannot be resolved: see LASTSEEN_DATABASE_URL"),
+    ("Connection refused", "nobody listens at that host and port: see LASTSEEN_DATABASE_URL"),
+    ("timeout expired", "no answer from that host and port: see LASTSEEN_DATABASE_URL"),
+    ("No route to host", "there is no way to that host: see LASTSEEN_DATABASE_URL"),
+    ("unreachable", "there is no way to that host: see LASTSEEN_DATABASE_URL"),
+    ("does not support SSL", "the server has no TLS, and sslmode wants it: see LASTSEEN_DATABASE_URL"),
+    ("certificate", "the server's certificate is not to be trusted (sslmode, sslrootcert): see LASTSEEN_DATABASE_URL"),
+    ("read-write", "none of the hosts can be written to (target_session_attrs)"),
+    ("read-only", "none of the hosts can be written to (target_session_attrs)"),
+    ("closed the connection", "the server closed the connection"),
+)
+"""What libpq says when it gets no connection, as far as it matters, and what that means. Its own words may hold what
+was mistaken for a host's name: with an unescaped `@` in the password a part of that."""
+
+
+def _why_no_connection(said: str) -> str | None:
+    """By the first of them, which the more particular ones precede."""
+    return next((why for words, why in _NO_CONNECTION if words in said), None)
