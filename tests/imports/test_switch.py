@@ -77,6 +77,21 @@ def test_pings_of_healthchecks_go_on(cli: Cli, healthchecks: Healthchecks) -> No
 
 
 @needs_programs("curl")
+def test_an_import_beside_a_running_server_holds_at_once(cli: Cli, healthchecks: Healthchecks) -> None:
+    with receiving() as receiver, cli.serving() as url:
+        project = healthchecks.project("Office")
+        check = healthchecks.check(project, "Backup", slug="backup", status="up", last_ping=ago(60))
+        hook = {"method_down": "POST", "url_down": receiver.url, "body_down": "", "headers_down": {}}
+        healthchecks.channel(project, "webhook", hook, check, name="pager")
+        cli.json("import", "healthchecks", str(healthchecks.file))
+        receiver.trust(cli.json("channels", "rotate-secret", "pager")["secret"])
+        assert curl(f"{url}/ping/{healthchecks.codes['Backup']}/fail") == "OK"
+        receiver.wait("machine.error", "backup", 30)
+        assert curl(f"{url}/ping/{healthchecks.codes['Backup']}") == "OK"
+        receiver.wait("machine.online", "backup", 30)
+
+
+@needs_programs("curl")
 def test_pushes_to_uptime_kuma_go_on(cli: Cli, kuma: Kuma) -> None:
     nas = kuma.push("NAS", TOKEN, interval=3600)
     kuma.beat(nas, 1, ago(7200))
