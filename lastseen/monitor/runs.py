@@ -64,9 +64,19 @@ class Runs:
         for run in self._open():
             if run.run == signal.run:
                 self._put(replace(run, ended_at=signal.at, outcome=RunOutcome.LOST))
-        self._put(Run(run_uid(self._machine.uid, signal.at, signal.run), self._machine.id, signal.run, signal.at))
+        self._put(Run(self._free_uid(signal), self._machine.id, signal.run, signal.at))
         for run in self._open()[:-MOST_OPEN]:
             self._put(replace(run, ended_at=signal.at, outcome=RunOutcome.LOST))
+
+    def _free_uid(self, signal: Signal) -> str:
+        """An end without a start, in the same moment and under the same name, has the uid that this would have."""
+        at = signal.at
+        while True:
+            uid = run_uid(self._machine.uid, at, signal.run)
+            known = self._runs.get(uid)
+            if known is None or known.started_at is not None:
+                return uid
+            at += timedelta.resolution
 
     def end(self, signal: Signal, outcome: RunOutcome) -> Run | None:
         """The run that ended, as it was before and is now; None where the machine has no runs to speak of."""

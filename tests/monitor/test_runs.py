@@ -102,3 +102,17 @@ def test_seeing_the_same_facts_again_makes_the_same_runs() -> None:
         runs.start(start(0, "a"))
         runs.end(end(5, "a"), RunOutcome.SUCCESS)
     assert first.changed == second.changed
+
+
+def test_an_end_without_a_start_and_a_start_in_one_moment_are_two_runs() -> None:
+    """They came by one uid, which no row could have: the machine was never decided on again."""
+    runs = Runs(JOB, ())
+    ended = runs.end(end(0, "nightly"), RunOutcome.SUCCESS)
+    runs.start(start(0, "nightly"))
+    (begun,) = runs.running()
+    assert ended is not None
+    assert begun.uid != ended.uid
+    assert (begun.started_at, begun.ended_at) == (at(0), None)
+    again = Runs(JOB, runs.changed)
+    again.start(start(0, "nightly"))
+    assert {run.uid for run in again.running()}.isdisjoint({ended.uid})
