@@ -16,7 +16,7 @@ help:
 	@echo 'make demo          the main job, live, in under a minute (ONCE=1: stop at its end)'
 	@echo 'make test          the whole test suite (ARGS=... is passed to pytest)'
 	@echo 'make run           lastseen serve on this computer'
-	@echo 'make chaos         random lives of the outbox against an oracle (LIVES=200 of each kind)'
+	@echo 'make chaos         random lives of the outbox against an oracle, and of three nodes on PostgreSQL (LIVES=200)'
 	@echo 'make check         format, lint, types, import contracts, tests'
 	@echo 'make format        put the format right'
 	@echo 'make bench         the figures, each beside its baseline'
@@ -39,9 +39,10 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory test
 
-# random lives of the outbox against the oracle, other ones each time; a failing one is printed
+# random lives of the outbox against the oracle and of nodes on PostgreSQL, other ones each time; a failing one is printed
 chaos: $(STAMP)
-	@LASTSEEN_TEST_LIVES=$(or $(LIVES),200) $(BIN)/python -m pytest tests/notifiers/test_outbox_oracle.py $(ARGS)
+	@LASTSEEN_TEST_LIVES=$(or $(LIVES),200) $(BIN)/python -m pytest tests/notifiers/test_outbox_oracle.py \
+		tests/storage/postgres/test_all_at_once.py $(ARGS)
 
 format: $(STAMP)
 	$(BIN)/ruff format .

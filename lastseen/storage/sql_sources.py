@@ -19,6 +19,9 @@ FORGOTTEN_AFTER = timedelta(days=7)
 
 
 def lease(connection: Connection, name: str, owner: str, span: timedelta, now: datetime) -> Lease | None:
+    others = select(leases.c.name).where(leases.c.name == name, leases.c.until > now, leases.c.owner != owner)
+    if connection.execute(others).first() is not None:
+        return None  # asked before it is locked: who holds it is not kept from its work
     put = sql.insert(leases).values(name=name, owner=owner, token=1, until=now + span)
     taken = put.on_conflict_do_update(
         index_elements=["name"],

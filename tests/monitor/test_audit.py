@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import sqlite3
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from lastseen.errors import UnknownMachine
 from lastseen.model import Delivered, Rejected, Retry
 from lastseen.testing import RecordingNotifier
 from tests.monitor.cases import Scene, scene
+from tests.storage.audit import audit
 
 MACHINES = ["a", "b", "c", "d"]
 
@@ -30,9 +29,9 @@ async def test_the_tables_agree_after_every_step(tmp_path: Path, seed: int) -> N
         for _ in range(60):
             await step(s, chance)
             await s.clock.settled()
-            audit(tmp_path / "lastseen.db")
+            audited(tmp_path / "lastseen.db")
         await s.clock.advance("4d")
-    audit(tmp_path / "lastseen.db")
+    audited(tmp_path / "lastseen.db")
     unfinished = query(tmp_path / "lastseen.db", "SELECT state FROM notifications WHERE finished_at IS NULL")
     assert unfinished == []
     in_order(told)
@@ -69,33 +68,8 @@ def query(path: Path, statement: str) -> list[tuple[object, ...]]:
         db.close()
 
 
-def audit(path: Path) -> None:
-    offline = query(path, "SELECT machine_id FROM liveness WHERE status = 'offline' ORDER BY 1")
-    assert query(path, "SELECT machine_id FROM outages WHERE ended_at IS NULL ORDER BY 1") == offline
-    assert query(path, "SELECT machine_id FROM machine_offline_notifications ORDER BY 1") == offline
-    bad = query(
-        path, "SELECT machine_id FROM liveness WHERE (status IN ('offline', 'error')) <> (incident IS NOT NULL)"
-    )
-    assert bad == []
-    seqs: dict[object, list[tuple[object, ...]]] = defaultdict(list)
-    for machine_id, *event in query(
-        path, "SELECT machine_id, seq, previous_status, status, type FROM events WHERE machine_id NOT NULL ORDER BY seq"
-    ):
-        seqs[machine_id].append(tuple(event))
-    for events in seqs.values():
-        assert [seq for seq, *_ in events] == list(range(1, len(events) + 1)), "a gap in seq"
-        for (_, _, before, _), (_, previous, _, _) in itertools.pairwise(events):
-            assert previous == before, "events of a machine follow from one another"
-    missing = query(
-        path,
-        "SELECT e.id FROM events e, channels c LEFT JOIN notifications n ON n.event_id = e.id AND n.channel_id = c.id "
-        "WHERE n.id IS NULL",
-    )
-    assert missing == [], "an event without its notification"
-    silent_finish = query(
-        path, "SELECT id FROM notifications WHERE state IN ('dead', 'cancelled', 'skipped') AND reason IS NULL"
-    )
-    assert silent_finish == []
+def audited(path: Path) -> None:
+    audit(lambda statement: query(path, statement))
 
 
 def in_order(told: RecordingNotifier) -> None:

@@ -87,6 +87,16 @@ async def test_who_takes_on_a_lane_that_was_leased_meanwhile_takes_nothing(stage
     assert list(await taking) == []
 
 
+async def test_to_ask_for_a_lane_that_another_node_works_on_keeps_nobody_waiting(stage: Stage) -> None:
+    one, two = stage.nodes
+    await told(stage, ["a"], "ops")
+    lane = await its_lane(one, "ops", "one", 200)
+    pause, taking = await stage.before_commit(one, "write_beside", one.take(lane, admit_all(), at(201), 100))
+    assert await two.lease("ops", "two", MINUTE, at(201)) is None
+    pause.go()
+    assert len(await taking) == 1
+
+
 async def test_of_two_nodes_that_want_the_same_lane_one_has_it(stage: Stage) -> None:
     one, two = stage.nodes
     pause, first = await stage.before_commit(one, "write_beside", one.lease("ops", "one", MINUTE, at(0)))
