@@ -13,6 +13,7 @@ from typing import Final
 from lastseen.doctor.computer import clock, disk, folder, settings
 from lastseen.doctor.database import database
 from lastseen.doctor.finding import Checked, Finding, Severity
+from lastseen.doctor.growth import history
 from lastseen.doctor.hearing import keys, machines, server, sources
 from lastseen.doctor.plugins import plugins
 from lastseen.doctor.subject import Serving, Site, Subject
@@ -40,6 +41,7 @@ CHECKS: Final = (
     Check("folder", "Looking at the data folder", folder, needs_store=False),
     Check("disk", "Measuring the disk", disk, needs_store=False),
     Check("database", "Reading every page of the database", database, needs_store=False),
+    Check("history", "Counting what is kept", history),
     Check("clock", "Comparing clocks", clock, needs_store=False),
     Check("server", "Asking the server", server),
     Check("sources", "Looking at what is heard, and what is not", sources),

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from lastseen.model.retention import TableSize
+
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
@@ -115,7 +117,8 @@ class Named:
 @dataclass(frozen=True, slots=True)
 class Checkup:
     """A look at everything, at one moment. `unheard`: machines that never reported, with when they were added;
-    `expired`: machines whose only keys have expired; `expiring`: within a week; `expired_keys`: of programs."""
+    `expired`: machines whose only keys have expired; `expiring`: within a week; `expired_keys`: of programs.
+    `tables`: those that grow with time."""
 
     sources: tuple[SourceCheck, ...] = ()
     channels: tuple[ChannelCheck, ...] = ()
@@ -126,3 +129,4 @@ class Checkup:
     expired_keys: Named = Named()
     dead: tuple[Dead, ...] = ()
     dead_count: int = 0
+    tables: tuple[TableSize, ...] = ()

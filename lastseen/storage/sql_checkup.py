@@ -26,6 +26,7 @@ from lastseen.storage.rows import (
 )
 from lastseen.storage.sql_insight import DAY, FIRST_DUE, MOST
 from lastseen.storage.sql_outbox import is_open
+from lastseen.storage.sql_sizes import table_sizes
 from lastseen.storage.sql_ways import REMOVED
 
 SHOWN = 20
@@ -48,6 +49,7 @@ def checkup(connection: Connection, now: datetime) -> Checkup:
         expired_keys=_expired_keys(connection, now),
         dead=dead,
         dead_count=dead_count,
+        tables=tuple(table_sizes(connection, now)),
     )
 
 
