@@ -159,6 +159,11 @@ STORE_ERRORS = Counter(
     ("access",),
     [("read",), ("write",)],
 )
+STATUS_READS = Counter(
+    "lastseen_status_reads",
+    "Machines whose status was read beside a Redis server, by what answered: the copy or the store.",
+    ("place",),
+)
 WAKES_MISSED = Counter(
     "lastseen_wakes_missed",
     "Wake-ups that the scheduler dropped or failed; the monitor looked nevertheless.",
@@ -181,5 +186,6 @@ ALL: Final[tuple[Counter | Histogram, ...]] = (
     TOLD_AFTER,
     BLIND,
     STORE_ERRORS,
+    STATUS_READS,
     WAKES_MISSED,
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from lastseen import protocols
+from lastseen import counters, protocols
 from lastseen.model import Beat, Event, Kind, MachineRef, Order, Recorded, Standing
 from lastseen.protocols import Decide, Glances, Service, Store
 from lastseen.storage.redis import RedisCopy
@@ -86,7 +86,9 @@ class Beside:
         found = await self.copy.read(machines, now)
         rest = [ref for ref in machines if ref not in found]
         known: Mapping[MachineRef, Standing] = {}
+        counters.STATUS_READS.inc("copy", by=len(machines) - len(rest))
         if rest:
+            counters.STATUS_READS.inc("store", by=len(rest))
             known = await self.store.liveness(rest)
             self.copy.learn(rest, known, now)
         return {ref: standing for ref, standing in found.items() if standing is not None} | dict(known)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lastseen import counters
 from lastseen.clock import rfc3339
 from lastseen.model import Forget, Status, Verdict
 from tests.redis.copies import a_node, sqlite
@@ -96,6 +97,18 @@ async def test_many_are_read_in_one_round_trip_by_slug_and_by_id(shared: Valkey,
         found = await node.glance(*ids, *(f"pump-{n}" for n in range(5)), 4711, "nobody")
         assert shared.client.info("commandstats")["cmdstat_mget"]["calls"] == before + 1
         assert set(found) == {*ids, *(f"pump-{n}" for n in range(5))}
+
+
+async def test_it_is_counted_what_answered(shared: Valkey, url: str) -> None:
+    async with a_node(shared, url) as node:
+        pump = await node.machine("pump")
+        await node.written()
+        before = {place: counters.STATUS_READS.values().get((place,), 0) for place in ("copy", "store")}
+        await node.glance(pump)
+        node.copy.writer.changed(pump)
+        await node.glance(pump)
+        after = {place: counters.STATUS_READS.values().get((place,), 0) for place in ("copy", "store")}
+        assert {place: after[place] - before[place] for place in after} == {"copy": 1, "store": 1}
 
 
 async def test_a_machine_that_was_removed_is_gone_everywhere(shared: Valkey, url: str) -> None:

@@ -159,6 +159,20 @@ async def test_what_is_often_asked_for_is_read_again_before_it_is_too_old(shared
         assert int(value[11:28]) / 1e6 > node.clock.now().timestamp() - 20
 
 
+@pytest.mark.parametrize("lost", ["lastseen:*", "device:status:*", "*"])
+async def test_who_is_heard_and_stands_nowhere_is_read_from_the_store(valkey: Valkey, lost: str) -> None:
+    async with a_node(valkey, "memory:", lasting=False) as node:
+        pump = await node.machine("pump")
+        await node.heard(pump)
+        await node.becomes(pump, Status.ONLINE)
+        await node.copy.writer.flush()
+        valkey.client.delete(*valkey.client.keys(lost))
+        await node.heard(pump)
+        await node.copy.writer.flush()
+        assert valkey.client.get(f"device:status:{pump}") == "online"
+        await node.same(pump)
+
+
 async def test_when_too_much_was_missed_nobody_believes_anything_that_is_older(
     valkey: Valkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
