@@ -19,7 +19,7 @@ from lastseen.imports import kuma_channels
 from lastseen.imports.plan import Hears, Machine, Names, Plan, Silence, tags_of
 from lastseen.imports.services import Given
 from lastseen.imports.tables import Row, Sqlite
-from lastseen.imports.values import mark_of, moment, number, text, truth
+from lastseen.imports.values import mark_of, moment, number, seconds, text, truth
 from lastseen.ingest.auth import SHORTEST, digest_of, usable
 from lastseen.model import Silence as Span
 from lastseen.model.arrival import ArrivingKey, ArrivingMachine, ArrivingSilence, Stood
@@ -114,9 +114,9 @@ def _cannot(row: Row, kind: str, token: str) -> str | None:
 
 def _changes(row: Row, name: str, context: _Context) -> dict[str, Any]:
     """Raises InvalidInput where a field cannot be as it is there."""
-    every = max(timedelta(seconds=number(row["interval"], 60)), SECOND)
-    again = timedelta(seconds=number(row.get("retry_interval"))) or every
-    limit = every + BUFFER + number(row.get("maxretries")) * again
+    every = max(seconds(row["interval"], 60), SECOND)
+    again = seconds(row.get("retry_interval")) or every
+    limit = every + BUFFER + min(max(number(row.get("maxretries")), 0), 1000) * again
     said: dict[str, Any] = {
         "name": name,
         "description": text(row.get("description")),

@@ -34,6 +34,12 @@ def moment(value: Any) -> datetime | None:
 
 def span(value: Any) -> timedelta | None:
     """A span: microseconds (as Django writes it to SQLite), ISO 8601, or PostgreSQL's interval."""
+    with contextlib.suppress(OverflowError):
+        return _span(value)
+    return None
+
+
+def _span(value: Any) -> timedelta | None:
     if isinstance(value, timedelta):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -69,6 +75,11 @@ def text(value: Any, longest: int = 2000) -> str:
     """A text without what no database takes; what is too long is cut."""
     clean = "".join(char for char in str(value or "") if char != "\0" and not "\ud800" <= char <= "\udfff")
     return clean.strip()[:longest].strip()
+
+
+def seconds(value: Any, default: int = 0) -> timedelta:
+    """From a whole number, never below none; what is far beyond every limit is cut."""
+    return timedelta(seconds=min(max(number(value, default), 0), 10**9))
 
 
 def document(value: Any) -> dict[str, Any]:

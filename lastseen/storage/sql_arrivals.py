@@ -124,7 +124,7 @@ def _machine(
     now: datetime,
 ) -> Arrived:
     """As it stood: an outage goes on from its last heartbeat; one that was up has its full threshold from now."""
-    since = what.last_seen if what.stood is Stood.DOWN and what.last_seen is not None else now
+    since = min(what.last_seen or now, now) if what.stood is Stood.DOWN else now
     machine_id = declare(connection, what.slug, since, _free_id(connection, what.id))
     obey_order(connection, machine_id, Watch(what.changes), decide, now)
     for key in what.keys:
@@ -146,11 +146,11 @@ def _was_heard(
     decide: Decide,
     now: datetime,
 ) -> None:
-    """Its last heartbeat; where it was down and is not by its silence, that one said so."""
+    """Its last heartbeat, never later than now; where it was down and is not by its silence, that one said so."""
+    at = min(what.last_seen or now, now)
 
     def hear(said: Said) -> None:
-        assert what.last_seen is not None  # noqa: S101  (the caller has looked)
-        sql_record.record(connection, slugs, [Beat(machine_id, what.last_seen, said)], now)
+        sql_record.record(connection, slugs, [Beat(machine_id, at, said)], now)
         case = cases(connection, [machine_id], now)[machine_id]
         write_verdicts(connection, [Decided(case, decide(case))], now)
 

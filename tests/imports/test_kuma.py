@@ -195,6 +195,20 @@ def test_a_channel_whose_name_is_taken_is_a_conflict(cli: Cli, kuma: Kuma) -> No
     assert "one" in machines(cli)
 
 
+def test_numbers_and_times_that_cannot_be_stop_nothing(cli: Cli, kuma: Kuma) -> None:
+    kuma.push("Huge", TOKEN + "1", interval=10**15, maxretries=10**15)
+    kuma.push("Negative", TOKEN + "2", interval=-5, retry_interval=-5, maxretries=-5)
+    future = kuma.push("Future", TOKEN + "3")
+    kuma.beat(future, 1, NOW + timedelta(days=3))
+    report = moved(cli.json("import", "uptime-kuma", str(kuma.file)))
+    assert report["Huge"]["result"] == "cannot move"
+    assert "every" in report["Huge"]["why"]
+    found = machines(cli)
+    assert found["negative"]["offline_after_seconds"] == 2
+    assert found["future"]["status"] == "online"
+    assert datetime.fromisoformat(found["future"]["last_seen"]) < NOW + timedelta(hours=1)
+
+
 def test_a_token_that_is_no_key_is_left_with_the_reason(cli: Cli, kuma: Kuma) -> None:
     kuma.put("monitor", name="Short", type="push", push_token="abc", interval=60)
     report = moved(cli.json("import", "uptime-kuma", str(kuma.file)))

@@ -182,7 +182,7 @@ def test_a_span_is_read_however_it_is_written(written: Any, seconds: float) -> N
 
 
 def test_what_is_no_span_is_none() -> None:
-    assert [span(value) for value in ("", "soon", None, True, "P", "-1 days")] == [None] * 6
+    assert [span(value) for value in ("", "soon", None, True, "P", "-1 days", 10**30)] == [None] * 7
 
 
 def test_truths_and_uuids_are_read_however_they_are_written() -> None:
