@@ -23,6 +23,9 @@ from lastseen.storage.upgrade import SCHEMA, Upgraded, alembic_config, refuse_ne
 UPGRADING = 0x6C617375
 """The number of the lock."""
 
+PATIENCE = "10s"
+"""How long an upgrade waits for a table that nodes of the older program are at. What comes after it waits as well."""
+
 PLACE = "the database"
 
 
@@ -36,8 +39,9 @@ def upgrade(url: str, versions: str | None = None) -> Upgraded:
             raise StoreUnavailable("this installation of lastseen has no migrations")
         if before == head:
             return Upgraded(before, head)
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({UPGRADING})")
-        connection.exec_driver_sql("SET LOCAL lock_timeout = '10s'")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}'")
         before = revision_in(connection)
         if before is not None and _goes_on(connection, before, script):
             return Upgraded(before, before)
