@@ -105,12 +105,20 @@ class Alarms:
             if due is None or now < due:
                 continue
             if spell.ended_at is None:
-                found += await self._began(spell, now)
+                found += await self._began(spell, now) if await self._is_blind(spell, now) else []
             elif not self._matters(spell) or self._store is None:
                 self._listener.spells.remove(spell)
             else:
                 found += await self._rallied(self._store, spell, spell.ended_at, now)
         return found
+
+    async def _is_blind(self, spell: Spell, now: datetime) -> bool:
+        """Whether the source was for so long on all nodes; since when is said by the store, so that all say the same.
+        None: our link is lost, and another node hears."""
+        if spell.reason is not BlindReason.LINK or self._store is None or not spell.ear.id:
+            return True
+        spell.since = await self._store.blind_since(spell.ear.id) or now
+        return spell.since + spell.ear.alert_after <= now
 
     async def _began(self, spell: Spell, now: datetime) -> list[Event]:
         muster = await self._store.muster(_whose(spell)) if self._store is not None else Muster(0)

@@ -261,7 +261,7 @@ class Listener:
             missed += [BlindPeriod(ear.id, lost_at, now, BlindReason.STORE) for ear in hearing]
         began = self._clock.monotonic()
         if self._marks is not None:
-            await self._marks.mark(self._own.id, self._node, now, missed)
+            await self._marks.mark(self._own.id, self._node, now, [*missed, *self._still_open(missed)])
             for ear in hearing:
                 if ear is not self._own and ear.hears:
                     await self._marks.mark(ear.id, self._node, max(now, ear.up_since or now))
@@ -274,6 +274,11 @@ class Listener:
         self.periods = [p for p in self.periods if (p.source, p.started_at, p.reason) not in closed][-_KEPT:] + missed
         for period in missed:
             self._tell(period)
+
+    def _still_open(self, missed: list[BlindPeriod]) -> list[BlindPeriod]:
+        """Told to the store each time: it writes them down once no other node hears."""
+        lost = [BlindPeriod(ear.id, ear.lost_at, None, BlindReason.LINK) for ear in self.ears.values() if ear.lost_at]
+        return [period for period in [*lost, *self._cut] if period not in missed]
 
     def _tell(self, period: BlindPeriod) -> None:
         name = next((ear.name for ear in self.ears.values() if ear.id == period.source), str(period.source))

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, delete, func, or_, select, update
 
 from lastseen.model import BlindPeriod, Lease
 from lastseen.storage import dialect as sql
-from lastseen.storage.rows import blind_periods, leases, listeners, sources
-from lastseen.storage.sql_ways import REMOVED, source_id
+from lastseen.storage import sql_blind
+from lastseen.storage.rows import leases, listeners
+from lastseen.storage.sql_ways import source_id
 
 FORGOTTEN_AFTER = timedelta(days=7)
 """A listener that was not alive for so long is no longer listed, unless it is the one that heard last."""
@@ -75,47 +76,7 @@ def mark(connection: Connection, source: int, node: str, now: datetime, blind: S
     }
     connection.execute(put.on_conflict_do_update(index_elements=["source_id", "node_id"], set_=newest))
     for period in blind:
-        _write_blind(connection, period)
-
-
-def _write_blind(connection: Connection, period: BlindPeriod) -> None:
-    ended = None if period.ended_at is None else max(period.ended_at, period.started_at)
-    if ended is None and (_is_open(connection, period) or _is_removed(connection, period.source)):
-        return  # nobody will end it for a source that is removed, and nobody is held for it
-    if ended is not None:
-        _end_open(connection, period, ended)
-    put = sql.insert(blind_periods).values(
-        source_id=period.source, started_at=period.started_at, ended_at=ended, reason=period.reason.value
-    )
-    connection.execute(
-        put.on_conflict_do_update(
-            index_elements=["source_id", "started_at", "reason"], set_={"ended_at": put.excluded.ended_at}
-        )
-    )
-
-
-def _end_open(connection: Connection, period: BlindPeriod, ended: datetime) -> None:
-    """One that a process left open which has ended since, for the same reason."""
-    open_one = update(blind_periods).where(
-        blind_periods.c.source_id == period.source,
-        blind_periods.c.reason == period.reason.value,
-        blind_periods.c.ended_at.is_(None),
-        blind_periods.c.started_at <= ended,
-    )
-    connection.execute(open_one.values(ended_at=ended))
-
-
-def _is_removed(connection: Connection, source: int) -> bool:
-    return connection.execute(select(sources.c.kind).where(sources.c.id == source)).scalar() == REMOVED
-
-
-def _is_open(connection: Connection, period: BlindPeriod) -> bool:
-    query = select(blind_periods.c.id).where(
-        blind_periods.c.source_id == period.source,
-        blind_periods.c.reason == period.reason.value,
-        blind_periods.c.ended_at.is_(None),
-    )
-    return connection.execute(query).first() is not None
+        sql_blind.write(connection, period, node, now)
 
 
 def leave(connection: Connection, source: int, node: str, now: datetime) -> None:
