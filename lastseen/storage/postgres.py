@@ -276,6 +276,12 @@ def dsn(url: str) -> str:
     return f"postgresql://{rest}"
 
 
+def place(url: str) -> str:
+    """What a database is called where others may read it: its host and name, and no password."""
+    found = _driver().conninfo.conninfo_to_dict(dsn(url))
+    return f"postgresql://{found.get('host', '')}/{found.get('dbname', '')}"
+
+
 def _safe(error: Exception, secret: str) -> str:
     words = str(error).strip()
     return "see PostgreSQL's connection URIs" if any(part and part in words for part in secret.split("@")) else words

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import BindParameter, Connection, Table, bindparam, select
+from sqlalchemy import BindParameter, Connection, Table, bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert  # SQLite renders it too
 from sqlmodel import SQLModel
 
@@ -62,6 +62,10 @@ def meta_value(connection: Connection, key: str) -> str | None:
 def set_meta(connection: Connection, key: str, value: str) -> None:
     put = insert(table(Meta)).values(key=key, value=value)
     connection.execute(put.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+
+
+def drop_meta(connection: Connection, key: str) -> None:
+    connection.execute(delete(table(Meta)).where(table(Meta).c.key == key))
 
 
 def bump(connection: Connection, key: str) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Boolean,
     Connection,
     Double,
+    Float,
     Integer,
     MetaData,
     Numeric,
@@ -100,7 +101,7 @@ def _shape(one: Table) -> Shape:
 
 
 def _kind(type_: TypeEngine[Any]) -> str:
-    for kind, family in (("bool", Boolean), ("time", DateTime), ("int", Integer), ("float", Numeric)):
+    for kind, family in (("bool", Boolean), ("time", DateTime), ("int", Integer), ("float", (Float, Numeric))):
         if isinstance(type_, family):
             return kind
     return "text"
@@ -150,6 +151,11 @@ class Writer:
             return row
         self._later += [(row[self._id], self._shape.names[place], row[place]) for place in ahead]
         return tuple(None if place in ahead else value for place, value in enumerate(row))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is left for `end`."""
+        return bool(self._later)
 
     def end(self) -> None:
         for row_id, name, value in self._later:

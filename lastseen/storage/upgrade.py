@@ -39,6 +39,9 @@ SCHEMA = 1
 SERVERS = ("postgres:", "postgresql:")
 """What the address of a database on a server begins with: `upgrade_postgres` knows those."""
 
+MOVED, COPYING, COPIED = "moved", "copying", "copied"
+"""The rows of `meta` in which a database says that it was moved elsewhere, is not whole yet, or was copied whole."""
+
 MIGRATIONS = str(Path(lastseen.migrations.__file__).parent)
 
 
@@ -62,7 +65,7 @@ def upgrade(
         return upgrade_postgres.upgrade(target, versions)
     path = _path(target)
     try:
-        with _created(path), _engine_connection(path) as connection:
+        with created(path), _engine_connection(path) as connection:
             return _upgrade(connection, path, versions, revision, copy)
     except (LastseenError, CommandError):
         raise
@@ -124,6 +127,11 @@ def readable(target: str | Path, versions: str | None = None) -> str | None:
     return revision
 
 
+def head() -> str | None:
+    """The schema of this program."""
+    return ScriptDirectory.from_config(alembic_config(None)).get_current_head()
+
+
 def knows(revision: str) -> bool:
     """Whether this program has the migration that leads to this schema."""
     script = ScriptDirectory.from_config(alembic_config(None))
@@ -144,7 +152,7 @@ def alembic_config(versions: str | None) -> Config:
 
 
 @contextmanager
-def _created(path: Path) -> Iterator[None]:
+def created(path: Path) -> Iterator[None]:
     """An empty file to begin with, only for this user; none is left behind when making the database fails."""
     new = not path.exists()
     if new:
@@ -200,10 +208,29 @@ def refuse_newer(connection: Connection, revision: str, script: ScriptDirectory,
             f"{path} was written by a newer lastseen (its schema is {revision}, this program knows up to "
             f"{script.get_current_head()}): install that version again, or restore the copy made before its upgrade"
         )
+    refuse_moved(connection, path)
     compat = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'schema_compat'").scalar()
     if compat is not None and int(compat) > SCHEMA:
         raise DatabaseTooNew(
             f"{path} asks for a program with schema {compat} or newer, this one has {SCHEMA}: install a newer lastseen"
+        )
+
+
+def refuse_moved(connection: Connection, path: Path | str) -> None:
+    """What `lastseen db copy` left in both databases (`storage.copying`). Raises ConfigurationError."""
+    marks = connection.exec_driver_sql(f"SELECT key, value FROM meta WHERE key IN ('{MOVED}', '{COPYING}')")  # noqa: S608
+    said = {row[0]: row[1] for row in marks}
+    if COPYING in said:
+        raise ConfigurationError(
+            f"a copy into {path} is not whole: run the same `lastseen db copy` again, and it goes on where it was"
+        )
+    if MOVED in said:
+        what = said[MOVED]
+        if what.startswith("copying "):
+            what = f"being copied to {what.partition(' to ')[2]}"
+        raise ConfigurationError(
+            f"{path} was {what}: set LASTSEEN_DATABASE_URL to that database, or take it back with `lastseen db reopen` "
+            "(what was written there since is not in here)"
         )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, inspect
 from lastseen.errors import DatabaseOutdated, LastseenError, StoreUnavailable
 from lastseen.storage.postgres import dsn, engine
 from lastseen.storage.translate import translated
-from lastseen.storage.upgrade import SCHEMA, Upgraded, alembic_config, refuse_newer, revision_in
+from lastseen.storage.upgrade import SCHEMA, Upgraded, alembic_config, refuse_moved, refuse_newer, revision_in
 
 UPGRADING = 0x6C617375
 """The number of the lock."""
@@ -38,6 +38,7 @@ def upgrade(url: str, versions: str | None = None) -> Upgraded:
         if head is None:
             raise StoreUnavailable("this installation of lastseen has no migrations")
         if before == head:
+            refuse_moved(connection, PLACE)
             return Upgraded(before, head)
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({UPGRADING})")
