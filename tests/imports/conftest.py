@@ -13,7 +13,6 @@ import pytest
 from tests.cli.conftest import Cli, cli, fresh  # noqa: F401  (fixtures)
 from tests.imports.programs import POSTGRES, Healthchecks, Kuma, LunaSentri
 from tests.servers.postgres import PostgresServer
-from tests.storage.conftest import postgres_server  # noqa: F401  (a fixture)
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def lunasentri(tmp_path: Path) -> LunaSentri:
 
 
 @pytest.fixture
-def hc_postgres(postgres_server: PostgresServer) -> str:  # noqa: F811
+def hc_postgres(postgres_server: PostgresServer) -> str:
     """The address of a database of Healthchecks with what the dumps of `test_sources` hold."""
     name = postgres_server.database()
     for statement in POSTGRES:
