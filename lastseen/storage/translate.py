@@ -85,6 +85,7 @@ _NO_CONNECTION = (
     ("password authentication failed", "the server does not take this user and password: see LASTSEEN_DATABASE_URL"),
     ("no password supplied", "the server wants a password: see LASTSEEN_DATABASE_URL"),
     ("no pg_hba.conf entry", "the server lets nobody in from here as this user (its pg_hba.conf)"),
+    ("too many connections for", "the server has too many connections of this user or database (CONNECTION LIMIT)"),
     ('role "', "there is no such user on the server: see LASTSEEN_DATABASE_URL"),
     ("does not exist", "the server has no database of this name: see LASTSEEN_DATABASE_URL"),
     ("too many clients", "the server has no connection free (max_connections)"),
