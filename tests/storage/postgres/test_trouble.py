@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection
 
 from lastseen.errors import ConfigurationError, StoreUnavailable
-from lastseen.model import Beat, Pause, Status
+from lastseen.model import Beat, Pause, Said, Status
 from lastseen.storage import postgres as storage
 from lastseen.storage.postgres import open_postgres
 from lastseen.storage.sql import SqlStore
@@ -204,9 +204,10 @@ async def test_a_server_with_no_place_for_more_connections_is_unavailable_until_
     url = own.migrated()
     async with visitor(own, url, PASSWORD, limit=1) as store:
         await store.open()
-        with psycopg.connect(url.replace("lastseen@", f"visitor:{PASSWORD}@")):
-            with pytest.raises(StoreUnavailable, match="too many connections"):
-                await store.next_check()
+        other = psycopg.connect(url.replace("lastseen@", f"visitor:{PASSWORD}@"))
+        with pytest.raises(StoreUnavailable, match="too many connections"):
+            await store.next_check()
+        other.close()
         assert await until_available(store) is None
 
 
@@ -251,6 +252,12 @@ def test_a_server_that_is_too_old_is_refused(
         storage.connect(postgres_server.url())
 
 
+async def go_on_and_on(store: SqlStore) -> None:
+    for number in range(1000):
+        notes = [Beat("pump", at(number), Said.NOTE, body=f'{{"output":"{number}{"x" * 500}"}}')] * 50
+        await store.record(notes, at(number))
+
+
 @needs_root
 async def test_a_full_disk_changes_nothing_and_is_over_when_there_is_room(tmp_path: Path) -> None:
     with postgres.running(*postgres.QUICK) as server, small_disk(server.home / "small", "48m") as disk:
@@ -263,9 +270,7 @@ async def test_a_full_disk_changes_nothing_and_is_over_when_there_is_room(tmp_pa
         await online(store, "pump", "fan")
         fill(disk / "ballast")
         with pytest.raises(StoreUnavailable, match=r"DiskFull \(53100\)"):
-            for number in range(1000):
-                body = '{"output":"' + "x" * 6000 + f'{number}"}}'
-                await store.record([Beat("pump", at(number), body=body)] * 50, at(number))
+            await go_on_and_on(store)
         before = (await standing(store, "pump")).liveness
         assert before.status is Status.ONLINE
         (disk / "ballast").unlink()
