@@ -5,9 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.servers.valkey import Valkey
-from tests.storage.conftest import postgres_server
-
-__all__ = ["postgres_server"]
 
 
 @pytest.fixture(scope="session")

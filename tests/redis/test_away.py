@@ -91,6 +91,31 @@ async def test_one_that_is_full_is_away_until_there_is_room(node: Serving, valke
     await node.says("paused")
 
 
+async def test_when_it_is_back_everything_is_written_again(node: Serving, valkey: Valkey) -> None:
+    """Another node may have lost what this one knows nothing of."""
+    await eventually(lambda: valkey.client.exists(node.key("round")))
+    valkey.client.config_set("maxmemory-policy", "noeviction")
+    valkey.client.config_set("maxmemory", "1")
+    await node.app.monitor.watch("lamp")
+    await eventually(lambda: node.copy.trouble)
+    valkey.client.delete(f"device:status:{node.pump}")
+    valkey.client.config_set("maxmemory", "0")
+    await eventually(lambda: valkey.client.get(f"device:status:{node.pump}") == "online")
+
+
+async def test_nobody_asks_one_that_is_known_to_be_away(node: Serving, valkey: Valkey) -> None:
+    valkey.freeze()
+    await node.says("online")
+    await eventually(lambda: node.copy.trouble)
+    asked = []
+    client = node.copy.link._client
+    client.mget, before = (lambda keys: asked.append(keys)), client.mget
+    for _ in range(20):
+        await node.says("online")
+    client.mget = before
+    assert asked == []
+
+
 async def test_a_wrong_password_costs_speed_alone_and_is_not_logged(
     tmp_path: Path, valkey: Valkey, capsys: pytest.CaptureFixture[str]
 ) -> None:
