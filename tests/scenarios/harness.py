@@ -36,6 +36,7 @@ class Server:
     port: int
     process: subprocess.Popen[bytes] | None = None
     prefix: Sequence[str] = ()
+    program: Sequence[str] = (sys.executable, "-m", "lastseen")
     client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=30, verify=False))
 
     @property
@@ -49,7 +50,7 @@ class Server:
     async def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.prefix, sys.executable, "-m", "lastseen", "serve", "--port", str(self.port)],
+                [*self.prefix, *self.program, "serve", "--port", str(self.port)],
                 env={**os.environ, **self.env},
                 stdout=log,
                 stderr=log,
@@ -109,7 +110,9 @@ class Server:
 
 
 @asynccontextmanager
-async def server(folder: Path, prefix: Sequence[str] = (), **env: str) -> AsyncIterator[Server]:
+async def server(
+    folder: Path, prefix: Sequence[str] = (), program: Sequence[str] = Server.program, **env: str
+) -> AsyncIterator[Server]:
     """Not started yet; stopped at the end whatever happened."""
     with bind("127.0.0.1", 0) as listener:
         port = int(listener.getsockname()[1])
@@ -120,7 +123,7 @@ async def server(folder: Path, prefix: Sequence[str] = (), **env: str) -> AsyncI
         "MACHINE_HEARTBEAT_CHECK_INTERVAL": "1s",
         **env,
     }
-    made = Server(folder, settings, port, prefix=prefix)
+    made = Server(folder, settings, port, prefix=prefix, program=program)
     try:
         yield made
     finally:

@@ -1,0 +1,62 @@
+"""Time in which somebody could be heard, and by when a silence must have been found. Written again from the promise,
+not from the program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tests.chaos.evidence import Beat, Blind, Fault, Machine
+
+ON_ITS_WAY = 2.0
+"""Seconds after which what was not acknowledged has arrived or never will, unless something was broken."""
+
+Spans = Sequence[tuple[float, float]]
+
+
+def joined(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """In order, those that overlap as one."""
+    whole: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if whole and start <= whole[-1][1]:
+            whole[-1] = whole[-1][0], max(whole[-1][1], end)
+        else:
+            whole.append((start, end))
+    return whole
+
+
+def apart(faults: Sequence[Fault], source: str) -> Spans:
+    """When nobody could be heard on that source."""
+    return joined((fault.start, fault.end) for fault in faults if source in fault.deaf)
+
+
+def arrived_by(beat: Beat, faults: Sequence[Fault]) -> float:
+    """When it had arrived at the latest: what a stopped node was sent is read when it goes on."""
+    if beat.acked is not None:
+        return beat.acked
+    latest = beat.sent + ON_ITS_WAY
+    return max(
+        [latest, *(fault.end + ON_ITS_WAY for fault in faults if fault.start <= latest <= fault.end + ON_ITS_WAY)]
+    )
+
+
+def hearing_time(since: float, until: float, deaf: Spans) -> float:
+    """Seconds between the two in which somebody could have been heard."""
+    return until - since - sum(max(0.0, min(end, until) - max(start, since)) for start, end in deaf)
+
+
+def latest_deadline(machine: Machine, since: float, blind: Sequence[Blind]) -> float:
+    """When the silence that began then is an outage at the latest: the first two blind stretches give the threshold
+    again, later ones their seconds."""
+    due, full = since + machine.threshold, 2
+    for start, end in joined(
+        (b.start, float("inf") if b.end is None else b.end) for b in blind if b.source == machine.via
+    ):
+        if end <= since:
+            continue
+        if start >= due:
+            break
+        if full:
+            due, full = max(due, end + machine.threshold), full - 1
+        else:
+            due += end - max(start, since)
+    return due
