@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from lastseen import counters, protocols
-from lastseen.model import Beat, Event, Kind, MachineRef, Order, Recorded, Standing
+from lastseen.model import Beat, Event, Kind, MachineRef, Order, Recorded, Standing, Watch
 from lastseen.protocols import Decide, Glances, Service, Store
 from lastseen.storage.redis import RedisCopy
 
@@ -71,7 +71,7 @@ class Beside:
         try:
             events = await self.store.order(machine, order, decide, now)
         finally:  # what failed may have been committed all the same
-            self.copy.ordered(machine)
+            self.copy.ordered(machine, isinstance(order, Watch))
             self.copy.committed(events)
         return events
 
@@ -86,9 +86,10 @@ class Beside:
         found = await self.copy.read(machines, now)
         rest = [ref for ref in machines if ref not in found]
         known: Mapping[MachineRef, Standing] = {}
-        counters.STATUS_READS.inc("copy", by=len(machines) - len(rest))
         if rest:
-            counters.STATUS_READS.inc("store", by=len(rest))
             known = await self.store.liveness(rest)
             self.copy.learn(rest, known, now)
-        return {ref: standing for ref, standing in found.items() if standing is not None} | dict(known)
+        copied = {ref: standing for ref, standing in found.items() if standing is not None}
+        counters.STATUS_READS.inc("copy", by=len(copied))
+        counters.STATUS_READS.inc("store", by=len(known))
+        return copied | dict(known)

@@ -23,7 +23,7 @@ from lastseen.storage.redis_names import Names, name_of
 from lastseen.storage.redis_reader import Reader
 from lastseen.storage.redis_values import SLACK, Known, heard_at, known_of, when
 from lastseen.storage.redis_walk import Walk
-from lastseen.storage.redis_writer import Writer
+from lastseen.storage.redis_writer import FLOOR, NAMED, Writer
 
 FRESH = timedelta(seconds=60)
 """What was read from the store longer ago is not believed."""
@@ -47,7 +47,7 @@ class RedisCopy:
     ) -> None:
         self.link = link
         self._clock, self._whole, self._lasting = clock, read, lasting
-        self._names = Names(clock.monotonic)
+        self._names = Names()
         self._reader = Reader(self.link)
         self.writer = Writer(self.link, clock, self._names, published, read)
         self._tasks: list[asyncio.Task[None]] = []
@@ -87,8 +87,7 @@ class RedisCopy:
 
     async def read(self, machines: Sequence[MachineRef], now: datetime) -> dict[MachineRef, Standing | None]:
         """What is known of these; None: that there is no such machine. The store is asked for those left out."""
-        absent = [ref for ref in machines if isinstance(ref, str) and self._names.nobody(ref)]
-        found: dict[MachineRef, Standing | None] = dict.fromkeys(absent)
+        found: dict[MachineRef, Standing | None] = {}
         if not self._whole or self.writer.store is None:
             return found
         places = {ref: place for ref in machines if (place := self._place(ref)) is not None}
@@ -100,7 +99,16 @@ class RedisCopy:
             standing = known.get(machine)
             if standing is not None and ref in (machine, standing.machine.slug):
                 found[ref] = standing
+        for ref in machines:
+            if ref not in places and isinstance(ref, str) and self._nobody(ref, now):
+                found[ref] = None
         return found
+
+    def _nobody(self, slug: str, now: datetime) -> bool:
+        asked_at = self._names.nobody(slug)
+        if asked_at is None or self.writer.pending(slug):
+            return False
+        return self._timely(slug, asked_at, now) and asked_at >= self.writer.marks.get(NAMED, asked_at)
 
     def _place(self, ref: MachineRef) -> int | None:
         """The id that it stands under; None: it is not known, or a change is on its way."""
@@ -111,8 +119,10 @@ class RedisCopy:
         if not machines:
             return {}
         prefix = self.writer.prefix
-        floor, *found = await self._reader.get([f"{prefix}floor", *(f"{prefix}{machine}" for machine in machines)])
-        self._heed(floor, now)
+        asked = [FLOOR, NAMED, *machines]
+        floor, named, *found = await self._reader.get([f"{prefix}{name}" for name in asked])
+        self._heed(FLOOR, floor, now)
+        self._heed(NAMED, named, now)
         known = {}
         for machine, value in zip(machines, found, strict=True):
             one = known_of(value, machine)
@@ -121,25 +131,29 @@ class RedisCopy:
                 known[machine] = one.standing if later is None else heard_at(one.standing, later)
         return known
 
-    def _heed(self, floor: bytes | None, now: datetime) -> None:
-        """Some node has lost what was to be written."""
-        if floor is None or not floor.isdigit() or len(floor) > 17:
+    def _heed(self, name: str, mark: bytes | None, now: datetime) -> None:
+        """Some node says that what was known is not to be believed."""
+        if mark is None or not mark.isdigit() or len(mark) > 17:
             return
         with suppress(OverflowError):
-            since = when(floor)
-            if since <= now + SLACK and (self.writer.floor is None or since > self.writer.floor):
-                self.writer.floor = since
+            since, marks = when(mark), self.writer.marks
+            if since <= now + SLACK:
+                marks[name] = max(since, marks.get(name, since))
 
     def _fresh(self, one: Known, now: datetime) -> bool:
         """Read from the store a moment ago, and nothing is to be decided about it since."""
-        machine, live = one.standing.machine, one.standing.liveness
-        if not now - FRESH <= one.asked_at <= now + SLACK or self.writer.pending(machine.slug):
+        machine, check_at = one.standing.machine, one.standing.liveness.check_at
+        if self.writer.pending(machine.slug) or (check_at is not None and check_at <= now):
             return False
-        if self.writer.floor is not None and one.asked_at < self.writer.floor:
+        return self._timely(machine.id, one.asked_at, now)
+
+    def _timely(self, ref: MachineRef, asked_at: datetime, now: datetime) -> bool:
+        """Whether an answer of the store is believed still. It is asked again before that ends."""
+        if not now - FRESH <= asked_at <= now + SLACK or asked_at < self.writer.marks.get(FLOOR, asked_at):
             return False
-        if one.asked_at < now - REFRESH:
-            self.writer.want(machine.id)
-        return live.check_at is None or live.check_at > now
+        if asked_at < now - REFRESH:
+            self.writer.want(ref)
+        return True
 
     def learn(self, asked: Iterable[MachineRef], known: Mapping[MachineRef, Standing], now: datetime) -> None:
         """What the store answered, which was asked at `now`."""
@@ -148,8 +162,8 @@ class RedisCopy:
             if standing is not None:
                 self._names.learn(standing.machine)
                 self.writer.fill(Known(standing, now))
-            elif isinstance(ref, str) and ref.isdigit():
-                self._names.learn_nobody(ref)
+            else:
+                self._names.learn_nobody(ref, now)
 
     # -- writing
 
@@ -171,11 +185,13 @@ class RedisCopy:
             if event.machine_id is not None:
                 self.writer.changed(event.machine_id)
 
-    def ordered(self, machine: MachineRef) -> None:
-        """Somebody gave an order about it, whatever became of it."""
+    def ordered(self, machine: MachineRef, declared: bool) -> None:
+        """Somebody gave an order about it, whatever became of it. `declared`: it may be a new one."""
         place = self._names.find(machine) if isinstance(machine, str) else machine
         if isinstance(machine, str):
             self._names.forget(machine)
+            if declared and machine.isdigit():
+                self.writer.distrust(NAMED)  # other nodes may know that nobody is called so
         self.writer.changed(machine)
         if place is not None:
             self.writer.changed(place)

@@ -4,19 +4,16 @@ is found in one round trip."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import NamedTuple
 
 from lastseen.errors import StoreUnavailable
-from lastseen.model import Machine
+from lastseen.model import Machine, MachineRef
 from lastseen.protocols import Notes, Store
 
 CAPACITY = 100_000
 """Slugs that are remembered."""
-
-ABSENT = 10.0
-"""Seconds that it is believed that no machine has a slug of digits: `/machines/12` means the slug 12 before the id."""
 
 
 NOTE = "redis"
@@ -24,15 +21,17 @@ NOTE = "redis"
 
 
 class Nobody(NamedTuple):
-    until: float
+    """No machine was called so: `/machines/12` means the slug 12 before the id."""
+
+    asked_at: datetime
 
 
 class Names:
     """Slugs of machines, each found again in the value that is read: a slug that means another machine now does no
     harm. Two generations: bounded, without looking for whom to forget."""
 
-    def __init__(self, monotonic: Callable[[], float], capacity: int = CAPACITY) -> None:
-        self._now, self._half = monotonic, max(1, capacity // 2)
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._half = max(1, capacity // 2)
         self._recent: dict[str, int | Nobody] = {}
         self._older: dict[str, int | Nobody] = {}
 
@@ -44,16 +43,18 @@ class Names:
         found = self._get(slug)
         return found if isinstance(found, int) else None
 
-    def nobody(self, slug: str) -> bool:
-        """The store said a moment ago that no machine is called so."""
+    def nobody(self, slug: str) -> datetime | None:
+        """When the store was asked that said that no machine is called so; None: it is not known."""
         found = self._get(slug)
-        return isinstance(found, Nobody) and found.until > self._now()
+        return found.asked_at if isinstance(found, Nobody) else None
 
     def learn(self, machine: Machine) -> None:
         self._keep(machine.slug, machine.id)
 
-    def learn_nobody(self, slug: str) -> None:
-        self._keep(slug, Nobody(self._now() + ABSENT))
+    def learn_nobody(self, ref: MachineRef, asked_at: datetime) -> None:
+        """Of what may be an id as well; other names that nobody has are not looked for twice."""
+        if isinstance(ref, str) and ref.isdigit():
+            self._keep(ref, Nobody(asked_at))
 
     def forget(self, slug: str) -> None:
         self._recent.pop(slug, None)

@@ -47,6 +47,8 @@ WITHIN = 2.0
 REST = 2
 """Times as long as a script took it is waited for the next one that nobody waits for: store and requests go on."""
 
+FLOOR, NAMED = "floor", "named"
+
 _log = get_logger()
 
 
@@ -59,9 +61,10 @@ class Writer:
         self._published, self._whole = published, whole
         self.prefix = ""
         self.store: Store | None = None
-        self.floor: datetime | None = None
-        """What was asked for before this is not believed; None: all is."""
-        self._floor_due = False
+        self.marks: dict[str, datetime] = {}
+        """By name: no answer of the store is believed that it was asked for before (`FLOOR`), and none that says that
+        nobody is called so (`NAMED`)."""
+        self._marks_due: dict[str, datetime] = {}
         self._heard: dict[int, datetime] = {}
         self._changed: dict[MachineRef, int] = {}  # with a number: whether it changed again while it was written
         self._wanted: dict[MachineRef, None] = {}
@@ -97,9 +100,9 @@ class Writer:
             self._fills[known.standing.machine.id] = known
             self._wake.set()
 
-    def distrust(self) -> None:
-        """Nothing that stands there now is to be believed."""
-        self.floor, self._floor_due = self._clock.now(), True
+    def distrust(self, mark: str = FLOOR) -> None:
+        """What is known now is not to be believed, on any node."""
+        self.marks[mark] = self._marks_due[mark] = self._clock.now()
         self._wake.set()
 
     def pending(self, machine: MachineRef) -> bool:
@@ -112,7 +115,7 @@ class Writer:
     @property
     def idle(self) -> bool:
         """Everything that was noted is written."""
-        return not (self._heard or self._changed or self._wanted or self._fills or self._floor_due)
+        return not (self._heard or self._changed or self._wanted or self._fills or self._marks_due)
 
     # -- the loop
 
@@ -134,8 +137,8 @@ class Writer:
     async def flush(self) -> None:
         """Write everything that is noted now. Raises Away, StoreUnavailable; what was not written is noted still."""
         self._wake.clear()
-        if self._floor_due:
-            await self._set_floor()
+        for name, since in list(self._marks_due.items()):
+            await self._set_mark(name, since)
         for _ in range(-(-len(self._changed) // CHUNK)):
             await self._write_changed()
         while self._fills:
@@ -162,11 +165,11 @@ class Writer:
         """A write, because a server may answer and take nothing more."""
         return await client.set(f"{self.prefix}probe", "1", ex=values.TTL)
 
-    async def _set_floor(self) -> None:
-        floor = self.floor
-        name, digits = f"{self.prefix}floor", values.moment(floor)
-        await self._link.ask(lambda client: client.set(name, digits, ex=values.TTL), WITHIN)
-        self._floor_due = self.floor != floor
+    async def _set_mark(self, name: str, since: datetime) -> None:
+        key, digits = f"{self.prefix}{name}", values.moment(since)
+        await self._link.ask(lambda client: client.set(key, digits, ex=values.TTL), WITHIN)
+        if self._marks_due.get(name) == since:
+            del self._marks_due[name]
 
     async def _write_changed(self) -> None:
         chunk = dict(itertools.islice(self._changed.items(), CHUNK))
@@ -189,6 +192,8 @@ class Writer:
         known = await self.store.liveness(list(machines))
         await self.put([Known(standing, asked_at) for standing in known.values()])
         gone = [machine for machine in machines if machine not in known]
+        for machine in gone:
+            self._names.learn_nobody(machine, asked_at)
         ids = {machine if isinstance(machine, int) else self._names.find(machine) for machine in gone}
         await self._forget([machine for machine in ids if machine is not None], asked_at)
 
@@ -219,8 +224,7 @@ class Writer:
     async def _write_heard(self) -> None:
         chunk = dict(itertools.islice(self._heard.items(), CHUNK))
         after = self._clock.now() - AGAIN_AFTER
-        if self.floor is not None:
-            after = max(after, self.floor)
+        after = max(after, self.marks.get(FLOOR, after))
         arguments = values.touch_arguments(self.prefix, self._published, after, chunk.items())
         for machine in await self._script(values.TOUCH, arguments):
             self.want(int(machine))

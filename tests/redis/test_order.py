@@ -159,6 +159,30 @@ async def test_what_is_often_asked_for_is_read_again_before_it_is_too_old(shared
         assert int(value[11:28]) / 1e6 > node.clock.now().timestamp() - 20
 
 
+async def test_a_new_machine_with_a_slug_of_digits_is_found_on_every_node(shared: Valkey, tmp_path: Path) -> None:
+    async with a_node(shared, sqlite(tmp_path)) as node, a_node(shared, sqlite(tmp_path), lasting=False) as other:
+        first = await node.machine("first")
+        await node.written()
+        assert set(await other.glance(str(first), first)) == {first}
+        await other.copy.writer.flush()
+        assert (await other.copied(str(first), first)).keys() == {str(first), first}, "both are known"
+        named = await node.machine(str(first))
+        await node.written()
+        found = await other.glance(str(first), first)
+        assert found[str(first)].machine.id == named
+        assert first in await other.copied(first), "all else is believed as before"
+
+
+async def test_that_nobody_is_called_so_is_asked_again_before_it_is_too_old(shared: Valkey) -> None:
+    async with a_node(shared, "memory:", lasting=False) as node:
+        now = node.clock.now()
+        for seconds, believed in ((0, True), (30, True), (61, False)):
+            node.copy.learn(["12"], {}, now - timedelta(seconds=seconds))
+            assert (await node.copy.read(["12"], now) == {"12": None}) is believed
+            assert node.copy.writer.idle is (seconds != 30)
+            await node.copy.writer.flush()
+
+
 @pytest.mark.parametrize("lost", ["lastseen:*", "device:status:*", "*"])
 async def test_who_is_heard_and_stands_nowhere_is_read_from_the_store(valkey: Valkey, lost: str) -> None:
     async with a_node(valkey, "memory:", lasting=False) as node:
