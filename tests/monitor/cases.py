@@ -12,8 +12,10 @@ from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.storage.sql import SqlStore
 from lastseen.testing import FakeClock, RecordingNotifier
 from tests.fresh import new_database
+from tests.servers.postgres import shared
 
 STORES = ("memory", "sqlite")
+EVERY_STORE = (*STORES, "postgres")
 
 
 class Scene:
@@ -66,7 +68,12 @@ class Hands:
 
 
 def url_of(store: str, folder: Path) -> str:
-    return "memory:" if store == "memory" else new_database(folder / "lastseen.db")
+    match store:
+        case "memory":
+            return "memory:"
+        case "postgres":
+            return shared().migrated()
+    return new_database(folder / "lastseen.db")
 
 
 @asynccontextmanager

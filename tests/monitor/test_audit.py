@@ -1,12 +1,12 @@
-"""Random lives of several machines on a real file, audited after every step: what the tables say must agree."""
+"""Random lives of several machines in a real database, audited after every step: what the tables say must agree."""
 
 from __future__ import annotations
 
 import random
-import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from lastseen.errors import UnknownMachine
 from lastseen.model import Delivered, Rejected, Retry
@@ -17,23 +17,23 @@ from tests.storage.audit import audit
 MACHINES = ["a", "b", "c", "d"]
 
 
-@pytest.mark.parametrize("seed", range(3))
-async def test_the_tables_agree_after_every_step(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(("store", "seed"), [("sqlite", 0), ("sqlite", 1), ("sqlite", 2), ("postgres", 3)])
+async def test_the_tables_agree_after_every_step(tmp_path: Path, store: str, seed: int) -> None:
     chance = random.Random(seed)
     answers = [
         chance.choice([None, Delivered("r"), Retry("503"), Rejected("400"), OSError("reset")]) for _ in range(900)
     ]
     told = RecordingNotifier(answers)
     second = RecordingNotifier(max_batch=5)
-    async with scene("sqlite", tmp_path, told=told, notify={"ops": told, "chat": second}) as s:
-        for _ in range(60):
+    async with scene(store, tmp_path, told=told, notify={"ops": told, "chat": second}) as s:
+        for _ in range(60 if store == "sqlite" else 20):
             await step(s, chance)
             await s.clock.settled()
-            audited(tmp_path / "lastseen.db")
+            await s.sql.database.read(audited)
         await s.clock.advance("4d")
-    audited(tmp_path / "lastseen.db")
-    unfinished = query(tmp_path / "lastseen.db", "SELECT state FROM notifications WHERE finished_at IS NULL")
-    assert unfinished == []
+        await s.sql.database.read(audited)
+        unfinished = "SELECT state FROM notifications WHERE finished_at IS NULL"
+        assert await s.sql.database.read(lambda c: c.exec_driver_sql(unfinished).fetchall()) == []
     in_order(told)
 
 
@@ -60,16 +60,8 @@ async def step(s: Scene, chance: random.Random) -> None:
         assert action in ("goodbye", "pause", "resume", "forget")
 
 
-def query(path: Path, statement: str) -> list[tuple[object, ...]]:
-    db = sqlite3.connect(path)
-    try:
-        return db.execute(statement).fetchall()
-    finally:
-        db.close()
-
-
-def audited(path: Path) -> None:
-    audit(lambda statement: query(path, statement))
+def audited(connection: Connection) -> None:
+    audit(lambda statement: connection.exec_driver_sql(statement).fetchall())
 
 
 def in_order(told: RecordingNotifier) -> None:

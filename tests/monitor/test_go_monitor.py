@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from lastseen.model import Status
-from tests.monitor.cases import STORES, scene
+from tests.monitor.cases import EVERY_STORE, scene
 
-pytestmark = pytest.mark.parametrize("store", STORES)
+pytestmark = pytest.mark.parametrize("store", EVERY_STORE)
 
 
 async def test_goes_offline(store: str, tmp_path: Path) -> None:

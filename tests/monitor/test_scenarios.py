@@ -9,9 +9,9 @@ import pytest
 from lastseen.errors import InvalidInput, UnknownMachine
 from lastseen.model import Retry, Status
 from lastseen.testing import RecordingNotifier
-from tests.monitor.cases import STORES, scene
+from tests.monitor.cases import EVERY_STORE, scene
 
-pytestmark = pytest.mark.parametrize("store", STORES)
+pytestmark = pytest.mark.parametrize("store", EVERY_STORE)
 
 ERROR = {"status": "error", "message": "tank level sensor stuck"}
 

