@@ -112,6 +112,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     ),
     "source_lost": ("warning", "source, since", "the link of a source is lost; its machines are held"),
     "source_refused": ("error", "source, error", "a source that is set up cannot be used; the others go on"),
+    "source_taken": ("info", "source", "this node hears and publishes for all what nodes cannot share"),
     "source_up": ("info", "source", "the link of a source is there"),
     "stopping": ("info", "signal", "nothing new is taken; a second signal ends the process at once"),
     "store_closed": ("info", "", "the server has ended, the database last"),

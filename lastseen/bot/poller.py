@@ -23,16 +23,12 @@ from lastseen.bot.presses import Presses
 from lastseen.bot.updates import Moved, Pressed, Said, number_of, read
 from lastseen.errors import StoreUnavailable
 from lastseen.log import get_logger
-from lastseen.model import Lease
-from lastseen.protocols import Leases
+from lastseen.monitor.duty import LOOK_AGAIN, Hold, held
 
 WAIT = 25
 """Seconds for which one call waits for updates."""
 
 LEASE = timedelta(seconds=30)
-LOOK_AGAIN = 5.0
-"""Seconds until it is looked again whether another process still reads it, and whether the store is back."""
-
 SHORTEST, LONGEST = 1.0, 60.0
 """Seconds between two calls when Telegram cannot be reached, from the first to the last."""
 
@@ -54,6 +50,7 @@ class Poller:
         self.trouble = ""
         self.working = False
         self._pause = SHORTEST
+        self._hold: Hold | None = None
         door = Door(desk)
         self._door, self._commands = door, Commands(desk, door)
         self._presses = Presses(desk, self._commands)
@@ -67,8 +64,8 @@ class Poller:
         """Read until cancelled."""
         while True:
             try:
-                async with self._held() as held:
-                    if held:
+                async with self._held() as hold:
+                    if hold is not None:
                         await self._read()
             except StoreUnavailable:
                 pass  # whoever writes tells of it
@@ -76,45 +73,23 @@ class Poller:
                 _log.error("bot_failed", bot=self.desk.bot.id, error=self.desk.library.redact(repr(error)))
             await self.desk.clock.sleep(LOOK_AGAIN)
 
-    # -- who reads
-
     @asynccontextmanager
-    async def _held(self) -> AsyncIterator[bool]:
-        """The lease, as long as it is ours; what is done under it ends when it is lost."""
-        store, clock = self.desk.store, self.desk.clock
-        lease = await store.lease(self.lease, self._owner, LEASE, clock.now()) if isinstance(store, Leases) else None
-        if lease is None:
-            yield not isinstance(store, Leases)
-            return
-        try:
-            async with anyio.create_task_group() as group:
-                group.start_soon(self._keep, lease, group.cancel_scope)
-                yield True
-                group.cancel_scope.cancel()
-        finally:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(LOOK_AGAIN), suppress(StoreUnavailable):
-                if self.trouble:
-                    await store.keep_note(f"{self.lease}:trouble", "")  # whoever reads it next has its own
-                await store.release(lease, clock.now())
-
-    async def _keep(self, lease: Lease, scope: anyio.CancelScope) -> None:
-        store, clock = self.desk.store, self.desk.clock
-        while True:
-            await clock.sleep(LEASE.total_seconds() / 3)
+    async def _held(self) -> AsyncIterator[Hold | None]:
+        store = self.desk.store
+        async with held(store, self.desk.clock, self.lease, self._owner, LEASE) as hold:
+            self._hold = hold
             try:
-                renewed = await store.renew(lease, LEASE, clock.now())
-            except StoreUnavailable:
-                renewed = lease if clock.now() < lease.until else None
-            if renewed is None:
-                scope.cancel()
-                return
-            lease = renewed
+                yield hold
+            finally:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(LOOK_AGAIN), suppress(StoreUnavailable):
+                    if hold is not None and self.trouble:
+                        await store.keep_note(f"{self.lease}:trouble", "")  # whoever reads it next has its own
 
     # -- reading
 
     async def _read(self) -> None:
         after = await self._place()
-        while True:
+        while self._hold is None or self._hold.good:
             try:
                 await self._introduce()
                 raw = await self.desk.line.updates(after, WAIT)
@@ -142,6 +117,8 @@ class Poller:
         before = after
         for one in raw:
             number = number_of(one)
+            if self._hold is not None and not self._hold.good:
+                return after  # we were stopped, and another process may have been given the same
             if number is None or number < after:
                 continue
             try:

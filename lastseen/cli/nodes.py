@@ -12,15 +12,18 @@ from lastseen.clock import rfc3339
 from lastseen.errors import ConfigurationError
 from lastseen.model import Node
 
+DUTIES = {"channel": "channels it sends on:", "poller": "bots it reads:", "listener": "what cannot be shared of"}
+"""By how the names of leases begin."""
+
 
 def nodes(as_json: Json = False) -> None:
-    """List the processes that watch on this database: which are there, and what each does."""
+    """List the processes that watch on this database: which are there, and what each does for all."""
     found, now = ask(_listed)
     if as_json:
         print_json([_facts(node, now) for node in found])
         return
     table(
-        ("node", "host", "version", "since", "state", "sends", "listens to"),
+        ("node", "host", "version", "since", "state", "listens to", "has for all"),
         [
             (
                 node.id,
@@ -28,8 +31,8 @@ def nodes(as_json: Json = False) -> None:
                 node.version,
                 rfc3339(node.started_at),
                 _state(node, now),
-                f"{len(node.lanes)} lanes" if node.lanes else "",
                 ", ".join(node.sources),
+                _duties(node),
             )
             for node in found
         ],
@@ -44,6 +47,13 @@ async def _listed(monitor: Any) -> tuple[list[Node], datetime]:
         raise ConfigurationError("this store does not list its processes")
     now = monitor.clock.now()
     return list(await monitor.store.nodes(now)), now
+
+
+def _duties(node: Node) -> str:
+    """What its leases are for."""
+    of = {kind: [name.partition(":")[2] for name in node.lanes if name.startswith(f"{kind}:")] for kind in DUTIES}
+    of["channel"] = [str(len(of["channel"]))] if of["channel"] else []
+    return "; ".join(f"{DUTIES[kind]} {', '.join(names)}" for kind, names in of.items() if names)
 
 
 def _state(node: Node, now: datetime) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from lastseen.log import get_logger
 from lastseen.model import Beat, Event, Watch, slugify
 from lastseen.model.insight import Stranger
 from lastseen.monitor.blindness import ALERT_AFTER, Ear, Listener
+from lastseen.monitor.duty import Hold, held
 from lastseen.monitor.feed import Feed
 from lastseen.protocols import Decide, Store, Ways
 
@@ -86,6 +88,11 @@ class Port:
     async def part(self, name: str) -> Port:
         """A source within this one, which can be cut off on its own: what stands behind a bridge."""
         return await self._part(f"{self.name}/{name}")
+
+    def duty(self, name: str, span: timedelta) -> AbstractAsyncContextManager[Hold | None]:
+        """Ours, of all processes that listen to this source, while it lasts (`lastseen.monitor.duty.held`). Raises
+        StoreUnavailable."""
+        return held(self._store, self.clock, f"{name}:{self.name}", self.node, span)
 
     def feed(self) -> Feed:
         """How all machines stand, to be shown where this source leads."""

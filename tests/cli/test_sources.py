@@ -159,7 +159,7 @@ def test_the_config_is_what_the_source_is_made_of(cli: Cli) -> None:
     with sqlite3.connect(cli.folder / "lastseen.db") as connection:
         (config,) = connection.execute("SELECT config FROM sources WHERE name = 'home'").fetchone()
     way = MqttSource.from_config("home", json.loads(config), {})
-    assert way.filters() == [("$share/lastseen/plant/+/heartbeat", False)]
+    assert way.together() == [("$share/lastseen/plant/+/heartbeat", False)]
 
 
 def test_what_nobody_added_is_shown_as_what_it_is(cli: Cli) -> None:

@@ -19,7 +19,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from lastseen.ingest.mqtt import Binding, Mode, MqttSource
+from lastseen.ingest.mqtt import Binding, Mode, MqttSource, session
 from lastseen.ingest.mqtt import source as module
 from lastseen.ingest.mqtt.link import Link
 from lastseen.monitor.heartbeat import HeartbeatMonitor
@@ -120,7 +120,7 @@ class Overheard(Link):
         self.acknowledged.add(self._said.pop(mid))
 
 
-class Session(module._Session):
+class Session(session.Session):
     """One of lastseen's sessions that can be asked whether it is at rest."""
 
     alive: ClassVar[list[Session]] = []
@@ -270,8 +270,8 @@ def clock_time(text: str) -> str:
 
 def watch_links(monkeypatch: pytest.MonkeyPatch) -> None:
     """Links and sessions that can be asked what they have done, and that connect again at once."""
-    monkeypatch.setattr(module, "Link", Overheard)
-    monkeypatch.setattr(module, "_Session", Session)
+    monkeypatch.setattr(session, "Link", Overheard)
+    monkeypatch.setattr(module, "Session", Session)
     monkeypatch.setattr(module, "FIRST_PAUSE", 0.05)
     monkeypatch.setattr(module, "LONGEST_PAUSE", 0.2)
     Overheard.acknowledged.clear()

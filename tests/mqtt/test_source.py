@@ -222,7 +222,7 @@ async def test_two_brokers_have_machines_of_their_own(shared: Mosquitto, broker:
 
 
 async def test_a_shared_subscription_gives_each_message_to_one_node(shared: Mosquitto, tmp_path: Path) -> None:
-    one, two = (devices(shared, "i", name=name, share="nodes", client_id=name) for name in ("one", "two"))
+    one, two = (devices(shared, "i", name=name, share="nodes") for name in ("one", "two"))
     async with listening(tmp_path, one, two) as (monitor, _):
         for n in range(20):
             await publish(shared, f"i/m{n}/heartbeat")

@@ -154,6 +154,8 @@ class Link:
 
     async def subscribe(self, topics: Sequence[tuple[str, bool]]) -> None:
         """To filters, each with whether what the broker keeps is wanted. Raises LinkLost naming what is refused."""
+        if not topics:
+            return
         asked: list[Any] = [
             (topic, _options(topic, retained)) if self._version == 5 else (topic, 1) for topic, retained in topics
         ]
@@ -169,6 +171,11 @@ class Link:
         refused = [topic for (topic, _), code in zip(topics, codes, strict=True) if code.is_failure]
         if refused:
             raise LinkLost(f"the broker does not let us subscribe to {', '.join(refused)}")
+
+    def unsubscribe(self, topics: Sequence[str]) -> None:
+        """What still comes on these is the other end's delay."""
+        if topics and not self.lost.done():
+            self._client.unsubscribe(list(topics))
 
     def ack(self, mid: int) -> None:
         """One message is ours now."""

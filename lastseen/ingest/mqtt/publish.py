@@ -36,6 +36,7 @@ REFRESH = 3600.0
 
 AFTER_TROUBLE = 60.0
 
+ONLINE = b"online"
 DISCOVERY = "homeassistant"
 OFF = "off"
 
@@ -121,11 +122,14 @@ class Publisher:
     def __init__(self, outlet: Outlet, port: Port) -> None:
         self._outlet, self._port = outlet, port
         self._kept: set[str] = set()
+        self._denied = False
         self._refused = False
 
     def heard(self, topic: str, payload: bytes, retained: bool) -> bool:
         """Whether the topic is one of ours. What the broker still keeps of a machine that is no more is taken back."""
         slug = self._outlet.slug(topic)
+        if topic == self._outlet.status and not retained and payload != ONLINE:
+            self._denied = True  # the last will of another node: we are there
         if slug is not None and retained and payload:
             self._kept.add(slug)
         return self._outlet.owns(topic)
@@ -152,9 +156,13 @@ class Publisher:
         await feed.begin()
         async for some in feed.everybody():
             await self._show(link, some, ())
-        await self._publish(link, [(self._outlet.status, b"online")])
+        await self._publish(link, [(self._outlet.status, ONLINE)])
+        self._denied = False
         while self._port.clock.monotonic() - began < REFRESH:
             await self._clear(link, feed)
+            if self._denied:
+                self._denied = False
+                await self._publish(link, [(self._outlet.status, ONLINE)])
             await asyncio.sleep(LOOK_EVERY)
             news = await feed.news()
             if news is None:
