@@ -136,16 +136,15 @@ class Recorder:
         began = self._clock.monotonic()
         try:
             recorded = await self._store.record([beat for beat, _ in batch], self._clock.now())
-        except LastseenError as error:
+        except StoreUnavailable as error:
             _log.error("record_failed", error=str(error), beats=len(batch))
             self._on_failed()
             _fail(batch, error)
         except Exception as error:  # noqa: BLE001  (a store is a plugin: one bad row must not take the others down)
             if len(batch) > 1:
                 await self._split(batch)
-                return
-            _log.error("record_failed", error=repr(error), beats=1)
-            _fail(batch, StoreUnavailable(f"this heartbeat could not be stored: {type(error).__name__}"))
+            else:
+                _refuse(batch, error)
         else:
             counters.BATCHES.observe(len(batch))
             counters.COMMITS.observe(self._clock.monotonic() - began)
@@ -186,6 +185,14 @@ def _count(batch: Batch, outcome: str) -> None:
     for source in sources:
         rows = sum(beat.source == source for beat, _ in batch)
         counters.HEARTBEATS.inc(counters.source_name(source), outcome, by=rows)
+
+
+def _refuse(batch: Batch, error: Exception) -> None:
+    """This one cannot be stored, whenever it is tried: the store is well."""
+    ours = isinstance(error, LastseenError)
+    _log.error("record_failed", error=str(error) if ours else repr(error), beats=1)
+    words = f"this heartbeat could not be stored: {type(error).__name__}"
+    _fail(batch, error if ours else StoreUnavailable(words))
 
 
 def _fail(batch: Batch, error: Exception) -> None:

@@ -107,7 +107,8 @@ def hold(connection: Connection, ids: Callable[[], Sequence[int]]) -> tuple[bool
 
 
 def ids_of(connection: Connection, slugs: Sequence[str]) -> dict[str, int]:
-    return dict(_all(connection, _IDS, list(slugs)))
+    """A slug is ASCII. What the server would not even take as text (NUL, half of a surrogate pair) is nobody's."""
+    return dict(_all(connection, _IDS, [slug for slug in slugs if slug.isascii() and "\0" not in slug]))
 
 
 def move_on(connection: Connection, pulses: str, bits: int) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, func, literal_column
 
 from lastseen.model import (
     HEARD_OF_IT,
+    SLUG,
     Beat,
     BlindPeriod,
     Case,
@@ -58,7 +59,7 @@ from lastseen.storage.rows import (
     reports,
     runs,
 )
-from lastseen.storage.sqltools import chunks, several
+from lastseen.storage.sqltools import GREATEST_ID, chunks, several
 
 _SAID = {said.value: said for said in Said}
 _opened, _first, _later = events.alias("opened"), events.alias("first_of"), events.alias("later")
@@ -111,9 +112,9 @@ def find_ids(connection: Connection, refs: Iterable[MachineRef]) -> dict[Machine
     """Ids of machines that are there, by what they were asked for."""
     wanted = list(dict.fromkeys(refs))
     found: dict[MachineRef, int] = {}
-    for slugs in chunks([ref for ref in wanted if isinstance(ref, str)]):
+    for slugs in chunks([ref for ref in wanted if isinstance(ref, str) and SLUG.fullmatch(ref)]):
         found.update({row[0]: row[1] for row in connection.execute(_BY_SLUG, {"several": slugs})})
-    for ids in chunks([ref for ref in wanted if isinstance(ref, int)]):
+    for ids in chunks([ref for ref in wanted if isinstance(ref, int) and 0 < ref <= GREATEST_ID]):
         found.update({row[0]: row[0] for row in connection.execute(_BY_ID, {"several": ids})})
     return found
 

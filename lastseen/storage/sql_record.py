@@ -19,6 +19,7 @@ from lastseen.model import HEARTBEATS, PRESENCE, SIGNALS, Beat, MachineRef, Reco
 from lastseen.storage import dialect
 from lastseen.storage.dialect import stamp
 from lastseen.storage.fold import expectation
+from lastseen.storage.sqltools import GREATEST_ID
 
 REMEMBERED = 250_000
 """Slugs whose id is kept in memory."""
@@ -106,6 +107,8 @@ class _Batch:
                 if found is None:
                     continue
                 machine_id = found
+            elif machine_id > GREATEST_ID:
+                continue
             if (
                 beat.said is alive
                 and beat.body is None
@@ -181,6 +184,8 @@ def record(connection: Connection, slugs: Slugs, beats: Sequence[Beat], now: dat
     due = _write_facts(connection, batch, troubled, stamp(now)) or expected
     _write_bodies(connection, batch)
     unknown: set[MachineRef] = {*(names - ids.keys())}
+    if len(names) < len(refs):
+        unknown |= {ref for ref in refs if isinstance(ref, int) and ref > GREATEST_ID}
     if gone:
         unknown |= {ref for ref in refs if (ids.get(ref) if isinstance(ref, str) else ref) in gone}
     return Recorded(frozenset(unknown), due)

@@ -20,6 +20,9 @@ _json = msgspec.json.Encoder()
 CHUNK = 500
 """Values in one IN list."""
 
+GREATEST_ID = 2**31 - 1
+"""What PostgreSQL's column holds. A greater one is nobody's, and need not be asked for."""
+
 
 def table(model: type[SQLModel]) -> Table:
     """The Core table of a class."""

@@ -45,6 +45,15 @@ class RecordSuite(StoreSuiteBase):
                 assert (await store.record([beat, Beat("pump", at(5))], at(5))).unknown == {987654}
                 assert (await standing(store, "pump")).liveness.last_seen == at(5)
 
+    async def test_a_name_or_number_that_no_machine_can_have_takes_no_other_down(self) -> None:
+        for nobody in (2**31, 2**63, 10**30, -1, "a\0b", "\ud800", "ü", "x" * 100_000):
+            async with self.opened() as store:
+                await online(store, "pump")
+                for beat in (Beat(nobody, at(5)), Beat(nobody, at(5), Said.ERROR, body='{"message":"x"}')):
+                    assert (await store.record([beat, Beat("pump", at(5))], at(5))).unknown == {nobody}
+                assert (await standing(store, "pump")).liveness.last_seen == at(5)
+                assert list(await store.liveness([nobody, "pump"])) == ["pump"]
+
     async def test_recording_never_touches_the_status(self) -> None:
         async with self.opened() as store:
             await offline(store, "gone")

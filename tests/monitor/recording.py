@@ -21,6 +21,7 @@ class Gate:
         self.open = asyncio.Event()
         self.open.set()
         self.poison: str | None = None
+        self.poisoned: Exception = ValueError("a row that cannot be written")
         self.down = False
 
     async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
@@ -29,7 +30,7 @@ class Gate:
         if self.down:
             raise StoreUnavailable("down")
         if any(beat.machine == self.poison for beat in beats):
-            raise ValueError("a row that cannot be written")
+            raise self.poisoned
         self.batches.append(list(beats))
         return Recorded(frozenset({"nobody"}) if any(b.machine == "nobody" for b in beats) else frozenset())
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lastseen.errors import Busy, StoreUnavailable, UnknownMachine
+from lastseen.errors import Busy, InvalidInput, StoreUnavailable, UnknownMachine
 from lastseen.model import Beat, Said
 from tests.monitor.recording import Gate, recording
 
@@ -59,6 +59,18 @@ async def test_one_bad_row_takes_no_other_down() -> None:
         results = dict(zip(futures, await asyncio.gather(*futures.values(), return_exceptions=True), strict=True))
         assert isinstance(results.pop("bad"), StoreUnavailable)
         assert set(results.values()) == {None}
+
+
+async def test_a_row_that_the_store_refuses_is_its_own_trouble_and_not_the_stores() -> None:
+    """A value that no column can hold is refused by name: nobody else is, and nobody was unheard."""
+    gate = Gate()
+    gate.poison, gate.poisoned = "bad", InvalidInput("NumericValueOutOfRange (22003)")
+    async with recording(gate) as (recorder, clock, failures):
+        futures = {name: recorder.record(Beat(name, clock.now())) for name in ("a", "bad", "b")}
+        results = dict(zip(futures, await asyncio.gather(*futures.values(), return_exceptions=True), strict=True))
+        assert isinstance(results.pop("bad"), InvalidInput)
+        assert set(results.values()) == {None}
+        assert not failures
 
 
 async def test_what_comes_later_waits_while_a_batch_is_written_in_parts() -> None:
