@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from lastseen.model import Matcher, Preferences, Quiet, Status
 from lastseen.storage.memory import MemoryStore
+from lastseen.storage.postgres import open_postgres
 from lastseen.storage.sqlite import open_sqlite
 from tests.notifiers.oracle import complaints
 from tests.notifiers.outbox_world import EARS, MACHINES, POINTS, World
+from tests.servers.postgres import shared
 
 EXAMPLES = int(os.environ.get("LASTSEEN_TEST_LIVES", "0"))
 """Lives of each kind; 0: a few, and the same ones each time."""
@@ -105,6 +107,18 @@ def in_memory(steps: list[Any]) -> list[str]:
     return anyio.run(live, MemoryStore(), steps)
 
 
+def on_a_server(steps: list[Any]) -> list[str]:
+    async def run() -> list[str]:
+        store = open_postgres(shared().migrated(), migrate="check")
+        await store.open()
+        try:
+            return await live(store, steps)
+        finally:
+            await store.close()
+
+    return anyio.run(run)
+
+
 def on_disk(empty: Path, steps: list[Any]) -> list[str]:
     path = empty.with_name("life.db")
     for old in empty.parent.glob("life.db*"):
@@ -185,4 +199,11 @@ def test_through_trouble_with_every_wish(empty: Path, steps: list[Any]) -> None:
 @LIVES
 def test_through_everything_at_once(empty: Path, steps: list[Any]) -> None:
     wrong = on_disk(empty, steps)
+    assert not wrong, "\n".join(wrong)
+
+
+@given(steps=lives(*always, *wishing, mood, mood, crash, stop, go_on, switch))
+@settings(LIVES, max_examples=EXAMPLES // 10 or 3)
+def test_through_everything_at_once_on_a_server(steps: list[Any]) -> None:
+    wrong = on_a_server(steps)
     assert not wrong, "\n".join(wrong)
