@@ -87,7 +87,10 @@ def _restored(archive: Any, replace: bool) -> Restored:
     chosen = settings()
     target = database_file(chosen.database)
     if target is None:
-        raise ConfigurationError("only a SQLite database can be restored into so far")
+        raise ConfigurationError(
+            "a backup is restored into a SQLite database: set LASTSEEN_DATABASE_URL to one, and move that with "
+            "`lastseen db copy`"
+        )
     if target.parent == chosen.data_dir:
         prepare_folder(chosen.data_dir)
     elif not target.parent.is_dir():
@@ -110,14 +113,15 @@ def _check_access(url: str) -> None:
 
 def _keys(chosen: Any, without: bool) -> str | None:
     """Those in the key file. What is given by LASTSEEN_SECRET_KEY is kept where that is kept."""
+    from lastseen.compose import SERVER_KEY
     from lastseen.datadir import database_file
     from lastseen.storage.secrets import key_file
 
-    database = database_file(chosen.database)
-    if without or chosen.secret_key is not None or database is None:
+    if without or chosen.secret_key is not None:
         return None
+    database = database_file(chosen.database)
     try:
-        return key_file(database).read_text()
+        return (chosen.data_dir / SERVER_KEY if database is None else key_file(database)).read_text()
     except FileNotFoundError:
         return None
 

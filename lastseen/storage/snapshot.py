@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from lastseen.errors import ConfigurationError, LastseenError, MissingDatabase
 from lastseen.storage import upgrade
@@ -21,9 +21,9 @@ def snapshot(url: str) -> Iterator[tuple[Connection, str]]:
 
     Raises MissingDatabase, DatabaseTooNew, ConfigurationError, StoreUnavailable.
     """
-    if not url.startswith("sqlite:"):
-        raise ConfigurationError("only a SQLite database can be read whole so far")
-    with _sqlite(sqlite_path(url)) as connection:
+    if not url.startswith(("sqlite:", *upgrade.SERVERS)):
+        raise ConfigurationError("this database cannot be read whole: only SQLite's and PostgreSQL's can")
+    with _sqlite(sqlite_path(url)) if url.startswith("sqlite:") else _postgres(url) as connection:
         revision = MigrationContext.configure(connection).get_current_revision()
         if revision is None:
             raise MissingDatabase("there is nothing in the database: `lastseen db upgrade` makes its tables")
@@ -33,7 +33,22 @@ def snapshot(url: str) -> Iterator[tuple[Connection, str]]:
 @contextmanager
 def _sqlite(path: Path) -> Iterator[Connection]:
     upgrade.readable(path)
-    engine = reader_engine(path)
+    with _reading(reader_engine(path)) as connection:
+        yield connection
+
+
+@contextmanager
+def _postgres(url: str) -> Iterator[Connection]:
+    """One transaction that reads only, REPEATABLE READ."""
+    from lastseen.storage.postgres import dsn, engine
+
+    upgrade.check(url)
+    with _reading(engine(dsn(url), reading=True)) as connection:
+        yield connection
+
+
+@contextmanager
+def _reading(engine: Engine) -> Iterator[Connection]:
     try:
         with engine.connect() as connection, connection.begin():
             yield connection

@@ -1,0 +1,43 @@
+"""A backup of PostgreSQL is restored into a file: the same rows, whatever holds them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from lastseen.model import Beat
+from lastseen.storage import open_store
+from lastseen.testing.script import at
+from lastseen.testing.suite_base import offline
+from tests.cli.conftest import Cli
+from tests.servers.postgres import PostgresServer
+
+
+async def _live(url: str) -> None:
+    store: Any = open_store(url, migrate="check")
+    await store.open()
+    try:
+        channel = await store.code_channel("ops", "channel:ops", at(0))
+        await offline(store, "pump", "well", channels=[channel.uid])
+        await store.record([Beat("pump", at(300), body='{"free_memory": 1}')], at(300))
+    finally:
+        await store.close()
+
+
+def test_it_is_restored_into_a_file(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    url = postgres_server.migrated()
+    asyncio.run(_live(url))
+    here = Cli(tmp_path / "here", {"LASTSEEN_DATABASE_URL": url})
+    here.folder.mkdir()
+    made = here.json("backup", str(tmp_path / "saved.zip"))
+    assert (made["rows"]["machines"], made["rows"]["notifications"], made["rows"]["latest_reports"]) == (2, 2, 1)
+    there = Cli(tmp_path / "there")
+    done = there.json("restore", str(tmp_path / "saved.zip"))
+    assert done["rows"] == made["rows"]
+    assert done["cancelled"] == 2
+    shown = {row["slug"]: (row["status"], row["last_seen"]) for row in there.json("machines", "list")}
+    assert shown == {row["slug"]: (row["status"], row["last_seen"]) for row in here.json("machines", "list")}
+    assert [row["uid"] for row in there.json("events")] == [row["uid"] for row in here.json("events")]
+    refused = here("restore", str(tmp_path / "saved.zip"))
+    assert (refused.code, "lastseen db copy" in refused.err) == (1, True), refused.err
