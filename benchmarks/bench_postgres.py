@@ -1,4 +1,4 @@
-"""The recorder into PostgreSQL: 100,000 machines, the sweep running, with fsync; beside bare psycopg and the same rows."""
+"""The recorder into PostgreSQL: 100,000 machines, the sweep running, fsync; beside bare psycopg and the same rows."""
 
 from __future__ import annotations
 
@@ -49,16 +49,21 @@ def fleet(machines: int) -> Iterator[tuple[PostgresServer, str]]:
     server = PostgresServer(*SERVER)
     try:
         server.start()
-        url = server.url(server.database())
-        upgrade(url)
-        now = SystemClock().now()
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(_MACHINES, (now, machines))
-            connection.execute(_LIVENESS, {"seen": now, "due": now + timedelta(days=1)})
-            connection.execute("VACUUM ANALYZE")
-        yield server, url
+        yield server, filled(server, machines)
     finally:
         server.remove()
+
+
+def filled(server: PostgresServer, machines: int) -> str:
+    """The URL of one more such database."""
+    url = server.url(server.database())
+    upgrade(url)
+    now = SystemClock().now()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(_MACHINES, (now, machines))
+        connection.execute(_LIVENESS, {"seen": now, "due": now + timedelta(days=1)})
+        connection.execute("VACUUM ANALYZE")
+    return url
 
 
 async def ours(url: str, ids: list[int], batch: int, seconds: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,3 +53,11 @@ def test_the_copy_in_valkey_answers_as_the_store_does_and_is_written(tmp_path: P
     ways = {"read 1 from the copy": 2, "read 100 from the copy": 2, "write 1": 1, "write 100": 1}
     for name, beside in ways.items():
         assert sum(one.startswith(f"{name}, p") for one in found) == 2 * beside
+
+
+def test_a_fleet_in_postgresql_is_swept_by_a_few_pages_and_recorded_by_two_nodes(tmp_path: Path) -> None:
+    said, found = figures("bench_postgres_fleet", tmp_path)
+    assert "sweep, 500 newly silent, committed" in found, "and the program ends where another number was found"
+    assert len(found["processor for a heartbeat, two nodes"]["baseline"]) == 1
+    read = [int(n) for n in re.findall(r"the smallest check_at (\d+), what is due (\d+)", said)[0]]
+    assert max(read) < 40, "a sweep with nothing due reads a few pages of an index, not the fleet"
