@@ -22,6 +22,7 @@ from lastseen.storage.rows import (
     attempts,
     blind_periods,
     channel_state,
+    events,
     invites,
     liveness,
     machines,
@@ -117,19 +118,32 @@ class Aging:
         return {self.table.name: gone}, True
 
 
+_first = events.alias("first_of_incident")
+
+
 def _attempts_needed(connection: Connection) -> ColumnElement[bool]:
-    """What an attempt contained is tried again together; and the last words of channels that fail stay."""
+    """What an attempt contained is tried again together; a message of an open incident may be changed, and tells of
+    what was delivered with it; and the last words of channels that fail stay."""
     unfinished = (
         select(attempt_items.c.attempt_id)
         .join(notifications, notifications.c.id == attempt_items.c.notification_id)
         .where(attempt_items.c.attempt_id == attempts.c.id, is_open(notifications))
+    )
+    lasting = (
+        select(attempt_items.c.attempt_id)
+        .join(notifications, notifications.c.id == attempt_items.c.notification_id)
+        .join(events, events.c.id == notifications.c.event_id)
+        .join(_first, _first.c.id == events.c.incident_id)
+        .join(liveness, liveness.c.machine_id == events.c.machine_id)
+        .where(attempt_items.c.attempt_id == attempts.c.id, liveness.c.incident == _first.c.uid)
+        .where(attempts.c.outcome == "delivered")
     )
     failing = connection.execute(select(channel_state.c.channel_id).where(channel_state.c.failing_since.is_not(None)))
     last = select(attempts.c.id).where(attempts.c.outcome == "retry").order_by(attempts.c.id.desc()).limit(1)
     words = [
         connection.execute(last.where(attempts.c.channel_id == channel)).scalar() for channel in failing.scalars().all()
     ]
-    return or_(exists(unfinished), attempts.c.id.in_([word for word in words if word is not None]))
+    return or_(exists(unfinished), exists(lasting), attempts.c.id.in_([word for word in words if word is not None]))
 
 
 _other = runs.alias("other")

@@ -88,6 +88,19 @@ async def test_attempts_go_but_for_the_last_words_of_a_channel_that_fails(world:
     assert await world.gone() == {"delivery_attempts": 1}
 
 
+async def test_what_was_delivered_of_an_open_incident_is_known_as_long_as_it_lasts(world: World) -> None:
+    world.event(1, 1, OLD, incident_id=1)
+    world.put("notifications", state="delivered", finished_at=OLD)
+    for id_, outcome in ((1, "retry"), (2, "delivered")):
+        world.put("delivery_attempts", id=id_, started_at=OLD, finished_at=OLD, outcome=outcome)
+        world.put("delivery_attempt_items", attempt_id=id_)
+    world.raw.execute("UPDATE liveness SET incident = 'e1'")
+    assert await world.gone() == {"delivery_attempts": 1}
+    assert world.ids("delivery_attempts") == [2]
+    world.raw.execute("UPDATE liveness SET incident = NULL")
+    assert (await world.gone())["delivery_attempts"] == 1
+
+
 async def test_reports_go_that_a_decision_has_seen(world: World) -> None:
     for id_, (at, pending) in enumerate([(OLD, 0), (OLD, 1), (OLD, 0), (YOUNG, 0)], 1):
         world.put("reports", id=id_, at=at, pending=pending)
