@@ -89,9 +89,11 @@ class Simulated:
         self.over = asyncio.Event()
         self.stays_silent = False
         self.done = False
+        self.doing: Step | None = None
 
     async def live(self, life: Sequence[Step]) -> None:
         for step in life:
+            self.doing = step
             self.done = step is life[-1] and step.does == "gone"
             await getattr(self, f"_{step.does}")(step.seconds)
         self.done = True
