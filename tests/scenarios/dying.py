@@ -50,7 +50,7 @@ class Death:
 
     def haunt(self, store: Any) -> None:
         """Wrap the methods of the store, and what they do within their transactions."""
-        take, finish, write = store.take, store.finish, store.database.write
+        take, finish, write = store.take, store.finish, store.database.write_beside
 
         async def dying_take(*given: Any) -> Any:
             _in.set("take")
@@ -79,7 +79,7 @@ class Death:
 
             return await write(dying_work if method else work)
 
-        store.take, store.finish, store.database.write = dying_take, dying_finish, dying_write
+        store.take, store.finish, store.database.write_beside = dying_take, dying_finish, dying_write
 
 
 def notifier(kind: str, url: str, secret: str) -> Webhook | Telegram:
