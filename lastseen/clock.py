@@ -93,12 +93,15 @@ class SystemClock:
 
     def follow(self, theirs: datetime, asked: float, answered: float) -> None:
         """From now on store time goes by a clock that others share, carried by ours: `theirs` was said at some moment
-        between `asked` and `answered`, of `monotonic()`. An answer that took long says little, unless it is the first,
-        which is asked for before anything is done by this clock: then store time begins there.
+        between `asked` and `answered`, of `monotonic()`. An answer that took long says little (what cannot be, all the
+        same), unless it is the first, which is asked for before anything is done by this clock: then store time begins
+        there.
         """
-        first = self._ahead is None
-        if first or answered - asked <= PROMPT:
-            self._ahead = theirs.timestamp() - (asked + answered) / 2
+        first, said = self._ahead is None, theirs.timestamp()
+        if self._ahead is None or answered - asked <= PROMPT:
+            self._ahead = said - (asked + answered) / 2
+        else:
+            self._ahead = min(max(self._ahead, said - answered), said - asked)
         if first:
             self._mono = self._monotonic()
             self._store, self._speed = self._truth(), 1.0

@@ -14,7 +14,6 @@ from lastseen.testing import FakeClock
 from lastseen.testing.clock import TURNS
 from tests.monitor.cases import Hands
 from tests.support import pace
-from tests.support import pace
 
 
 def seconds_ahead(clock: SystemClock) -> float:
@@ -102,6 +101,21 @@ def test_an_answer_that_took_long_does_not_move_the_clock() -> None:
     assert clock.measure() is None
     hands.pass_(1)
     assert clock.now() - before == timedelta(seconds=1)
+
+
+def test_a_computer_that_slept_is_woken_by_a_shared_clock_that_always_takes_long_to_answer() -> None:
+    """Its own monotonic clock stood still meanwhile. Without that it would write down everything it hears an hour too
+    early, for ever."""
+    hands = Hands()
+    clock = hands.clock()
+    clock.follow(clock.now(), clock.monotonic(), clock.monotonic())
+    theirs = clock.now() + timedelta(hours=1)
+    asked = clock.monotonic()
+    hands.pass_(0.6)
+    clock.follow(theirs, asked, clock.monotonic())
+    step = clock.measure()
+    assert step is not None
+    assert timedelta(0) <= clock.now() - theirs <= timedelta(seconds=0.6)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1000), st.floats(-10_000, 10_000)), max_size=30))

@@ -47,6 +47,10 @@ RULES = 0x6C617374
 
 ALONE, SHARED = f"pg_advisory_xact_lock({RULES})", f"pg_advisory_xact_lock_shared({RULES})"
 
+HELD = "15s"
+"""How long a node that stands still in the middle of a transaction (its computer was stopped, or is gone) may keep the
+others from what it has locked. Shorter than they wait for a lock, and than a lane's lease."""
+
 CONNECT_TIMEOUT = 10
 LISTEN_AGAIN = 2.0
 """Seconds until it is tried again to hear what other processes tell."""
@@ -84,6 +88,7 @@ class PostgresDatabase:
         self.on_rollback: Callable[[], None] = lambda: None
         self._pools: dict[str, Workers] = {}
         self.sender = str(uuid.uuid4())
+        self.held = HELD
 
     async def open(self) -> None:
         from lastseen.storage import upgrade_postgres
@@ -100,7 +105,8 @@ class PostgresDatabase:
         }
 
     def _session(self, *, reading: bool = False, lock: str | None = None) -> PostgresSession:
-        return PostgresSession(engine(self._url, reading=reading), lock, reading, self._undone)
+        made = engine(self._url, reading=reading, idle_in_transaction_session_timeout=self.held)
+        return PostgresSession(made, lock, reading, self._undone)
 
     def _undone(self) -> None:
         self.on_rollback()
@@ -298,7 +304,7 @@ def _driver() -> Any:
     return psycopg
 
 
-def connect(url: str, *, autocommit: bool = False) -> psycopg.Connection[Any]:
+def connect(url: str, *, autocommit: bool = False, settings: Mapping[str, str] = SETTINGS) -> psycopg.Connection[Any]:
     """A connection of the driver's own. Raises psycopg.OperationalError, ConfigurationError."""
     connection: psycopg.Connection[Any] = _driver().connect(**_parameters(url), autocommit=True)
     try:
@@ -306,7 +312,7 @@ def connect(url: str, *, autocommit: bool = False) -> psycopg.Connection[Any]:
             raise ConfigurationError(
                 f"this is PostgreSQL {connection.info.parameter_status('server_version')}: 15 or newer is needed"
             )
-        connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in SETTINGS.items()))
+        connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in settings.items()))
         connection.autocommit = autocommit
     except BaseException:
         connection.close()
@@ -320,12 +326,16 @@ def _parameters(url: str) -> dict[str, Any]:
     return {**defaults, **_driver().conninfo.conninfo_to_dict(url)}
 
 
-def engine(url: str, *, reading: bool = False) -> Engine:
+def engine(url: str, *, reading: bool = False, **settings: str) -> Engine:
+    """`settings`: other ones than SETTINGS."""
+
     def made() -> Any:
-        connection = connect(url)
+        connection = connect(url, settings={**SETTINGS, **settings})
         if reading:
             connection.isolation_level = _driver().IsolationLevel.REPEATABLE_READ
             connection.read_only = True
         return connection
 
-    return create_engine("postgresql+psycopg://", creator=made, poolclass=NullPool, paramstyle="format")
+    return create_engine(
+        "postgresql+psycopg://", creator=made, poolclass=NullPool, paramstyle="format", hide_parameters=True
+    )

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
 from lastseen.errors import Conflict, InvalidInput, StoreUnavailable, UnknownMachine
 from lastseen.log import get_logger
@@ -74,11 +74,15 @@ def _one_by_one(
     return committed
 
 
-_NOBODYS_FAULT = (StoreUnavailable, OperationalError, sqlite3.OperationalError, OSError)
+_NOBODYS_FAULT = (
+    *(StoreUnavailable, OperationalError, InternalError, InterfaceError),
+    *(sqlite3.OperationalError, sqlite3.InternalError, sqlite3.InterfaceError, OSError),
+)
 
 
 def _raise_if_unavailable(error: Exception) -> None:
-    """A full disk is no verdict's fault, nor is a deadlock, which the whole transaction is done again for."""
+    """A full disk is no verdict's fault, nor a connection that the server has ended, nor a deadlock, which the whole
+    transaction is done again for."""
     if one_of(error, _NOBODYS_FAULT):
         raise error
 

@@ -134,7 +134,9 @@ class Stage:
 
 
 def node(url: str) -> SqlStore:
-    return SqlStore(PostgresDatabase(url, "check"), SecretBox(key_text=KEY))
+    database = PostgresDatabase(url, "check")
+    database.held = f"{PATIENCE:g}s"  # who is stopped on this stage goes on
+    return SqlStore(database, SecretBox(key_text=KEY))
 
 
 @asynccontextmanager
