@@ -25,12 +25,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from lastseen.errors import ConfigurationError, Conflict, DatabaseOutdated, LastseenError
-from lastseen.storage import tables_io, upgrade
+from lastseen.errors import ConfigurationError, Conflict, DatabaseOutdated
+from lastseen.storage import dialect, tables_io, upgrade
 from lastseen.storage.sql_nodes import listed
 from lastseen.storage.sqltools import drop_meta, meta_value, set_meta
 from lastseen.storage.tables_io import Row, Shape
-from lastseen.storage.translate import translated
+from lastseen.storage.translate import translating
 from lastseen.storage.upgrade import COPIED, COPYING, MOVED
 
 STILL_THERE = timedelta(seconds=30)
@@ -138,7 +138,9 @@ class _Marks:
         return False
 
     def _refuse_served(self, connection: Connection) -> None:
-        there = [node.name for node in listed(connection, self._now) if self._now - node.alive_at < STILL_THERE]
+        """By the clock that nodes go by: that of whoever moves may be wrong."""
+        now = dialect.of(connection).time(connection) or self._now
+        there = [node.name for node in listed(connection, now) if now - node.alive_at < STILL_THERE]
         if there and connection.dialect.name != "sqlite":
             raise Conflict(f"{self.names[0]} is in use by {len(there)} nodes ({', '.join(there)}): stop them first")
 
@@ -165,6 +167,7 @@ class _Marks:
 
     def end(self) -> None:
         with _transaction(self.source) as connection:
+            self._refuse_served(connection)  # one that was cut off when it was looked before, or was just starting
             numbers = tables_io.counters(connection)
         with _transaction(self.target) as connection:
             tables_io.set_counters(connection, numbers)
@@ -271,14 +274,8 @@ def _engine(url: str) -> Iterator[Engine]:
 
         opened = writer_engine(sqlite_path(url))
     try:
-        yield opened
-    except (LastseenError, OSError):
-        raise
-    except Exception as error:
-        ours = translated(error)
-        if ours is None:
-            raise
-        raise ours from error
+        with translating(files=False):
+            yield opened
     finally:
         opened.dispose()
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from lastseen.errors import ConfigurationError, Conflict, DatabaseTooNew, LastseenError
+from lastseen.errors import ConfigurationError, Conflict, DatabaseTooNew
 from lastseen.storage import secrets, tables_io, upgrade
 from lastseen.storage.archive import Archive
 from lastseen.storage.backup import Progress, sync_folder
 from lastseen.storage.sql_restored import come_back
 from lastseen.storage.sqlite import WRITER, writer_engine
-from lastseen.storage.translate import translated
+from lastseen.storage.translate import translating
 
 FILLING = {**WRITER, "journal_mode": "OFF", "synchronous": "OFF"}
 """Nobody else has the file, and where filling it fails it is thrown away."""
@@ -85,14 +85,8 @@ def _beside(target: Path) -> Iterator[Path]:
     fresh = target.with_name(f"{target.name}.restoring")
     _remove(fresh)
     try:
-        yield fresh
-    except (LastseenError, OSError):
-        raise
-    except Exception as error:
-        ours = translated(error)
-        if ours is None:
-            raise
-        raise ours from error
+        with translating(files=False):
+            yield fresh
     finally:
         _remove(fresh)
 

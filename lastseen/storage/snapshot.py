@@ -9,10 +9,10 @@ from pathlib import Path
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine
 
-from lastseen.errors import ConfigurationError, LastseenError, MissingDatabase
+from lastseen.errors import ConfigurationError, MissingDatabase
 from lastseen.storage import upgrade
 from lastseen.storage.sqlite import reader_engine, sqlite_path
-from lastseen.storage.translate import translated
+from lastseen.storage.translate import translating
 
 
 @contextmanager
@@ -41,8 +41,9 @@ def _sqlite(path: Path) -> Iterator[Connection]:
 def _postgres(url: str) -> Iterator[Connection]:
     """One transaction that reads only, REPEATABLE READ."""
     from lastseen.storage.postgres import dsn, engine
+    from lastseen.storage.upgrade_postgres import readable
 
-    upgrade.check(url)
+    readable(url)
     with _reading(engine(dsn(url), reading=True)) as connection:
         yield connection
 
@@ -50,14 +51,7 @@ def _postgres(url: str) -> Iterator[Connection]:
 @contextmanager
 def _reading(engine: Engine) -> Iterator[Connection]:
     try:
-        with engine.connect() as connection, connection.begin():
+        with translating(files=False), engine.connect() as connection, connection.begin():
             yield connection
-    except (LastseenError, OSError):
-        raise
-    except Exception as error:
-        ours = translated(error)
-        if ours is None:
-            raise
-        raise ours from error
     finally:
         engine.dispose()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy.exc as sa
@@ -67,6 +69,20 @@ def one_of(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool
 
 _OF_THE_SERVER = ("08", "25", "40", "53", "55", "57", "58", "XX", "3D", "28")
 """Classes of PostgreSQL's errors (Appendix A of its manual) whose message speaks of the server, not of values."""
+
+
+@contextmanager
+def translating(*, files: bool = True) -> Iterator[None]:
+    """Whatever the libraries underneath raise in here comes out as an error of ours. `files`: OSError too."""
+    try:
+        yield
+    except LastseenError:
+        raise
+    except Exception as error:
+        ours = None if isinstance(error, OSError) and not files else translated(error)
+        if ours is None:
+            raise
+        raise ours from error
 
 
 def _words(error: BaseException) -> str:

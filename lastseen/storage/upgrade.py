@@ -17,7 +17,6 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection, inspect
 
 import lastseen.migrations
@@ -26,12 +25,11 @@ from lastseen.errors import (
     ConfigurationError,
     DatabaseOutdated,
     DatabaseTooNew,
-    LastseenError,
     MissingDatabase,
     StoreUnavailable,
 )
 from lastseen.storage.sqlite import WRITER, reader_engine, sqlite_path, writer_engine
-from lastseen.storage.translate import translated
+from lastseen.storage.translate import translating
 
 SCHEMA = 1
 """The number of this program's schema: databases say with `schema_compat` which is the oldest that may use them."""
@@ -64,16 +62,8 @@ def upgrade(
 
         return upgrade_postgres.upgrade(target, versions)
     path = _path(target)
-    try:
-        with created(path), _engine_connection(path) as connection:
-            return _upgrade(connection, path, versions, revision, copy)
-    except (LastseenError, CommandError):
-        raise
-    except Exception as error:
-        ours = translated(error)
-        if ours is None:
-            raise
-        raise ours from error
+    with translating(), created(path), _engine_connection(path) as connection:
+        return _upgrade(connection, path, versions, revision, copy)
 
 
 def current(target: str | Path) -> str | None:
@@ -87,13 +77,8 @@ def current(target: str | Path) -> str | None:
         raise MissingDatabase(f"there is no database at {path}: `lastseen db upgrade` makes one")
     engine = reader_engine(path)
     try:
-        with engine.connect() as connection, connection.begin():
+        with translating(), engine.connect() as connection, connection.begin():
             return revision_in(connection)
-    except Exception as error:
-        ours = translated(error)
-        if ours is None:
-            raise
-        raise ours from error
     finally:
         engine.dispose()
 

@@ -12,12 +12,11 @@ from contextlib import contextmanager
 
 from alembic import command
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection, inspect
 
-from lastseen.errors import DatabaseOutdated, LastseenError, StoreUnavailable
+from lastseen.errors import DatabaseOutdated, StoreUnavailable
 from lastseen.storage.postgres import dsn, engine
-from lastseen.storage.translate import translated
+from lastseen.storage.translate import translating
 from lastseen.storage.upgrade import SCHEMA, Upgraded, alembic_config, refuse_moved, refuse_newer, revision_in
 
 UPGRADING = 0x6C617375
@@ -73,6 +72,17 @@ def check(url: str, versions: str | None = None) -> str:
     return revision
 
 
+def readable(url: str, versions: str | None = None) -> str | None:
+    """The revision, where this program knows the schema: its own, an older one, or a newer one that lets it go on.
+    Raises DatabaseTooNew, ConfigurationError, StoreUnavailable."""
+    script = ScriptDirectory.from_config(alembic_config(versions))
+    with _transaction(url) as connection:
+        revision = revision_in(connection)
+        if revision is not None:
+            _goes_on(connection, revision, script)
+    return revision
+
+
 def _goes_on(connection: Connection, revision: str, script: ScriptDirectory) -> bool:
     """A newer program has upgraded it, and says that this one may go on until its turn comes."""
     if revision in {found.revision for found in script.walk_revisions()} or not inspect(connection).has_table("meta"):
@@ -81,6 +91,7 @@ def _goes_on(connection: Connection, revision: str, script: ScriptDirectory) -> 
     oldest = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'schema_compat'").scalar()
     if oldest is None or int(oldest) > SCHEMA:
         refuse_newer(connection, revision, script, PLACE)
+    refuse_moved(connection, PLACE)
     return True
 
 
@@ -88,14 +99,7 @@ def _goes_on(connection: Connection, revision: str, script: ScriptDirectory) -> 
 def _transaction(url: str) -> Iterator[Connection]:
     opened = engine(dsn(url))
     try:
-        with opened.connect() as connection, connection.begin():
+        with translating(), opened.connect() as connection, connection.begin():
             yield connection
-    except (LastseenError, CommandError):
-        raise
-    except Exception as error:
-        ours = translated(error)
-        if ours is None:
-            raise
-        raise ours from error
     finally:
         opened.dispose()

@@ -231,8 +231,8 @@ def test_urls_that_name_no_file_are_refused(url: str) -> None:
 
 
 def test_a_store_that_is_not_there_is_refused_with_those_that_are() -> None:
-    with pytest.raises(ConfigurationError, match=r"no store 'postgresql'; installed are: memory, sqlite") as caught:
-        open_store("postgresql://me:s3cret@localhost/x")
+    with pytest.raises(ConfigurationError, match=r"no store 'mysql'; installed are: memory, postgres") as caught:
+        open_store("mysql://me:s3cret@localhost/x")
     assert "s3cret" not in str(caught.value)
     with pytest.raises(ConfigurationError, match="did you mean 'sqlite'"):
         open_store("sqlit:///x.db")
