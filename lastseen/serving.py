@@ -20,6 +20,7 @@ from typing import Any
 import anyio
 
 from lastseen.app import App
+from lastseen.compose import passwords_of
 from lastseen.datadir import check_folder, database_file, prepare_folder, serve_lock, tell_address
 from lastseen.listening import BACKLOG, allow_connections, bind, url_of
 from lastseen.log import get_logger
@@ -76,7 +77,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def _secrets(settings: Settings) -> list[str]:
     given = (settings.secret_key, settings.telegram_bot_token, settings.proof_of_life_url)
-    return [secret.get_secret_value() for secret in given if secret is not None]
+    return [*(secret.get_secret_value() for secret in given if secret is not None), *passwords_of(settings.database)]
 
 
 async def _serve(settings: Settings, manager: Manager | None) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lastseen import FakeClock, HeartbeatMonitor, RecordingNotifier
+from lastseen.clock import SystemClock
 from lastseen.errors import ConfigurationError, Conflict, DatabaseOutdated
 from lastseen.storage import copying, open_store, upgrade
 from lastseen.storage.copying import Copied, copy, reopen
@@ -129,6 +130,36 @@ def test_a_copy_that_is_not_what_was_read_is_found(source: str, postgres_server:
         copy(source, target, NAMES, NOW, meddle)
     with pytest.raises(ConfigurationError, match="is not whole"):
         upgrade.check(target)
+
+
+SIGN = "INSERT INTO nodes (id, name, version, started_at, alive_at) VALUES ('a', 'web-1', '1', now(), now())"
+
+
+@pytest.mark.parametrize("ahead", [-3600, 0, 3600])
+def test_a_database_that_is_served_is_not_copied_whatever_the_clock_here_says(
+    postgres_server: PostgresServer, tmp_path: Path, ahead: float
+) -> None:
+    url, other = postgres_server.migrated(), new_database(tmp_path / "other.db")
+    postgres_server.execute(SIGN, url.rpartition("/")[2])
+    with pytest.raises(Conflict, match=r"old is in use by 1 nodes \(web-1\)"):
+        copy(url, other, NAMES, SystemClock().wall() + timedelta(seconds=ahead))
+    assert upgrade.check(url) == upgrade.check(other) == upgrade.head()
+
+
+def test_a_node_that_shows_itself_meanwhile_is_found_at_the_end(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """It was cut off, or just starting, when it was looked before."""
+    url, other = postgres_server.migrated(), new_database(tmp_path / "other.db")
+
+    def begin(table: str, rows: int) -> None:
+        if table == "kinds":
+            postgres_server.execute(SIGN, url.rpartition("/")[2])
+
+    with pytest.raises(Conflict, match="old is in use"):
+        copy(url, other, NAMES, SystemClock().wall(), begin)
+    with pytest.raises(ConfigurationError, match="is not whole"):
+        upgrade.check(other)
 
 
 def test_a_database_with_something_in_it_is_left_alone(source: str, tmp_path: Path) -> None:

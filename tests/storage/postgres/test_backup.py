@@ -6,8 +6,12 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from alembic import command
+
 from lastseen.model import Beat
 from lastseen.storage import open_store
+from lastseen.storage.postgres import engine
+from lastseen.storage.upgrade import alembic_config
 from lastseen.testing.script import at
 from lastseen.testing.suite_base import offline
 from tests.cli.conftest import Cli
@@ -41,3 +45,18 @@ def test_it_is_restored_into_a_file(postgres_server: PostgresServer, tmp_path: P
     assert [row["uid"] for row in there.json("events")] == [row["uid"] for row in here.json("events")]
     refused = here("restore", str(tmp_path / "saved.zip"))
     assert (refused.code, "lastseen db copy" in refused.err) == (1, True), refused.err
+
+
+def test_one_that_waits_for_an_upgrade_is_saved_as_it_is(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    """Before the upgrade, by the program that will do it: there is no other copy."""
+    url = postgres_server.url(postgres_server.database())
+    config = alembic_config(None)
+    with engine(url).connect() as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+    here = Cli(tmp_path / "here", {"LASTSEEN_DATABASE_URL": url})
+    here.folder.mkdir()
+    assert here.json("backup", str(tmp_path / "saved.zip"))["revision"] == "0004"
+    there = Cli(tmp_path / "there")
+    there.json("restore", str(tmp_path / "saved.zip"))
+    assert there.json("machines", "list") == []
