@@ -278,7 +278,7 @@ def dsn(url: str) -> str:
     try:
         driver.conninfo.conninfo_to_dict(f"postgresql://{rest}")
     except driver.ProgrammingError as error:
-        raise ConfigurationError(f"the address of the database cannot be read: {_safe(error, rest)}") from None
+        raise ConfigurationError(f"the address of the database cannot be read: {_safe(error)}") from None
     return f"postgresql://{rest}"
 
 
@@ -288,9 +288,10 @@ def place(url: str) -> str:
     return f"postgresql://{found.get('host', '')}/{found.get('dbname', '')}"
 
 
-def _safe(error: Exception, secret: str) -> str:
-    words = str(error).strip()
-    return "see PostgreSQL's connection URIs" if any(part and part in words for part in secret.split("@")) else words
+def _safe(error: Exception) -> str:
+    """What libpq says as far as it quotes nothing: that is a piece of the address, of the password for instance."""
+    words = str(error).partition('"')[0].strip().rstrip(":")
+    return f"{words} (in a user's name or a password @ is written %40, / %2F, : %3A and % %25)"
 
 
 def _driver() -> Any:
