@@ -21,6 +21,7 @@ from lastseen.model.retention import Keep
 from lastseen.monitor.alarms import Alarms
 from lastseen.monitor.blindness import MARK_EVERY, TICK, Listener
 from lastseen.monitor.deadline import Rules
+from lastseen.monitor.hangs import Hangs
 from lastseen.monitor.health import PATIENCE, Signs, Trouble, health
 from lastseen.monitor.nodes import Membership
 from lastseen.monitor.recorder import Recorder
@@ -75,6 +76,7 @@ class Loops:
         self._membership = Membership(store, clock, node)
         self._pruner = Pruner(store, clock, node, keep, rules.flapping_window)
         self._sweeping = asyncio.Lock()
+        self._hangs = Hangs(clock)
         self._watching = False
         self._planned: datetime | None = None
         self._swept = clock.monotonic()
@@ -193,9 +195,10 @@ class Loops:
 
     async def sweep(self) -> list[Event]:
         """Decide for everyone who is due. What we may have missed is recorded first, and what is received but not
-        stored yet is not overtaken."""
+        stored yet is not overtaken, whether this process received it or another one while the store hung."""
         async with self._sweeping, self._measured():
-            look = await self.listener.look()
+            with self._hangs.noticed():
+                look = await self.listener.look()
             if look.stepped:
                 self._schedule.clock_stepped()
             now = look.now
@@ -205,9 +208,10 @@ class Loops:
             events = await self._alarms.look()
             await self.committed(events)
             await self._uplink.guard(now)
-            stuck: datetime | None = None
+            now, stuck = self._hangs.limit(now), None
             while True:
-                committed = await self._store.settle(self._decide, now, BATCH)
+                with self._hangs.noticed():
+                    committed = await self._store.settle(self._decide, now, BATCH)
                 events += committed
                 await self.committed(committed)
                 following = await self._store.next_check()
@@ -259,9 +263,10 @@ class Loops:
             try:
                 await self.listener.keep()
                 if number % POLL == 0:
-                    await self._membership.keep()
-                    await self.committed(await self._alarms.look())
-                    self._look_at(await self._next())
+                    with self._hangs.noticed():
+                        await self._membership.keep()
+                        await self.committed(await self._alarms.look())
+                        self._look_at(await self._next())
             except Exception as error:  # noqa: BLE001  (whatever failed: the next one tries again)
                 self._failed(error)
 

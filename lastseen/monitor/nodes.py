@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from importlib.metadata import version
 
-from lastseen.clock import Clock, SystemClock
+from lastseen.clock import PROMPT, Clock, SystemClock
 from lastseen.model import Node
 from lastseen.protocols import Nodes, Store, Timed
 
@@ -14,6 +14,9 @@ SHOWN_EVERY = 10.0
 
 AWAY_AFTER = 30.0
 """Seconds without one after which it is shown as gone."""
+
+QUESTIONS = 3
+"""Questions for the time in a row, until an answer is quick enough to be exact."""
 
 
 class Membership:
@@ -38,10 +41,15 @@ class Membership:
 
 
 async def follow(store: Store, clock: Clock) -> None:
-    """Have the clock go by that of the store, if it has one. Raises StoreUnavailable."""
+    """Have the clock go by that of the store, if it has one. It is asked again at once while the answers are slow: the
+    first one begins the time in which heartbeats are written down. Raises StoreUnavailable."""
     if not isinstance(store, Timed) or not isinstance(clock, SystemClock):
         return
-    asked = clock.monotonic()
-    theirs = await store.time()
-    if theirs is not None:
-        clock.follow(theirs, asked, clock.monotonic())
+    for _ in range(QUESTIONS):
+        asked = clock.monotonic()
+        theirs = await store.time()
+        answered = clock.monotonic()
+        if theirs is not None:
+            clock.follow(theirs, asked, answered)
+        if answered - asked <= PROMPT:
+            return

@@ -1,0 +1,41 @@
+"""A store that hung for a while and then went on. Other processes on it heard machines meanwhile, and are only now
+writing that down: whoever decides first would find these silent. So nothing is decided past the moment at which it
+began to hang, until the others had as long again to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from lastseen.clock import Clock
+
+HUNG = 1.0
+"""Seconds that one piece of work may take before it counts as hanging."""
+
+
+class Hangs:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since: datetime | None = None
+        self._over = self._until = float("-inf")  # of the monotonic clock
+
+    @contextmanager
+    def noticed(self) -> Iterator[None]:
+        """Around one piece of work of the store, which may hang and succeed. What fails is another matter: it is blind
+        time."""
+        at, began = self._clock.now(), self._clock.monotonic()
+        yield
+        over = self._clock.monotonic()
+        if over - began <= HUNG or self._clock.virtual:
+            return
+        beside = self._since is not None and began < self._over
+        self._since = min(self._since, at) if beside and self._since is not None else at
+        self._over, self._until = over, max(self._until, over + (over - began))
+
+    def limit(self, now: datetime) -> datetime:
+        """For which moment it may be decided."""
+        if self._since is None or self._clock.monotonic() >= self._until:
+            return now
+        return min(now, self._since)

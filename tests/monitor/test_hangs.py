@@ -1,0 +1,79 @@
+"""A store that hangs and then goes on: nobody is found silent for a time that others may still be writing down."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from lastseen.clock import SystemClock
+from lastseen.monitor.hangs import HUNG, Hangs
+
+
+class Times:
+    """A computer's clocks, moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_000_000.0
+        self.clock = SystemClock(wall=lambda: self.seconds, monotonic=lambda: self.seconds)
+
+    def hang(self, hangs: Hangs, seconds: float) -> None:
+        with hangs.noticed():
+            self.seconds += seconds
+
+
+@pytest.fixture
+def times() -> Times:
+    return Times()
+
+
+def test_after_a_hang_it_is_decided_for_its_beginning_until_as_long_again_has_passed(times: Times) -> None:
+    hangs, began = Hangs(times.clock), times.clock.now()
+    times.hang(hangs, 6.0)
+    assert hangs.limit(times.clock.now()) == began
+    times.seconds += 5.9
+    assert hangs.limit(times.clock.now()) == began
+    times.seconds += 0.2
+    assert hangs.limit(times.clock.now()) == times.clock.now()
+
+
+def test_what_is_merely_slow_holds_nothing_up(times: Times) -> None:
+    hangs = Hangs(times.clock)
+    times.hang(hangs, HUNG)
+    assert hangs.limit(times.clock.now()) == times.clock.now()
+
+
+def test_two_pieces_of_work_that_hang_together_count_from_the_earlier_one(times: Times) -> None:
+    hangs, began = Hangs(times.clock), times.clock.now()
+    first = hangs.noticed()
+    first.__enter__()
+    times.seconds += 1.5
+    second = hangs.noticed()
+    second.__enter__()
+    times.seconds += 2.0
+    second.__exit__(None, None, None)
+    first.__exit__(None, None, None)
+    assert hangs.limit(times.clock.now()) == began
+
+
+def test_a_store_that_hangs_again_and_again_is_followed_and_holds_nothing_up_for_ever(times: Times) -> None:
+    hangs = Hangs(times.clock)
+    for _ in range(20):
+        began = times.clock.now()
+        times.hang(hangs, 3.0)
+        assert hangs.limit(times.clock.now()) == began
+        times.seconds += 0.1
+    assert times.clock.now() - hangs.limit(times.clock.now()) < timedelta(seconds=4)
+
+
+def test_what_fails_is_no_hang(times: Times) -> None:
+    hangs = Hangs(times.clock)
+
+    def fails() -> None:
+        with hangs.noticed():
+            times.seconds += 6.0
+            raise ValueError("away")
+
+    with pytest.raises(ValueError, match="away"):
+        fails()
+    assert hangs.limit(times.clock.now()) == times.clock.now()
