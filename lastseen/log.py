@@ -96,7 +96,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "run_not_started": ("error", "command, error", "`lastseen run` cannot start its command; that is reported"),
     "run_not_told": ("error", "reason, tries", "the server does not know how this run ended; the command was run"),
     "run_timed_out": ("warning", "seconds", "the command took longer than `--timeout` and is stopped"),
-    "serving": ("info", "url", "requests are answered"),
+    "serving": ("info", "url, node", "requests are answered"),
     "settings_read": ("info", "data_dir, pid", "the server starts"),
     "settle_failed": ("error", "error", "a pass of the monitor failed; nothing was changed, it is tried again"),
     "slow_client_cut": (

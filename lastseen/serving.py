@@ -174,7 +174,7 @@ def _server(app: App, listener: socket.socket, serving: asyncio.Event) -> Any:
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            _log.info("serving", url=url_of(listener))
+            _log.info("serving", url=url_of(listener), node=app.monitor.node)
             serving.set()
 
     return Server(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +15,7 @@ from tests.support import eventually
 
 KEY = "bm9kZXMgdGhhdCBzaGFyZSBhIGtleSBhcmUgbm9kZXM="
 
-PATIENCE = 90
+PATIENCE = 90.0
 """Seconds that may pass on a busy computer until a node is there, or has what another had."""
 
 SPAN = 3
@@ -42,6 +43,7 @@ class Fleet:
             **settings,
         }
         self.nodes: dict[str, Process] = {}
+        self.base = ""  # of the topics of a test
         self.cli = Cli(folder / "cli", dict(self.settings))
 
     async def start(self, *names: str) -> None:
@@ -54,6 +56,7 @@ class Fleet:
     async def url(self, name: str) -> str:
         node = self.nodes[name]
         await eventually(lambda: node.said("serving") or node.popen.poll() is not None, timeout=PATIENCE)
+        assert node.said("serving"), "".join(node.lines)
         return await node.url()
 
     def kill(self, name: str) -> None:
@@ -81,6 +84,25 @@ class Fleet:
 
     async def all_say(self, event: str) -> None:
         await eventually(lambda: all(node.said(event) for node in self.nodes.values()), timeout=PATIENCE)
+
+    def called(self, node: str) -> str:
+        """The name here of a node that the database knows by its id."""
+        return next(name for name, one in self.nodes.items() if (one.said("serving") or {}).get("node") == node)
+
+    async def json(self, *command: str) -> Any:
+        """In a thread, which knows nothing of this loop: a command has its own."""
+        return await asyncio.get_running_loop().run_in_executor(None, lambda: self.cli.json(*command))
+
+    async def table(self) -> str:
+        """What `lastseen nodes` prints for people."""
+        return (await asyncio.get_running_loop().run_in_executor(None, lambda: self.cli("nodes"))).out
+
+    async def there(self) -> list[bool]:
+        """Of each node that is listed, whether it is."""
+        return sorted(node["there"] for node in await self.json("nodes"))
+
+    async def are_there(self, *wanted: bool) -> bool:
+        return await self.there() == list(wanted)
 
     def other(self, name: str) -> str:
         return next(one for one in self.nodes if one != name)

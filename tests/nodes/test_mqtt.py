@@ -49,7 +49,7 @@ def two(tmp_path: Path, url: str, broker: Mosquitto, request: pytest.FixtureRequ
     settings = {"URL": broker.url, "PRESETS": "aquabook", "BIND": f"{base}/{{machine}}/beat", "BASE": base}
     settings |= {"AUTO_ADD": "true", "SHARE": base, "PUBLISH": f"{base}-out", "OFFLINE_AFTER": "1h"}
     with fleet(tmp_path, url, **{f"LASTSEEN_MQTT_{name}": value for name, value in settings.items()}) as found:
-        found.base = base  # type: ignore[attr-defined]
+        found.base = base
         yield found
 
 
@@ -60,7 +60,7 @@ async def publish(broker: Mosquitto, topic: str, payload: str = "", *options: st
 async def test_each_message_is_recorded_once_and_by_both(two: Fleet, broker: Mosquitto, side: Side) -> None:
     await two.start("a", "b")
     await two.all_say("source_up")
-    base = two.base  # type: ignore[attr-defined]
+    base = two.base
     for number in range(20):
         await publish(broker, f"{base}/lamp-{number}/beat", '{"uptime_seconds": 5}')
     await eventually(lambda: len(side.statuses()) == 20, timeout=PATIENCE)
@@ -83,7 +83,7 @@ async def heard(of: Fleet, name: str) -> int:
 
 
 async def test_presence_is_heard_by_one_and_moves_when_it_is_killed(two: Fleet, broker: Mosquitto, side: Side) -> None:
-    base = two.base  # type: ignore[attr-defined]
+    base = two.base
     await publish(broker, f"{base}/tank/availability", "online", "-r")
     await two.start("a", "b")
     first = await two.one_says("source_taken", source="mqtt")
@@ -97,7 +97,7 @@ async def test_presence_is_heard_by_one_and_moves_when_it_is_killed(two: Fleet, 
 async def test_a_node_that_is_killed_takes_no_share_of_the_heartbeats_with_it(
     two: Fleet, broker: Mosquitto, side: Side
 ) -> None:
-    base = two.base  # type: ignore[attr-defined]
+    base = two.base
     await two.start("a", "b")
     await two.all_say("source_up")
     two.kill("a")
