@@ -11,6 +11,7 @@ import json
 import os
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,8 @@ from lastseen.clock import SystemClock
 from lastseen.monitor.decide import decide
 from lastseen.storage import open_store
 from tests.servers.postgres import PostgresServer
+
+PARTS = Path(__file__).parent.parent / "deploy" / "postgres" / "partition-liveness.sql"
 
 SILENT = 1000
 IDLE = 10
@@ -114,8 +117,8 @@ async def sweeps(server: PostgresServer, url: str, rounds: int, count: int) -> L
 
     async def settled(wanted: int) -> tuple[float, float, float]:
         """Settle until nothing is due. Milliseconds, and the processor's µs for each, ours and the server's."""
-        began, mine, its = time.perf_counter(), time.process_time(), server_cpu(server)
-        found = 0
+        its, found = server_cpu(server), 0
+        began, mine = time.perf_counter(), time.process_time()
         while (due := await store.next_check()) is not None and due <= clock.now():
             found += len(await store.settle(lambda case: decide(case, RULES), clock.now()))
         took = (time.perf_counter() - began) * 1000
@@ -256,6 +259,26 @@ def hour(url: str, machines: int, beats: int) -> None:
     node.end()
 
 
+def in_parts(server: PostgresServer, url: str, machines: int, rounds: int, seconds: float) -> list[Figure]:
+    """The same with liveness in 16 parts by machine, as deploy/postgres/partition-liveness.sql makes it."""
+    execute(url, PARTS.read_text())
+    execute(url, "VACUUM ANALYZE")
+    looks, shares = anyio.run(sweeps, server, url, rounds, min(SILENT, machines // 4)), Shares()
+    node = Node(url, 1, 1, machines, BATCH)
+    for _ in range(rounds):
+        run(server, url, [node], seconds, shares)
+    node.end()
+    print(
+        f"pages read in 16 parts: the smallest check_at {pages(url, NEXT)}, what is due {pages(url, DUE)}", flush=True
+    )
+    sides = (("node", shares.node), ("server", shares.server))
+    return [
+        Figure("in 16 parts: sweep, nothing due", "ms", looks.idle, [], "", ""),
+        Figure("… many newly silent, committed", "ms", looks.silent, [], "", ""),
+        *(Figure(f"… processor for a heartbeat, {whose}", "µs", values, [], "", "") for whose, values in sides),
+    ]
+
+
 def main() -> None:
     short = arguments().short
     machines, rounds, seconds, beats = (2000, 1, 0.3, 1) if short else (1_000_000, 5, 4.0, 12)
@@ -278,6 +301,7 @@ def main() -> None:
         print(f"… and after VACUUM: {said(on_disk(url, machines))}")
         print(f"pages read then: the smallest check_at {pages(url, NEXT)}, what is due {pages(url, DUE)}")
         print(f"heap-only updates of liveness: {heap_only(server, url):.3f}; load average {os.getloadavg()[0]:.1f}")
+        report(figures + in_parts(server, url, machines, min(rounds, 3), seconds))
 
 
 if __name__ == "__main__":

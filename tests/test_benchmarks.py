@@ -61,3 +61,17 @@ def test_a_fleet_in_postgresql_is_swept_by_a_few_pages_and_recorded_by_two_nodes
     assert len(found["processor for a heartbeat, two nodes"]["baseline"]) == 1
     read = [int(n) for n in re.findall(r"the smallest check_at (\d+), what is due (\d+)", said)[0]]
     assert max(read) < 40, "a sweep with nothing due reads a few pages of an index, not the fleet"
+
+
+def test_a_simulated_fleet_is_found_as_it_was(tmp_path: Path) -> None:
+    """The program holds what `decide` said against what each machine did, and ends with an error where they differ."""
+    target = tmp_path / "scale.json"
+    command = [sys.executable, "-m", "benchmarks.simulate_scale", "--short", "--json", str(target)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(target.read_text())
+    assert found["wrong"] == []
+    assert found["found"] == 700 + 200, "the site's that were not on the broker, and those that fell silent"
+    assert found["back"] == 700
+    assert found["webhooks"] == found["found"] + found["back"]
+    assert len(found["over_time"]) > 100
