@@ -44,25 +44,40 @@ def write(connection: Connection, period: BlindPeriod, node: str, now: datetime)
 
 
 def _heard_by_others(connection: Connection, source: int, node: str, now: datetime) -> list[Span]:
-    """Of each other node the last time that it heard without a gap, the earliest first."""
+    """Of each other node the last time that it heard without a gap, the earliest first.
+
+    A mark that is fresh is believed to mean *now* by who was there meanwhile. Who has just begun cannot tell a node
+    that is there from one that died with its predecessor: all of them may have been killed a moment ago."""
     query = select(listeners.c.listening_since, listeners.c.heard_until, listeners.c.left_at).where(
         listeners.c.source_id == source,
         listeners.c.node_id != node,
         listeners.c.heard_until > listeners.c.listening_since,
     )
+    believed = timedelta(0) if _has_just_begun(connection, source, node, now) else FRESH
     return sorted(
         (
             row.listening_since,
-            now if row.left_at is None and row.heard_until >= now - FRESH else min(row.heard_until, row.left_at or now),
+            now
+            if row.left_at is None and row.heard_until >= now - believed
+            else min(row.heard_until, row.left_at or now),
         )
         for row in connection.execute(query)
     )
 
 
+def _has_just_begun(connection: Connection, source: int, node: str, now: datetime) -> bool:
+    query = select(listeners.c.listening_since).where(listeners.c.source_id == source, listeners.c.node_id == node)
+    begun: datetime | None = connection.execute(query).scalar()
+    return begun is None or now - begun < FRESH
+
+
 def _open(connection: Connection, period: BlindPeriod, heard: Sequence[Span], now: datetime) -> None:
     """Unless somebody hears, or it is open already."""
     started_at = max([period.started_at, *(end for _, end in heard)])
-    if (heard and started_at >= now) or _is_open(connection, period) or _is_removed(connection, period.source):
+    if heard and started_at >= now:
+        _end_open(connection, period, now)  # opened by one that had just begun
+        return
+    if _is_open(connection, period) or _is_removed(connection, period.source):
         return  # nobody will end it for a source that is removed, and nobody is held for it
     row = {"source_id": period.source, "started_at": started_at, "reason": period.reason.value}
     same = [blind_periods.c[name] == value for name, value in row.items()]

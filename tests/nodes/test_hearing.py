@@ -28,8 +28,11 @@ class Two:
 
     async def begin(self) -> None:
         for node in "ab":
-            self.source, _ = await self._store.listen("broker", node, at(0))
-            await self.gap(node, 0, 1)
+            self.source, _ = await self._store.listen("broker", node, at(-60))
+            await self.gap(node, -60, -59)
+
+    async def begin_again(self, node: str, second: float) -> None:
+        await self._store.listen("broker", node, at(second))
 
     async def mark(self, node: str, second: float) -> None:
         await self._store.mark(self.source, node, at(second))
@@ -109,3 +112,24 @@ async def test_a_node_that_has_left_hears_no_longer(two: Two) -> None:
     await two._store.leave(two.source, "b", at(10))
     await two.gap("a", 9, 20)
     assert two.blind() == [(10, 20)]
+
+
+async def test_who_has_just_begun_believes_no_mark_to_mean_now(two: Two) -> None:
+    """Both were killed right after their marks; one is there again in no time."""
+    for node in "ab":
+        await two.mark(node, 10)
+    await two.begin_again("c", 14)
+    await two.lost("c", 10, 14)
+    assert two.blind() == [(10, None)]
+    await two.gap("c", 10, 15)
+    assert two.blind() == [(10, 15)]
+
+
+async def test_what_one_that_had_just_begun_held_open_ends_when_it_can_tell_who_hears(two: Two) -> None:
+    await two.mark("b", 10)
+    await two.begin_again("c", 12)
+    await two.lost("c", 10, 12)
+    assert two.blind() == [(10, None)]
+    await two.mark("b", 24)
+    await two.lost("c", 10, 25)
+    assert two.blind() == [(10, 25)]
