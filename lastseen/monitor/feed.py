@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,10 @@ PAGE = 500
 
 WINDOW, WIDEST = 200, 6400
 """Events that are looked at for news, and how many at most where many are new."""
+
+LOOKS = 20
+"""Looks for which an event may come late. Events are numbered before they are committed: where several processes decide
+at once, one with a smaller number may be there after many with greater ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,8 @@ class Feed:
         self._catalog = store if isinstance(store, Catalog) else None
         self._history = store if isinstance(store, History) else None
         self._store = store
-        self._seen: frozenset[str] = frozenset()
+        self._seen: set[int] = set()  # ids, of events that come after the one to which the looks go back
+        self._newest_of: deque[int] = deque(maxlen=LOOKS)  # the greatest id at each of the last looks
 
     @property
     def possible(self) -> bool:
@@ -38,7 +44,9 @@ class Feed:
 
     async def begin(self) -> None:
         """What happens from here on is news. Raises StoreUnavailable, as all of these."""
-        self._seen = frozenset(event["uid"] for event in await self._newest(WINDOW))
+        found = [event["id"] for event in await self._newest(4 * WINDOW)]
+        self._seen = set(found)
+        self._newest_of = deque([min(found, default=1) - 1], LOOKS)
 
     async def everybody(self) -> AsyncIterator[Sequence[Standing]]:
         """All machines, some at a time."""
@@ -52,16 +60,18 @@ class Feed:
 
     async def news(self) -> News | None:
         """Since this was asked before. None: too much to follow, and everybody is to be looked at again."""
-        limit = WINDOW
+        limit, since = WINDOW, self._newest_of[0]
         while True:
             newest = await self._newest(limit)
-            new = [event for event in newest if event["uid"] not in self._seen]
-            if len(new) < len(newest) or len(newest) < limit:
-                break  # it reaches back to what was seen
+            if len(newest) < limit or newest[-1]["id"] <= since:
+                break
             if limit >= WIDEST:
                 return None
             limit *= 2
-        self._seen = frozenset(event["uid"] for event in newest[:WINDOW])
+        late = [event for event in newest if event["id"] > since]
+        new = [event for event in late if event["id"] not in self._seen]
+        self._newest_of.append(max([self._newest_of[-1], *(event["id"] for event in late[:1])]))
+        self._seen = {event["id"] for event in late if event["id"] > self._newest_of[0]}
         slugs = {event["machine_id"]: event["machine"] for event in new if event["machine_id"] is not None}
         if not slugs:
             return News((), ())
