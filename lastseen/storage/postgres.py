@@ -57,6 +57,9 @@ LISTEN_AGAIN = 2.0
 
 SETTINGS = {
     "TimeZone": "UTC",
+    "DateStyle": "ISO",  # the driver reads no other
+    "client_encoding": "UTF8",
+    "default_transaction_isolation": "read committed",  # what is read after a lock is as it is then
     "statement_timeout": "60s",
     "lock_timeout": "30s",
     "idle_in_transaction_session_timeout": "60s",
