@@ -9,11 +9,12 @@ from sqlalchemy import Connection, func, insert, select
 
 from lastseen.clock import rfc3339
 from lastseen.errors import Conflict, NotFound, UnknownMachine
-from lastseen.model import MachineRef, NotificationState, notification_uid
+from lastseen.model import SLUG, MachineRef, NotificationState, notification_uid
 from lastseen.model.fate import fate
 from lastseen.storage.fold import last_line
 from lastseen.storage.rows import channels, events, machines, notifications, runs
 from lastseen.storage.sql_outbox import is_open
+from lastseen.storage.sqltools import GREATEST_ID
 
 TOLD_FOR = timedelta(hours=76)
 
@@ -65,6 +66,8 @@ def _as_run(row: Any) -> dict[str, Any]:
 
 def machine_id_of(connection: Connection, ref: MachineRef) -> int:
     """Removed machines have a history too: of a slug that was used again, the newest."""
+    if not (SLUG.fullmatch(ref) if isinstance(ref, str) else 0 < ref <= GREATEST_ID):
+        raise UnknownMachine(ref)  # PostgreSQL would not even take it
     column = machines.c.slug if isinstance(ref, str) else machines.c.id
     found = select(machines.c.id).where(column == ref).order_by(machines.c.deleted_at.is_(None).desc())
     machine_id: int | None = connection.execute(found.order_by(machines.c.id.desc()).limit(1)).scalar()

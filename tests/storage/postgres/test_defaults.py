@@ -1,12 +1,15 @@
-"""What somebody has set for the whole database or its user changes nothing here."""
+"""What somebody has set for the whole database changes nothing here, nor does what the server would not take."""
 
 from __future__ import annotations
 
+import pytest
+
+from lastseen.errors import UnknownMachine
 from lastseen.model import Beat, Watch
 from lastseen.testing.script import at, by_rule
 from lastseen.testing.suite_base import online, standing
 from tests.servers.postgres import PostgresServer
-from tests.storage.postgres.stage import node
+from tests.storage.postgres.stage import Stage, node
 
 SET = (
     "DateStyle = 'SQL, DMY'",
@@ -35,3 +38,11 @@ async def test_settings_of_the_database_are_not_ours(postgres_server: PostgresSe
             assert found == "read committed"
     finally:
         await store.close()
+
+
+@pytest.mark.parametrize("nobody", [2**31, 10**30, -1, "a\0b", "\ud800"])
+async def test_the_past_of_a_machine_that_cannot_be_is_asked_for_like_that_of_any_unknown_one(
+    stage: Stage, nobody: int | str
+) -> None:
+    with pytest.raises(UnknownMachine):
+        await stage.nodes[0].events(nobody)
