@@ -50,7 +50,7 @@ def _of(machine: Machine, evidence: Evidence) -> Iterator[tuple[str, str]]:
     yield from _recorded(machine, beats)
     yield from _missed(machine, events, beats, evidence)
     yield from _invented(machine, events, beats, evidence)
-    yield from _returns(events, beats)
+    yield from _returns(events, beats, evidence)
     yield from _open(machine, events, evidence)
 
 
@@ -94,7 +94,7 @@ def _invented(
     machine: Machine, events: Sequence[Event], beats: Sequence[Beat], evidence: Evidence
 ) -> Iterator[tuple[str, str]]:
     """Promise 6: it had all its time, counted while somebody could have heard it."""
-    deaf = apart(evidence.faults, machine.via)
+    deaf = apart(evidence.faults, machine.via, beats)
     for event in events:
         if event.type != "machine.offline":
             continue
@@ -119,7 +119,7 @@ def _heard_last(machine: Machine, event: Event, beats: Sequence[Beat]) -> Beat |
     return (newer or goodbyes or [None])[-1]
 
 
-def _returns(events: Sequence[Event], beats: Sequence[Beat]) -> Iterator[tuple[str, str]]:
+def _returns(events: Sequence[Event], beats: Sequence[Beat], evidence: Evidence) -> Iterator[tuple[str, str]]:
     """After an outage, the first heartbeat ends it, and nothing else does."""
     for position, event in enumerate(events):
         if event.type != "machine.offline":
@@ -129,9 +129,8 @@ def _returns(events: Sequence[Event], beats: Sequence[Beat]) -> Iterator[tuple[s
         if after is None and back:
             yield "missed return", f"offline at {event.at:.2f}, heard at {back[0].sent:.2f}, and no event since"
         if after is not None and after.type in ("machine.online", "machine.error"):
-            why = [
-                b for b in beats if b.sent <= after.at + CLOCKS and (b.acked is None or b.acked >= event.at - CLOCKS)
-            ]
+            late = [b for b in beats if arrived_by(b, evidence.faults) >= event.at - CLOCKS]
+            why = [b for b in late if b.sent <= after.at + CLOCKS]
             if not why:
                 yield "invented return", f"{after.type} at {after.at:.2f}, and it said nothing since {event.at:.2f}"
 

@@ -24,14 +24,19 @@ def joined(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     return whole
 
 
-def apart(faults: Sequence[Fault], source: str) -> Spans:
-    """When nobody could be heard on that source."""
-    return joined((fault.start, fault.end) for fault in faults if source in fault.deaf)
+def apart(faults: Sequence[Fault], source: str, beats: Sequence[Beat]) -> Spans:
+    """When a machine with these beats could not be heard on that source."""
+    return joined(
+        (fault.start, fault.end)
+        for fault in faults
+        if source in fault.deaf and (not fault.held or any(fault.start <= beat.sent <= fault.end for beat in beats))
+    )
 
 
 def arrived_by(beat: Beat, faults: Sequence[Fault]) -> float:
-    """When it had arrived at the latest: what a stopped node was sent is read when it goes on."""
-    if beat.acked is not None:
+    """When it had arrived at the latest: what a stopped node was sent, itself or by a broker, is read when it goes
+    on."""
+    if beat.acked is not None and beat.via == "http":
         return beat.acked
     latest = beat.sent + ON_ITS_WAY
     return max(

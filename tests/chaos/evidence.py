@@ -23,12 +23,14 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`deaf`: while it lasted, nobody could have been heard, whatever they tried, on `sources`."""
+    """`deaf`: on these sources nobody could have been heard while it lasted. `held`: who spoke then was heard when it was
+    over, and must not be blamed meanwhile; who did not, was as silent as ever."""
 
     kind: str
     start: float
     end: float
     deaf: tuple[str, ...] = ()
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,12 @@ Break = Callable[[World], Awaitable[None]]
 
 
 @asynccontextmanager
-async def noted(world: World, kind: str, *deaf: str) -> AsyncIterator[None]:
+async def noted(world: World, kind: str, *deaf: str, held: bool = False) -> AsyncIterator[None]:
     start = time.time()
     try:
         yield
     finally:
-        world.faults.append(Fault(kind, start, time.time(), deaf))
+        world.faults.append(Fault(kind, start, time.time(), deaf, held))
 
 
 async def node_killed(world: World) -> None:
@@ -63,7 +63,7 @@ async def database_cut(world: World) -> None:
 
 
 async def database_stalled(world: World) -> None:
-    async with noted(world, "database stalled", *EVERYWHERE):
+    async with noted(world, "database stalled", *EVERYWHERE, held=True):
         world.database.line.stall()
         await pace(world.rng.uniform(1, 6))
         world.database.line.heal()
