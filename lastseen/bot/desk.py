@@ -53,6 +53,12 @@ class Bot:
         return f"telegram:{self.id}"
 
 
+def number_in(channel: Channel, field: str) -> int | None:
+    """From a row, where it stands as a text if it was typed: `channels add telegram --chat-id`."""
+    written = channel.config.get(field)
+    return None if written is None else int(written)
+
+
 class Tokens:
     """The bots of channels, each read once."""
 
@@ -96,11 +102,11 @@ class Desk:
     async def channels(self, place: Place, enabled: bool = True) -> list[Channel]:
         """Those of this chat: of the topic that it was said in, or else of any."""
         here = [one for one in await self.mine(place.chat) if one.enabled or not enabled]
-        return [one for one in here if one.config.get("thread_id") == place.thread] or here
+        return [one for one in here if number_in(one, "thread_id") == place.thread] or here
 
     async def mine(self, chat: int) -> list[Channel]:
         """This bot's channels to a chat, disabled ones too."""
-        there = [one for one in await self.store.channels() if one.type == TYPE and one.config.get("chat_id") == chat]
+        there = [one for one in await self.store.channels() if one.type == TYPE and number_in(one, "chat_id") == chat]
         return [one for one in there if (token := await self.tokens.of(one)) and token.partition(":")[0] == self.bot.id]
 
     # -- machines
