@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from lastseen.bot import words
-from lastseen.bot.desk import TYPE, Desk, number_in
+from lastseen.bot.desk import TYPE, Desk
 from lastseen.bot.updates import Moved, Place, Said
 from lastseen.errors import Conflict
 from lastseen.log import get_logger
@@ -108,7 +108,7 @@ class Door:
         thread = invite.config.get("thread_id", place.thread)
         config = {**invite.config, "chat_id": place.chat, **({} if thread is None else {"thread_id": thread})}
         for known in await self._desk.mine(place.chat):
-            if known.name == invite.name and number_in(known, "thread_id") == thread:
+            if known.name == invite.name and str(known.config.get("thread_id")) == str(thread):
                 return None
         channel = await self._add(invite.name, config)
         _log.info("chat_connected", channel=channel.name, chat=place.chat)

@@ -50,11 +50,15 @@ def drill(
 
 
 def _server() -> str:
-    """Where the server listens that runs on the configured database."""
+    """Where the server listens that runs on the configured database. Of several nodes: where people reach them."""
     from lastseen.datadir import database_file, served_at, served_by
 
-    file = database_file(settings().database)
-    url = served_at(file) if file is not None and served_by(file)[0] is not False else None
+    given = settings()
+    file = database_file(given.database)
+    if file is None:
+        here = "127.0.0.1" if given.host in ("0.0.0.0", "::") else given.host  # noqa: S104  (compared, not bound)
+        return str(given.public_url or f"http://{here}:{given.port}").rstrip("/")
+    url = served_at(file) if served_by(file)[0] is not False else None
     if url is None:
         raise ConfigurationError(
             "no server runs on this database, and a drill is to try the one that does: `lastseen serve`"

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, Done
 from tests.server.process import PROGRAM, Process, serving
 from tests.support import eventually
 
@@ -89,13 +89,12 @@ class Fleet:
         """The name here of a node that the database knows by its id."""
         return next(name for name, one in self.nodes.items() if (one.said("serving") or {}).get("node") == node)
 
-    async def json(self, *command: str) -> Any:
+    async def command(self, *words: str) -> Done:
         """In a thread, which knows nothing of this loop: a command has its own."""
-        return await asyncio.get_running_loop().run_in_executor(None, lambda: self.cli.json(*command))
+        return await asyncio.get_running_loop().run_in_executor(None, lambda: self.cli(*words))
 
-    async def table(self) -> str:
-        """What `lastseen nodes` prints for people."""
-        return (await asyncio.get_running_loop().run_in_executor(None, lambda: self.cli("nodes"))).out
+    async def json(self, *words: str) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(None, lambda: self.cli.json(*words))
 
     async def there(self) -> list[bool]:
         """Of each node that is listed, whether it is."""

@@ -32,7 +32,7 @@ async def test_nodes_are_listed_until_they_end_and_who_is_killed_is_said_to_be_s
     assert len(await two.json("nodes")) == 2
     two.kill("b")
     await eventually(lambda: two.are_there(False, True), timeout=PATIENCE)
-    table = await two.table()
+    table = (await two.command("nodes")).out
     assert (table.count(" there "), table.count(" silent for ")) == (1, 1)
 
 
