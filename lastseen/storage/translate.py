@@ -94,7 +94,8 @@ def _words(error: BaseException) -> str:
     if isinstance(state, str):
         said = origin.diag.message_primary if state.startswith(_OF_THE_SERVER) else None
         return f"{type(origin).__name__} ({state})" + (f": {said}" if said else "")
-    return _why_no_connection(str(origin)) or type(origin).__name__
+    said = "" if isinstance(origin, sa.SQLAlchemyError) else str(origin)  # its own would be the statement
+    return _why_no_connection(said) or type(origin).__name__
 
 
 _NO_CONNECTION = (
