@@ -186,7 +186,9 @@ class Loops:
 
     async def _next(self) -> datetime | None:
         """When there will be something to decide, to tell of a source, or to ask of the line."""
-        moments = (await self._store.next_check(), self._alarms.next_at(), self._uplink.next_at())
+        check = await self._store.next_check()
+        due = None if check is None else check + self._membership.patience
+        moments = (due, self._alarms.next_at(), self._uplink.next_at())
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _look_at(self, moment: datetime | None) -> None:
@@ -201,7 +203,7 @@ class Loops:
                 look = await self.listener.look()
             if look.stepped:
                 self._schedule.clock_stepped()
-            now = look.now
+            now = look.now - self._membership.patience
             waiting = self.recorder.oldest_waiting
             if waiting is not None:
                 now = min(now, waiting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from datetime import timedelta
 from importlib.metadata import version
 
 from lastseen.clock import PROMPT, Clock, SystemClock
@@ -14,6 +15,10 @@ SHOWN_EVERY = 10.0
 
 AWAY_AFTER = 30.0
 """Seconds without one after which it is shown as gone."""
+
+IN_COMPANY = timedelta(seconds=1)
+"""How long after a deadline silence is decided on where other processes listen too: one of them may have heard the
+machine in time, and be about to write that down."""
 
 QUESTIONS = 3
 """Questions for the time in a row, until an answer is quick enough to be exact."""
@@ -27,12 +32,21 @@ class Membership:
         self._nodes = store if isinstance(store, Nodes) and not clock.virtual else None
         self._node = Node(node, socket.gethostname(), version("lastseen"), clock.now(), clock.now())
         self._shown = float("-inf")
+        self.company = False
+
+    @property
+    def patience(self) -> timedelta:
+        """How far behind the present decisions are made."""
+        return IN_COMPANY if self.company else timedelta(0)
 
     async def keep(self) -> None:
         """Often: write a sign when it is time, and look at the shared clock. Raises StoreUnavailable."""
         await follow(self._store, self._clock)
         if self._nodes is not None and self._clock.monotonic() - self._shown >= SHOWN_EVERY:
-            await self._nodes.alive(self._node, self._clock.now())
+            now = self._clock.now()
+            await self._nodes.alive(self._node, now)
+            others = [node for node in await self._nodes.nodes(now) if node.id != self._node.id]
+            self.company = any((now - node.alive_at).total_seconds() < AWAY_AFTER for node in others)
             self._shown = self._clock.monotonic()
 
     async def leave(self) -> None:
