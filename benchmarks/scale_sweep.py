@@ -61,6 +61,8 @@ class Table:
         self.back: dict[int, list[float]] = {}
         self.blind: tuple[BlindPeriod, ...] = ()
         self.ready: deque[int] = deque()
+        self.horizons: list[Callable[[], float]] = []
+        """By node: everything that it heard before this is stored."""
         self._buckets: dict[int, array[int]] = {}
         turns = int(plan.threshold // plan.interval)
         for machine in range(plan.machines):
@@ -84,9 +86,9 @@ class Table:
         lost, back = self.world.plan.link
         self.blind = (BlindPeriod(1, moment(lost), moment(back) if ended else None, BlindReason.LINK),)
 
-    def case(self, machine: int, now: float, horizon: float) -> Case | None:
+    def case(self, machine: int, now: float) -> Case | None:
         """None: what made it due is not stored yet."""
-        row = self.offline.get(machine)
+        row, horizon = self.offline.get(machine), self.horizons[self.world.node(machine)]()
         if row is not None:
             if horizon < self.check_at[machine]:
                 return None
@@ -148,8 +150,8 @@ class Sweeper:
     def wake(self) -> None:
         if self._busy or not self._table.ready:
             return
-        horizon = self._horizon()  # what is received and not stored yet is not overtaken
-        decided = self._decided(min(self._events.now, horizon), horizon)
+        # what this node has received and not stored yet is not overtaken; of the others it knows only what is stored
+        decided = self._decided(min(self._events.now, self._horizon()))
         if not decided:
             return
         self._busy = True
@@ -160,11 +162,11 @@ class Sweeper:
         commit = lambda: self._events.at(self._events.now + costs.fsync, lambda: self._commit(decided))  # noqa: E731
         self._node.work(mine, lambda: self._server.work(its, commit))
 
-    def _decided(self, now: float, horizon: float) -> list[tuple[int, Verdict]]:
+    def _decided(self, now: float) -> list[tuple[int, Verdict]]:
         table, decided, later = self._table, [], []
         while table.ready and len(decided) < BATCH and table.check_at[table.ready[0]] <= now:
             machine = table.ready.popleft()
-            case = table.case(machine, now, horizon)
+            case = table.case(machine, now)
             if case is None:
                 later.append(machine)
             else:

@@ -51,7 +51,7 @@ class World:
         return self._phase[machine] / 1000
 
     def on_broker(self, machine: int) -> bool:
-        return machine % 10 < BROKER
+        return machine // self.plan.nodes % 10 < BROKER
 
     def node(self, machine: int) -> int:
         """Which node its heartbeats come to."""
@@ -75,7 +75,7 @@ class World:
         plan = self.plan
         if machine < plan.site and plan.dark[0] <= at < plan.dark[1]:
             return plan.dark[0]
-        if machine % 10 < BROKER and plan.link[0] <= at < plan.link[1]:
+        if self.on_broker(machine) and plan.link[0] <= at < plan.link[1]:
             return plan.link[0]
         return None
 

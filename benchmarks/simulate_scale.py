@@ -70,12 +70,14 @@ class Simulation:
         self.recorders = [
             Recorder(self.events, node, self.server, (beat, costs.beat_server, costs.fsync)) for node in self.nodes
         ]
+        self.horizons = [lambda r=recorder: r.horizon for recorder in self.recorders]  # type: ignore[misc]
         rules = Rules(offline_after=timedelta(seconds=plan.threshold))
         self.table, self.heartbeats = Table(self.world, rules), Heartbeats(self.world)
+        self.table.horizons = self.horizons
         self.hooks = [Lanes(self.events, node, costs.send_node, costs.answer) for node in self.nodes]
         self.sweepers = [
-            Sweeper(self.events, self.table, node, self.server, costs, lambda r=recorder: r.horizon)  # type: ignore[misc]
-            for node, recorder in zip(self.nodes, self.recorders, strict=True)
+            Sweeper(self.events, self.table, node, self.server, costs, horizon)
+            for node, horizon in zip(self.nodes, self.horizons, strict=True)
         ]
         for sweeper, lanes in zip(self.sweepers, self.hooks, strict=True):
             sweeper.tell = lambda count, lanes=lanes: self._tell(count, lanes)  # type: ignore[misc]
@@ -163,6 +165,7 @@ class Simulation:
             "settles": sum(sweeper.settles for sweeper in self.sweepers),
             "found": len(delays),
             "back": len(self.table.back),
+            "wrong_in_all": len(wrong),
             "wrong": wrong[:10],
             "delay_p50": statistics.median(ranked),
             "delay_p99": ranked[int(len(ranked) * 0.99)],

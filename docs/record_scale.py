@@ -67,13 +67,15 @@ def spans(plan: dict[str, Any], across: float, bottom: float) -> list[str]:
 def panel(number: int, rows: Sequence[dict[str, float]], across: float) -> list[str]:
     title, lines = PANELS[number]
     top = TOP + number * (PANEL + BETWEEN)
-    most = nice(max(1e-9, *(row[key] * scale for _, key, scale in lines for row in rows)))
+    most = nice(0.99 * max(1e-9, *(row[key] * scale for _, key, scale in lines for row in rows)))
     right = LEFT + rows[-1]["until"] * across
     drawn = [text(LEFT, top + 14, title, size=13, colour="#111")]
     for part in (0, 0.5, 1):
         y = top + PANEL - part * (PANEL - 24)
         drawn.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{right:.1f}" y2="{y:.1f}" stroke="#d1d5db"/>')
-        drawn.append(text(LEFT - 8, y + 4, f"{most * part:,.4g}", anchor="end"))
+        drawn.append(
+            text(LEFT - 8, y + 4, f"{most * part:,.4g}" if most < 1000 else f"{most * part:,.0f}", anchor="end")
+        )
     for place, (name, key, scale) in enumerate(lines):
         points = [(LEFT + row["until"] * across, top + PANEL - row[key] * scale / most * (PANEL - 24)) for row in rows]
         drawn.append(line(points, COLOURS[place]))
@@ -85,7 +87,9 @@ def draw(result: dict[str, Any]) -> str:
     rows, plan = result["over_time"], result["plan"]
     across = (WIDTH - LEFT - RIGHT) / rows[-1]["until"]
     bottom = TOP + len(PANELS) * PANEL + (len(PANELS) - 1) * BETWEEN
-    title = f"{plan['machines']:,} machines, {plan['nodes']} nodes, one database: a simulation"
+    title = (
+        f"{plan['machines']:,} machines, {plan['nodes']} node{'s' * (plan['nodes'] > 1)}, one database: a simulation"
+    )
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {bottom + 40}" xmlns="http://www.w3.org/2000/svg" font-family="{FONT}">',
         f"<title>{title}</title>",

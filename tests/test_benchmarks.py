@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
+
+from benchmarks.scale_costs import Costs
+from benchmarks.scale_limits import table
 
 ROOT = Path(__file__).parent.parent
 
@@ -75,3 +79,11 @@ def test_a_simulated_fleet_is_found_as_it_was(tmp_path: Path) -> None:
     assert found["back"] == 700
     assert found["webhooks"] == found["found"] + found["back"]
     assert len(found["over_time"]) > 100
+    picture = tmp_path / "scale.svg"
+    subprocess.run([sys.executable, "docs/record_scale.py", str(target), str(picture)], cwd=ROOT, check=True)
+    lines = ElementTree.parse(picture).iter("{http://www.w3.org/2000/svg}polyline")
+    assert [len(line.attrib["points"].split()) for line in lines] == [len(found["over_time"])] * 8
+
+
+def test_the_page_of_scale_has_the_table_that_the_costs_give() -> None:
+    assert "\n".join(table(Costs())) in (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
