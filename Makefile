@@ -17,6 +17,7 @@ help:
 	@echo 'make test          the whole test suite (ARGS=... is passed to pytest)'
 	@echo 'make run           lastseen serve on this computer'
 	@echo 'make chaos         random lives of the outbox against an oracle, and of three nodes on PostgreSQL (LIVES=200)'
+	@echo '                   before it SEEDS=20 runs on real servers that are broken, with an auditor (FIRST=seed)'
 	@echo 'make check         format, lint, types, import contracts, tests'
 	@echo 'make format        put the format right'
 	@echo 'make bench         the figures, each beside its baseline'
@@ -41,6 +42,7 @@ check: $(STAMP)
 
 # random lives of the outbox against the oracle and of nodes on PostgreSQL, other ones each time; a failing one is printed
 chaos: $(STAMP)
+	@$(BIN)/python -W ignore -m tests.chaos --seeds $(or $(SEEDS),20) $(if $(FIRST),--first $(FIRST))
 	@LASTSEEN_TEST_LIVES=$(or $(LIVES),200) $(BIN)/python -m pytest tests/notifiers/test_outbox_oracle.py \
 		tests/storage/postgres/test_all_at_once.py $(ARGS)
 

@@ -23,8 +23,8 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`deaf`: on these sources nobody could have been heard while it lasted. `held`: who spoke then was heard when it was
-    over, and must not be blamed meanwhile; who did not, was as silent as ever."""
+    """`deaf`: nobody could have been heard on these sources while it lasted. `held`: who spoke then was heard when it
+    was over, and must not be blamed meanwhile; who did not, was as silent as ever."""
 
     kind: str
     start: float

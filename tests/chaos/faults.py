@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from tests.chaos.evidence import Fault
@@ -89,6 +89,26 @@ async def database_killed(world: World) -> None:
         await asyncio.to_thread(world.database.server.start)
 
 
+async def database_failed_over(world: World) -> None:
+    async with noted(world, "database failed over", *EVERYWHERE):
+        await asyncio.to_thread(world.database.fail_over)
+
+
+async def database_disk_full(world: World) -> None:
+    async with noted(world, "database disk full", *EVERYWHERE):
+        await asyncio.to_thread(world.database.fill)
+        await pace(world.rng.uniform(1, 4))
+        await asyncio.to_thread(world.database.free)
+
+
+async def clock_stepped(world: World) -> None:
+    """Of the first node, by an hour, and back."""
+    async with noted(world, "clock stepped"):
+        world.clock_of_first.write_text(world.rng.choice(("+3600", "-3600")))
+        await pace(world.rng.uniform(2, 5))
+        world.clock_of_first.write_text("+0")
+
+
 async def valkey_killed(world: World) -> None:
     async with noted(world, "valkey killed"):
         await asyncio.to_thread(world.valkey.kill)
@@ -113,7 +133,7 @@ async def _back(node: Node) -> None:
     await eventually(node.ready, timeout=90, every=0.05)
 
 
-async def one_after_the_other(world: World, breaks: list[Break]) -> None:
+async def one_after_the_other(world: World, breaks: Sequence[Break]) -> None:
     for each in breaks:
         await pace(world.rng.uniform(0.5, 2.5))
         await each(world)

@@ -27,6 +27,7 @@ from tests.chaos.gateway import Gateway
 from tests.chaos.machines import OverHttp, Simulated, script
 from tests.chaos.reading import gather, statuses
 from tests.chaos.receivers import Receiver
+from tests.faketime import LIBRARY, faked
 from tests.mqtt.broker import Mosquitto
 from tests.scenarios.harness import Server, server
 from tests.secrecy import log_of, secret
@@ -83,10 +84,21 @@ class Node:
 
 
 class World:
-    def __init__(self, folder: Path, seed: int, nodes: int, machines: int, devices: int) -> None:
+    """`nodes` serve `machines` that report over HTTP and `devices` that report over MQTT."""
+
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        nodes: int = 2,
+        machines: int = 16,
+        devices: int = 4,
+        disk: bool = False,
+        standby: bool = False,
+    ) -> None:
         self.folder, self.rng = folder, random.Random(seed)
         self.size, self.devices = machines, devices
-        self.database = Database()
+        self.database = Database(disk, standby)
         self.valkey, self.broker = Valkey(folder), Mosquitto(folder)
         self.receivers = [Receiver("steady", ()), Receiver("unsure", tuple(self.rng.sample(range(3, 40), 3)))]
         self.nodes: list[Node] = []
@@ -96,6 +108,7 @@ class World:
         self.thresholds: dict[int, float] = {}
         self.statuses: dict[int, str] = {}
         self.machines: list[Simulated] = []
+        self.clock_of_first = folder / "offset"
         self.key = secret(urlsafe_b64encode(os.urandom(32)).decode())
 
     # -- made and taken down
@@ -148,8 +161,13 @@ class World:
         for number in range(self._count):
             home = self.folder / f"node{number}"
             home.mkdir()
+            if number == 0 and LIBRARY is not None:
+                self.clock_of_first.write_text("+0")
+                own = {**shared, **faked(self.clock_of_first)}
+            else:
+                own = shared
             made = await stack.enter_async_context(
-                server(home, program=(sys.executable, "-m", "tests.chaos.node"), **shared)
+                server(home, program=(sys.executable, "-m", "tests.chaos.node"), **own)
             )
             made.log.touch()
             self.nodes.append(Node(made))

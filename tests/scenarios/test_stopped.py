@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from tests.disk import fill, small_disk
+from tests.faketime import LIBRARY, MISSING, faked
 from tests.scenarios.harness import Server, fleet, rows, server
 from tests.support import eventually, need, pace
 
@@ -88,25 +89,16 @@ async def test_a_server_that_was_down_for_longer_than_the_threshold_blames_nobod
 
 # --- the wall clock ---------------------------------------------------------------------------------------------------
 
-FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
-
 
 @pytest.mark.parametrize("hours", [-1, 1])
 async def test_a_wall_clock_that_jumps_an_hour_raises_no_false_alarm_and_hides_no_silence(
     tmp_path: Path, hours: int
 ) -> None:
-    need(FAKETIME, "libfaketime is not installed (apt-get install faketime): the clock cannot be stepped")
+    need(LIBRARY, MISSING)
     keys = await fleet(tmp_path, 5)
     offset = tmp_path / "offset"
     offset.write_text("+0")
-    faked = {
-        "LD_PRELOAD": str(FAKETIME),
-        "FAKETIME_TIMESTAMP_FILE": str(offset),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-    }
-    async with server(tmp_path, **SETTINGS, **faked) as serve:
+    async with server(tmp_path, **SETTINGS, **faked(offset)) as serve:
         await serve.start()
         silent = keys.pop("m4")
         async with beating(serve, keys) as answers:

@@ -91,6 +91,10 @@ class PostgresServer:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **_as_other())
         until(self.answers, f"PostgreSQL on port {self.port}", timeout=60)
 
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def answers(self) -> bool:
         assert self._process is not None
         if self._process.poll() is not None:  # at once, not as one more try
