@@ -22,10 +22,7 @@ from tests.support import eventually, pace
 ROUNDS = 3
 SHORT_LEASE = 3.0
 PATIENCE = 120.0
-HOLDER = """
-SELECT leases.owner FROM leases JOIN channel_state ON channel_state.lane = leases.name
-JOIN channels ON channels.id = channel_state.channel_id WHERE channels.name = %s
-"""
+HOLDER = "SELECT owner FROM leases JOIN channels ON leases.name = 'channel:' || channels.uid WHERE channels.name = %s"
 
 
 async def main() -> None:
