@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import psycopg
@@ -17,17 +18,21 @@ from tests.storage.test_suite_postgres import TestPostgresStore as Whole
 PARTS = Path(__file__).parents[3] / "deploy" / "postgres" / "partition-liveness.sql"
 
 
-def partitioned(server: PostgresServer) -> str:
-    """The URL of a new database whose liveness stands in parts."""
+@lru_cache
+def template(server: PostgresServer) -> str:
+    """The name of a database whose liveness stands in parts."""
     url = server.migrated()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(PARTS.read_bytes())
-    return url
+    return url.rpartition("/")[2]
+
+
+def partitioned(server: PostgresServer) -> str:
+    """The URL of a new one like it."""
+    return server.url(server.database(template(server)))
 
 
 class TestPartitioned(Whole):
-    capabilities = frozenset({"sources", "catalog", "history"})  # what else there is reads liveness by these ways
-
     def make(self) -> Store:
         return SqlStore(PostgresDatabase(partitioned(self._postgres), "check"), SecretBox(key_text=KEY))
 
