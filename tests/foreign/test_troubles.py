@@ -13,6 +13,7 @@ from lastseen.ingest import asgi
 from tests.foreign.conftest import Pinged, prepared
 from tests.server.conftest import a_server
 from tests.server.line import head, line
+from tests.support import eventually
 
 NUMBERS = b'{"cpu_pct": 1, "mem_used_pct": 1, "disk_used_pct": 1}'
 
@@ -76,6 +77,7 @@ async def limited(tmp_path: Path) -> AsyncIterator[Pinged]:
 @every_way
 async def test_when_it_is_too_often_clients_are_told_when_to_come_again(limited: Pinged, way: str) -> None:
     assert (await send(limited, way))[0].status_code < 300
+    await eventually(lambda: not any(report["pending"] for report in limited.reports()))
     before, reports = (await limited.standing()).liveness.last_seen, limited.reports()
     answer, form = await send(limited, way)
     assert answer.status_code == 429

@@ -89,7 +89,7 @@ async def test_by_these_rules_a_device_speaks_for_itself_alone_and_lastseen_may_
 
         await eventually(heard)
         assert await monitor.statuses(["valve"]) == {}
-        assert await asyncio.to_thread(kept, guarded, "lastseen/pump/state", "online")
+        await eventually(lambda: asyncio.to_thread(kept, guarded, "lastseen/pump/state", "online"), timeout=60)
         assert await asyncio.to_thread(kept, guarded, "homeassistant/binary_sensor/lastseen/+/config", "pump")
 
 
