@@ -10,7 +10,6 @@ import pytest
 from tests.servers.postgres import PostgresServer
 from tests.storage.postgres.stage import Stage, on_stage
 
-
 collect_ignore = [] if os.environ.get("LASTSEEN_TEST_LIVES") else ["test_partitioned_suite.py"]
 
 
