@@ -156,7 +156,7 @@ def _take_place(fresh: Path, target: Path, now: datetime) -> Path | None:
     if target.exists():
         _close_log(target)
         if not is_empty(target):
-            before = target.with_name(f"{target.name}.{now:%Y%m%dT%H%M%SZ}.before")
+            before = target.with_name(f"{target.name}.{now:%Y%m%dT%H%M%S_%fZ}.before")
             try:
                 os.link(target, before)
             except OSError as error:

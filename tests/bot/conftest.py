@@ -84,7 +84,7 @@ class Site:
 
     async def alert(self, words: str) -> Sent:
         """A message that was sent by itself."""
-        return (await eventually(lambda: [one for one in self.api.messages if words in one.text]))[-1]
+        return (await eventually(lambda: [one for one in self.api.messages if words in one.text], timeout=60))[-1]
 
 
 @asynccontextmanager
