@@ -137,7 +137,8 @@ class BotApi(People):
                     return found
                 self._arrived.clear()
                 waits = [asyncio.ensure_future(event.wait()) for event in (self._arrived, mine)]
-                await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                # an earlier call that ends now may have cleared what was set for this one: it looks again
+                await asyncio.wait(waits, timeout=min(left, 1.0), return_when=asyncio.FIRST_COMPLETED)
                 for wait in waits:
                     wait.cancel()
                 if mine.is_set():
