@@ -132,8 +132,13 @@ async def test_a_webhook_is_lost_by_no_death_and_repeated_where_nobody_could_kno
     assert [(uid, "delivered") for uid in dict.fromkeys(heard)] == rows(path, ROWS)
     assert sorted(Counter(heard).values())[-3:] == ([1, 2, 2] if point in AGAIN else [1, 1, 1])
     assert heard == sorted(heard, key=heard.index), "what is told again is told before anything else"
-    lost = {"lost": 2} if point in LOST else {}
-    assert dict(rows(path, ENDS)) == {"delivered": EVENTS, **lost}
+    ends = dict(rows(path, ENDS))
+    lost = ends.pop("lost", 0)
+    assert ends == {"delivered": EVENTS}
+    if point in LOST:
+        assert lost == 2
+    else:  # between the COMMIT of finish and death, the writer may have committed the take of what comes next
+        assert lost == 0 or (point == "finish, after COMMIT" and lost <= 2)
 
 
 @pytest.mark.parametrize(("point", "times"), [("take, before COMMIT", 1), ("finish, before COMMIT", 3)])
