@@ -19,6 +19,9 @@ from lastseen.log import get_logger
 from lastseen.model import BlindPeriod, BlindReason
 from lastseen.protocols import Announces, Sources, Store
 
+OWN = "http"
+"""The source that a process is itself: heartbeats that are given in code or come over HTTP."""
+
 TICK = 0.5
 """Seconds between two looks at the clock."""
 
@@ -80,7 +83,7 @@ class Listener:
     Call `look` before every decision: it returns only after what was missed is in the store.
     """
 
-    def __init__(self, store: Store, clock: Clock, node: str, source: str = "http") -> None:
+    def __init__(self, store: Store, clock: Clock, node: str, source: str = OWN) -> None:
         self._marks = store if isinstance(store, Sources) else None
         self._announces = store if isinstance(store, Announces) else None
         self._clock, self._node = clock, node

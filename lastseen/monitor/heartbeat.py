@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime, tzinfo
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -15,7 +14,7 @@ import anyio
 
 from lastseen.clock import Clock, SystemClock
 from lastseen.durations import Duration, parse_duration
-from lastseen.errors import Conflict, InvalidInput, UnknownMachine
+from lastseen.errors import InvalidInput, UnknownMachine
 from lastseen.model import (
     HTTP_SOURCE,
     SLUG,
@@ -37,7 +36,7 @@ from lastseen.model import (
     replace,
 )
 from lastseen.model.retention import Keep
-from lastseen.monitor.blindness import Ear
+from lastseen.monitor.blindness import OWN
 from lastseen.monitor.changes import checked
 from lastseen.monitor.consume import consume
 from lastseen.monitor.deadline import Rules
@@ -45,13 +44,13 @@ from lastseen.monitor.decide import decide
 from lastseen.monitor.health import Trouble
 from lastseen.monitor.loops import Loops
 from lastseen.monitor.nodes import follow
-from lastseen.monitor.sources import Port, WayIn, WaysIn
-from lastseen.monitor.status import MachineStatus, look_up, status_of
+from lastseen.monitor.sources import Means, Port, WayIn, WaysIn
+from lastseen.monitor.status import MachineStatus, Statuses
 from lastseen.monitor.uplink import Probe
 from lastseen.notifiers.dispatcher import Dispatcher
 from lastseen.notifiers.roster import NotifierFor, Notify, Roster, named
 from lastseen.notifiers.speech import Wording
-from lastseen.protocols import Catalog, Channels, Service, SourceRows, Sources, Store
+from lastseen.protocols import Catalog, Channels, Service, Sources, Store
 from lastseen.report import Report as ParsedReport
 from lastseen.report import parse_report
 from lastseen.storage import open_store
@@ -108,9 +107,11 @@ class HeartbeatMonitor:
             self.rules, scheduler, uplink, keep or Keep(),
         )  # fmt: skip
         self._given = sources if callable(sources) else tuple(sources)
-        self._ways = WaysIn(self._loops.listener, self._port)
-        self._source_names: dict[int, str] = {}
-        self._task: asyncio.Task[None] | None = None
+        means = Means(
+            self.store, self.clock, self.node, self._decide, self._loops.recorder.record, self._loops.committed
+        )
+        self._ways = WaysIn(self._loops.listener, means)
+        self._statuses = Statuses(self.store, self.clock, self.rules, self._loops.listener.ears)
         self._stack: AsyncExitStack | None = None
 
     # -- running
@@ -245,23 +246,13 @@ class HeartbeatMonitor:
 
     # -- ways in
 
-    @asynccontextmanager
-    async def source(self, name: str) -> AsyncIterator[Port]:
+    def source(self, name: str) -> AbstractAsyncContextManager[Port]:
         """A way in of the program's own, which hears while this is entered. Before and after it is blind: nobody who
         was heard on it is blamed for silence."""
-        port = self._ways.ports.get(name)
-        if port is None:
-            port = self._ways.ports[name] = self._port(await self._loops.listener.add(name))
-        port.up()
-        try:
-            yield port
-        finally:
-            port.down()
-            with anyio.CancelScope(shield=True):
-                await self._loops.listener.keep()
+        return self._ways.entered(name)
 
     async def consume(
-        self, messages: AsyncIterable[T], parse: Callable[[T], tuple[MachineRef, Report] | None], source: str = "http"
+        self, messages: AsyncIterable[T], parse: Callable[[T], tuple[MachineRef, Report] | None], source: str = OWN
     ) -> None:
         """Heartbeats from a stream until it ends, many at once, so that they share commits.
 
@@ -277,10 +268,7 @@ class HeartbeatMonitor:
 
     async def add_source(self, way: WayIn) -> None:
         """Begin to listen to one more way in. Raises Conflict when there is one of this name."""
-        if way.name in self._ways.ports:
-            raise Conflict(f"there is a source {way.name!r} already")
-        await self._ways.prepare(way)
-        self._ways.run(way)
+        await self._ways.add(way)
 
     async def drop_source(self, name: str) -> None:
         """Listen to it no more. What was heard on it is held until somebody does again, unless it is removed."""
@@ -290,29 +278,7 @@ class HeartbeatMonitor:
     def here(self) -> Port:
         """The way in of heartbeats that are given in code or come over HTTP: for machines that report by names which
         are no slugs."""
-        if "http" not in self._ways.ports:
-            self._ways.ports["http"] = self._port(self._loops.listener.ears["http"])
-        return self._ways.ports["http"]
-
-    def _port(self, ear: Ear) -> Port:
-        return Port(
-            ear,
-            self._loops.listener,
-            self.store,
-            self.clock,
-            self._loops.recorder.record,
-            _made_of,
-            self._decide,
-            self._loops.committed,
-            self.node,
-            functools.partial(self._part, ear),
-        )
-
-    async def _part(self, whole: Ear, name: str) -> Port:
-        if name not in self._ways.ports:
-            part = await self._loops.listener.add(name, whole.kind, whole.alert_after)
-            self._ways.ports[name] = self._port(part)
-        return self._ways.ports[name]
+        return self._ways.here
 
     # -- what people say
 
@@ -372,21 +338,15 @@ class HeartbeatMonitor:
 
     async def statuses(self, machines: Sequence[MachineRef], glance: bool = False) -> dict[MachineRef, MachineStatus]:
         """Unknown ones are left out. `glance`: a copy will do, where there is one beside the store."""
-        known = await look_up(self.store, machines, now := self.clock.now(), glance)
-        await self.name_sources(known.values())
-        return {ref: self.described(standing, now) for ref, standing in known.items()}
+        return await self._statuses.read(machines, glance)
 
     def described(self, standing: Standing, now: datetime) -> MachineStatus:
         """What a machine is, from what the store knows of it; the sources that `name_sources` was asked for by name."""
-        return status_of(standing, self.rules, now, self._source_names)
+        return self._statuses.described(standing, now)
 
     async def name_sources(self, standings: Iterable[Standing]) -> None:
         """Learn the names of the sources that these were heard on."""
-        self._source_names.update({ear.id: ear.name for ear in self._loops.listener.ears.values()})
-        bits = functools.reduce(lambda heard, one: heard | one.liveness.heard | one.liveness.heard_before, standings, 0)
-        unknown = [bit for bit in range(bits.bit_length()) if bits >> bit & 1 and bit not in self._source_names]
-        if unknown and isinstance(self.store, SourceRows):
-            self._source_names.update({source.id: source.name for source in await self.store.sources()})
+        await self._statuses.name_sources(standings)
 
     async def is_online(self, machine: MachineRef) -> bool:
         return (await self.status(machine)).is_online
@@ -397,8 +357,3 @@ class HeartbeatMonitor:
     async def sweep(self) -> list[Event]:
         """One pass by hand. The newly offline are the events of type machine.offline."""
         return await self._loops.sweep()
-
-
-def _made_of(source: str, changes: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """What a machine that a source adds is made of: it stands with what it hangs on, unless somebody says otherwise."""
-    return None if changes is None else checked({"group": source, **changes})

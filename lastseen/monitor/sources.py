@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+import anyio
+
 from lastseen import counters
 from lastseen.clock import Clock
-from lastseen.errors import LastseenError
+from lastseen.errors import Conflict, LastseenError
 from lastseen.log import get_logger
 from lastseen.model import Beat, Event, Watch, slugify
 from lastseen.model.insight import Stranger
-from lastseen.monitor.blindness import ALERT_AFTER, Ear, Listener
+from lastseen.monitor.blindness import OWN, Ear, Listener
+from lastseen.monitor.changes import checked
 from lastseen.monitor.duty import Hold, held
 from lastseen.monitor.feed import Feed
 from lastseen.protocols import Decide, Store, Ways
@@ -47,31 +52,32 @@ class WayIn(Protocol):
         """Listen until cancelled. A far end that is away is no error: `port.down()`, and it is tried again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the ports of one monitor have in common. `submit`: take a heartbeat to be stored. `committed`: have events
+    told that were written."""
+
+    store: Store
+    clock: Clock
+    node: str
+    decide: Decide
+    submit: Callable[[Beat], asyncio.Future[None]]
+    committed: Callable[[Sequence[Event]], Awaitable[None]]
+
+
 class Port:
     """What a way in is handed."""
 
-    def __init__(
-        self,
-        ear: Ear,
-        listener: Listener,
-        store: Store,
-        clock: Clock,
-        submit: Callable[[Beat], asyncio.Future[None]],
-        make: Callable[[str, Mapping[str, Any] | None], Mapping[str, Any] | None],
-        decide: Decide,
-        committed: Callable[[Sequence[Event]], Awaitable[None]],
-        node: str,
-        part: Callable[[str], Awaitable[Port]],
-    ) -> None:
-        self.name, self.id, self.clock, self.node = ear.name, ear.id, clock, node
-        self._part = part
-        self._ear, self._listener, self._store = ear, listener, store
-        self._submit, self._make, self._decide, self._committed = submit, make, decide, committed
+    def __init__(self, ear: Ear, listener: Listener, means: Means, part: Callable[[str], Awaitable[Port]]) -> None:
+        self.name, self.id, self.clock, self.node = ear.name, ear.id, means.clock, means.node
+        self._ear, self._listener, self._part = ear, listener, part
+        self._store, self._submit = means.store, means.submit
+        self._decide, self._committed = means.decide, means.committed
         self._known: dict[str, int | None] = {}
         self._unknown_until: dict[str, float] = {}
         self._asking: dict[str, asyncio.Task[int | None]] = {}
         self._strangers: dict[tuple[str, str], Stranger] = {}
-        self._kept_at = clock.monotonic()
+        self._kept_at = self.clock.monotonic()
 
     # -- the link
 
@@ -129,7 +135,7 @@ class Port:
         return await asyncio.shield(task)
 
     async def _ask(self, name: str, add: Mapping[str, Any] | None) -> int | None:
-        changes = self._make(self.name, add)
+        changes = _made_of(self.name, add)
         if isinstance(self._store, Ways):
             known = await self._store.identify(self.id, [name])
             if name in known:
@@ -205,17 +211,47 @@ class Port:
 
 
 class WaysIn:
-    """Keeps ways in running: one that ends is blind, and is started again."""
+    """The ways in of one monitor, each with its port. One that ends is blind, and is started again."""
 
-    def __init__(self, listener: Listener, open_port: Callable[[Ear], Port]) -> None:
-        self._listener, self._open_port = listener, open_port
+    def __init__(self, listener: Listener, means: Means) -> None:
+        self._listener, self._means = listener, means
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.ports: dict[str, Port] = {}
 
-    async def prepare(self, way: WayIn, alert_after: timedelta = ALERT_AFTER) -> None:
+    @property
+    def here(self) -> Port:
+        """That of the program's own calls, and of what comes over HTTP: it is open as long as the process lives."""
+        return self.ports.get(OWN) or self._open(self._listener.ears[OWN])
+
+    @asynccontextmanager
+    async def entered(self, name: str) -> AsyncIterator[Port]:
+        """One that the program runs itself, open while this is entered."""
+        port = self.ports.get(name) or self._open(await self._listener.add(name))
+        port.up()
+        try:
+            yield port
+        finally:
+            port.down()
+            with anyio.CancelScope(shield=True):
+                await self._listener.keep()
+
+    async def add(self, way: WayIn) -> None:
+        """One more, which runs. Raises Conflict when there is one of this name."""
+        if way.name in self.ports:
+            raise Conflict(f"there is a source {way.name!r} already")
+        await self.prepare(way)
+        self.run(way)
+
+    async def prepare(self, way: WayIn) -> None:
         """From now on its silence is its own: its link is not there yet."""
-        ear = await self._listener.add(way.name, way.kind, alert_after)
-        self.ports[way.name] = self._open_port(ear)
+        self._open(await self._listener.add(way.name, way.kind))
+
+    def _open(self, ear: Ear) -> Port:
+        port = self.ports[ear.name] = Port(ear, self._listener, self._means, functools.partial(self._part, ear))
+        return port
+
+    async def _part(self, whole: Ear, name: str) -> Port:
+        return self.ports.get(name) or self._open(await self._listener.add(name, whole.kind, whole.alert_after))
 
     def run(self, way: WayIn) -> None:
         self._tasks[way.name] = asyncio.create_task(self._keep_running(way), name=f"lastseen-source-{way.name}")
@@ -258,3 +294,8 @@ class WaysIn:
 
 def _words(error: Exception) -> str:
     return str(error) if isinstance(error, LastseenError) else repr(error)
+
+
+def _made_of(source: str, changes: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What a machine that a source adds is made of: it stands with what it hangs on, unless somebody says otherwise."""
+    return None if changes is None else checked({"group": source, **changes})

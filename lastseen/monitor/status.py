@@ -1,18 +1,20 @@
-"""What a machine is now, as people and programs ask for it. Derived, never stored."""
+"""What machines are now, as people and programs ask for it. Derived, never stored."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from lastseen.clock import rfc3339
+from lastseen.clock import Clock, rfc3339
 from lastseen.model import MachineRef, Standing, Status
+from lastseen.monitor.blindness import Ear
 from lastseen.monitor.deadline import Rules, interval, patience, threshold
 from lastseen.monitor.decide import WATCHED
 from lastseen.monitor.snapshot import whole_seconds
-from lastseen.protocols import Glances, Store
+from lastseen.protocols import Glances, SourceRows, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +62,33 @@ class MachineStatus:
         }
 
 
-async def look_up(
-    store: Store, machines: Sequence[MachineRef], now: datetime, glance: bool
-) -> Mapping[MachineRef, Standing]:
-    """What is known of these. `glance`: a copy will do, where there is one beside the store."""
-    if glance and isinstance(store, Glances):
-        return await store.glance(machines, now)
-    return await store.liveness(machines)
+class Statuses:
+    """Reads them from a store. It remembers the names of the sources that machines are heard on: `name_sources` learns
+    those that `described` will need."""
+
+    def __init__(self, store: Store, clock: Clock, rules: Rules, ears: Mapping[str, Ear]) -> None:
+        self._store, self._clock, self._rules, self._ears = store, clock, rules, ears
+        self._names: dict[int, str] = {}
+
+    async def read(self, machines: Sequence[MachineRef], glance: bool) -> dict[MachineRef, MachineStatus]:
+        """Those that there are. `glance`: a copy will do, where there is one beside the store."""
+        now = self._clock.now()
+        if glance and isinstance(self._store, Glances):
+            known = await self._store.glance(machines, now)
+        else:
+            known = await self._store.liveness(machines)
+        await self.name_sources(known.values())
+        return {ref: self.described(standing, now) for ref, standing in known.items()}
+
+    def described(self, standing: Standing, now: datetime) -> MachineStatus:
+        return status_of(standing, self._rules, now, self._names)
+
+    async def name_sources(self, standings: Iterable[Standing]) -> None:
+        self._names.update({ear.id: ear.name for ear in self._ears.values()})
+        bits = functools.reduce(lambda heard, one: heard | one.liveness.heard | one.liveness.heard_before, standings, 0)
+        unknown = [bit for bit in range(bits.bit_length()) if bits >> bit & 1 and bit not in self._names]
+        if unknown and isinstance(self._store, SourceRows):
+            self._names.update({source.id: source.name for source in await self._store.sources()})
 
 
 def status_of(standing: Standing, rules: Rules, now: datetime, sources: Mapping[int, str]) -> MachineStatus:
