@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import time
 from collections.abc import Iterator
@@ -13,10 +12,8 @@ import anyio
 import psycopg
 
 from benchmarks.common import Figure, arguments, fsync_ms, machine, report
+from benchmarks.postgres_node import record
 from lastseen.clock import SystemClock
-from lastseen.model import Beat
-from lastseen.monitor.deadline import Rules
-from lastseen.monitor.decide import decide
 from lastseen.storage import open_store
 from lastseen.storage.upgrade_postgres import upgrade
 from tests.servers.postgres import PostgresServer
@@ -24,10 +21,8 @@ from tests.servers.postgres import PostgresServer
 SERVER = ("shared_buffers=512MB", "max_wal_size=4GB", "checkpoint_timeout=15min", "wal_compression=on")
 """What a server with some gigabytes is given; fsync and synchronous_commit stay on."""
 
-IN_FLIGHT = 2
-"""Batches on their way at once, as the recorder has them."""
-
-RULES = Rules(offline_after=timedelta(days=1))
+LOOK_EVERY = 0.05
+"""Seconds between two sweeps: ten times as many as a node makes."""
 
 _MACHINES = """
 INSERT INTO machines (uid, slug, name, created_at)
@@ -67,34 +62,12 @@ def filled(server: PostgresServer, machines: int) -> str:
 
 
 async def ours(url: str, ids: list[int], batch: int, seconds: float) -> float:
-    """Heartbeats a second that are durable, while settle runs every 50 ms."""
-    clock, store = SystemClock(), open_store(url, migrate="check")
+    """Heartbeats a second that are durable, while settle runs."""
+    store = open_store(url, migrate="check")
     await store.open()  # type: ignore[attr-defined]
-    done, starts = 0, itertools.cycle(range(0, len(ids), batch))
-    began = clock.monotonic()
-
-    async def sweep() -> None:
-        while True:
-            await store.settle(lambda case: decide(case, RULES), clock.now())
-            await anyio.sleep(0.05)
-
-    async def send() -> None:
-        nonlocal done
-        while clock.monotonic() - began < seconds:
-            at, now = next(starts), clock.now()
-            chosen = ids[at : at + batch]
-            await store.record([Beat(machine_id, now) for machine_id in chosen], now)
-            done += len(chosen)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(sweep)
-        async with anyio.create_task_group() as senders:
-            for _ in range(IN_FLIGHT):
-                senders.start_soon(send)
-        group.cancel_scope.cancel()
-    rate = done / (clock.monotonic() - began)
+    cost = await record(store, ids, batch, seconds, LOOK_EVERY)
     await store.close()  # type: ignore[attr-defined]
-    return rate
+    return cost.done / cost.wall
 
 
 def bare(url: str, ids: list[int], batch: int, seconds: float) -> float:

@@ -14,19 +14,25 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 
 import anyio
 import anyio.to_thread
 
-from benchmarks.bench_postgres import IN_FLIGHT, RULES
 from lastseen.clock import SystemClock
 from lastseen.model import Beat
+from lastseen.monitor.deadline import Rules
 from lastseen.monitor.decide import decide
 from lastseen.protocols import Store
 from lastseen.storage import open_store
 
+IN_FLIGHT = 2
+"""Batches on their way at once, as the recorder has them."""
+
 LOOK_EVERY = 0.5
 """Seconds between two sweeps, as often as a node looks at its clocks."""
+
+RULES = Rules(offline_after=timedelta(days=1))
 
 
 @dataclass
@@ -38,7 +44,8 @@ class Cost:
     cpu: float
 
 
-async def record(store: Store, ids: list[int], batch: int, seconds: float) -> Cost:
+async def record(store: Store, ids: list[int], batch: int, seconds: float, look_every: float = LOOK_EVERY) -> Cost:
+    """Batch after batch of these machines, while the sweep runs."""
     clock = SystemClock()
     done, starts = 0, itertools.cycle(range(0, len(ids), batch))
     began, used = time.perf_counter(), time.process_time()
@@ -46,7 +53,7 @@ async def record(store: Store, ids: list[int], batch: int, seconds: float) -> Co
     async def sweep() -> None:
         while True:
             await store.settle(lambda case: decide(case, RULES), clock.now())
-            await anyio.sleep(LOOK_EVERY)
+            await anyio.sleep(look_every)
 
     async def send() -> None:
         nonlocal done

@@ -13,7 +13,7 @@ from typing import Any
 
 from lastseen.errors import ConfigurationError, InvalidInput
 from lastseen.imports import healthchecks_channels
-from lastseen.imports.plan import Key, Machine, Names, Plan, tags_of
+from lastseen.imports.plan import Coming, Names, Plan, tags_of
 from lastseen.imports.services import Given
 from lastseen.imports.tables import Row, Tables
 from lastseen.imports.values import mark_of, moment, number, span, text, truth, uuid_text
@@ -105,7 +105,7 @@ def _check(row: Row, project: Project | None, names: Names, plan: Plan) -> Check
     what = ArrivingMachine(
         mark, slug, {"name": name or slug, **changes}, (key,), None, moment(row.get("last_ping")), _stood(row)
     )  # fmt: skip
-    plan.machines.append(Machine(shown, what, tuple(notes)))
+    plan.machines.append(Coming(shown, what, tuple(notes)))
     return Check(row["id"], row.get("project_id"), pinged, mark)
 
 
@@ -143,7 +143,7 @@ def _stood(row: Row) -> Stood:
     return _STOOD.get(str(row.get("status")), Stood.NEW) if row.get("last_ping") else Stood.NEW
 
 
-def _key(project: Project, checks: Sequence[Check]) -> Key:
+def _key(project: Project, checks: Sequence[Check]) -> Coming[ArrivingKey]:
     reaches: dict[str, str] = {}
     for check in checks:
         if check.project == project.id and check.slug:
@@ -157,4 +157,4 @@ def _key(project: Project, checks: Sequence[Check]) -> Key:
         {"may_create": True, "group": project.group},
         mark=mark_of(PROGRAM, "project", project.ping_key),
     )
-    return Key(f"ping key of {project.name or project.group}", what, reaches)
+    return Coming(f"ping key of {project.name or project.group}", what, reaches=reaches)

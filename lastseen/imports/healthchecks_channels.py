@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lastseen.imports import services
-from lastseen.imports.plan import Channel, Hears, Names, Plan
+from lastseen.imports.plan import Coming, Hears, Names, Plan
 from lastseen.imports.services import CannotMove, Given, Target
 from lastseen.imports.tables import Row, Tables
 from lastseen.imports.values import document, mark_of, number, text, truth, uuid_text
@@ -63,7 +63,7 @@ def read(tables: Tables, given: Given, plan: Plan, projects: Mapping[Any, Projec
             target.values,
             off=off,
         )
-        plan.channels.append(Channel(name, what, hears, notes))
+        plan.channels.append(Coming(name, what, notes, hears))
 
 
 def _assigned(tables: Tables, rows: Sequence[Row]) -> Mapping[Any, set[Any]]:

@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo
 
 from lastseen.errors import ConfigurationError, InvalidInput
 from lastseen.imports import kuma_channels
-from lastseen.imports.plan import Hears, Machine, Names, Plan, Silence, tags_of
+from lastseen.imports.plan import Coming, Hears, Names, Plan, tags_of
 from lastseen.imports.services import Given
 from lastseen.imports.tables import Row, Sqlite
 from lastseen.imports.values import mark_of, moment, number, seconds, text, truth
 from lastseen.ingest.auth import SHORTEST, digest_of, usable
-from lastseen.model import Silence as Span
+from lastseen.model import Silence
 from lastseen.model.arrival import ArrivingKey, ArrivingMachine, ArrivingSilence, Stood
 from lastseen.monitor.calendar import read_zone
 from lastseen.monitor.changes import checked
@@ -96,7 +96,7 @@ def _monitor(row: Row, context: _Context, names: Names, plan: Plan) -> str | Non
     what = ArrivingMachine(
         mark, names.slug(name, f"monitor-{row['id']}"), changes, (key,), None, life.last_up, stood
     )  # fmt: skip
-    plan.machines.append(Machine(name, what, _notes(row)))
+    plan.machines.append(Coming(name, what, _notes(row)))
     return mark
 
 
@@ -179,8 +179,8 @@ def _one_maintenance(row: Row, zone: ZoneInfo | None, concerned: frozenset[str],
         plan.leave("maintenance", title, "its beginning or its end cannot be read")
     elif end > now:
         mark = mark_of(PROGRAM, "maintenance", row["id"], title, begin, end)
-        span = Span(title, begin, end, created_by="Uptime Kuma")
-        plan.silences.append(Silence(title, ArrivingSilence(mark, span), Hears(marks=concerned)))
+        span = Silence(title, begin, end, created_by="Uptime Kuma")
+        plan.silences.append(Coming(title, ArrivingSilence(mark, span), hears=Hears(marks=concerned)))
 
 
 def _zone(name: Any, servers: str) -> ZoneInfo | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lastseen.imports import services
-from lastseen.imports.plan import Channel, Hears, Names, Plan
+from lastseen.imports.plan import Coming, Hears, Names, Plan
 from lastseen.imports.services import CannotMove, Given, Target
 from lastseen.imports.tables import Row, Sqlite
 from lastseen.imports.values import document, mark_of, number, text, truth
@@ -45,7 +45,7 @@ def read(tables: Sqlite, given: Given, plan: Plan, marks: Mapping[Any, str]) -> 
             target.values,
             off=_off(row, hears, row["id"] in polled),
         )
-        plan.channels.append(Channel(name, what, hears, target.notes))
+        plan.channels.append(Coming(name, what, target.notes, hears))
 
 
 def _identity(told: Told) -> Told:

@@ -13,7 +13,7 @@ from typing import Any
 
 from lastseen.errors import ConfigurationError, InvalidInput
 from lastseen.imports import services
-from lastseen.imports.plan import Channel, Hears, Machine, Names, Plan
+from lastseen.imports.plan import Coming, Hears, Names, Plan
 from lastseen.imports.services import CannotMove, Given, Target
 from lastseen.imports.tables import Row, Sqlite
 from lastseen.imports.values import mark_of, moment, text, truth
@@ -80,7 +80,7 @@ def _machine(row: Row, digests: list[str], group: str | None, names: Names, plan
         _stood(row),
     )
     notes = () if usable else ("it has no valid key: make one with `lastseen machines rotate-key`",)
-    plan.machines.append(Machine(name, what, notes))
+    plan.machines.append(Coming(name, what, notes))
     return mark
 
 
@@ -123,7 +123,7 @@ def _channels(tables: Sqlite, given: Given, plan: Plan, hears: Mapping[Any, Hear
                 target.values,
                 off=off or ("its user has no machines" if heard.nothing else None),
             )
-            plan.channels.append(Channel(name, what, heard, target.notes))
+            plan.channels.append(Coming(name, what, target.notes, heard))
 
 
 def _telegram(row: Row, given: Given) -> Target:

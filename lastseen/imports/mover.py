@@ -14,9 +14,8 @@ from lastseen.clock import Clock
 from lastseen.compose import Notifiers
 from lastseen.errors import ConfigurationError, Conflict, InvalidInput
 from lastseen.imports.past import as_it_stood
-from lastseen.imports.plan import Channel, Hears, Key, Plan
-from lastseen.model import Channel as ChannelRow
-from lastseen.model import Matcher, Preferences
+from lastseen.imports.plan import Coming, Hears, Plan
+from lastseen.model import Channel, Matcher, Preferences
 from lastseen.model import replace as replaced
 from lastseen.model.arrival import Arrived, Arriving, ArrivingChannel, ArrivingKey, ArrivingMachine, ArrivingSilence
 from lastseen.monitor.deadline import Rules
@@ -168,7 +167,7 @@ class Mover:
             return replace(what, **renamed), (*notes, f"{_called(what)} is taken: here it is {other}")
         return what, notes
 
-    async def _channel(self, channel: Channel, alone: bool, program: str) -> Arrived | None:
+    async def _channel(self, channel: Coming[ArrivingChannel], alone: bool, program: str) -> Arrived | None:
         matcher = self._matcher(channel.hears, alone=alone)
         off = channel.what.off or ("none of its machines came" if matcher is None else None)
         try:
@@ -184,7 +183,7 @@ class Mover:
             await self._hears_of_more(found, channel)
         return found
 
-    async def _hears_of_more(self, found: Arrived, channel: Channel) -> None:
+    async def _hears_of_more(self, found: Arrived, channel: Coming[ArrivingChannel]) -> None:
         """One that was brought before and hears of machines by their names hears of those that come now, too."""
         more = {self._slugs[mark] for mark in channel.hears.marks & self._coming}
         row = next((row for row in await self._store.channels() if row.id == found.id), None)
@@ -202,7 +201,7 @@ class Mover:
         if what.type == "apprise":
             await load_notifier("apprise")(config).start()
         plain, secrets = split_secrets(what.type, what.config)
-        notifier = self._notifiers(ChannelRow("", what.name, what.type, config=plain), secrets)
+        notifier = self._notifiers(Channel("", what.name, what.type, config=plain), secrets)
         close = getattr(notifier, "close", None)
         if close is not None:
             await close()
@@ -220,7 +219,7 @@ class Mover:
         slugs = sorted(self._slugs[mark] for mark in hears.marks if mark in self._slugs)
         return Matcher(names=tuple(slugs)) if slugs else None
 
-    def _called_otherwise(self, key: Key) -> Mapping[str, str]:
+    def _called_otherwise(self, key: Coming[ArrivingKey]) -> Mapping[str, str]:
         """The machines that this key calls by a slug that is another's here."""
         return {slug: mark for slug, mark in key.reaches.items() if self._slugs.get(mark) != slug}
 

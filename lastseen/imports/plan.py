@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from lastseen.model import slugify
-from lastseen.model.arrival import ArrivingChannel, ArrivingKey, ArrivingMachine, ArrivingSilence
+from lastseen.model.arrival import Arriving, ArrivingChannel, ArrivingKey, ArrivingMachine, ArrivingSilence
+
+What = TypeVar("What", bound=Arriving)
 
 
 @dataclass(frozen=True, slots=True)
 class Hears:
-    """Which machines a channel hears of: all, those of groups, or those with these marks."""
+    """Which machines a channel hears of, or a silence covers: all, those of groups, or those with these marks."""
 
     everything: bool = False
     groups: tuple[str, ...] = ()
@@ -23,40 +26,19 @@ class Hears:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
-    """`name`: what it is called there. `notes`: what of it does not come along, for people."""
+class Coming(Generic[What]):
+    """One thing that is to come.
+
+    `name`: what it is called there. `what`: what it is to be here. `notes`: what of it does not come along, for people.
+    `hears`: the machines that a channel or a silence is about; they are put into `what` once it is known which of them
+    come. `reaches`: the marks of the machines that a key reaches, by the slugs that it calls them by.
+    """
 
     name: str
-    what: ArrivingMachine
+    what: What
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """Its preferences follow from what it hears, once it is known which machines come."""
-
-    name: str
-    what: ArrivingChannel
-    hears: Hears
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key that reaches several machines. `reaches`: their marks by the slugs that it calls them by."""
-
-    name: str
-    what: ArrivingKey
+    hears: Hears = Hears()
     reaches: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    name: str
-    what: ArrivingSilence
-    hears: Hears
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +52,13 @@ class Left:
 
 @dataclass(slots=True)
 class Plan:
+    """All of one program. `remarks`: what is to be known of the move as a whole, for people."""
+
     program: str
-    machines: list[Machine] = field(default_factory=list)
-    channels: list[Channel] = field(default_factory=list)
-    keys: list[Key] = field(default_factory=list)
-    silences: list[Silence] = field(default_factory=list)
+    machines: list[Coming[ArrivingMachine]] = field(default_factory=list)
+    channels: list[Coming[ArrivingChannel]] = field(default_factory=list)
+    keys: list[Coming[ArrivingKey]] = field(default_factory=list)
+    silences: list[Coming[ArrivingSilence]] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 

@@ -50,16 +50,27 @@ async def gone_and_back(store: Any, seconds: float, *slugs: str) -> None:
     await back(store, seconds + 60, *slugs)
 
 
+async def told(store: Any, channel: str, seconds: float) -> None:
+    """What waits for this channel is delivered, each on its own."""
+    attempts = await take(store, [channel], seconds)
+    assert attempts
+    for attempt in attempts:
+        assert await done(store, attempt, [channel], seconds + 1)
+
+
 class RetentionSuite(StoreSuiteBase):
+    async def two_incidents(self, store: Any) -> None:
+        """Of `pump`: one that somebody was told of, and a day after it one that nobody was."""
+        ops, _ = await self.channels(store)
+        await offline(store, "pump", channels=[ops])
+        await told(store, ops, 200)
+        await back(store, 300, "pump")
+        await gone_and_back(store, DAY, "pump")
+
     async def test_an_incident_goes_whole_when_all_of_it_is_old(self) -> None:
         self.needs("retention")
         async with self.opened() as store:
-            ops, _ = await self.channels(store)
-            await offline(store, "pump", channels=[ops])
-            (attempt,) = await take(store, [ops], 200)
-            assert await done(store, attempt, [ops], 201)
-            await back(store, 300, "pump")
-            await gone_and_back(store, DAY, "pump")
+            await self.two_incidents(store)
             gone = await a_round(store, keeping=replace(SHORT, attempts=None))
             assert gone == {"events": 3, "outages": 1, "notifications": 1}
             assert (await a_round(store)).keys() <= {"delivery_attempts"}
@@ -68,12 +79,7 @@ class RetentionSuite(StoreSuiteBase):
     async def test_what_is_younger_than_the_limit_stays(self) -> None:
         self.needs("retention")
         async with self.opened() as store:
-            ops, _ = await self.channels(store)
-            await offline(store, "pump", channels=[ops])
-            (attempt,) = await take(store, [ops], 200)
-            assert await done(store, attempt, [ops], 201)
-            await back(store, 300, "pump")
-            await gone_and_back(store, DAY, "pump")
+            await self.two_incidents(store)
             assert await a_round(store, at(99 * DAY)) == {}
 
     async def test_for_ever_is_for_ever(self) -> None:
@@ -89,8 +95,7 @@ class RetentionSuite(StoreSuiteBase):
         async with self.opened() as store:
             ops, _ = await self.channels(store)
             await offline(store, "pump", channels=[ops])
-            (attempt,) = await take(store, [ops], 200)
-            assert await done(store, attempt, [ops], 201)
+            await told(store, ops, 200)
             assert "notifications" not in await a_round(store)
             kept = await standing(store, "pump")
             assert kept.outage is not None
@@ -117,8 +122,7 @@ class RetentionSuite(StoreSuiteBase):
             await back(store, 300, "pump")
             await gone_and_back(store, DAY, "pump")
             assert await a_round(store) == {"events": 1}, "the one of no incident"
-            (attempt,) = await take(store, [ops], 400)
-            assert await done(store, attempt, [ops], 401)
+            await told(store, ops, 400)
             assert (await a_round(store))["events"] == 2
 
     async def test_what_an_attempt_contained_is_tried_again_together_though_the_attempt_is_old(self) -> None:
@@ -157,8 +161,7 @@ class RetentionSuite(StoreSuiteBase):
             ops, pager = await self.channels(store)
             await offline(store, "m1", "m2", channels=[ops, pager])
             for channel in (ops, pager):
-                for attempt in await take(store, [channel], 200):
-                    assert await done(store, attempt, [channel], 201)
+                await told(store, channel, 200)
             await back(store, 300, "m1", "m2")
             await gone_and_back(store, DAY, "m1", "m2")
             gone = await a_round(store, keeping=replace(SHORT, attempts=None), limit=limit)
