@@ -10,6 +10,9 @@ WORKERS ?= 4
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
+# the tests start this program hundreds of times: it need not be compiled anew for each
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo run test chaos check format bench clean
 
 help:

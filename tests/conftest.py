@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests import leftovers
 from tests.secrecy import LOGGED, leaks
 from tests.servers import postgres
 from tests.servers.postgres import PostgresServer
@@ -24,6 +25,9 @@ LONGEST = (
 )
 """These begin first: otherwise one process is busy with them when the others have nothing left to do."""
 
+WATCHER = pytest.StashKey[object]()
+"""What ends all that this run of the tests has started and left."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """How several processes share the tests (`--dist loadgroup`): one by one, but those of a file that share what is
@@ -37,6 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(here, reason): fails in CI, is skipped elsewhere, unless `here`")
+    config.stash[WATCHER] = leftovers.end_with()
 
 
 @pytest.hookimpl(tryfirst=True)

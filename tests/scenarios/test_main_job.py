@@ -149,12 +149,12 @@ async def test_a_rotated_secret_and_a_migrated_chat_are_followed_by_the_running_
         await s.beat()
         await s.told(1)
         assert s.bot.messages[0].chat_id == -1005
-        assert s.channel("ops")["config"]["chat_id"] == -1005
+        await eventually(lambda: s.channel("ops")["config"]["chat_id"] == -1005)  # noted after the message was taken
         rotated = s.serve.cli("channels", "rotate-secret", "pager", "--keep", "1h")
         await s.beat()
-        await eventually(lambda: len(s.receiver.messages) == 2, timeout=30)  # the old secret signs too
+        await eventually(lambda: len(s.receiver.messages) >= 2, timeout=30)  # the old secret signs too
         s.receiver.secret(secret(rotated["secret"]))
-        await eventually(lambda: len(s.receiver.messages) == 3, timeout=30)  # silent again, by the new one
+        await eventually(lambda: len(s.receiver.messages) >= 3, timeout=30)  # silent again, by the new one
     assert not s.receiver.refused
 
 
