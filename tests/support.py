@@ -60,7 +60,7 @@ def free_port() -> int:
 needs_root = needs(os.geteuid() == 0, "only root can give files to other users")
 
 
-async def eventually(check: Callable[[], T | Awaitable[T]], timeout: float = 20.0, every: float = 0.01) -> T:
+async def eventually(check: Callable[[], T | Awaitable[T]], timeout: float = 60.0, every: float = 0.01) -> T:
     """The first truthy answer of `check`; AssertionError after `timeout` seconds. Assertions in it count as no."""
     wait = _Wait(str(check), timeout)
     while True:
@@ -73,7 +73,7 @@ async def eventually(check: Callable[[], T | Awaitable[T]], timeout: float = 20.
         await anyio.sleep(every)
 
 
-def until(check: Callable[[], T], what: str, timeout: float = 20.0, every: float = 0.02) -> T:
+def until(check: Callable[[], T], what: str, timeout: float = 60.0, every: float = 0.02) -> T:
     """As `eventually`, where nothing is async; `what` is waited for."""
     wait = _Wait(what, timeout)
     while True:
@@ -99,7 +99,7 @@ class _Wait:
             raise AssertionError(f"not within {self._timeout:g} s: {self._what}") from problem
 
 
-async def read_until(stream: asyncio.StreamReader, words: bytes, timeout: float = 30.0) -> bytes:
+async def read_until(stream: asyncio.StreamReader, words: bytes, timeout: float = 60.0) -> bytes:
     """What a process says, up to the line with these words; AssertionError where it ends before."""
     said = b""
     with anyio.fail_after(timeout):

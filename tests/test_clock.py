@@ -144,6 +144,6 @@ async def test_a_task_that_wakes_ten_times_a_second_does_not_hold_up_virtual_tim
     clock = FakeClock()
     async with anyio.create_task_group() as group:
         group.start_soon(tick)
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             await clock.advance("1h")
         group.cancel_scope.cancel()

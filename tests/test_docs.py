@@ -291,7 +291,7 @@ def test_the_readme_leads_to_a_first_alert(tmp_path: Path, capfd: pytest.Capture
             shell.run(beat[0])
             return re.search(r"db-01 +online", shell.run(beat[1])) is not None
 
-        until(listed, "the machine is listed as online", 60)
+        until(listed, "the machine is listed as online")
 
         *adding, trying = next(steps).splitlines()
         secret = re.search(r"whsec_\S+", shell.run("\n".join(adding)))
@@ -301,13 +301,13 @@ def test_the_readme_leads_to_a_first_alert(tmp_path: Path, capfd: pytest.Capture
 
         agent = next(steps)
         with shell.started(agent):
-            until(lambda: "online" in shell.run("lastseen machines show db-01"), "the agent is heard", 60)
+            until(lambda: "online" in shell.run("lastseen machines show db-01"), "the agent is heard")
         receiver.wait("machine.offline", "db-01", 60)
         with shell.started(agent):
             receiver.wait("machine.online", "db-01", 60)
             history, told = next(steps).splitlines()
             assert {"machine.offline", "machine.online"} <= set(shell.run(history).split())
-            until(lambda: shell.run(told).count("delivered") >= 4, "both channels were told twice", 60)
+            until(lambda: shell.run(told).count("delivered") >= 4, "both channels were told twice")
     assert list(steps) == []
     assert not any(arrival.problem for arrival in receiver.arrivals)
     assert "🔴 db-01 offline since" in capfd.readouterr().out, "the console channel prints where the server runs"
@@ -360,4 +360,4 @@ class Shell:
             yield
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0

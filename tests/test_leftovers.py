@@ -34,12 +34,12 @@ def test_what_a_test_has_started_ends_with_the_run(tmp_path: Path, number: int, 
     with (tmp_path / "log").open("wb") as log:
         run = subprocess.Popen([*command, str(tmp_path)], env=env, stdout=log, stderr=log, start_new_session=True)
     started = tmp_path / "started"
-    text = until(lambda: started.exists() and started.read_text(), "the test has started something", timeout=60)
+    text = until(lambda: started.exists() and started.read_text(), "the test has started something")
     process = psutil.Process(int(text))
     try:
         run.send_signal(number)
         run.wait(60)
-        until(lambda: not process.is_running(), "what it started has ended", timeout=60)
+        until(lambda: not process.is_running(), "what it started has ended")
     finally:
         with suppress(psutil.NoSuchProcess):
             process.kill()

@@ -38,8 +38,10 @@ class Server:
     replies: list[Reply]
     url: str = ""
     requests: list[Request] = field(default_factory=list)
+    lines: list[asyncio.StreamReader] = field(default_factory=list)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.lines.append(reader)
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             length = next(

@@ -32,7 +32,7 @@ REFUSED = answer("401 Unauthorized", b'{"detail": "no such key"}')
 async def agent_at(key_file: Path, *replies: Reply) -> AsyncIterator[tuple[Server, FakeClock]]:
     """An agent that runs beside the test, on a clock that the test turns."""
     clock = FakeClock()
-    async with serving(*replies) as server, Sender(endpoint(server.url), timeout=5) as sender:
+    async with serving(*replies) as server, Sender(endpoint(server.url), timeout=60) as sender:
         agent = Agent(Options(server.url, key_file, interval=30), sender, clock)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(agent.run)
@@ -130,7 +130,7 @@ async def test_sigterm_says_goodbye_and_ends_with_zero(key_file: Path) -> None:
         try:
             await eventually(lambda: len(server.requests) == 1)
             process.send_signal(signal.SIGTERM)
-            code = await anyio.to_thread.run_sync(process.wait, 10)
+            code = await anyio.to_thread.run_sync(process.wait, 60)
         finally:
             process.kill()
         errors = process.communicate()[1]

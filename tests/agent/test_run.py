@@ -178,10 +178,11 @@ async def test_a_server_that_does_not_answer_delays_the_start_of_nothing(key_fil
         script = sh(f"echo $$ > {flag}.new; mv {flag}.new {flag}; exec sleep 60")
         process = start(["--server", server.url, "--key-file", str(key_file), "--", *script])
         try:
-            await eventually(flag.exists, timeout=5)
+            await eventually(flag.exists)
+            assert not any(line.at_eof() for line in server.lines), "it began when the first try was given up"
         finally:
             process.send_signal(signal.SIGTERM)
-            await eventually(lambda: gone(int(flag.read_text())))
+            await eventually(lambda: not flag.exists() or gone(int(flag.read_text())))
             process.kill()
             await done(process)
 

@@ -39,11 +39,11 @@ def test_a_demo_that_is_stopped_stops_everything_it_started(tmp_path: Path) -> N
         try:
             children = _children(process)
             process.send_signal(signal.SIGTERM)
-            out, err = process.communicate(timeout=30)
+            out, err = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 0, out + err
-    _, alive = psutil.wait_procs(children, timeout=10)  # a command that was just running ends by itself
+    _, alive = psutil.wait_procs(children, timeout=60)  # a command that was just running ends by itself
     assert [child for child in alive if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
     assert list(tmp_path.iterdir()) == []
 

@@ -38,7 +38,7 @@ async def serving(cli: Cli, api: BotApi) -> AsyncIterator[None]:
         *command, env=dict(cli.environment()), stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        await eventually(lambda: api.polled, 40)
+        await eventually(lambda: api.polled)
         yield
     finally:
         process.terminate()

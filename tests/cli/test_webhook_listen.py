@@ -41,7 +41,7 @@ class Listening:
         self._process.send_signal(signal.SIGINT)
 
     def ended(self) -> int:
-        return self._process.wait(20)
+        return self._process.wait(60)
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def listening(cli: Cli, *options: str) -> Iterator[Listening]:
         yield Listening(process)
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(60)
         assert process.stdout is not None
         process.stdout.close()
 

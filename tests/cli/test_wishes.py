@@ -102,7 +102,7 @@ def test_a_machine_in_error_says_who_has_seen_it(cli: Cli) -> None:
     with cli.serving() as url:
         key = cli.json("machines", "add", "pump")["key"]
         assert beat(url, key, {"status": "error"}) == 204
-        until(lambda: cli.json("machines", "show", "pump")["status"] == "error", "the error is noticed", 30)
+        until(lambda: cli.json("machines", "show", "pump")["status"] == "error", "the error is noticed")
         assert cli.json("machines", "show", "pump")["acknowledged_by"] is None
         cli.json("ack", "pump", "--by", "Eva")
         shown = cli.json("machines", "show", "pump")

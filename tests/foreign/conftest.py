@@ -57,7 +57,7 @@ class Pinged:
         async def is_it() -> bool:
             return await self.status(slug) == status
 
-        await eventually(is_it, timeout=10)
+        await eventually(is_it)
 
     def reports(self) -> list[dict[str, Any]]:
         """What was kept, in the order in which it came."""

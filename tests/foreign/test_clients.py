@@ -132,7 +132,7 @@ async def sent(pinged: Pinged, request: str, body: bytes = b"") -> bytes:
     """The answer to these very bytes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", pinged.served.port)
     writer.write(request.replace("\n", "\r\n").encode() + b"\r\n" + body)
-    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
     length = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
     answer += await reader.readexactly(length)
     writer.close()

@@ -37,7 +37,7 @@ def test_every_line_does_what_it_is_there_for(tmp_path: Path) -> None:
         assert said[4].endswith("OKCreated")
         assert said[5] == '{"ok":true}' * 3
         assert re.search(r"ping address +\S+/ping/", said[-1])
-        until(lambda: cli.json("machines", "show", "db-01")["status"] == "online", "online at the end", 10)
+        until(lambda: cli.json("machines", "show", "db-01")["status"] == "online", "online at the end")
         made = {machine["slug"]: machine for machine in cli.json("machines", "list")}
         assert set(made) == {"db-01", "pump-1", "pump-2", "Pumpe-sud", "nightly-backup"}
         assert made["nightly-backup"]["offline_after_seconds"] == 25 * 3600

@@ -144,7 +144,7 @@ async def kumacub_until_it_has_pushed(config: Path) -> None:
     assert process.stdout is not None
     said = b""
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while b"Successfully pushed" not in said and (line := await process.stdout.readline()):
                 said += line
     finally:

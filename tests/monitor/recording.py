@@ -42,7 +42,7 @@ async def recording(gate: Gate, capacity: int = 100) -> AsyncIterator[tuple[Reco
     recorder = Recorder(gate, clock, lambda: None, lambda: failures.append("failed"), capacity)  # type: ignore[arg-type]
     recorder.open()
     task = asyncio.create_task(recorder.run())
-    async with asyncio.timeout(20):  # a recorder that ends, or forgets somebody, leaves a future that is never done
+    async with asyncio.timeout(120):  # a recorder that ends, or forgets somebody, leaves a future that is never done
         yield recorder, clock, failures
         gate.open.set()
         recorder.close()

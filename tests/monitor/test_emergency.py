@@ -104,7 +104,7 @@ async def test_a_full_disk_is_told_once_from_memory_and_its_end_to_those_who_wer
     ops, other, hanging = RecordingNotifier(), RecordingNotifier(), Hanging()
     async with watching(disk, ops=ops, other=other, stuck=hanging):
         fill(disk / "ballast")
-        await eventually(lambda: types(ops) == types(other) == [LOST], timeout=60)
+        await eventually(lambda: types(ops) == types(other) == [LOST])
         await eventually(lambda: hanging.asked == 1)
         assert ops.messages[0].title.endswith(": disk full")
         assert ops.messages[0].title.startswith("⚠️ I cannot write since ")
@@ -112,7 +112,7 @@ async def test_a_full_disk_is_told_once_from_memory_and_its_end_to_those_who_wer
         assert "until there is space" in ops.messages[0].text
         assert ops.messages[0].loud
         (disk / "ballast").unlink()
-        await eventually(lambda: types(ops) == types(other) == [LOST, RESTORED], timeout=60)
+        await eventually(lambda: types(ops) == types(other) == [LOST, RESTORED])
         restored = ops.messages[1]
         assert restored.title.startswith("🟢 I can write again after ")
         assert "disk full" in restored.text
@@ -128,9 +128,9 @@ async def test_the_stored_notification_is_the_one_that_was_sent(disk: Path) -> N
     ops = RecordingNotifier()
     async with watching(disk, ops=ops):
         fill(disk / "ballast")
-        await eventually(lambda: types(ops) == [LOST], timeout=60)
+        await eventually(lambda: types(ops) == [LOST])
         (disk / "ballast").unlink()
-        await eventually(lambda: types(ops) == [LOST, RESTORED], timeout=60)
+        await eventually(lambda: types(ops) == [LOST, RESTORED])
     known = rows(disk, "SELECT n.uid, e.uid FROM notifications n JOIN events e ON e.id = event_id")
     assert {(message.id, message.event.uid) for message in ops.messages} <= set(known)
 
@@ -146,9 +146,9 @@ async def test_what_a_channel_wishes_counts(disk: Path) -> None:
         await eventually(lambda: known is not monitor._roster.speakers)
         await eventually(lambda: monitor._roster.speakers[channel.uid].channel.prefs.events)
         fill(disk / "ballast")
-        await eventually(lambda: types(ops) == [LOST], timeout=60)
+        await eventually(lambda: types(ops) == [LOST])
         (disk / "ballast").unlink()
-        await eventually(lambda: types(ops) == [LOST, RESTORED], timeout=60)
+        await eventually(lambda: types(ops) == [LOST, RESTORED])
     assert types(machines) == []
 
 
@@ -159,9 +159,9 @@ async def test_it_is_tried_again_a_few_times(disk: Path, answers: list[Any], tri
     ops, other = RecordingNotifier(answers), RecordingNotifier([Retry("x")] * 3)
     async with watching(disk, ops=ops, other=other):
         fill(disk / "ballast")
-        await eventually(lambda: len(ops.messages) == tries and len(other.messages) == 4, timeout=60)
+        await eventually(lambda: len(ops.messages) == tries and len(other.messages) == 4)
         (disk / "ballast").unlink()
-        await eventually(lambda: types(other)[-1] == RESTORED, timeout=60)
+        await eventually(lambda: types(other)[-1] == RESTORED)
     heard = answers[-1] is None
     assert types(ops) == [LOST] * tries + [RESTORED] * heard
 
@@ -172,7 +172,7 @@ async def test_a_database_that_is_deleted_is_noticed_refuses_heartbeats_and_is_t
         (tmp_path / "lastseen.db").unlink()
         with pytest.raises(Exception, match="cannot be used now"):
             await monitor.heartbeat("db-01")
-        await eventually(lambda: types(ops) == [LOST], timeout=60)
+        await eventually(lambda: types(ops) == [LOST])
         assert ops.messages[0].title.endswith(": file gone")
 
 
@@ -192,9 +192,9 @@ async def test_a_lock_that_lasts_is_told_and_a_short_one_is_not(
             await monitor.heartbeat("db-01")
             assert types(ops) == []
             other.execute("BEGIN IMMEDIATE")
-            await eventually(lambda: types(ops) == [LOST], timeout=60)
+            await eventually(lambda: types(ops) == [LOST])
             other.execute("ROLLBACK")
-        await eventually(lambda: types(ops) == [LOST, RESTORED], timeout=60)
+        await eventually(lambda: types(ops) == [LOST, RESTORED])
 
 
 @pytest.mark.parametrize("stopped", [True, False])
@@ -226,14 +226,14 @@ async def test_a_successor_tells_nobody_again_and_tells_the_end(disk: Path, monk
     first, second = RecordingNotifier(), RecordingNotifier()
     async with watching(disk, ops=first):
         fill(disk / "ballast")
-        await eventually(lambda: types(first) == [LOST], timeout=60)
+        await eventually(lambda: types(first) == [LOST])
         note = disk / "lastseen.db.emergency"
         await eventually(lambda: json.loads(note.read_bytes()))
         left = note.read_bytes()
     note.write_bytes(left)
     (disk / "ballast").unlink()
     async with watching(disk, ops=second):
-        await eventually(lambda: types(second) == [RESTORED], timeout=60)
+        await eventually(lambda: types(second) == [RESTORED])
         await eventually(lambda: json.loads(note.read_bytes()) is None)
     assert rows(disk, EVENTS) == [(LOST, "alert"), (RESTORED, "info")]
 
@@ -251,7 +251,7 @@ async def test_a_process_that_cannot_begin_tells_those_whom_nobody_has_told(
     await cannot_begin(tmp_path, times=1 + told_before, ops=ops, stuck=hanging)
     assert types(ops) == [LOST]
     async with watching(tmp_path, ops=ops):
-        await eventually(lambda: types(ops) == [LOST, RESTORED], timeout=60)
+        await eventually(lambda: types(ops) == [LOST, RESTORED])
 
 
 async def test_a_process_that_cannot_begin_and_cannot_note_what_it_says_does_not_say_it_with_each_restart(
@@ -276,9 +276,9 @@ async def test_a_channel_that_is_told_only_after_the_end_hears_of_the_end_and_no
     note = disk / "lastseen.db.emergency"
     async with watching(disk, ops=ops, late=late):
         fill(disk / "ballast")
-        await eventually(lambda: types(ops) == [LOST] and late.asked.is_set(), timeout=60)
+        await eventually(lambda: types(ops) == [LOST] and late.asked.is_set())
         (disk / "ballast").unlink()
-        await eventually(lambda: types(ops) == [LOST, RESTORED], timeout=60)
+        await eventually(lambda: types(ops) == [LOST, RESTORED])
         await eventually(lambda: json.loads(note.read_bytes()) is None)
         late.may.set()
         await eventually(lambda: late.told == [LOST, RESTORED])

@@ -66,7 +66,7 @@ async def test_a_server_keeps_what_the_settings_say(database: Path, tmp_path: Pa
     (hook / "sitecustomize.py").write_text("from lastseen.monitor import retention\nretention.FIRST = 0.0\n")
     async with server(tmp_path, LASTSEEN_KEEP_REPORTS="1h", PYTHONPATH=str(hook)) as serve:
         await serve.start()
-        await eventually(lambda: rows(tmp_path, COUNT) == [(0,)], timeout=60)
+        await eventually(lambda: rows(tmp_path, COUNT) == [(0,)])
 
 
 async def test_of_several_processes_one_does_it(database: Path) -> None:

@@ -67,13 +67,13 @@ class Mosquitto:
         """As a power cut would."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def publish(self, topic: str, payload: str = "", *options: str) -> None:

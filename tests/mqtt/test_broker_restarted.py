@@ -82,7 +82,7 @@ class Fleet:
     async def publish_until(self, enough: Callable[[], bool]) -> None:
         self._going.set()
         try:
-            await eventually(enough, timeout=60)
+            await eventually(enough)
         finally:
             self._going.clear()
 
@@ -165,13 +165,13 @@ async def test_a_broker_that_is_restarted_under_load_loses_nothing_that_was_ackn
             return {device.name: device.acknowledged for device in fleet.devices}.items() <= stored(file).items()
 
         await fleet.publish_each(3)
-        await eventually(all_stored, timeout=60)
+        await eventually(all_stored)
         await fleet.stop("device-7")  # it is really dead
         await clock.advance("1m")
 
         before = taken()
         going = asyncio.create_task(fleet.publish_until(lambda: not ear.hears))
-        await eventually(lambda: sum(taken().values()) > sum(before.values()) + DEVICES, timeout=60)
+        await eventually(lambda: sum(taken().values()) > sum(before.values()) + DEVICES)
         await asyncio.to_thread(getattr(broker, how))
         await going
         await clock.settled()
@@ -181,10 +181,10 @@ async def test_a_broker_that_is_restarted_under_load_loses_nothing_that_was_ackn
         await clock.advance("10m")
         assert [event.type for message in told.messages for event in message.events] == ["source.blind"]
         await asyncio.to_thread(broker.start)
-        await eventually(lambda: ear.hears, timeout=60)
+        await eventually(lambda: ear.hears)
         for _ in range(20):
             await fleet.publish_each(1)
-            await eventually(all_stored, timeout=60)
+            await eventually(all_stored)
             await clock.advance("30s")
         if how == "stop":  # one that is killed has not written down what it had for us
             assert untaken(fleet) == []

@@ -31,7 +31,7 @@ def running(example: str, broker: Mosquitto, folder: Path) -> Iterator[Path]:
         yield out
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(60)
 
 
 @pytest.mark.parametrize(("example", "ready"), [("mqtt.py", "source_up"), ("mqtt_own_loop.py", "listening")])
@@ -39,7 +39,7 @@ async def test_an_example_tells_of_a_goodbye_and_of_the_return(
     broker: Mosquitto, tmp_path: Path, example: str, ready: str
 ) -> None:
     with running(example, broker, tmp_path) as out:
-        await eventually(lambda: ready in out.read_text(), timeout=40)
+        await eventually(lambda: ready in out.read_text())
         await publish(broker, "devices/lamp/heartbeat", '{"uptime_seconds": 5}')
         await publish(broker, "devices/lamp/heartbeat", '{"status": "offline"}')
         await eventually(lambda: "🔴 lamp" in out.read_text())

@@ -32,13 +32,13 @@ async def test_what_was_received_and_not_stored_comes_to_the_next_process(broker
     with out.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file)
     try:
-        await eventually(lambda: "source_up" in out.read_text(), timeout=40)
+        await eventually(lambda: "source_up" in out.read_text())
         for slug in ("lamp", "pump"):
             await publish(broker, f"devices/{slug}/heartbeat", '{"uptime_seconds": 5}')
         await eventually(lambda: "received" in out.read_text())
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(60)
     async with listening(tmp_path, devices(broker)) as (monitor, _):
         await has(monitor, "lamp")
         await has(monitor, "pump")

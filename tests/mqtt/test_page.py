@@ -64,7 +64,7 @@ def guarded(tmp_path: Path) -> Iterator[Mosquitto]:
     acl.chmod(0o600)
     passwords.touch(0o600)
     for user in ("lastseen", "pump", "valve", "onlooker"):
-        subprocess.run([find("mosquitto_passwd"), "-b", str(passwords), user, "secret"], check=True, timeout=20)
+        subprocess.run([find("mosquitto_passwd"), "-b", str(passwords), user, "secret"], check=True, timeout=60)
     lines = [line for line in limits.splitlines() if line and line[0] != "#" and "persistence" not in line]
     rest = ("allow_anonymous false", f"password_file {passwords}", f"acl_file {acl}")
     broker = Mosquitto(tmp_path, (*lines, *rest))
@@ -89,7 +89,7 @@ async def test_by_these_rules_a_device_speaks_for_itself_alone_and_lastseen_may_
 
         await eventually(heard)
         assert await monitor.statuses(["valve"]) == {}
-        await eventually(lambda: asyncio.to_thread(kept, guarded, "lastseen/pump/state", "online"), timeout=60)
+        await eventually(lambda: asyncio.to_thread(kept, guarded, "lastseen/pump/state", "online"))
         assert await asyncio.to_thread(kept, guarded, "homeassistant/binary_sensor/lastseen/+/config", "pump")
 
 

@@ -63,7 +63,7 @@ def onlooker(broker: Mosquitto, folder: Path) -> Iterator[Onlooker]:
         yield Onlooker(path)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def outlet(broker: Mosquitto, **options: Any) -> MqttSource:
@@ -127,7 +127,7 @@ async def test_a_connection_later_everything_is_said_again_and_what_is_no_more_i
         await monitor.watch("added-meanwhile")
         await asyncio.to_thread(broker.start)
         with onlooker(broker, tmp_path) as seen:
-            await eventually(lambda: seen.state("added-meanwhile") and seen.state("kept"), timeout=30)
+            await eventually(lambda: seen.state("added-meanwhile") and seen.state("kept"))
             await eventually(lambda: seen.last("out/removed-meanwhile/state") in ("", None))
             await eventually(lambda: seen.last("out/status") == "online")
 

@@ -104,7 +104,7 @@ async def test_without_it_or_where_the_brokers_own_is_not_trusted_the_reason_is_
             def told() -> dict[str, str]:
                 return {line["source"]: line["reason"] for line in logs if line["event"] == "mqtt_link_lost"}
 
-            await eventually(lambda: told().keys() == {"bare", "wary", "plain"}, timeout=40)
+            await eventually(lambda: told().keys() == {"bare", "wary", "plain"})
             assert not any(hears(monitor, name) for name in ("bare", "wary", "plain"))
     assert told()["wary"].startswith("TLS: ")
 

@@ -224,7 +224,7 @@ class Blocking(Good):
     blocking = True
 
     def send(self, message: Message) -> Outcome:  # type: ignore[override]
-        with httpx.Client(timeout=0.4, trust_env=False) as http:
+        with httpx.Client(timeout=5, trust_env=False) as http:
             return http_outcome(
                 http.post(
                     self.config.url,

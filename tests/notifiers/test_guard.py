@@ -202,7 +202,7 @@ async def test_a_compressed_answer_is_not_unfolded(server: FarEnd) -> None:
 
 async def test_the_time_out_is_for_the_whole_request(server: FarEnd) -> None:
     server.script(Answer(hang=True))
-    async with guarded_client(OPEN, timeout=0.2) as http:
+    async with guarded_client(OPEN, timeout=1) as http:
         with pytest.raises(httpx.ReadTimeout):
             await http.get(server.url)
 

@@ -37,7 +37,7 @@ class Server:
     process: subprocess.Popen[bytes] | None = None
     prefix: Sequence[str] = ()
     program: Sequence[str] = (sys.executable, "-m", "lastseen")
-    client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=30, verify=False))
+    client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=60, verify=False))
 
     @property
     def url(self) -> str:
@@ -73,7 +73,7 @@ class Server:
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
         assert self.process is not None
-        self.process.wait(10)
+        self.process.wait(60)
 
     async def beat(self, key: str, body: dict[str, Any] | None = None) -> int:
         """The status of the answer; 0 for none (a connection that was idle while the server was stopped is closed)."""
@@ -91,7 +91,7 @@ class Server:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
             try:
-                await anyio.to_thread.run_sync(self.process.wait, 20)
+                await anyio.to_thread.run_sync(self.process.wait, 60)
             except subprocess.TimeoutExpired:
                 self.kill()
         log_of(str(self.log), self.log)
@@ -103,7 +103,7 @@ class Server:
             env={**os.environ, **self.env},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

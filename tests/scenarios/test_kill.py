@@ -26,7 +26,7 @@ async def test_killed_ten_times_every_event_is_delivered_and_none_is_made_twice(
         receiver.secret(added["secret"])
         await serve.start()
         await all_beat(serve, keys)
-        await eventually(lambda: len(receiver.messages) > 0, timeout=30)
+        await eventually(lambda: len(receiver.messages) > 0)
 
         def sent() -> int:
             return len(receiver.messages)
@@ -38,8 +38,8 @@ async def test_killed_ten_times_every_event_is_delivered_and_none_is_made_twice(
             await more(chance.choice([sent, written]), chance.choice(MOMENTS))
             serve.kill()
             await serve.start()
-        await eventually(lambda: told(receiver) == set(keys), timeout=60)
-        await eventually(lambda: not rows(tmp_path, UNFINISHED), timeout=60)
+        await eventually(lambda: told(receiver) == set(keys))
+        await eventually(lambda: not rows(tmp_path, UNFINISHED))
     assert not receiver.refused
     ids = {message.id: (message.machine, message.type) for message in receiver.messages}
     assert Counter(ids.values()) == Counter((slug, "machine.offline") for slug in keys), "one id each, each delivered"

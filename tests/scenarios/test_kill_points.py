@@ -86,7 +86,7 @@ async def life(path: Path, *given: str, born: Callable[[int], None], over: Calla
         )  # fmt: skip
     born(child.pid)
     try:
-        await eventually(lambda: child.returncode is not None or over(), timeout=60)
+        await eventually(lambda: child.returncode is not None or over())
         await child.communicate(b"\n")
         return child.returncode or 0
     finally:

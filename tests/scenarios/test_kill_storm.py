@@ -45,7 +45,7 @@ async def test_killed_as_a_far_end_takes_it_with_a_storm_in_a_chat_and_some_of_i
         receiver.told = told
         await all_beat(serve, keys)
         while at < NEVER or dead(serve):
-            await eventually(lambda: dead(serve), timeout=60)
+            await eventually(lambda: dead(serve))
             assert not held_names(receiver)
             await revived(serve)
         await eventually(lambda: told_of(receiver) == {slug for slug in keys if len(slug) > 2}, timeout=90)

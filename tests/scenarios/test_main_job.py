@@ -52,7 +52,7 @@ class Site:
 
     async def told(self, count: int) -> None:
         """So many messages have come by each channel, in all."""
-        await eventually(lambda: len(self.receiver.messages) >= count <= len(self.bot.messages), timeout=30)
+        await eventually(lambda: len(self.receiver.messages) >= count <= len(self.bot.messages))
 
     def channel(self, name: str) -> Any:
         (found,) = [channel for channel in self.serve.cli("channels", "list") if channel["name"] == name]
@@ -77,7 +77,7 @@ UNFINISHED = "SELECT 1 FROM notifications WHERE state IN ('pending', 'sending')"
 
 
 async def status(folder: Path, wanted: str) -> None:
-    await eventually(lambda: rows(folder, "SELECT status FROM liveness") == [(wanted,)], timeout=30)
+    await eventually(lambda: rows(folder, "SELECT status FROM liveness") == [(wanted,)])
 
 
 async def test_a_silent_machine_is_told_once_by_each_channel_and_so_is_its_return(tmp_path: Path) -> None:
@@ -116,10 +116,10 @@ async def test_trouble_at_telegram_loses_nothing_and_repeats_nothing(tmp_path: P
     async with site(tmp_path) as s:
         s.bot.fail(2)
         await s.beat()
-        await eventually(lambda: len(s.receiver.messages) == 1, timeout=30)
+        await eventually(lambda: len(s.receiver.messages) == 1)
         await s.beat()
         s.serve.cli("machines", "pause", "m0")  # silent again it would be news, and told later
-        await eventually(lambda: not rows(tmp_path, UNFINISHED), timeout=60)
+        await eventually(lambda: not rows(tmp_path, UNFINISHED))
     told = " ".join(message.text for message in s.bot.messages)
     assert "Told late" in told or "back after" in told or "was offline" in told
     states = dict(rows(tmp_path, "SELECT state, count(*) FROM notifications GROUP BY 1"))
@@ -131,14 +131,14 @@ async def test_a_chat_that_is_gone_and_a_url_that_is_gone_are_told_to_the_other(
     async with site(tmp_path) as s:
         s.bot.state(1, "blocked")
         await s.beat()
-        await eventually(lambda: "channel.failing" in [m.type for m in s.receiver.messages], timeout=30)
+        await eventually(lambda: "channel.failing" in [m.type for m in s.receiver.messages])
         ops = s.channel("ops")
         assert (ops["enabled"], ops["disabled_by"]) == (False, "far_end")
         s.bot.state(1, "ok")
         s.serve.cli("channels", "enable", "ops")
         s.receiver.fail_first, s.receiver.how = 10_000, "410"
         await s.beat()
-        await eventually(lambda: any('"pager"' in m.text for m in s.bot.messages), timeout=30)
+        await eventually(lambda: any('"pager"' in m.text for m in s.bot.messages))
         pager = s.channel("pager")
         assert (pager["enabled"], pager["disabled_by"]) == (False, "far_end")
 
@@ -152,9 +152,9 @@ async def test_a_rotated_secret_and_a_migrated_chat_are_followed_by_the_running_
         await eventually(lambda: s.channel("ops")["config"]["chat_id"] == -1005)  # noted after the message was taken
         rotated = s.serve.cli("channels", "rotate-secret", "pager", "--keep", "1h")
         await s.beat()
-        await eventually(lambda: len(s.receiver.messages) >= 2, timeout=30)  # the old secret signs too
+        await eventually(lambda: len(s.receiver.messages) >= 2)  # the old secret signs too
         s.receiver.secret(secret(rotated["secret"]))
-        await eventually(lambda: len(s.receiver.messages) >= 3, timeout=30)  # silent again, by the new one
+        await eventually(lambda: len(s.receiver.messages) >= 3)  # silent again, by the new one
     assert not s.receiver.refused
 
 
@@ -168,6 +168,6 @@ async def test_a_lost_key_locks_those_channels_and_stops_nothing_else(tmp_path: 
             file.unlink()
         await serve.start()
         assert await serve.beat(key) == 204
-        await eventually(lambda: "m0 offline since" in serve.log.read_text(), timeout=30)
+        await eventually(lambda: "m0 offline since" in serve.log.read_text())
         assert receiver.messages == []
         assert serve.log.read_text().count("channel_without_notifier") == 1

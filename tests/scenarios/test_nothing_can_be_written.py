@@ -53,14 +53,14 @@ async def test_a_kill_and_a_start_on_a_disk_that_is_still_full_tell_nobody_twice
             receiver.secret(added["secret"])
             await serve.start()
             fill(folder / "ballast")
-            await eventually(lambda: said(serve, "emergency_told") == 1, timeout=60)
+            await eventually(lambda: said(serve, "emergency_told") == 1)
             serve.kill()
             begin(serve)
-            await eventually(lambda: ended(serve) or said(serve, "store_lost") == 2, timeout=60)
+            await eventually(lambda: ended(serve) or said(serve, "store_lost") == 2)
             (folder / "ballast").unlink()
             if ended(serve):
                 begin(serve)
-            await eventually(lambda: [one.type for one in receiver.messages] == [LOST, RESTORED], timeout=60)
+            await eventually(lambda: [one.type for one in receiver.messages] == [LOST, RESTORED])
         assert not receiver.refused
         stored = rows(folder, "SELECT type, uid FROM events WHERE type LIKE 'system.store%' ORDER BY id")
         assert [type_ for type_, _ in stored] == [LOST, RESTORED]

@@ -59,8 +59,8 @@ async def test_no_room_for_the_commit(tmp_path: Path, verb: str) -> None:
             for name in MACHINES:
                 await monitor.heartbeat(name)
             failed = no_room_in(monitor.store, verb, folder / "ballast", times=3)
-            await eventually(lambda: {machine for _, machine in chat.messages} == set(MACHINES), timeout=60)
-            await eventually(lambda: not rows(folder, UNFINISHED), timeout=60)
+            await eventually(lambda: {machine for _, machine in chat.messages} == set(MACHINES))
+            await eventually(lambda: not rows(folder, UNFINISHED))
         assert len(failed) >= 3, "it was full in there"
         delivered = {uid for (uid,) in rows(folder, "SELECT uid FROM notifications WHERE state = 'delivered'")}
         assert rows(folder, "SELECT uid, reason FROM notifications WHERE state = 'dead'") == []

@@ -48,7 +48,7 @@ async def nobody_heard(folder: Path) -> None:
 
 async def accepted(answers: list[int], count: int) -> None:
     seen = len(answers)
-    await eventually(lambda: answers[seen:].count(204) >= count, timeout=30)
+    await eventually(lambda: answers[seen:].count(204) >= count)
 
 
 async def test_a_server_that_was_stopped_for_longer_than_the_threshold_blames_nobody(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ async def test_a_server_that_was_stopped_for_longer_than_the_threshold_blames_no
             serve.signal(signal.SIGCONT)
             await eventually(lambda: ("stalled",) in rows(tmp_path, BLIND))
             await accepted(answers, 30)
-            await eventually(lambda: rows(tmp_path, LOOKED_AT_AGAIN) == [(5,)], timeout=30)
+            await eventually(lambda: rows(tmp_path, LOOKED_AT_AGAIN) == [(5,)])
         assert set(rows(tmp_path, EVENTS)) == {("machine.online",)}
 
 
@@ -106,7 +106,7 @@ async def test_a_wall_clock_that_jumps_an_hour_raises_no_false_alarm_and_hides_n
             await accepted(answers, 8)
             offset.write_text(f"{hours * 3600:+d}")
             await accepted(answers, 60)
-            await eventually(lambda: ("machine.offline",) in rows(tmp_path, EVENTS), timeout=30)
+            await eventually(lambda: ("machine.offline",) in rows(tmp_path, EVENTS))
         told = rows(
             tmp_path,
             "SELECT DISTINCT slug FROM events JOIN machines ON machines.id = machine_id WHERE type = 'machine.offline'",
@@ -128,11 +128,11 @@ async def test_a_full_disk_refuses_heartbeats_acknowledges_nothing_and_blames_no
                 await accepted(answers, 10)
                 fill(folder / "ballast")
                 seen = len(answers)
-                await eventually(lambda: answers[seen:].count(503) >= 10, timeout=60)
+                await eventually(lambda: answers[seen:].count(503) >= 10)
                 await nobody_heard(folder)
             assert set(answers) <= {0, 204, 503}
             (folder / "ballast").unlink()
-            await eventually(lambda: rows(folder, WATCHED_ANEW) == [(5,)], timeout=30)
+            await eventually(lambda: rows(folder, WATCHED_ANEW) == [(5,)])
             assert ("store",) in rows(folder, BLIND)
             async with beating(serve, keys) as answers:
                 await accepted(answers, 60)

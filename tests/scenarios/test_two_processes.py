@@ -80,10 +80,10 @@ async def test_each_outage_is_told_once_whoever_heard_the_machine(tmp_path: Path
     with two(tmp_path) as (first, second):
         first.say("beat", *names[:20])
         second.say("beat", *names[20:])
-        await eventually(lambda: len(first.told + second.told) >= 40, timeout=30)
+        await eventually(lambda: len(first.told + second.told) >= 40)
         second.say("beat", *names[:20])
         first.say("beat", *names[20:])
-        await eventually(lambda: len(first.told + second.told) >= 80, timeout=30)
+        await eventually(lambda: len(first.told + second.told) >= 80)
         told = first.told + second.told
     types = Counter((kind, machine) for _, kind, machine in told if machine in names)
     assert {count for (kind, _), count in types.items() if kind == "machine.online"} == {1}
@@ -95,7 +95,7 @@ async def test_a_machine_that_only_a_program_has_heard_that_died_is_missed_by_th
     with two(tmp_path) as (first, second):
         second.say("beat", "pump")
         second.process.kill()
-        await eventually(lambda: [(kind, slug) for _, kind, slug in first.told] == [("machine.offline", "pump")], 30)
+        await eventually(lambda: [(kind, slug) for _, kind, slug in first.told] == [("machine.offline", "pump")])
 
 
 def stop_outside_of_a_transaction(program: Program, path: Path) -> None:
@@ -116,16 +116,16 @@ async def test_a_sender_that_is_stopped_past_its_lease_loses_the_lane_and_its_la
         first.say("hang")
         second.say("hang")
         first.say("beat", "pump")
-        await eventually(lambda: first.told + second.told, timeout=30)
+        await eventually(lambda: first.told + second.told)
         holder, other = (first, second) if first.told else (second, first)
         other.say("go", "on")
         stop_outside_of_a_transaction(holder, tmp_path / "shared.db")
-        await eventually(lambda: other.told, timeout=30)
+        await eventually(lambda: other.told)
         ((between,),) = rows(tmp_path / "shared.db", BETWEEN_TWO_SENDS)
         assert between >= 1, "the lease was respected: more than half of its two seconds was left"
         assert other.told == holder.told, "the same message under the same id"
         other.say("beat", "pump")
-        await eventually(lambda: "machine.online" in [kind for _, kind, _ in other.told], timeout=30)
+        await eventually(lambda: "machine.online" in [kind for _, kind, _ in other.told])
         holder.process.send_signal(signal.SIGCONT)
-        await eventually(lambda: len(other.told) >= 3, timeout=30)  # silent again
+        await eventually(lambda: len(other.told) >= 3)  # silent again
         assert [kind for _, kind, _ in holder.told] == ["machine.offline"], "it does not send again"

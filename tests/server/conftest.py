@@ -73,7 +73,7 @@ async def a_server(folder: Path, **given: Any) -> AsyncIterator[Served]:
         url = url_of(listener)
         async with (
             anyio.create_task_group() as group,
-            httpx.AsyncClient(base_url=url, timeout=20, verify=False) as client,
+            httpx.AsyncClient(base_url=url, timeout=60, verify=False) as client,
         ):
             group.start_soon(answer, app, listener, stop)
             try:

@@ -25,7 +25,7 @@ class Line:
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
         """Status, headers, body; status 0: the connection was closed."""
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 return await self._answer()
         except (ConnectionError, asyncio.IncompleteReadError):
             return 0, {}, b""
@@ -41,11 +41,11 @@ class Line:
             await self.say(byte)
             return self.reader.at_eof() or self.reader.exception() is not None
 
-        await eventually(gone, timeout=5)
+        await eventually(gone)
 
     async def rest(self) -> bytes:
         try:
-            return await asyncio.wait_for(self.reader.read(), 10)
+            return await asyncio.wait_for(self.reader.read(), 60)
         except ConnectionError:
             return b""
 

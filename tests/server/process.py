@@ -61,7 +61,7 @@ class Process:
 
     async def ended(self) -> int:
         await eventually(lambda: self.popen.poll() is not None)
-        self._reader.join(5)
+        self._reader.join(60)
         return int(self.popen.returncode)
 
 
@@ -73,6 +73,6 @@ def serving(folder: Path, *, program: str = PROGRAM, **environment: str) -> Iter
     finally:
         process.popen.kill()
         process.popen.wait()
-        process._reader.join(5)
+        process._reader.join(60)
         assert process.popen.stderr is not None
         process.popen.stderr.close()

@@ -73,7 +73,7 @@ async def test_what_surrounds_a_body_is_not_gathered_without_end(served: Served,
             return endless.reader.at_eof() or endless.reader.exception() is not None
 
         await endless.say(b"", *[part] * (4 * LONGEST_HEAD // len(part)))
-        await eventually(hung_up, timeout=10)
+        await eventually(hung_up)
     assert await never_heard(served, "a") or beginning.endswith((b"\r\n0\r\n", b"X-A: ")), "the body was whole"
 
 
@@ -153,7 +153,7 @@ async def test_who_asks_and_does_not_read_is_cut(impatient: Served) -> None:
                 await asyncio.sleep(0)
                 return any(entry["event"] == "slow_client_cut" for entry in logs)
 
-            await eventually(cut, timeout=20)
+            await eventually(cut)
     assert {entry["waited_for"] for entry in logs if entry["event"] == "slow_client_cut"} == {"reading"}
 
 

@@ -95,7 +95,7 @@ async def test_a_key_that_another_process_revokes_is_refused_within_a_second(ser
     async def refused() -> bool:
         return (await served.beat(key)).status_code == 401
 
-    await eventually(refused, timeout=2)
+    await eventually(refused)
 
 
 async def test_a_machine_that_is_disabled_elsewhere_is_refused_and_enabled_again(served: Served) -> None:
@@ -106,10 +106,10 @@ async def test_a_machine_that_is_disabled_elsewhere_is_refused_and_enabled_again
     async def answers(status: int) -> bool:
         return (await served.beat(key)).status_code == status
 
-    await eventually(lambda: answers(403), timeout=2)
+    await eventually(lambda: answers(403))
     assert (await served.get("/api/v1/machines/web-1/status", key)).status_code == 403
     await served.app.monitor.enable("web-1")
-    await eventually(lambda: answers(204), timeout=2)
+    await eventually(lambda: answers(204))
 
 
 async def test_a_removed_machines_key_is_refused(served: Served) -> None:
@@ -120,7 +120,7 @@ async def test_a_removed_machines_key_is_refused(served: Served) -> None:
     async def refused() -> bool:
         return (await served.beat(key)).status_code in (401, 404)
 
-    await eventually(refused, timeout=2)
+    await eventually(refused)
 
 
 async def test_a_key_that_has_expired_is_refused(served: Served) -> None:

@@ -89,7 +89,7 @@ class PostgresServer:
         command = [str(self._bin / "postgres"), "-D", str(self.folder), *given]
         with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **_as_other())
-        until(self.answers, f"PostgreSQL on port {self.port}", timeout=60)
+        until(self.answers, f"PostgreSQL on port {self.port}")
 
     @property
     def runs(self) -> bool:

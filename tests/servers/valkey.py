@@ -72,7 +72,7 @@ class Valkey:
         """As a power cut would, frozen or not."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
         self.client.close()
         self.raw.close()

@@ -90,11 +90,11 @@ class Missing:
 
     async def hears(self, more: int = 3) -> None:
         before = self.calls
-        await eventually(lambda: self.calls >= before + more, timeout=30)
+        await eventually(lambda: self.calls >= before + more)
 
     async def misses(self, seconds: float = 2.0) -> None:
         """Many times as long as it should be called every."""
-        await eventually(lambda: time.monotonic() - self.last > seconds, timeout=40)
+        await eventually(lambda: time.monotonic() - self.last > seconds)
 
 
 @asynccontextmanager
@@ -162,9 +162,9 @@ async def test_another_lastseen_tells_that_this_one_is_gone_and_back(cli: Cli, t
             await eventually(lambda: "proof_of_life_heard" in process.events())
             assert await status() == "online"
             process.popen.send_signal(signal.SIGSTOP)
-            await eventually(lambda: is_(status, "offline"), timeout=40)
+            await eventually(lambda: is_(status, "offline"))
             process.popen.send_signal(signal.SIGCONT)
-            await eventually(lambda: is_(status, "online"), timeout=40)
+            await eventually(lambda: is_(status, "online"))
 
 
 async def is_(status: Callable[[], Awaitable[str]], wanted: str) -> bool:
@@ -199,7 +199,7 @@ async def test_a_database_that_another_program_keeps_locked_is_missed_and_told(t
             await one.hears()
             with closing(sqlite3.connect(tmp_path / "lastseen.db", isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
-                await eventually(lambda: said(process, "watch_troubled", "store"), timeout=30)
+                await eventually(lambda: said(process, "watch_troubled", "store"))
                 await one.misses()
                 assert "store" in await parts(url)
                 other.execute("ROLLBACK")
@@ -213,7 +213,7 @@ async def test_a_disk_that_is_full_is_missed_and_told(tmp_path: Path) -> None:
             url = await process.url()
             await one.hears()
             fill(folder / "ballast")
-            await eventually(lambda: said(process, "watch_troubled", "store"), timeout=30)
+            await eventually(lambda: said(process, "watch_troubled", "store"))
             await one.misses()
             assert "store" in await parts(url)
             (folder / "ballast").unlink()
@@ -253,9 +253,9 @@ async def test_systemd_hears_of_the_whole_life(tmp_path: Path, kind: str) -> Non
         await eventually(lambda: listening.status == "0 of 2 machines online, 2 provisioning")
         with closing(sqlite3.connect(tmp_path / "lastseen.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            await eventually(lambda: "store: a write does not end since " in listening.status, timeout=30)
+            await eventually(lambda: "store: a write does not end since " in listening.status)
             before = listening.count("WATCHDOG")
-            await eventually(lambda: said(process, "watch_troubled", "monitor"), timeout=30)
+            await eventually(lambda: said(process, "watch_troubled", "monitor"))
             assert listening.count("WATCHDOG") == before
             other.execute("ROLLBACK")
         await eventually(lambda: listening.count("WATCHDOG") >= before + 3)
