@@ -16,7 +16,7 @@ from lastseen.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from lastseen.storage.archive import Manifest
-    from lastseen.storage.backup import Progress
+    from lastseen.storage.filling import Progress
     from lastseen.storage.restore import Restored
 
 
@@ -52,7 +52,7 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(help="What `lastseen backup` wrote.")],
     replace: Annotated[
-        bool, typer.Option("--replace", help="Take the place of the database that is there; it is kept beside it.")
+        bool, typer.Option("--replace", help="Take the place of what is there; it is kept beside it.")
     ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Only look whether the file is whole, and what it is.")
@@ -87,19 +87,41 @@ def _restored(archive: Any, replace: bool) -> Restored:
     chosen = settings()
     target = database_file(chosen.database)
     if target is None:
-        raise ConfigurationError(
-            "a backup is restored into a SQLite database: set LASTSEEN_DATABASE_URL to one, and move that with "
-            "`lastseen db copy`"
-        )
+        return _restored_to_server(archive, replace)
     if target.parent == chosen.data_dir:
         prepare_folder(chosen.data_dir)
     elif not target.parent.is_dir():
         raise ConfigurationError(f"there is no folder {target.parent} to make the database in")
     check_folder(target.parent, target)
-    given = None if chosen.secret_key is None else chosen.secret_key.get_secret_value()
     with serve_lock(target), bar("Restore", sum, archive.manifest.rows.values()) as progress:
         now = SystemClock().wall()
-        return bring_back(archive, target, now, key_text=given, replace=replace, progress=progress)
+        return bring_back(archive, target, now, key_text=_given_keys(chosen), replace=replace, progress=progress)
+
+
+def _restored_to_server(archive: Any, replace: bool) -> Restored:
+    from lastseen.cli.copying import key_file_of, name_of
+    from lastseen.clock import SystemClock
+    from lastseen.datadir import prepare_folder
+
+    chosen = settings()
+    name, given = name_of(chosen.database), _given_keys(chosen)  # says it where the driver is not installed
+    from lastseen.storage.restore_postgres import restore as bring_back
+
+    if given is None and archive.manifest.keys:
+        prepare_folder(chosen.data_dir)
+    with bar("Restore", sum, archive.manifest.rows.values()) as progress:
+        return bring_back(
+            *(archive, chosen.database, name, SystemClock().wall()),
+            key_text=given,
+            key_file=key_file_of(chosen.database),
+            replace=replace,
+            progress=progress,
+        )
+
+
+def _given_keys(chosen: Any) -> str | None:
+    given: str | None = None if chosen.secret_key is None else chosen.secret_key.get_secret_value()
+    return given
 
 
 def _check_access(url: str) -> None:
@@ -113,15 +135,12 @@ def _check_access(url: str) -> None:
 
 def _keys(chosen: Any, without: bool) -> str | None:
     """Those in the key file. What is given by LASTSEEN_SECRET_KEY is kept where that is kept."""
-    from lastseen.compose import SERVER_KEY
-    from lastseen.datadir import database_file
-    from lastseen.storage.secrets import key_file
+    from lastseen.cli.copying import key_file_of
 
     if without or chosen.secret_key is not None:
         return None
-    database = database_file(chosen.database)
     try:
-        return (chosen.data_dir / SERVER_KEY if database is None else key_file(database)).read_text()
+        return key_file_of(chosen.database).read_text()
     except FileNotFoundError:
         return None
 
@@ -138,11 +157,11 @@ def _facts(about: Manifest) -> dict[str, Any]:
 
 def _result(done: Restored) -> dict[str, Any]:
     return {
-        "database": str(done.database),
+        "database": done.database,
         "schema": done.revision,
         "cancelled": done.cancelled,
         "locked": done.locked,
-        "before": None if done.before is None else str(done.before),
+        "before": done.before,
     }
 
 

@@ -29,7 +29,7 @@ def copy(source: Url, target: Url, as_json: Json = False) -> None:
     from lastseen.datadir import database_file, serve_lock
     from lastseen.storage import copying
 
-    names = _name(source), _name(target)
+    names = name_of(source), name_of(target)
     with ExitStack() as stack:
         files = [database_file(url) for url in (source, target)]
         if files[0] is not None and not files[0].exists():
@@ -56,7 +56,7 @@ def _keep_keys(source: str, target: str) -> Path | None:
     from lastseen.datadir import prepare_folder
     from lastseen.storage.secrets import parse_keys, write_keys
 
-    keys, place, folder = _key_file(source), _key_file(target), settings().data_dir
+    keys, place, folder = key_file_of(source), key_file_of(target), settings().data_dir
     if settings().secret_key is not None or not keys.exists():
         return None
     if not place.exists():
@@ -66,7 +66,7 @@ def _keep_keys(source: str, target: str) -> Path | None:
     return place
 
 
-def _key_file(url: str) -> Path:
+def key_file_of(url: str) -> Path:
     from lastseen.compose import SERVER_KEY
     from lastseen.datadir import database_file
     from lastseen.storage.secrets import key_file
@@ -81,7 +81,7 @@ def reopen(database: Url, as_json: Json = False) -> None:
     from lastseen.storage import copying
 
     said = copying.reopen(database)
-    name = _name(database)
+    name = name_of(database)
     text = f"{name} was {said}; it may be served again" if said else f"{name} was not moved anywhere"
     answer(as_json, {"database": name, "was": said}, text)
 
@@ -103,7 +103,7 @@ def _say(done: Copied, names: tuple[str, str], kept: Path | None) -> None:
         typer.echo(f"The key of its secrets is in {kept}. Where there are several nodes: LASTSEEN_SECRET_KEY for each.")
 
 
-def _name(url: str) -> str:
+def name_of(url: str) -> str:
     """What it is called where others may read it: no password."""
     from lastseen.datadir import database_file
     from lastseen.storage.upgrade import SERVERS

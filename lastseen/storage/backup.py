@@ -20,10 +20,8 @@ from sqlalchemy import Connection
 from lastseen.errors import ConfigurationError, Conflict
 from lastseen.storage import tables_io
 from lastseen.storage.archive import ArchiveWriter, Manifest
+from lastseen.storage.filling import Progress
 from lastseen.storage.tables_io import Row
-
-Progress = Callable[[str, int], None]
-"""Called with a table and how many more of its rows are done."""
 
 Keys = Callable[[], str | None]
 """The keys of the secrets as they are now, one a line; None: there are none to be kept."""

@@ -13,36 +13,24 @@ Where it is cut off, the same command goes on. The marks are rows of `meta`, and
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, Engine
 
 from lastseen.errors import ConfigurationError, Conflict, DatabaseOutdated
-from lastseen.storage import dialect, tables_io, upgrade
-from lastseen.storage.sql_nodes import listed
+from lastseen.storage import tables_io, upgrade
+from lastseen.storage.filling import Progress, Sum, plain
+from lastseen.storage.sql_nodes import refuse_served
 from lastseen.storage.sqltools import drop_meta, meta_value, set_meta
 from lastseen.storage.tables_io import Row, Shape
 from lastseen.storage.translate import translating
 from lastseen.storage.upgrade import COPIED, COPYING, MOVED
-
-STILL_THERE = timedelta(seconds=30)
-"""A node that gave a sign so short ago is taken for running."""
-
-Progress = Callable[[str, int], None]
-"""Called with a table and how many rows more."""
-
-_HELD = ("machines", "channels", "events")
-"""A new database has none of these."""
-
-_encode = msgspec.msgpack.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +107,7 @@ class _Marks:
             said = meta_value(connection, MOVED)
             if said is not None and not said.startswith("copying "):
                 raise Conflict(f"{self.names[0]} was {said} already")
-            self._refuse_served(connection)
+            refuse_served(connection, self.names[0], self._now)
             self._id = said.split()[1] if said else str(uuid.uuid4())
             if said is None:
                 begun = f"copying {self._id} to {self.names[1]} since {self._now:%Y-%m-%d %H:%M} UTC"
@@ -137,16 +125,8 @@ class _Marks:
             self.note(connection)
         return False
 
-    def _refuse_served(self, connection: Connection) -> None:
-        """By the clock that nodes go by: that of whoever moves may be wrong."""
-        now = dialect.of(connection).time(connection) or self._now
-        there = [node.name for node in listed(connection, now) if now - node.alive_at < STILL_THERE]
-        if there and connection.dialect.name != "sqlite":
-            raise Conflict(f"{self.names[0]} is in use by {len(there)} nodes ({', '.join(there)}): stop them first")
-
     def _refuse_filled(self, connection: Connection, said: str | None) -> None:
-        held = [shape for shape in self.shapes if shape.name in _HELD]
-        filled = [shape.name for shape in held if tables_io.count_rows(connection, shape)]
+        filled = tables_io.filled(connection, self.shapes)
         if not filled:
             return
         if said is not None:
@@ -167,7 +147,7 @@ class _Marks:
 
     def end(self) -> None:
         with _transaction(self.source) as connection:
-            self._refuse_served(connection)  # one that was cut off when it was looked before, or was just starting
+            refuse_served(connection, self.names[0], self._now)  # one was cut off when it was looked, or just starting
             numbers = tables_io.counters(connection)
         with _transaction(self.target) as connection:
             tables_io.set_counters(connection, numbers)
@@ -193,7 +173,7 @@ def _copy_table(marks: _Marks, shape: Shape, progress: Progress | None) -> int:
             writer.write(rows)
             count += len(rows)
             if not writer.waiting:
-                marks.done[shape.name] = [_plain(batch[-1][place]) for place in key]
+                marks.done[shape.name] = [plain(batch[-1][place]) for place in key]
                 marks.note(writing)
                 transaction.commit()
                 transaction = writing.begin()
@@ -218,10 +198,6 @@ def _after(marks: _Marks, shape: Shape) -> list[Any] | None:
     ]
 
 
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
 def _is_copied(shape: Shape, row: Row) -> bool:
     return shape.name != "meta" or row[shape.names.index("key")] not in (MOVED, COPYING, COPIED)
 
@@ -241,16 +217,10 @@ def _verified(marks: _Marks, shape: Shape) -> int:
 
 
 def _sum(connection: Connection, shape: Shape) -> tuple[int, str]:
-    """Independent of the order in which databases sort text, and of that in which they have columns."""
-    order = sorted(range(len(shape.names)), key=lambda place: shape.names[place])
-    count, total = 0, 0
+    total = Sum(shape)
     for batch in tables_io.read_rows(connection, shape):
-        for row in batch:
-            if _is_copied(shape, row):
-                digest = hashlib.blake2b(_encode([_plain(row[place]) for place in order]), digest_size=16).digest()
-                total = (total + int.from_bytes(digest, "big")) % 2**128
-                count += 1
-    return count, f"{total:032x}"
+        total.add(row for row in batch if _is_copied(shape, row))
+    return total.value
 
 
 def count(url: str) -> int:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from lastseen.errors import ConfigurationError, Conflict, DatabaseTooNew
-from lastseen.storage import secrets, tables_io, upgrade
+from lastseen.errors import ConfigurationError, Conflict
+from lastseen.storage import filling, secrets, tables_io, upgrade
 from lastseen.storage.archive import Archive
-from lastseen.storage.backup import Progress, sync_folder
+from lastseen.storage.backup import sync_folder
+from lastseen.storage.filling import Progress
 from lastseen.storage.sql_restored import come_back
 from lastseen.storage.sqlite import WRITER, writer_engine
 from lastseen.storage.translate import translating
@@ -27,14 +28,15 @@ FILLING = {**WRITER, "journal_mode": "OFF", "synchronous": "OFF"}
 @dataclass(frozen=True, slots=True)
 class Restored:
     """What was restored. `revision`: of the schema, as it is now. `cancelled`: notifications that had waited. `locked`:
-    secrets that no key at hand opens. `before`: what was in the place, under its new name."""
+    secrets that no key at hand opens. `before`: what was in the place, under its new name (of a file, or of a
+    schema)."""
 
-    database: Path
+    database: str
     revision: str
     rows: int
     cancelled: int
     locked: int
-    before: Path | None = None
+    before: str | None = None
 
 
 def restore(
@@ -45,24 +47,21 @@ def restore(
 
     Raises Conflict where there is something already, unless `replace`: then that is kept under another name.
     """
-    if not upgrade.knows(archive.manifest.revision):
-        raise DatabaseTooNew(
-            f"{archive.path} was made by lastseen {archive.manifest.version}, whose schema {archive.manifest.revision} "
-            "this version does not know: install that version or a newer one"
-        )
+    filling.refuse_newer(archive)
     if not replace and not is_empty(target):
         raise Conflict(f"there is something in {target} already: --replace keeps it under another name")
+    here = secrets.key_file(target)
     with _beside(target) as fresh:
         rows = _fill(archive, fresh, progress)
         revision = upgrade.upgrade(fresh, copy=False).after
         with _writing(fresh) as connection:
             cancelled = come_back(connection, archive.manifest.taken_at, now)
-            locked = secrets.unreadable(connection, _keys(archive, target, key_text))
+            locked = secrets.unreadable(connection, keys(archive, here, key_text))
         _sync(fresh)
         if key_text is None:
-            _put_keys(archive, target)
+            put_keys(archive, here)
         before = _take_place(fresh, target, now)
-    return Restored(target, revision, rows, cancelled, locked, before)
+    return Restored(str(target), revision, rows, cancelled, locked, None if before is None else str(before))
 
 
 def is_empty(target: Path) -> bool:
@@ -71,8 +70,8 @@ def is_empty(target: Path) -> bool:
         return True
     try:
         with closing(sqlite3.connect(f"{target.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            for query in ("SELECT 1 FROM machines", "SELECT 1 FROM channels", "SELECT 1 FROM events"):
-                if connection.execute(f"{query} LIMIT 1").fetchone() is not None:
+            for table in tables_io.HELD:
+                if connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None:  # noqa: S608
                     return False
     except sqlite3.Error:
         return False  # it is damaged, or another program's
@@ -100,17 +99,7 @@ def _fill(archive: Archive, fresh: Path, progress: Progress | None) -> int:
     """How many rows there are."""
     upgrade.upgrade(fresh, revision=archive.manifest.revision)
     with _writing(fresh, FILLING) as connection:
-        tables_io.clear(connection, tables_io.shapes(connection))
-        for entry in archive.manifest.tables:
-            with archive.table(entry) as (shape, batches):
-                writer = tables_io.Writer(connection, shape)
-                for rows in batches:
-                    writer.write(rows)
-                    if progress is not None:
-                        progress(shape.name, len(rows))
-                writer.end()
-        tables_io.set_counters(connection, archive.manifest.counters)
-    return sum(archive.manifest.rows.values())
+        return filling.fill(connection, archive, progress)
 
 
 @contextmanager
@@ -131,20 +120,19 @@ def _sync(file: Path) -> None:
 # --- keys -------------------------------------------------------------------------------------------------------------
 
 
-def _keys(archive: Archive, target: Path, key_text: str | None) -> list[str]:
-    """Those that there will be: the archive's first, then those that are here already. What is in the place now stays
-    readable until it is thrown away, and a rotation drops what nothing needs."""
+def keys(archive: Archive, here: Path, key_text: str | None) -> list[str]:
+    """Those that there will be: the archive's first, then those that are in the file `here` already. What is in the
+    place now stays readable until it is thrown away, and a rotation drops what nothing needs."""
     if key_text is not None:
         return secrets.parse_keys(key_text)
-    here = secrets.key_file(target)
     lines = secrets.parse_keys(archive.keys() or "") + (secrets.parse_keys(here.read_text()) if here.exists() else [])
     return list(dict.fromkeys(lines))
 
 
-def _put_keys(archive: Archive, target: Path) -> None:
-    lines = _keys(archive, target, None)
+def put_keys(archive: Archive, here: Path) -> None:
+    lines = keys(archive, here, None)
     if archive.manifest.keys and lines:
-        secrets.write_keys(secrets.key_file(target), lines)
+        secrets.write_keys(here, lines)
 
 
 # --- taking the place -------------------------------------------------------------------------------------------------

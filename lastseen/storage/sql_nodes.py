@@ -7,12 +7,16 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, select
 
+from lastseen.errors import Conflict
 from lastseen.model import Node
 from lastseen.storage import dialect as sql
 from lastseen.storage.rows import leases, listeners, nodes, sources
 
 FORGOTTEN_AFTER = timedelta(days=7)
 """A node that was not alive for so long is no longer listed."""
+
+STILL_THERE = timedelta(seconds=30)
+"""A node that gave a sign so short ago is taken for running."""
 
 
 def alive(connection: Connection, node: Node, now: datetime) -> None:
@@ -26,6 +30,18 @@ def alive(connection: Connection, node: Node, now: datetime) -> None:
 def gone(connection: Connection, node: str) -> None:
     """`Nodes.gone`."""
     connection.execute(delete(nodes).where(nodes.c.id == node))
+
+
+def refuse_served(connection: Connection, name: str, now: datetime) -> None:
+    """Raises Conflict while nodes are at work on a server's database. By the clock that they go by: that of whoever
+    asks may be wrong. Whatever else an older schema has of them."""
+    if connection.dialect.name == "sqlite":
+        return
+    since = (sql.of(connection).time(connection) or now) - STILL_THERE
+    alive = select(nodes.c.name).where(nodes.c.alive_at > since).order_by(nodes.c.started_at, nodes.c.id)
+    there = list(connection.execute(alive).scalars())
+    if there:
+        raise Conflict(f"{name} is in use by {len(there)} nodes ({', '.join(there)}): stop them first")
 
 
 def listed(connection: Connection, now: datetime) -> list[Node]:

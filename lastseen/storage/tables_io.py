@@ -52,6 +52,9 @@ _TYPES: Mapping[str, type[TypeEngine[Any]]] = {
 }
 _VALUES: Mapping[str, Any] = {"bool": bool, "time": datetime, "int": int, "float": float, "text": str}
 
+HELD = ("machines", "channels", "events")
+"""A database that nobody has put anything into has no rows in these."""
+
 Row = tuple[Any, ...]
 """The values of one row, in the order of the shape's columns: bool, int, float, str, aware datetime, None."""
 
@@ -111,6 +114,12 @@ def count_rows(connection: Connection, shape: Shape) -> int:
     return connection.execute(select(func.count()).select_from(shape.clause())).scalar_one()
 
 
+def filled(connection: Connection, of: Sequence[Shape]) -> list[str]:
+    """The tables that show that somebody has put something into the database."""
+    held = [shape.clause() for shape in of if shape.name in HELD]
+    return [one.name for one in held if connection.execute(select(select(one).exists())).scalar()]
+
+
 def read_rows(
     connection: Connection, shape: Shape, after: Sequence[Any] | None = None, batch: int = BATCH
 ) -> Iterator[list[Row]]:
@@ -123,7 +132,7 @@ def read_rows(
         query = query.where(
             tuple_(*key) > tuple_(*(bindparam(None, v, c.type) for v, c in zip(after, key, strict=True)))
         )
-    result = connection.execution_options(stream_results=True, yield_per=batch).execute(query)
+    result = connection.execute(query, execution_options={"stream_results": True, "yield_per": batch})
     for rows in result.partitions(batch):
         yield [tuple(row) for row in rows]
 

@@ -32,7 +32,7 @@ def upgrade(url: str, versions: str | None = None) -> Upgraded:
     """Make the tables, or bring them up to date. Raises DatabaseTooNew, ConfigurationError, StoreUnavailable."""
     config = alembic_config(versions)
     script = ScriptDirectory.from_config(config)
-    with _transaction(url) as connection:
+    with transaction(url) as connection:
         before, head = revision_in(connection), script.get_current_head()
         if head is None:
             raise StoreUnavailable("this installation of lastseen has no migrations")
@@ -53,7 +53,7 @@ def upgrade(url: str, versions: str | None = None) -> Upgraded:
 
 def current(url: str) -> str | None:
     """The revision of the database; None when nothing was ever migrated."""
-    with _transaction(url) as connection:
+    with transaction(url) as connection:
         return revision_in(connection)
 
 
@@ -61,7 +61,7 @@ def check(url: str, versions: str | None = None) -> str:
     """The revision, when this program can use the database. Raises DatabaseOutdated, DatabaseTooNew,
     StoreUnavailable."""
     script = ScriptDirectory.from_config(alembic_config(versions))
-    with _transaction(url) as connection:
+    with transaction(url) as connection:
         revision, head = revision_in(connection), script.get_current_head()
         if revision is not None and _goes_on(connection, revision, script):
             return revision
@@ -76,7 +76,7 @@ def readable(url: str, versions: str | None = None) -> str | None:
     """The revision, where this program knows the schema: its own, an older one, or a newer one that lets it go on.
     Raises DatabaseTooNew, ConfigurationError, StoreUnavailable."""
     script = ScriptDirectory.from_config(alembic_config(versions))
-    with _transaction(url) as connection:
+    with transaction(url) as connection:
         revision = revision_in(connection)
         if revision is not None:
             _goes_on(connection, revision, script)
@@ -96,10 +96,11 @@ def _goes_on(connection: Connection, revision: str, script: ScriptDirectory) -> 
 
 
 @contextmanager
-def _transaction(url: str) -> Iterator[Connection]:
+def transaction(url: str, *, files: bool = True) -> Iterator[Connection]:
+    """`files`: OSError, too, comes out as an error of the store."""
     opened = engine(dsn(url))
     try:
-        with translating(), opened.connect() as connection, connection.begin():
+        with translating(files=files), opened.connect() as connection, connection.begin():
             yield connection
     finally:
         opened.dispose()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -18,39 +15,9 @@ from tests.disk import fill as fill_disk
 from tests.disk import small_disk
 from tests.scenarios.harness import Server, all_beat, fleet, rows, server
 from tests.standins.webhook import WebhookReceiver
+from tests.stopped import killed_at
 from tests.storage.schema_rows import fill, rows_of
-from tests.support import eventually, until
-
-STOPS = """
-import importlib, os, signal, sys
-from lastseen.cli.main import main
-
-place, name, times = os.environ["STOP_AT"].split(":")
-module = importlib.import_module(place)
-real, left = getattr(module, name), [int(times)]
-
-def stopping(*given, **named):
-    left[0] -= 1
-    if left[0] < 0:
-        open(os.environ["STOPPED"], "w").close()
-        signal.pause()
-    return real(*given, **named)
-
-setattr(module, name, stopping)
-main()
-"""
-"""The command, which stops when a function is called for the nth time, until it is killed."""
-
-
-def killed_at(step: str, tmp_path: Path, folder: Path, *arguments: str) -> None:
-    """`step`: module, function and how many calls of it go through."""
-    stopped = tmp_path / "stopped"
-    env = {**os.environ, "LASTSEEN_DATA_DIR": str(folder), "STOP_AT": step, "STOPPED": str(stopped)}
-    process = subprocess.Popen([sys.executable, "-c", STOPS, *arguments], env=env)
-    until(lambda: stopped.exists() or process.poll() is not None, f"it gets to {step}", timeout=60)
-    assert process.poll() is None, f"it ended before {step}"
-    process.kill()
-    process.wait()
+from tests.support import eventually
 
 
 def full(folder: Path) -> Path:
@@ -136,7 +103,7 @@ def test_a_backup_that_is_killed_is_none_or_whole_and_can_be_made_again(tmp_path
     folder, file = tmp_path / "data", tmp_path / "saved.zip"
     database = full(folder)
     before = state(database)
-    killed_at(step, tmp_path, folder, "backup", str(file))
+    killed_at(step, tmp_path, Cli(folder), "backup", str(file))
     if file.exists():
         assert "sync_folder" in step
         assert Cli(folder)("restore", str(file), "--check").code == 0
@@ -152,10 +119,11 @@ def test_a_backup_that_is_killed_is_none_or_whole_and_can_be_made_again(tmp_path
     "step",
     [
         "lastseen.storage.restore:_fill:0",
+        "lastseen.storage.filling:_verify:3",
         "lastseen.storage.tables_io:clear:0",
         "lastseen.storage.tables_io:set_counters:0",
         "lastseen.storage.restore:come_back:0",
-        "lastseen.storage.restore:_put_keys:0",
+        "lastseen.storage.restore:put_keys:0",
         "lastseen.storage.restore:_take_place:0",
         "lastseen.storage.restore:sync_folder:0",
     ],
@@ -169,7 +137,7 @@ def test_a_restore_that_is_killed_leaves_the_old_database_or_the_new_one(tmp_pat
         raw.execute("UPDATE machines SET slug = 'restored'")
         raw.commit()
     assert Cli(other)("backup", str(file)).code == 0
-    killed_at(step, tmp_path, folder, "restore", str(file), "--replace")
+    killed_at(step, tmp_path, Cli(folder), "restore", str(file), "--replace")
     if "sync_folder" in step:
         assert state(database)["machines"] != before["machines"]
     else:

@@ -91,6 +91,27 @@ class PostgresServer:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **_as_other())
         until(self.answers, f"PostgreSQL on port {self.port}")
 
+    def start_again(self) -> None:
+        """As soon as the processes of the one before have gone."""
+
+        def started() -> bool:
+            try:
+                self.start()
+            except RuntimeError as error:
+                raise AssertionError("it does not start yet") from error
+            return True
+
+        until(started, "PostgreSQL starts again", timeout=120)
+
+    def become_standby(self) -> None:
+        """Start it again as one that can only be read, until it is promoted."""
+        self.stop()
+        signal = self.folder / "standby.signal"
+        signal.touch()
+        owner = (self.folder / "PG_VERSION").stat()
+        os.chown(signal, owner.st_uid, owner.st_gid)
+        self.start_again()
+
     @property
     def runs(self) -> bool:
         return self._process is not None and self._process.poll() is None

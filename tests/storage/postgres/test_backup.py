@@ -15,7 +15,7 @@ from lastseen.storage.upgrade import alembic_config
 from lastseen.testing.script import at
 from lastseen.testing.suite_base import offline
 from tests.cli.conftest import Cli
-from tests.servers.postgres import PostgresServer
+from tests.servers.postgres import QUICK, PostgresServer, running
 
 
 async def _live(url: str) -> None:
@@ -43,8 +43,21 @@ def test_it_is_restored_into_a_file(postgres_server: PostgresServer, tmp_path: P
     shown = {row["slug"]: (row["status"], row["last_seen"]) for row in there.json("machines", "list")}
     assert shown == {row["slug"]: (row["status"], row["last_seen"]) for row in here.json("machines", "list")}
     assert [row["uid"] for row in there.json("events")] == [row["uid"] for row in here.json("events")]
-    refused = here("restore", str(tmp_path / "saved.zip"))
-    assert (refused.code, "lastseen db copy" in refused.err) == (1, True), refused.err
+
+
+def test_a_standby_is_saved_and_the_primary_need_not_hold_still(tmp_path: Path) -> None:
+    with running(*QUICK) as server:
+        url = server.migrated()
+        asyncio.run(_live(url))
+        server.become_standby()
+        here = Cli(tmp_path / "here", {"LASTSEEN_DATABASE_URL": url})
+        here.folder.mkdir()
+        assert here.json("backup", str(tmp_path / "saved.zip"))["rows"]["machines"] == 2
+        refused = here("restore", str(tmp_path / "saved.zip"), "--replace")
+        assert (refused.code, "read-only" in refused.err or "recovery" in refused.err) == (1, True), refused.err
+    there = Cli(tmp_path / "there")
+    there.json("restore", str(tmp_path / "saved.zip"))
+    assert len(there.json("machines", "list")) == 2
 
 
 def test_one_that_waits_for_an_upgrade_is_saved_as_it_is(postgres_server: PostgresServer, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@ as soon as the server does."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -23,7 +22,7 @@ from lastseen.testing.suite_base import online, standing
 from tests.disk import fill, small_disk
 from tests.servers import postgres
 from tests.storage.postgres.stage import Stage, node, on_stage
-from tests.support import needs_root, until
+from tests.support import needs_root
 
 RULE = by_rule()
 PASSWORD = "a-password-that-nobody-reads"
@@ -42,19 +41,6 @@ async def shaky(own: postgres.PostgresServer) -> AsyncIterator[Stage]:
         yield stage
 
 
-def started(server: postgres.PostgresServer) -> None:
-    """As soon as the processes of the one before have gone."""
-
-    def start() -> bool:
-        try:
-            server.start()
-        except RuntimeError as error:
-            raise AssertionError("it does not start yet") from error
-        return True
-
-    until(start, "PostgreSQL starts again", timeout=120)
-
-
 async def everything(store: SqlStore, seconds: float) -> None:
     """A piece of each kind of work."""
     await store.record([Beat("pump", at(seconds))], at(seconds))
@@ -69,7 +55,7 @@ async def test_a_server_that_was_restarted_meanwhile_is_found_again_and_nobody_n
     await online(store, "pump")
     await everything(store, 1)
     shaky.server.stop()
-    started(shaky.server)
+    shaky.server.start_again()
     await everything(store, 2)
 
 
@@ -91,7 +77,7 @@ async def test_a_server_that_dies_while_it_works_is_unavailable_until_it_is_back
     ):
         with pytest.raises(StoreUnavailable):
             await asked()
-    started(shaky.server)
+    shaky.server.start_again()
     row = (await standing(store, "pump")).liveness
     assert (row.status, row.last_seen) == (Status.ONLINE, at(0)), "nothing of it happened"
     assert len(await store.settle(RULE, at(202))) == 1
@@ -106,7 +92,7 @@ async def test_a_store_that_is_opened_while_the_server_is_away_says_so_and_opens
     store = open_postgres(url)
     with pytest.raises(StoreUnavailable):
         await store.open()
-    started(own)
+    own.start_again()
     await store.open()
     assert await store.next_check() is None
     await store.close()
@@ -226,13 +212,7 @@ async def test_a_standby_can_be_read_and_not_written_until_it_is_promoted(tmp_pa
         store = node(url)
         await store.open()
         await online(store, "pump")
-        server.stop()
-        signal = server.folder / "standby.signal"
-        signal.touch()
-        shutil.copystat(server.folder / "PG_VERSION", signal)
-        owner = (server.folder / "PG_VERSION").stat()
-        os.chown(signal, owner.st_uid, owner.st_gid)
-        started(server)
+        server.become_standby()
         assert (await standing(store, "pump")).liveness.status is Status.ONLINE
         with pytest.raises(StoreUnavailable, match=r"read-only|recovery"):
             await store.record([Beat("pump", at(1))], at(1))
