@@ -42,7 +42,7 @@ class AddGroup(typer.core.TyperGroup):
 
         found = notifier_types().get(cmd_name)
         if found is None:
-            return None
+            raise UsageError(f"no notifier {cmd_name!r}; there are: {', '.join(self.list_commands(ctx))}", ctx)
         if found.notifier is None:
             raise ConfigurationError(f"the notifier {cmd_name!r} of {found.distribution} does not load: {found.error}")
         single = typer.Typer(add_completion=False)

@@ -115,13 +115,20 @@ def _describe(key: Any) -> dict[str, Any]:
     }
 
 
-def _table(keys: list[Any], texts: Mapping[int, str] | None) -> None:
+def _table(keys: list[Any], texts: Mapping[int, str] | None, slugs: Mapping[int, str]) -> None:
+    """`texts`: what is shown of keys whose text is known; `slugs`: of the machines that are there, by id."""
     what = "begins with" if texts is None else "key"
     table(
         ("id", "scope", what, "machine", "label", "made", "first used", "expires", "revoked"),
         [
             (
-                *(k.id, k.scope, k.hint if texts is None else texts.get(k.id, k.hint + "…"), k.machine_id, k.label),
+                *(
+                    k.id,
+                    k.scope,
+                    k.hint if texts is None else texts.get(k.id, k.hint + "…"),
+                    slugs.get(k.machine_id),
+                    k.label,
+                ),
                 *(k.created_at, k.first_used_at, k.expires_at, k.revoked_at),
             )
             for k in keys
@@ -137,16 +144,18 @@ def list_(
 ) -> None:
     """List keys by their first characters. Only the text of ping keys is stored, encrypted; --show prints it."""
 
-    async def work(monitor: Any) -> tuple[list[Any], dict[int, str] | None]:
+    async def work(monitor: Any) -> tuple[list[Any], dict[int, str] | None, dict[int, str]]:
         keys = list(await monitor.store.keys())
-        return keys, {key.id: key.text for key in await monitor.store.shown_keys()} if show else None
+        texts = {key.id: key.text for key in await monitor.store.shown_keys()} if show else None
+        whose = await monitor.store.liveness(sorted({key.machine_id for key in keys if key.machine_id is not None}))
+        return keys, texts, {machine: standing.machine.slug for machine, standing in whose.items()}
 
-    keys, texts = ask(work)
+    keys, texts, slugs = ask(work)
     if as_json:
         more = {} if texts is None else texts
         print_json([_describe(key) | ({"key": more.get(key.id)} if show else {}) for key in keys])
     else:
-        _table(keys, texts)
+        _table(keys, texts, slugs)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,7 @@ from lastseen.cli.options import UsageError, naming, spread
 from lastseen.cli.output import Json, answer, facts, local, print_json, seconds, table
 from lastseen.cli.session import ask, find_machine
 from lastseen.clock import rfc3339
-from lastseen.errors import Conflict
+from lastseen.errors import Conflict, InvalidInput
 
 if TYPE_CHECKING:
     from lastseen.model import Standing
@@ -89,6 +90,7 @@ def add(
 ) -> None:
     """Add a machine and print its key, this once."""
     said = given.changes()
+    _check_slug(slug)
 
     async def work(monitor: Any) -> dict[str, Any]:
         try:
@@ -108,6 +110,16 @@ def add(
         typer.echo(f"{slug} is there already. A new key: lastseen machines rotate-key {slug}")
         return
     _print_key(made, as_json, f"{slug} is watched from its first heartbeat on. Its key:")
+
+
+def _check_slug(slug: str) -> None:
+    """Raises InvalidInput that says how a machine gets a name which is no slug."""
+    from lastseen.model.names import SLUG, slugify
+
+    if not SLUG.fullmatch(slug):
+        how = f"lastseen machines add {slugify(slug) or 'web-1'} --name {shlex.quote(slug)}"
+        message = f"must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {slug!r}; its name may be anything: {how}"
+        raise InvalidInput(message, "SLUG")
 
 
 @app.command("set")

@@ -111,7 +111,7 @@ def show(name: Name, as_json: Json = False) -> None:
         print_json({**_describe(row), **more, "strangers": [_stranger(one) for one in strangers]})
         return
     pairs = [(field.replace("_", " "), value) for field, value in _describe(row).items()]
-    facts([*pairs, ("hears", hears), ("blind since", since), ("why", reason)])
+    facts([*pairs, ("hears", hears), ("blind since", since), ("why", _words(reason))])
     if strangers:
         typer.echo("\nWhat it could not place:\n")
         rows = [(one.kind, one.name, one.heard, one.first_at, one.last_at, one.detail) for one in strangers]
@@ -178,6 +178,14 @@ def _hears(check: SourceCheck | None, now: Any) -> bool:
     if check is None or check.alive_at is None or not check.listening:
         return False
     return check.blind_since is None and now - check.alive_at <= ALIVE
+
+
+def _words(reason: str) -> str:
+    """Why it is blind, as people read it."""
+    from lastseen.model import BlindReason
+    from lastseen.monitor.story_words import BLIND
+
+    return BLIND[BlindReason(reason)] if reason else ""
 
 
 def _topics(row: Source) -> str:

@@ -113,7 +113,9 @@ def _of_quiet(facts: Facts, status: MachineStatus, asked: Asked, when: When) -> 
     following = [event.at for event in facts.events if event.at > asked.until] + ([facts.end] if facts.end else [])
     until = f"until {when.at(min(following), seconds=True)}" if following else "until now"
     quiet = f"Nobody was told: nothing happened from {when.at(since, seconds=True)} {until}."
-    if was is Status.PAUSED:
+    if was is None:
+        quiet = f"Nobody was told: it was added {when.at(since, seconds=True)}."
+    elif was is Status.PAUSED:
         quiet = "Nobody was told: it was not watched, because it was paused."
     elif was is Status.PROVISIONING:
         quiet = "Nobody was told: it had never reported, and what was never heard is not missed."

@@ -236,7 +236,7 @@ def refused_advice(one: RefusedKey) -> str:
     return f"`lastseen machines rotate-key {one.machine}` makes a new one"
 
 
-_BLIND = {
+BLIND = {
     BlindReason.STOPPED: "lastseen was stopped",
     BlindReason.STALLED: "this computer slept, or lastseen stood still",
     BlindReason.CLOCK: "the clock jumped",
@@ -248,5 +248,5 @@ _BLIND = {
 
 def _blind(one: BlindPeriod, facts: Facts) -> Moment:
     source = facts.names.get(one.source, str(one.source))
-    what = f"nobody could be heard by {source}: {_BLIND[one.reason]}; silence then is not held against it"
+    what = f"nobody could be heard by {source}: {BLIND[one.reason]}; silence then is not held against it"
     return Moment(one.started_at, what, one.ended_at, one.ended_at is None)

@@ -32,6 +32,8 @@ async def test_a_machine_that_is_well_and_a_time_that_is_over(site: Site) -> Non
     assert "Nobody is told: nothing is wrong. Limit 1 h." in lines
     lines = (await site.ask(7, "/why db-01 2026-01-01T03:12")).splitlines()
     assert lines[0] == "🟢 db-01 was not there yet at 2026-01-01 03:12, now online"
+    assert any(line.startswith("Nobody was told: it was added ") for line in lines)
+    assert not any("nothing happened" in line for line in lines)
 
 
 async def test_it_asks_of_whom_where_that_is_not_clear(site: Site) -> None:

@@ -1,0 +1,65 @@
+"""What a first command line gets wrong, and what it is told; and that lists call things by their names."""
+
+from __future__ import annotations
+
+import shlex
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+
+def test_a_name_that_is_no_slug_is_refused_with_the_command_that_takes_it(cli: Cli) -> None:
+    refused = cli("machines", "add", "My Büro")
+    assert refused.code == 1
+    assert refused.err.startswith("lastseen: SLUG: must be 1 to 200 of A-Z a-z 0-9 . _ : -, not 'My Büro'; ")
+    hint = shlex.split(refused.err.rpartition(": ")[2])
+    assert hint == ["lastseen", "machines", "add", "My-Buro", "--name", "My Büro"]
+    assert cli.json("machines", "list") == []
+    assert cli.json(*hint[1:])["slug"] == "My-Buro"
+    (shown,) = cli.json("machines", "list")
+    assert shown["name"] == "My Büro"
+
+
+@pytest.mark.parametrize("nothing", ["", "   ", "中文"])
+def test_a_name_of_which_no_slug_can_be_made_is_refused_too(cli: Cli, nothing: str) -> None:
+    refused = cli("machines", "add", nothing)
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.startswith("lastseen: SLUG: must be 1 to 200 of ")
+
+
+def test_a_kind_of_channel_that_there_is_not_is_answered_with_those_that_there_are(cli: Cli) -> None:
+    refused = cli("channels", "add", "slack", "--name", "chat")
+    assert refused.code == 2
+    said = " ".join(refused.err.replace("│", " ").split())
+    assert "no notifier 'slack'; there are: apprise, console, email, ntfy, telegram, webhook" in said
+
+
+def test_a_port_that_is_none_is_named_as_it_was_given(cli: Cli) -> None:
+    refused = cli("serve", "--port", "99999")
+    assert refused.code == 2
+    assert "--port" in refused.err
+    assert "LASTSEEN_PORT" not in refused.err
+
+
+def test_the_list_of_keys_calls_machines_by_their_slugs(cli: Cli) -> None:
+    for slug in ("pump", "gone"):
+        cli.json("machines", "add", slug)
+    cli.json("machines", "remove", "gone")
+    rows = [line.split() for line in cli("keys", "list").out.splitlines()[2:]]
+    assert {(row[1], row[3]) for row in rows if row[3] == "pump"} == {(s, "pump") for s in ("machine", "ping", "push")}
+    assert "gone" not in {word for row in rows for word in row}
+
+
+def test_a_blind_source_says_why_in_words(cli: Cli) -> None:
+    cli.json("sources", "add", "mqtt", "home", "--url", "mqtt://broker.example", "--preset", "devices")
+    with closing(sqlite3.connect(cli.folder / "lastseen.db")) as db, db:
+        db.execute(
+            "INSERT INTO blind_periods (source_id, started_at, reason) "
+            "SELECT id, '2026-01-01 12:00:00.000000', 'link' FROM sources WHERE name = 'home'"
+        )
+    lines = [" ".join(line.split()) for line in cli("sources", "show", "home").out.splitlines()]
+    assert "why the link was lost" in lines
+    assert cli.json("sources", "show", "home")["blind_reason"] == "link"
