@@ -136,6 +136,15 @@ class Notifiers:
         remember_secrets(*secrets.values())
         return make_notifier(channel.type, channel.config, secrets, self.tools(by_hand=channel.owner_id is None))
 
+    async def lane(self, type_: str, name: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> str:
+        """Where such a channel would send: where its notifier says, or on its own. Raises PluginError, InvalidInput."""
+        notifier = self(Channel("", name, type_, config=config), secrets)
+        lane = str(getattr(notifier, "lane", "") or f"channel:{name}")
+        close = getattr(notifier, "close", None)
+        if close is not None:
+            await close()
+        return lane
+
     def tools(self, *, by_hand: bool) -> Tools:
         """What a notifier is handed. `by_hand`: its channel may use private addresses."""
         from lastseen.notifiers.guard import Policy, guarded_client, lent

@@ -151,7 +151,6 @@ def _add(type_: str, name: str, values: Values, as_json: bool) -> None:
 
 async def _made(monitor: Any, type_: str, name: str, values: Values) -> Values:
     from lastseen.compose import Notifiers
-    from lastseen.model import Channel
     from lastseen.plugins import check_config, load_notifier, split_secrets
 
     shown = await COMPLETE[type_](monitor, name, values) if type_ in COMPLETE else {}
@@ -164,11 +163,7 @@ async def _made(monitor: Any, type_: str, name: str, values: Values) -> Values:
         check_config(type_, values)
     config, secrets = split_secrets(type_, values)
     async with Notifiers(settings(), monitor.clock) as notifiers:
-        notifier = notifiers(Channel("", name, type_, config=config), secrets)
-        lane = str(getattr(notifier, "lane", "") or f"channel:{name}")
-        close = getattr(notifier, "close", None)
-        if close is not None:
-            await close()
+        lane = await notifiers.lane(type_, name, config, secrets)
     channel = await monitor.store.add_channel(type_, name, config, secrets, lane, monitor.clock.now())
     return {**_shown(channel), **shown}
 

@@ -15,7 +15,7 @@ from lastseen.compose import Notifiers
 from lastseen.errors import ConfigurationError, Conflict, InvalidInput
 from lastseen.imports.past import as_it_stood
 from lastseen.imports.plan import Coming, Hears, Plan
-from lastseen.model import Channel, Matcher, Preferences
+from lastseen.model import Matcher, Preferences
 from lastseen.model import replace as replaced
 from lastseen.model.arrival import Arrived, Arriving, ArrivingChannel, ArrivingKey, ArrivingMachine, ArrivingSilence
 from lastseen.monitor.deadline import Rules
@@ -201,11 +201,7 @@ class Mover:
         if what.type == "apprise":
             await load_notifier("apprise")(config).start()
         plain, secrets = split_secrets(what.type, what.config)
-        notifier = self._notifiers(Channel("", what.name, what.type, config=plain), secrets)
-        close = getattr(notifier, "close", None)
-        if close is not None:
-            await close()
-        lane = str(getattr(notifier, "lane", "") or f"channel:{what.name}")
+        lane = await self._notifiers.lane(what.type, what.name, plain, secrets)
         return replace(what, config=plain, secrets=secrets, lane=lane)
 
     # -- what follows from which machines come
