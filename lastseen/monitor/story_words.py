@@ -28,7 +28,7 @@ LONGEST = 200
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What became of one notification, in words. `id`: its number, where the store gives one."""
+    """What became of one notification, in words."""
 
     row: Told
     words: str
