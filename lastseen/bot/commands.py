@@ -15,10 +15,13 @@ from lastseen.bot.words import Lines, Seen
 from lastseen.durations import parse_duration
 from lastseen.errors import InvalidInput, UnknownMachine
 from lastseen.model import Channel, Matcher, Silence, Status
+from lastseen.monitor.uptime import uptime
 from lastseen.notifiers.wording import Line
+from lastseen.protocols import Pasts
 
 LONGEST_MUTE = timedelta(days=30)
 EVERYTHING = "Everything"
+MONTH = timedelta(days=30)
 EVENTS = 200
 """Events of a machine that are looked at for its last outage."""
 
@@ -74,7 +77,7 @@ class Commands:
                 return self._unknown(seen, said.words)
             if len(found.machines) == 1:
                 one = found.machines[0]
-                return words.single(one, self._desk.when, await self._last_outage(one))
+                return words.single(one, self._desk.when, await self._last_outage(one), await self._up(one))
             seen = found.machines
         gauges = await self._desk.store.gauges(self._desk.clock.now())
         return words.overall(seen, self._desk.when, gauges.channels.get("failing", 0))
@@ -105,6 +108,15 @@ class Commands:
             elif event["type"] == "machine.offline" and back is not None:
                 return datetime.fromisoformat(event["last_seen"] or event["at"]), back
         return None
+
+    async def _up(self, one: Seen) -> str | None:
+        """How many per cent of the last 30 days; None: nobody knows."""
+        store, now = self._desk.store, self._desk.clock.now()
+        found = await store.liveness([one.status.id])
+        if not isinstance(store, Pasts) or one.status.id not in found:
+            return None
+        pasts = await store.pasts(list(found.values()), now - MONTH, now)
+        return uptime(pasts[one.status.id], now - MONTH, now, now).percent
 
     def _unknown(self, seen: Sequence[Seen], text: str) -> Lines:
         return words.unknown(text, difflib.get_close_matches(text, [one.status.slug for one in seen], n=2))

@@ -145,8 +145,8 @@ def _quietest(online: Sequence[Seen], now: datetime) -> Iterable[str]:
     yield f"Quietest: {one.name}, {silent} ({limit} allowed)."
 
 
-def single(one: Seen, when: When, last: tuple[datetime, datetime] | None) -> Lines:
-    """One machine; `last` is its last outage that is over."""
+def single(one: Seen, when: When, last: tuple[datetime, datetime] | None, up: str | None = None) -> Lines:
+    """One machine; `last` is its last outage that is over, `up` how many per cent of 30 days it was up."""
     status, seen = one.status, one.status.last_seen
     limit = f"imit {spell(status.offline_after)}" if status.offline_after else ""
     if status.status in (Status.OFFLINE, Status.ERROR):
@@ -158,7 +158,8 @@ def single(one: Seen, when: When, last: tuple[datetime, datetime] | None) -> Lin
         first = Line("⚪ ", one.name, " is paused" if status.status is Status.PAUSED else " was never heard")
     lines = [first]
     if status.status is Status.ONLINE:
-        lines += [Line(f"L{limit}.")] if limit else []
+        parts = [*([f"L{limit}"] if limit else []), *([f"{up} % in 30 d"] if up is not None else [])]
+        lines += [Line(" · ".join(parts))] if parts else []
     elif seen is not None:
         lines += [Line(f"Last heartbeat {when.at(seen, seconds=True)}{f', l{limit}' if limit else ''}.")]
     if status.flapping_since:

@@ -27,6 +27,7 @@ from lastseen.cli import (
     serve,
     sources,
     webhook,
+    uptime,
     why,
     wishes,
 )
@@ -51,6 +52,7 @@ app.add_typer(channels.app, name="channels")
 app.add_typer(wishes.app, name="silences")
 app.command("why")(why.why)
 app.command("ack")(wishes.ack)
+app.command("uptime")(uptime.uptime)
 app.command("events")(events.events)
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(keys.app, name="keys")

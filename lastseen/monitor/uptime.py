@@ -1,7 +1,7 @@
 """How much of a stretch of time a machine was up: outages ∩ window, without the time in which nobody could have known.
 
-Pure arithmetic on spans of time, for whoever shows it: API, pages, Telegram. A span is half-open, [start, end); an end
-of None means that it lasts. Times are aware datetimes of any zone; what is counted is exact to the microsecond.
+Pure arithmetic on spans of time, for whoever shows it. Times are aware datetimes of any zone; what is counted is exact
+to the microsecond.
 
     window                    |—————————————————————————————|
     watched                        ————————————————————————————   (not before it was there, nor while it was paused)
@@ -17,27 +17,15 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import accumulate, pairwise
-from zoneinfo import ZoneInfo
 
-Span = tuple[datetime, datetime | None]
+from lastseen.model.past import Past, Span
 
 _Spans = list[tuple[int, int]]
 """Microseconds since 1970; in order, disjoint, none empty."""
 
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What is written down of one machine. Spans in any order; they may overlap. `blind`: of the sources that it is
-    heard on. `watched`: since it was there, without pauses."""
-
-    watched: Sequence[Span]
-    outages: Sequence[Span] = ()
-    blind: Sequence[Span] = ()
-    silenced: Sequence[Span] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +44,14 @@ class Uptime:
     unknown: timedelta
     silenced: timedelta
     outages: int
+
+    @property
+    def kind(self) -> str:
+        """How a picture shows it: `down` (not all the time, perhaps), `up`, `unknown`, or `none`: it was not
+        watched."""
+        if self.down:
+            return "down"
+        return "up" if self.known else "unknown" if self.unknown else "none"
 
     @property
     def ratio(self) -> float | None:
@@ -101,8 +97,9 @@ def uptimes(
     return tuple(counted)
 
 
-def day_edges(now: datetime, days: int, zone: ZoneInfo) -> tuple[datetime, ...]:
-    """Where the last so many days of the zone's calendar begin, today's included, in UTC; and at the end, `now`.
+def day_edges(now: datetime, days: int, zone: tzinfo | None) -> tuple[datetime, ...]:
+    """Where the last so many days of the zone's calendar begin, today's included, in UTC; and at the end, `now`. No
+    zone: this computer's.
 
     A day has 23 or 25 hours where the clocks are changed, begins at 01:00 where midnight is left out, and is itself
     left out where the calendar has done so (there are fewer days then).
@@ -118,7 +115,7 @@ def hour_edges(now: datetime, hours: int, every: timedelta = timedelta(hours=1))
     return tuple(now - every * (steps - number) for number in range(steps + 1))
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
+def _midnight(day: date, zone: tzinfo | None) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 

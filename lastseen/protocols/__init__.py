@@ -28,6 +28,7 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 `Refusals`     which keys are refused is counted. Without: nobody is told whose key it was.
 `Glances`      how machines stand is read from a copy. Without: from the store, each time.
 `Accounts`     `why` says what happened to a machine and who was told. Without: it cannot be asked.
+`Pasts`        uptime is counted. Without: nobody is told of it.
 `History`      events and notifications can be read back and replayed.
 `Replays`      what was given up is listed and replayed by filter. Without: one by one.
 `Arrivals`     machines and channels are brought from other programs. Without: they cannot be.
@@ -47,7 +48,7 @@ from lastseen.protocols.keys import Keys, Refusals
 from lastseen.protocols.moving import Arrivals
 from lastseen.protocols.notifier import Notifier, Tools
 from lastseen.protocols.processes import Hints, Leases, Nodes, Notes, OnDisk, Timed, Upkeep
-from lastseen.protocols.reading import Accounts, Catalog, Glances, History, Insight, Replays
+from lastseen.protocols.reading import Accounts, Catalog, Glances, History, Insight, Pasts, Replays
 from lastseen.protocols.retention import Retention
 from lastseen.protocols.store import Admit, Decide, RetryPlan, Service, Store, Tell
 from lastseen.protocols.telling import Channels, Invites, Spoken, Troubles, Wishes
@@ -75,6 +76,7 @@ __all__ = [
     "OnDisk",
     "Refusals",
     "Replays",
+    "Pasts",
     "Retention",
     "RetryPlan",
     "Service",

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from lastseen.model import Kind, MachineRef, NotificationState, Standing
 from lastseen.model.insight import Checkup, Gauges, Roll
+from lastseen.model.past import Past
 from lastseen.model.story import Facts, GivenUp, Which
 
 
@@ -48,6 +49,15 @@ class Accounts(Protocol):
     async def account(self, machine: MachineRef, since: datetime, until: datetime, now: datetime) -> Facts:
         """What is written down of the machine around this span: of the newest incident that touches it, else of the
         quiet time that it is in. Only what is there already: nothing is written. Raises UnknownMachine."""
+
+
+@runtime_checkable
+class Pasts(Protocol):
+    """What uptime is counted from."""
+
+    async def pasts(self, machines: Sequence[Standing], since: datetime, now: datetime) -> Mapping[int, Past]:
+        """What is written down from `since` on, by the ids of these machines. A silence counts for machines that it
+        names as they are now."""
 
 
 @runtime_checkable

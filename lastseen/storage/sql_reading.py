@@ -10,12 +10,14 @@ from typing import Any, Protocol, TypeVar
 
 from lastseen.model import Delivery, MachineRef, NotificationState, Standing
 from lastseen.model.insight import Checkup, Gauges
+from lastseen.model.past import Past
 from lastseen.model.story import Facts, GivenUp, RefusedCount, RefusedKey, UnknownKeys, Which
 from lastseen.storage import (
     sql_account,
     sql_checkup,
     sql_history,
     sql_insight,
+    sql_past,
     sql_refusals,
     sql_replay,
     sql_spoken,
@@ -88,6 +90,11 @@ class SqlReading:
 
     async def account(self, machine: MachineRef, since: datetime, until: datetime, now: datetime) -> Facts:
         return await self.database.read(lambda c: sql_account.account(c, machine, since, until, now))
+
+    # -- Pasts
+
+    async def pasts(self, machines: Sequence[Standing], since: datetime, now: datetime) -> Mapping[int, Past]:
+        return await self.database.read(lambda c: sql_past.pasts(c, machines, since, now))
 
     # -- History
 

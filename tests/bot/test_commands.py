@@ -35,7 +35,7 @@ async def test_what_is_wrong_has_a_line_each(site: Site) -> None:
 async def test_one_machine_and_its_last_outage(site: Site) -> None:
     await site.connect(7)
     await site.machines("db-01", name="Main database")
-    assert (await site.ask(7, "/status db-01")).splitlines()[1:] == ["Limit 1 h."]
+    assert (await site.ask(7, "/status db-01")).splitlines()[1:] == ["Limit 1 h · 100 % in 30 d"]
     await site.lost("db-01")
     said = (await site.ask(7, "/status main DATABASE")).splitlines()
     assert said[0].startswith("🔴 Main database offline since ")
@@ -43,6 +43,7 @@ async def test_one_machine_and_its_last_outage(site: Site) -> None:
     await site.machines("db-01")
     said = (await site.ask(7, "/status db-01")).splitlines()
     assert re.fullmatch(r"🟢 db-01 online, heard \d+ s ago|🟢 Main database online, heard \d+ s ago", said[0])
+    assert re.fullmatch(r"Limit 1 h · \d\d?\.\d\d % in 30 d", said[1])
     assert re.fullmatch(r"Last outage: \d\d:\d\d, \d+ s", said[2])
 
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lastseen.monitor.uptime import Past, Span, Uptime, day_edges, hour_edges, uptime, uptimes
+from lastseen.model.past import Past, Span
+from lastseen.monitor.uptime import Uptime, day_edges, hour_edges, uptime, uptimes
 
 MINUTE = timedelta(minutes=1)
 START = datetime(2026, 3, 28, tzinfo=UTC)
