@@ -110,6 +110,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
         "source, kind, name, detail",
         "a source heard an unknown name, or what cannot be read",
     ),
+    "source_lags": ("warning", "source, since", "a broker does not answer; its machines are held until it does"),
     "source_lost": ("warning", "source, since", "the link of a source is lost; its machines are held"),
     "source_refused": ("error", "source, error", "a source that is set up cannot be used; the others go on"),
     "source_taken": ("info", "source", "this node hears and publishes for all what nodes cannot share"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -43,19 +43,22 @@ _log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The moment of a look, and whether the wall clock had stepped."""
+    """The moment of a look, whether the wall clock had stepped, and how many seconds ago the look before was."""
 
     now: datetime
     stepped: bool
+    after: float = 0.0
 
 
 class Ear:
-    """One source as this process hears it: `lost_at` is since when it could not, None while it can."""
+    """One source as this process hears it: `lost_at` is since when it could not, None while it can. `catch_up`, where
+    the way in has it, returns when what its far end had for us is in the store, or the source is blind."""
 
     def __init__(self, name: str, kind: str = "code", alert_after: timedelta = ALERT_AFTER) -> None:
         self.name, self.kind, self.alert_after, self.id = name, kind, alert_after, 0
         self.lost_at: datetime | None = None
         self.up_since: datetime | None = None
+        self.catch_up: Callable[[], Awaitable[None]] | None = None
 
     @property
     def hears(self) -> bool:
@@ -214,8 +217,8 @@ class Listener:
             self._miss(self._heard_until, now, BlindReason.STALLED)
         if step is not None and step.behind:
             _log.warning("clock_fell_back", seconds=round(step.behind.total_seconds(), 1))
-        self._looked, self._heard_until = mono, now
-        return Look(now, step is not None)
+        after, self._looked, self._heard_until = mono - self._looked, mono, now
+        return Look(now, step is not None, after)
 
     async def look(self) -> Look:
         """A glance, and what was missed until then is in the store.

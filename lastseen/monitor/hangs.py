@@ -1,18 +1,22 @@
-"""A store that hung for a while and then went on. Other processes on it heard machines meanwhile, and are only now
-writing that down: whoever decides first would find these silent. So nothing is decided past the moment at which it
-began to hang, until the others had as long again to write.
+"""A store that hung for a while and then went on, or this process, which was stopped or had no processor. Others heard
+machines meanwhile, and are only now writing that down, or were as slow: whoever decides first would find these silent.
+So nothing is decided past the moment at which it began, until the others had as long again to write.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lastseen.clock import Clock
+from lastseen.monitor.blindness import Look
 
 HUNG = 1.0
-"""Seconds that one piece of work may take before it counts as hanging."""
+"""Seconds that one piece of work may take before it counts as hanging, and that may lie between two looks."""
+
+LONGEST = 60.0
+"""Seconds that the others have at most: after a night in which the computer slept they need no second night."""
 
 
 class Hangs:
@@ -28,11 +32,19 @@ class Hangs:
         at, began = self._clock.now(), self._clock.monotonic()
         yield
         over = self._clock.monotonic()
+        self._note(at, began, over)
+
+    def stood_still(self, look: Look) -> None:
+        """Whether this process did, until that look."""
+        over = self._clock.monotonic()
+        self._note(look.now - timedelta(seconds=look.after), over - look.after, over)
+
+    def _note(self, at: datetime, began: float, over: float) -> None:
         if over - began <= HUNG or self._clock.virtual:
             return
         beside = self._since is not None and began < self._over
         self._since = min(self._since, at) if beside and self._since is not None else at
-        self._over, self._until = over, max(self._until, over + (over - began))
+        self._over, self._until = over, max(self._until, over + min(over - began, LONGEST))
 
     def limit(self, now: datetime) -> datetime:
         """For which moment it may be decided."""

@@ -19,6 +19,7 @@ from lastseen.log import get_logger
 from lastseen.model import Event, EventType
 from lastseen.model.retention import Keep
 from lastseen.monitor.alarms import Alarms
+from lastseen.monitor.backlog import Backlog
 from lastseen.monitor.blindness import MARK_EVERY, TICK, Listener
 from lastseen.monitor.deadline import Rules
 from lastseen.monitor.hangs import Hangs
@@ -77,6 +78,7 @@ class Loops:
         self._pruner = Pruner(store, clock, node, keep, rules.flapping_window)
         self._sweeping = asyncio.Lock()
         self._hangs = Hangs(clock)
+        self._backlog = Backlog(self.listener, self.recorder, clock)
         self._watching = False
         self._planned: datetime | None = None
         self._swept = clock.monotonic()
@@ -154,6 +156,7 @@ class Loops:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._backlog.stop()
             self._tasks = []
             try:
                 await self._dispatcher.stop()
@@ -196,14 +199,17 @@ class Loops:
         self._schedule.look_at(moment)
 
     async def sweep(self) -> list[Event]:
-        """Decide for everyone who is due. What we may have missed is recorded first, and what is received but not
-        stored yet is not overtaken, whether this process received it or another one while the store hung."""
+        """Decide for everyone who is due. What we may have missed is recorded first, and what was said but is not
+        stored yet is not overtaken: be it on its way to us, received, or received by another one while the store
+        hung."""
         async with self._sweeping, self._measured():
             with self._hangs.noticed():
                 look = await self.listener.look()
+            self._hangs.stood_still(look)
             if look.stepped:
                 self._schedule.clock_stepped()
-            now = look.now - self._membership.patience
+            now = await self._backlog.limit(look.now) - self._membership.patience
+            await self.listener.keep()  # a source that does not answer is blind by now
             waiting = self.recorder.oldest_waiting
             if waiting is not None:
                 now = min(now, waiting)
@@ -251,7 +257,9 @@ class Loops:
         """Look at the clocks twice a second."""
         while True:
             await asyncio.sleep(TICK)
-            if self.listener.glance().stepped:
+            look = self.listener.glance()
+            self._hangs.stood_still(look)
+            if look.stepped:
                 self._schedule.clock_stepped()
                 self._schedule.wake()
             else:

@@ -67,6 +67,13 @@ class Recorder:
         first = next(iter(self._writing.values()), self._waiting)
         return first[0][0].at if first else None
 
+    async def stored(self) -> None:
+        """What has been received until now is stored, or could not be."""
+        ends = [*self._waiting[LARGEST_BATCH - 1 :: LARGEST_BATCH], *self._waiting[-1:]]  # of the batches to come
+        under_way: list[asyncio.Future[None]] = [*self._writing, *(future for _, future in ends)]
+        if under_way:
+            await asyncio.wait(under_way)
+
     def record(self, beat: Beat) -> asyncio.Future[None]:
         """A future that is done when the heartbeat is durable; it fails with UnknownMachine or StoreUnavailable.
         Raises Busy when the queue is full."""

@@ -91,6 +91,16 @@ class Port:
         """The link is gone. `since`: when something was last received for certain."""
         self._listener.lost(self._ear, since)
 
+    @property
+    def hears(self) -> bool:
+        """What is said is heard: the link is there."""
+        return self._ear.hears
+
+    def catches_up(self, with_it: Callable[[], Awaitable[None]]) -> None:
+        """Before anybody is found silent, this is asked. It returns when what the far end had for us when it was asked
+        is stored, or after `down()`: whoever's message stands in a queue is not silent."""
+        self._ear.catch_up = with_it
+
     async def part(self, name: str) -> Port:
         """A source within this one, which can be cut off on its own: what stands behind a bridge."""
         return await self._part(f"{self.name}/{name}")
@@ -262,10 +272,12 @@ class WaysIn:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        for each in [one for one in self.ports if one == name or one.startswith(f"{name}/")]:
-            await self.ports[each].keep_strangers(at_once=True)
+        known = {**self.ports, **self._listener.ears}  # a part that was just being made has an ear and no port
+        for each in [one for one in known if one == name or one.startswith(f"{name}/")]:
+            if each in self.ports:
+                await self.ports[each].keep_strangers(at_once=True)
             await self._listener.remove(each)
-            del self.ports[each]
+            self.ports.pop(each, None)
 
     async def stop(self) -> None:
         tasks = list(self._tasks.values())

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from lastseen.clock import SystemClock
-from lastseen.monitor.hangs import HUNG, Hangs
+from lastseen.monitor.blindness import Look
+from lastseen.monitor.hangs import HUNG, LONGEST, Hangs
 
 
 class Times:
@@ -76,4 +77,21 @@ def test_what_fails_is_no_hang(times: Times) -> None:
 
     with pytest.raises(ValueError, match="away"):
         fails()
+    assert hangs.limit(times.clock.now()) == times.clock.now()
+
+
+def test_a_process_that_stood_still_decides_for_the_moment_before_until_as_long_again_has_passed(times: Times) -> None:
+    hangs, began = Hangs(times.clock), times.clock.now()
+    times.seconds += 3.0
+    hangs.stood_still(Look(times.clock.now(), False, 3.0))
+    assert hangs.limit(times.clock.now()) == began
+    times.seconds += 3.1
+    assert hangs.limit(times.clock.now()) == times.clock.now()
+
+
+def test_after_a_night_of_standing_still_there_is_no_second_night(times: Times) -> None:
+    hangs = Hangs(times.clock)
+    times.seconds += 8 * 3600
+    hangs.stood_still(Look(times.clock.now(), False, 8 * 3600))
+    times.seconds += LONGEST + 0.1
     assert hangs.limit(times.clock.now()) == times.clock.now()

@@ -413,3 +413,62 @@ async def test_the_loss_of_a_link_begins_when_something_was_last_received(tmp_pa
         await s.monitor.sweep()
         periods = [p for p in s.monitor._loops.listener.periods if p.reason is BlindReason.LINK]
         assert periods[-1].started_at == received
+
+
+class Slow:
+    """A way in whose far end still has something for us when it is asked."""
+
+    name, kind = "slow", "code"
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+
+    async def run(self, port: Port) -> None:
+        async def catch_up() -> None:
+            for machine in self.kept:
+                await say(port, machine, add={})
+
+        port.catches_up(catch_up)
+        port.up()
+        await asyncio.Event().wait()
+
+
+async def test_before_anybody_is_found_silent_it_is_asked_what_stands_in_queues(store: str, tmp_path: Path) -> None:
+    slow = Slow()
+    async with scene(store, tmp_path, sources=[slow]) as s:
+        slow.kept = ["pump"]
+        await eventually(lambda: s.monitor._loops.listener.ears["slow"].catch_up)
+        await s.clock.advance("1m")
+        await s.monitor.sweep()
+        await s.clock.advance("20m")
+        assert s.types == [], "each time that it would be found silent it is heard"
+        slow.kept = []
+        await s.clock.advance("4m")
+        assert s.types == ["machine.offline pump"]
+
+
+class Parted:
+    """A way in that is taken away while it makes a part of its own."""
+
+    name, kind = "whole", "code"
+
+    async def run(self, port: Port) -> None:
+        await port.part("part")
+
+
+async def test_a_part_that_is_just_being_made_goes_with_its_source(tmp_path: Path) -> None:
+    async with scene("memory", tmp_path) as s:
+        listener, held = s.monitor._loops.listener, asyncio.Event()
+        keep = listener.keep
+
+        async def slow_keep() -> None:
+            if "whole/part" in listener.ears and not held.is_set():
+                held.set()
+                await asyncio.Event().wait()
+            await keep()
+
+        listener.keep = slow_keep  # type: ignore[method-assign]
+        await s.monitor.add_source(Parted())
+        await eventually(held.is_set)
+        await s.monitor.drop_source("whole")
+        assert set(listener.ears) == {"http"}

@@ -62,6 +62,11 @@ class Bridge:
         if self._there:
             self._up()
 
+    def caught_up(self) -> None:
+        """The broker was behind with what it had for us, and is not any more."""
+        if self._linked and self._there and self._asking is None:
+            self.port.up()
+
     def link_down(self) -> None:
         """What is said of it next is news."""
         self._linked, self._there = False, True

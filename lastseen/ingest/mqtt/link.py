@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
@@ -60,6 +62,31 @@ class Broker:
     durable: bool = True
 
 
+class _Client(paho.Client):
+    """paho asks the broker for a sign of life when it wants to keep the connection; we want to ask, too. There is one
+    answer to each question, in their order (MQTT 5.0, 3.12 and 4.6)."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.questions: deque[asyncio.Future[None] | None] = deque()
+
+    def ask(self) -> asyncio.Future[None]:
+        """A future that is done when the broker has answered."""
+        self._send_pingreq()
+        answer = self.questions[-1] = asyncio.get_running_loop().create_future()
+        return answer
+
+    def _send_pingreq(self) -> MQTTErrorCode:
+        self.questions.append(None)
+        return super()._send_pingreq()
+
+    def _handle_pingresp(self) -> MQTTErrorCode:
+        asked = self.questions.popleft() if self.questions else None
+        if asked is not None and not asked.done():
+            asked.set_result(None)
+        return super()._handle_pingresp()
+
+
 class Link:
     """A connection that is made once. `on_message` is called on the loop for every message that is received."""
 
@@ -76,9 +103,9 @@ class Link:
         """Called when anything arrives, be it an answer to a keep-alive: the link was there until now."""
         self._ticking: asyncio.Task[None] | None = None
 
-    def _make(self) -> paho.Client:
+    def _make(self) -> _Client:
         broker, five = self._broker, self._version == 5
-        client = paho.Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=broker.client_id,
             protocol=paho.MQTTv5 if five else paho.MQTTv311,
@@ -181,6 +208,22 @@ class Link:
         """One message is ours now."""
         if not self.lost.done():
             self._client.ack(mid, 1)
+
+    async def echo(self, looks: int = 0) -> bool:
+        """Returns when the broker has answered, and so has sent what it had to send before it was asked, but for what
+        it keeps until more of that is acknowledged. False: not within so many looks, half a second apart, if not 0;
+        they are counted, and not the time, because it may be us who had no processor. Raises LinkLost."""
+        if self.lost.done():
+            raise LinkLost(self.lost.result())
+        answer = self._client.ask()
+        either: list[asyncio.Future[Any]] = [answer, self.lost]
+        for _ in range(looks) if looks else itertools.count():
+            await asyncio.wait(either, timeout=0.5, return_when=asyncio.FIRST_COMPLETED)
+            if self.lost.done():
+                raise LinkLost(self.lost.result())
+            if answer.done():
+                return True
+        return False
 
     def publish(self, topic: str, payload: bytes) -> asyncio.Future[bool]:
         """Retained. The future is done when the broker has it: whether it took it. On a lost link it never is."""

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from lastseen.clock import rfc3339
 from lastseen.errors import Busy, InvalidInput, LastseenError, MalformedReport, StoreUnavailable, UnknownMachine
 from lastseen.ingest.mqtt.bindings import Binding, Heard
 from lastseen.ingest.mqtt.bridge import Bridge
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
 SPAN = timedelta(seconds=15)
 """For which one of several nodes has what cannot be shared, unless it is renewed."""
 
+LATE = 4
+"""Looks, half a second apart, after which a broker that has not answered is behind."""
+
+QUEUES_FROM = 20
+"""Messages that wait for our acknowledgement from which on a broker may keep others back: Mosquitto's
+`max_inflight_messages`, unless it is set."""
+
+QUEUED = 1000
+"""Messages that it keeps back for a client at most: `max_queued_messages`, unless it is set. They come in their order:
+what comes after as many was not there when it was asked."""
+
 _log = get_logger()
 
 
@@ -43,12 +55,15 @@ class Session:
         self._link: Link | None = None
         self._hold: Hold | None = None
         self._waiting: deque[tuple[int, list[asyncio.Future[None]]]] = deque()
+        self._taken = 0
+        self._lagging: asyncio.Task[None] | None = None
         self._broken: str | None = None
         self._received_at = port.clock.now()
         self.was_up = False
 
     async def prepare(self) -> None:
         """What stands behind a bridge is a source of its own: it can be cut off while our link is there."""
+        self._port.catches_up(self._catch_up_with_broker)
         await self._port.learn()
         for place, binding in enumerate(self._source.bindings):
             if binding.bridge is not None:
@@ -125,6 +140,7 @@ class Session:
             bridge.link_down()
             bridge.port.down()
         if not self._source.together():
+            self._stop_lagging()
             self._port.down()
 
     def down(self) -> None:
@@ -135,10 +151,61 @@ class Session:
 
     async def end(self) -> None:
         """Nothing of a connection that is gone is worked on any more: what was not acknowledged comes again."""
+        self._stop_lagging()
         looking = list(self._looking)
         for task in looking:
             task.cancel()
         await asyncio.gather(*looking, return_exceptions=True)
+
+    # -- what the broker has for us
+
+    async def _catch_up_with_broker(self) -> None:
+        """What it had for us when it is asked is stored, or it does not answer, and nobody who reports on it is
+        heard."""
+        link = self._link
+        if link is None:
+            return
+        try:
+            if await self._has_sent_all(link, LATE):
+                return
+        except LinkLost:
+            self.down()
+            return
+        if self._link is link:
+            self._fall_behind(link)
+
+    async def _has_sent_all(self, link: Link, looks: int = 0) -> bool:
+        """False: no answer within so many looks. Raises LinkLost."""
+        before = self._taken
+        while await link.echo(looks):
+            may_queue = len(self._waiting) >= QUEUES_FROM
+            received = [future for _, futures in self._waiting for future in futures]
+            if received:
+                await asyncio.wait(received)
+            if not may_queue or self._taken - before >= QUEUED:
+                return True
+        return False
+
+    def _fall_behind(self, link: Link) -> None:
+        _log.warning("source_lags", source=self._port.name, since=rfc3339(self._received_at))
+        for port in (self._port, *(bridge.port for bridge in self._bridges.values())):
+            port.down(self._received_at)
+        self._stop_lagging()
+        self._lagging = asyncio.create_task(self._until_caught_up(link))
+
+    async def _until_caught_up(self, link: Link) -> None:
+        try:
+            await self._has_sent_all(link)
+        except LinkLost:
+            return  # whoever listens tells of it
+        self._port.up()
+        for bridge in self._bridges.values():
+            bridge.caught_up()
+
+    def _stop_lagging(self) -> None:
+        if self._lagging is not None:
+            self._lagging.cancel()
+            self._lagging = None
 
     # -- one message
 
@@ -157,6 +224,7 @@ class Session:
             futures = []
         if message.qos:
             self._waiting.append((message.mid, futures))
+            self._taken += 1
             if not futures:
                 self._acknowledge()
 
