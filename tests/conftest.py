@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests import leftovers
+from tests import leftovers, quick
 from tests.secrecy import LOGGED, leaks
 from tests.servers import postgres
 from tests.servers.postgres import PostgresServer
@@ -43,6 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(here, reason): fails in CI, is skipped elsewhere, unless `here`")
     config.stash[WATCHER] = leftovers.end_with()
+    config.add_cleanup(quick.trust_few())
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background: what tests start would ignore it too
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 
@@ -26,8 +27,8 @@ from lastseen.cli import (
     run,
     serve,
     sources,
-    webhook,
     uptime,
+    webhook,
     why,
     wishes,
 )
@@ -51,8 +52,8 @@ app.add_typer(sources.app, name="sources")
 app.add_typer(channels.app, name="channels")
 app.add_typer(wishes.app, name="silences")
 app.command("why")(why.why)
-app.command("ack")(wishes.ack)
 app.command("uptime")(uptime.uptime)
+app.command("ack")(wishes.ack)
 app.command("events")(events.events)
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(keys.app, name="keys")
@@ -86,10 +87,16 @@ def root(
     context.obj = {"traceback": traceback}
 
 
+@cache
+def _command() -> Any:
+    """Made once: reading what all commands take is much of a short one's time."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Run the command; what goes wrong is one or two lines on standard error, and exit code 1."""
     try:
-        app()
+        _command()()
     except LastseenError as error:
         _fail(error, str(error))
     except OSError as error:
