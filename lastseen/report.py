@@ -17,6 +17,7 @@ import msgspec
 
 from lastseen.errors import InvalidInput, MalformedReport
 from lastseen.model import HTTP_SOURCE, Beat, MachineRef, Said
+from lastseen.model.texts import NUL, SURROGATE
 
 MAX_BYTES = 64 * 1024
 """The longest body of one report."""
@@ -38,8 +39,6 @@ _RULES = {
 DEEPEST = 100
 """How many objects and arrays may be within one another."""
 
-_SURROGATE = "must not hold half of a surrogate pair: it is no character"
-_NUL = "must not hold the character NUL"
 _DEEP = "is nested too deeply"
 _WRONG_MACHINE = "must be a machine's id (a number) or its slug (a text)"
 _TOO_LONG = f"must be at most {MAX_BYTES // 1024} KiB long"
@@ -216,15 +215,15 @@ def _wrong_value(error: msgspec.ValidationError, raw: bytes) -> InvalidInput:
 def _unreadable(error: Exception, raw: bytes) -> InvalidInput:
     """Not JSON; or JSON with characters that are none, which is a wrong value and not a wrong form."""
     if b"\0" in raw:
-        return InvalidInput(_NUL, _field_of(raw, "\0"))
+        return InvalidInput(NUL, _field_of(raw, "\0"))
     if _SURROGATE_BYTES.search(raw):
-        return InvalidInput(_SURROGATE, _field_of(raw, None))
+        return InvalidInput(SURROGATE, _field_of(raw, None))
     if isinstance(error, UnicodeDecodeError):
         return MalformedReport(f"{_NO_OBJECT} in UTF-8")
     if b"\\u" in raw:
         field = _field_of(raw, None)
         if field or _parses(raw):
-            return InvalidInput(_SURROGATE, field)
+            return InvalidInput(SURROGATE, field)
     return MalformedReport(f"{_NO_OBJECT}: {str(error).removeprefix('JSON is malformed: ')}")
 
 
@@ -251,7 +250,7 @@ def _field_of(raw: bytes, character: str | None) -> str:
 def _refuse_nul(tree: Any) -> None:
     for name, value in _walk(tree):
         if isinstance(value, str) and "\0" in value:
-            raise InvalidInput(_NUL, _printable(name))
+            raise InvalidInput(NUL, _printable(name))
 
 
 def _has_surrogate(text: str) -> bool:
@@ -287,11 +286,11 @@ def _to_bytes(raw: Any) -> bytes:
     if not isinstance(raw, str):
         raise MalformedReport(f"{_NO_OBJECT}, not {type(raw).__name__}")
     if "\0" in raw:
-        raise InvalidInput(_NUL)
+        raise InvalidInput(NUL)
     try:
         return raw.encode()
     except UnicodeEncodeError:
-        raise InvalidInput(_SURROGATE, _field_of(raw.encode("utf-8", "surrogatepass"), None)) from None
+        raise InvalidInput(SURROGATE, _field_of(raw.encode("utf-8", "surrogatepass"), None)) from None
 
 
 def _dump(report: Mapping[Any, Any]) -> str:

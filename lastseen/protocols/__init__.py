@@ -40,7 +40,9 @@ all are imported from here.
 
 Every verb is one transaction: all of it is durable when it returns, and nothing of it when it raises. Every verb may be
 repeated after an unknown outcome. A store raises `StoreUnavailable` when it cannot be read or written now, and never
-an exception of the library underneath. `now` is always an argument: a store reads no clock.
+an exception of the library underneath. `now` is always an argument: a store reads no clock. A number that
+can be no id is nobody's; a text that not every database holds (`lastseen.model.texts`) is InvalidInput by its field
+where a person gives it, and kept as far as it can be where a far end said it.
 """
 
 from lastseen.protocols.hearing import Announces, Declared, Foresight, SourceRows, Sources, Ways
@@ -74,9 +76,9 @@ __all__ = [
     "Notes",
     "Notifier",
     "OnDisk",
+    "Pasts",
     "Refusals",
     "Replays",
-    "Pasts",
     "Retention",
     "RetryPlan",
     "Service",

@@ -42,6 +42,7 @@ from lastseen.model import (
     Watch,
     replace,
 )
+from lastseen.model.texts import refuse_unfit
 
 PARK = timedelta(minutes=5)
 """How long a machine is left alone after `decide` failed for it."""
@@ -107,10 +108,15 @@ def last_line(output: str) -> str:
     return next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "")[:500]
 
 
+TEXTS = frozenset({"name", "hostname", "description", "kind", "group", "tags"})
+"""What people write about a machine in words of their own."""
+
+
 def obey(machine: Machine, order: Order) -> Machine:
     """What people wrote about the machine, after this order."""
     match order:
         case Watch(changes=changes):
+            refuse_unfit(**{name: changes[name] for name in TEXTS & changes.keys()})
             return replace(machine, **changes)
         case Pause(by_hand=by_hand):
             return replace(machine, resume_by_hand=by_hand)

@@ -121,7 +121,7 @@ class SqlStore(SqlReading, SqlPruning):
         return taken.attempts
 
     async def finish(self, lane: Lease, attempt: Attempt, outcome: Outcome, plan: RetryPlan, now: datetime) -> bool:
-        ended = sql_finish.Ended(lane, attempt, outcome, plan, now)
+        ended = sql_finish.Ended(lane, attempt, sql_finish.readable(outcome), plan, now)
         return await self.database.write_beside(Shared(sql_finish.finish, ended))
 
     async def next_due(self, channels: Collection[str] | None = None) -> datetime | None:

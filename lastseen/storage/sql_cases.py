@@ -59,7 +59,7 @@ from lastseen.storage.rows import (
     reports,
     runs,
 )
-from lastseen.storage.sqltools import GREATEST_ID, chunks, several
+from lastseen.storage.sqltools import chunks, is_id, several
 
 _SAID = {said.value: said for said in Said}
 _opened, _first, _later = events.alias("opened"), events.alias("first_of"), events.alias("later")
@@ -114,7 +114,7 @@ def find_ids(connection: Connection, refs: Iterable[MachineRef]) -> dict[Machine
     found: dict[MachineRef, int] = {}
     for slugs in chunks([ref for ref in wanted if isinstance(ref, str) and SLUG.fullmatch(ref)]):
         found.update({row[0]: row[1] for row in connection.execute(_BY_SLUG, {"several": slugs})})
-    for ids in chunks([ref for ref in wanted if isinstance(ref, int) and 0 < ref <= GREATEST_ID]):
+    for ids in chunks([ref for ref in wanted if isinstance(ref, int) and is_id(ref)]):
         found.update({row[0]: row[0] for row in connection.execute(_BY_ID, {"several": ids})})
     return found
 

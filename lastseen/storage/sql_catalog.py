@@ -11,21 +11,22 @@ from sqlalchemy import Connection, Select, and_, func, select, update
 from lastseen.errors import InvalidInput
 from lastseen.model import Kind, Standing, Status
 from lastseen.model.insight import Roll
+from lastseen.model.texts import refuse_unfit
 from lastseen.storage import dialect as sql
 from lastseen.storage.rows import as_kind, kinds, liveness, machines
 from lastseen.storage.sql_cases import standings
-from lastseen.storage.sqltools import meta_value, seconds, set_meta
+from lastseen.storage.sqltools import bounded, meta_value, most, seconds, set_meta
 
 WATCHED = (Status.ONLINE.value, Status.ERROR.value)
 
 
 def listed(connection: Connection, after: int, limit: int, kind: str | None, group: str | None) -> list[Standing]:
-    query = select(machines.c.id).where(machines.c.id > after, machines.c.deleted_at.is_(None))
+    query = select(machines.c.id).where(machines.c.id > bounded(after), machines.c.deleted_at.is_(None))
     if kind is not None:
         query = query.where(machines.c.kind == kind)
     if group is not None:
         query = query.where(machines.c.group_name == group)
-    ids: Sequence[int] = connection.execute(query.order_by(machines.c.id).limit(limit)).scalars().all()
+    ids: Sequence[int] = connection.execute(query.order_by(machines.c.id).limit(most(limit))).scalars().all()
     return list(standings(connection, ids).values())
 
 
@@ -34,6 +35,7 @@ def all_kinds(connection: Connection) -> list[Kind]:
 
 
 def set_kind(connection: Connection, kind: Kind, now: datetime) -> Kind:
+    refuse_unfit(name=kind.name)
     if not kind.name.strip():
         raise InvalidInput("must not be empty", "name")
     values = {"offline_after_s": seconds(kind.offline_after), "every_s": seconds(kind.every)}

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from lastseen.errors import Conflict, InvalidInput, UnknownChannel
 from lastseen.model import Channel, NotificationState, code_channel_uid
+from lastseen.model.texts import refuse_unfit
 from lastseen.storage.rows import channel_state, channels
 from lastseen.storage.secrets import SecretBox
 from lastseen.storage.sql_cases import all_channels
@@ -28,6 +29,7 @@ def add(
     lane: str,
     now: datetime,
 ) -> Channel:
+    refuse_unfit(name=name)
     if not name.strip():
         raise InvalidInput("must not be empty", "name")
     name_is_free(connection, name)
@@ -37,6 +39,7 @@ def add(
 
 def code(connection: Connection, name: str, lane: str, now: datetime) -> Channel:
     """The one of this durable name; a removed one is there again."""
+    refuse_unfit(name=name)
     uid = code_channel_uid(name)
     row = connection.execute(select(channels.c.id, channels.c.deleted_at).where(channels.c.uid == uid)).first()
     if row is None:
@@ -91,6 +94,7 @@ def secrets(connection: Connection, box: SecretBox, uid: str) -> dict[str, str]:
 
 
 def switch(connection: Connection, uid: str, enabled: bool, reason: str | None, now: datetime) -> Channel:
+    refuse_unfit(reason=reason)
     channel = find(connection, uid)
     if enabled:
         values: dict[str, Any] = {"enabled": True, "disabled_by": None, "disabled_reason": None}

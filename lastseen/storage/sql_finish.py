@@ -21,7 +21,9 @@ from lastseen.model import (
     Outcome,
     Rejected,
     Sent,
+    replace,
 )
+from lastseen.model.texts import cleaned
 from lastseen.protocols import RetryPlan
 from lastseen.storage import dialect as sql
 from lastseen.storage.asking import Ask
@@ -42,6 +44,13 @@ class Ended:
     outcome: Outcome
     plan: RetryPlan
     now: datetime
+
+
+def readable(outcome: Outcome) -> Outcome:
+    """The far end's words as every database can keep them."""
+    if isinstance(outcome, Delivered):
+        return outcome if outcome.receipt is None else replace(outcome, receipt=cleaned(outcome.receipt))
+    return replace(outcome, reason=cleaned(outcome.reason))
 
 
 def finish(connection: Connection, given: Sequence[Ended]) -> list[bool]:

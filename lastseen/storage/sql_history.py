@@ -14,7 +14,7 @@ from lastseen.model.fate import fate
 from lastseen.storage.fold import last_line
 from lastseen.storage.rows import channels, events, machines, notifications, runs
 from lastseen.storage.sql_outbox import is_open
-from lastseen.storage.sqltools import GREATEST_ID
+from lastseen.storage.sqltools import GREATEST_NUMBER, is_id, most
 
 TOLD_FOR = timedelta(hours=76)
 
@@ -40,14 +40,14 @@ def read_events(connection: Connection, machine: MachineRef | None, type_: str |
             "last_seen": rfc3339(row.last_seen),
             "incident_id": row.incident_id,
         }
-        for row in connection.execute(query.order_by(events.c.id.desc()).limit(limit))
+        for row in connection.execute(query.order_by(events.c.id.desc()).limit(most(limit)))
     ]
 
 
 def read_runs(connection: Connection, machine: MachineRef, limit: int) -> list[Any]:
     newest = func.coalesce(runs.c.ended_at, runs.c.started_at).desc()
     mine = select(runs).where(runs.c.machine_id == machine_id_of(connection, machine))
-    return [_as_run(row) for row in connection.execute(mine.order_by(newest, runs.c.id.desc()).limit(limit))]
+    return [_as_run(row) for row in connection.execute(mine.order_by(newest, runs.c.id.desc()).limit(most(limit)))]
 
 
 def _as_run(row: Any) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def _as_run(row: Any) -> dict[str, Any]:
 
 def machine_id_of(connection: Connection, ref: MachineRef) -> int:
     """Removed machines have a history too: of a slug that was used again, the newest."""
-    if not (SLUG.fullmatch(ref) if isinstance(ref, str) else 0 < ref <= GREATEST_ID):
+    if not (SLUG.fullmatch(ref) if isinstance(ref, str) else is_id(ref)):
         raise UnknownMachine(ref)  # PostgreSQL would not even take it
     column = machines.c.slug if isinstance(ref, str) else machines.c.id
     found = select(machines.c.id).where(column == ref).order_by(machines.c.deleted_at.is_(None).desc())
@@ -80,7 +80,7 @@ def read_notifications(connection: Connection, state: NotificationState | None, 
     query = select(notifications)
     if state is not None:
         query = query.where(notifications.c.state == state.value)
-    return [as_printed(row) for row in connection.execute(query.order_by(notifications.c.id.desc()).limit(limit))]
+    return [as_printed(row) for row in connection.execute(query.order_by(notifications.c.id.desc()).limit(most(limit)))]
 
 
 def as_printed(row: Any) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def replay(connection: Connection, notification: int, now: datetime) -> dict[str
         .join(channels, channels.c.id == notifications.c.channel_id)
         .where(notifications.c.id == notification)
     )
-    row = connection.execute(query).first()
+    row = connection.execute(query).first() if 0 < notification <= GREATEST_NUMBER else None
     if row is None:
         raise NotFound(f"no notification {notification}")
     if row.deleted_at is not None or not row.enabled:

@@ -11,9 +11,10 @@ from sqlalchemy import Connection, func, insert, or_, select, text, update
 from lastseen.errors import Conflict, InvalidInput, NotFound, UnknownMachine
 from lastseen.model import MachineRef
 from lastseen.model.keys import Key, KeyMatch, OutOfService, ShownKey
+from lastseen.model.texts import refuse_unfit
 from lastseen.storage.rows import api_keys, liveness, machines
 from lastseen.storage.secrets import SecretBox
-from lastseen.storage.sqltools import bump, chunks, dumped, loaded, meta_value, several
+from lastseen.storage.sqltools import bump, chunks, dumped, is_id, loaded, meta_value, several
 
 OVERLAP = timedelta(days=7)
 """How long a replaced key stays valid if the new one is not used."""
@@ -64,9 +65,10 @@ def _check(connection: Connection, new: New) -> None:
         raise InvalidInput(f"a {new.scope} key belongs to a machine", "machine_id")
     if new.shown is not None and new.scope not in ("ping", "push"):
         raise InvalidInput(f"the text of a {new.scope} key is not kept", "shown")
+    refuse_unfit(label=new.label)
     if new.machine_id is not None:
         there = select(machines.c.id).where(machines.c.id == new.machine_id, machines.c.deleted_at.is_(None))
-        if connection.execute(there).scalar() is None:
+        if not is_id(new.machine_id) or connection.execute(there).scalar() is None:
             raise UnknownMachine(new.machine_id)
     if connection.execute(select(api_keys.c.id).where(api_keys.c.digest == new.digest)).scalar() is not None:
         raise Conflict("there is a key with this digest already")
@@ -95,7 +97,7 @@ def find(connection: Connection, digest: str, now: datetime) -> KeyMatch | None:
 
 def used(connection: Connection, key_id: int, now: datetime) -> None:
     """The first use of a key that replaces others ends those."""
-    row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).first()
+    row = _row(connection, key_id)
     if row is None or row.first_used_at is not None:
         return
     connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(first_used_at=now))
@@ -127,14 +129,17 @@ def shown(connection: Connection, box: SecretBox, of: Sequence[int] | None) -> l
     if of is None:
         rows += connection.execute(valid.where(api_keys.c.machine_id.is_(None))).fetchall()
     else:
-        for some in chunks(of):
+        for some in chunks(filter(is_id, of)):
             rows += connection.execute(valid.where(api_keys.c.machine_id.in_(several())), {"several": some}).fetchall()
     return [ShownKey(row.id, row.scope, row.machine_id, box.unseal(row.shown_cipher)[_TEXT]) for row in sorted(rows)]
 
 
 def revoke_addresses(connection: Connection, machine_id: int, now: datetime, keep: Collection[int]) -> None:
+    if not is_id(machine_id):
+        return
     of = (api_keys.c.machine_id == machine_id) & api_keys.c.scope.in_(("ping", "push"))
-    others = update(api_keys).where(of, api_keys.c.revoked_at.is_(None), api_keys.c.id.not_in(list(keep)))
+    others = update(api_keys).where(of, api_keys.c.revoked_at.is_(None))
+    others = others.where(api_keys.c.id.not_in(list(filter(is_id, keep))))
     connection.execute(others.values(revoked_at=now))
     bump(connection, "keys_version")
 
@@ -165,8 +170,12 @@ def _valid(now: datetime) -> Any:
     return api_keys.c.revoked_at.is_(None) & unexpired
 
 
+def _row(connection: Connection, key_id: int) -> Any:
+    return connection.execute(select(api_keys).where(api_keys.c.id == key_id)).first() if is_id(key_id) else None
+
+
 def _read(connection: Connection, key_id: int) -> Key:
-    row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).first()
+    row = _row(connection, key_id)
     if row is None:
         raise NotFound(f"no key {key_id}")
     return _as_key(row)

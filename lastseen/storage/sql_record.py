@@ -19,7 +19,7 @@ from lastseen.model import HEARTBEATS, PRESENCE, SIGNALS, Beat, MachineRef, Reco
 from lastseen.storage import dialect
 from lastseen.storage.dialect import stamp
 from lastseen.storage.fold import expectation
-from lastseen.storage.sqltools import GREATEST_ID
+from lastseen.storage.sqltools import GREATEST_ID, is_id
 
 REMEMBERED = 250_000
 """Slugs whose id is kept in memory."""
@@ -107,7 +107,7 @@ class _Batch:
                 if found is None:
                     continue
                 machine_id = found
-            elif machine_id > GREATEST_ID:
+            elif not 0 < machine_id <= GREATEST_ID:  # written out: this is done for every heartbeat
                 continue
             if (
                 beat.said is alive
@@ -185,7 +185,7 @@ def record(connection: Connection, slugs: Slugs, beats: Sequence[Beat], now: dat
     _write_bodies(connection, batch)
     unknown: set[MachineRef] = {*(names - ids.keys())}
     if len(names) < len(refs):
-        unknown |= {ref for ref in refs if isinstance(ref, int) and ref > GREATEST_ID}
+        unknown |= {ref for ref in refs if isinstance(ref, int) and not is_id(ref)}
     if gone:
         unknown |= {ref for ref in refs if (ids.get(ref) if isinstance(ref, str) else ref) in gone}
     return Recorded(frozenset(unknown), due)

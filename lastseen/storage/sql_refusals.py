@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, func, select
 
 from lastseen.model.story import RefusedCount, RefusedFor, RefusedKey, UnknownKeys
+from lastseen.model.texts import cleaned
 from lastseen.storage import dialect as sql
 from lastseen.storage.rows import api_keys, machines, refusals
-from lastseen.storage.sqltools import chunks, dumped, loaded, meta_value, set_meta
+from lastseen.storage.sqltools import chunks, dumped, loaded, meta_value, most, set_meta
 
 KEPT_FOR = timedelta(days=30)
 """How long a count is kept."""
@@ -87,7 +88,7 @@ def _add_unknown(connection: Connection, unknown: Iterable[RefusedCount]) -> Non
     for one in unknown:
         hours[one.hour.isoformat()] += one.count
         if one.last_at.isoformat() >= last:
-            last, address = one.last_at.isoformat(), one.address or address
+            last, address = one.last_at.isoformat(), cleaned(one.address) or address
     newest = dict(sorted(hours.items())[-HOURS:])
     set_meta(connection, UNKNOWN, dumped({"hours": newest, "last_at": last, "address": address}))
 
@@ -113,7 +114,7 @@ def unknown_keys(connection: Connection, since: datetime) -> UnknownKeys:
 
 def refused_keys(connection: Connection, since: datetime, limit: int) -> list[RefusedKey]:
     """`Refusals.refused_keys`."""
-    return [as_refused(row) for row in connection.execute(by_key(since, None).limit(limit))]
+    return [as_refused(row) for row in connection.execute(by_key(since, None).limit(most(limit)))]
 
 
 def by_key(since: datetime, until: datetime | None) -> Select[Any]:

@@ -12,6 +12,7 @@ from lastseen.errors import UnknownChannel
 from lastseen.model.story import GivenUp, Which
 from lastseen.storage.rows import channels, events, machines, notifications
 from lastseen.storage.sql_history import as_printed, machine_id_of, replay
+from lastseen.storage.sqltools import most
 
 MOST = 10_000
 """Rows that are counted."""
@@ -45,7 +46,7 @@ def given_up(connection: Connection, which: Which, limit: int) -> GivenUp:
     last = _dead(connection, which).where(~_NEWER)
     waiting = last.where(~_ON_ITS_WAY)
     return GivenUp(
-        rows=_named(connection, waiting.where(_REACHABLE).order_by(*_OLDEST).limit(limit)),
+        rows=_named(connection, waiting.where(_REACHABLE).order_by(*_OLDEST).limit(most(limit))),
         count=_count(connection, waiting.where(_REACHABLE)),
         again=_count(connection, last.where(_ON_ITS_WAY)),
         off=_count(connection, waiting.where(~_REACHABLE)),
@@ -55,7 +56,7 @@ def given_up(connection: Connection, which: Which, limit: int) -> GivenUp:
 def replay_all(connection: Connection, which: Which, now: datetime, limit: int) -> list[Mapping[str, Any]]:
     """`Replays.replay_dead`."""
     last = _dead(connection, which).where(~_NEWER, ~_ON_ITS_WAY, _REACHABLE).order_by(*_OLDEST)
-    ids = connection.execute(last.limit(limit)).scalars().all()
+    ids = connection.execute(last.limit(most(limit))).scalars().all()
     made = [replay(connection, each, now)["id"] for each in sorted(ids)]
     return _named(connection, _all().where(notifications.c.id.in_(made)).order_by(notifications.c.id))
 
@@ -100,4 +101,4 @@ def listed(connection: Connection, which: Which, state: str | None, limit: int) 
     elif which.since is not None:
         ids = ids.where(func.coalesce(notifications.c.finished_at, notifications.c.created_at) >= which.since)
     newest = _OLDEST if state == "dead" else (notifications.c.id,)
-    return _named(connection, ids.order_by(*(column.desc() for column in newest)).limit(limit))[::-1]
+    return _named(connection, ids.order_by(*(column.desc() for column in newest)).limit(most(limit)))[::-1]

@@ -11,6 +11,7 @@ from lastseen.model import Standing
 from lastseen.storage.rows import liveness, machines
 from lastseen.storage.sql_cases import standings
 from lastseen.storage.sql_verdicts import event_ids
+from lastseen.storage.sqltools import bounded
 
 
 def never_reported(
@@ -21,7 +22,7 @@ def never_reported(
         select(liveness.c.machine_id)
         .join(machines, machines.c.id == liveness.c.machine_id)
         .where(liveness.c.status == literal_column("'provisioning'"), liveness.c.status != literal_column("'online'"))
-        .where(liveness.c.last_seen.is_(None), liveness.c.watch_from <= before, liveness.c.machine_id > after)
+        .where(liveness.c.last_seen.is_(None), liveness.c.watch_from <= before, liveness.c.machine_id > bounded(after))
         .where(machines.c.enabled, machines.c.deleted_at.is_(None))
         .order_by(liveness.c.machine_id)
         .limit(limit)

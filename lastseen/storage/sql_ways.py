@@ -24,6 +24,7 @@ from sqlalchemy import (
 from lastseen.errors import Conflict, InvalidInput, NotFound
 from lastseen.model import BlindReason, Event, Source, Watch, slugify
 from lastseen.model.insight import Muster, Stranger
+from lastseen.model.texts import cleaned, refuse_unfit
 from lastseen.protocols import Decide, Tell
 from lastseen.storage import dialect as sql
 from lastseen.storage.rows import (
@@ -81,6 +82,7 @@ def source_id(connection: Connection, name: str, kind: str = "code") -> int:
 def add(
     connection: Connection, box: SecretBox, kind: str, name: str, config: Mapping[str, Any], secrets: Mapping[str, str]
 ) -> Source:
+    refuse_unfit(name=name)
     if not name.strip() or len(name) > LONGEST:
         raise InvalidInput(f"must be 1 to {LONGEST} characters", "name")
     if connection.execute(select(sources.c.id).where(sources.c.name == name)).first() is not None:
@@ -217,7 +219,8 @@ _COUNT = _put.on_conflict_do_update(
 
 def keep_strangers(connection: Connection, source: int, heard: Sequence[Stranger]) -> None:
     for one in heard:
-        values = {"kind": one.kind, "name": one.name[:LONGEST], "detail": one.detail[:LONGEST], "heard": one.heard}
+        name, detail = cleaned(one.name)[:LONGEST], cleaned(one.detail)[:LONGEST]
+        values = {"kind": one.kind, "name": name, "detail": detail, "heard": one.heard}
         times = {"first_at": one.first_at, "last_at": one.last_at}
         connection.execute(_COUNT, {"source_id": source, **values, **times})
     for kind in {one.kind for one in heard}:

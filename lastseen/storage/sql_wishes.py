@@ -11,10 +11,11 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from lastseen.errors import InvalidInput, NotFound
 from lastseen.model import Channel, Invite, Preferences, Silence, matcher_from
+from lastseen.model.texts import refuse_unfit
 from lastseen.storage.rows import channels, invites, silences
 from lastseen.storage.sql_channels import find
 from lastseen.storage.sql_held import look_again
-from lastseen.storage.sqltools import dumped, loaded
+from lastseen.storage.sqltools import dumped, is_id, loaded
 
 AGAIN = timedelta(minutes=2)
 """How long who used an invitation may use it again: after a crash, not to come back when they were removed."""
@@ -42,6 +43,9 @@ def as_silence(row: Any) -> Silence:
 
 
 def add(connection: Connection, given: Silence, now: datetime) -> Silence:
+    of = given.matcher
+    refuse_unfit(name=given.name, created_by=given.created_by)
+    refuse_unfit(groups=of.groups, tags=of.tags, kinds=of.kinds, names=of.names, channels=of.channels)
     if given.ends_at <= max(given.starts_at, now):
         raise InvalidInput("must be later than its beginning, and than now", "ends_at")
     connection.execute(delete(silences).where(silences.c.ends_at < now - KEPT))
@@ -60,7 +64,8 @@ def add(connection: Connection, given: Silence, now: datetime) -> Silence:
 
 def end(connection: Connection, silence: int, now: datetime) -> Silence:
     """It holds nothing back any more. One that has not begun is gone."""
-    row = connection.execute(select(silences).where(silences.c.id == silence, silences.c.ends_at > now)).first()
+    known = select(silences).where(silences.c.id == silence, silences.c.ends_at > now)
+    row = connection.execute(known).first() if is_id(silence) else None
     if row is None:
         raise NotFound(f"there is no silence {silence}, or it is over")
     if row.starts_at >= now:
@@ -91,6 +96,7 @@ def prefer(connection: Connection, channel: str, wishes: Preferences, fallback: 
 def invite(
     connection: Connection, digest: str, name: str, config: Mapping[str, Any], expires_at: datetime, now: datetime
 ) -> Invite:
+    refuse_unfit(name=name)
     connection.execute(delete(invites).where(invites.c.expires_at < now - KEPT))
     row = {"digest": digest, "name": name, "config": dumped(config), "created_at": now, "expires_at": expires_at}
     made = connection.execute(insert(invites).values(row)).inserted_primary_key
@@ -110,5 +116,5 @@ def accept(connection: Connection, digest: str, by: str, now: datetime) -> Invit
 
 
 def invited(connection: Connection, invite_id: int) -> Invite | None:
-    row = connection.execute(select(invites).where(invites.c.id == invite_id)).first()
+    row = connection.execute(select(invites).where(invites.c.id == invite_id)).first() if is_id(invite_id) else None
     return None if row is None else Invite(row.id, row.name, loaded(row.config), row.expires_at, row.used_by)

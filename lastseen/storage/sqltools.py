@@ -13,6 +13,7 @@ from sqlalchemy import cast as cast_
 from sqlalchemy.dialects.postgresql import insert  # SQLite renders it too
 from sqlmodel import SQLModel
 
+from lastseen.errors import InvalidInput
 from lastseen.storage.tables import Meta
 
 T = TypeVar("T")
@@ -23,6 +24,27 @@ CHUNK = 500
 
 GREATEST_ID = 2**31 - 1
 """What PostgreSQL's column holds. A greater one is nobody's, and need not be asked for."""
+
+
+GREATEST_NUMBER = 2**63 - 1
+"""What the ids of events and notifications can be, which a big fleet makes more of."""
+
+
+def is_id(number: int) -> bool:
+    """Whether it can be one: none other is asked for, which is nobody's."""
+    return 0 < number <= GREATEST_ID
+
+
+def bounded(after: int) -> int:
+    """An id to go on behind: those beyond all others mean the same as the last."""
+    return min(max(after, 0), GREATEST_ID)
+
+
+def most(limit: int) -> int:
+    """How many rows are wanted at most. Raises InvalidInput."""
+    if limit < 0:
+        raise InvalidInput("must not be negative", "limit")
+    return min(limit, GREATEST_NUMBER)
 
 
 def table(model: type[SQLModel]) -> Table:

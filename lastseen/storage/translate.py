@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy.exc as sa
 
 from lastseen.errors import Conflict, InvalidInput, LastseenError, StoreUnavailable
+from lastseen.model.texts import NUL, SURROGATE
 
 UNAVAILABLE: tuple[type[BaseException], ...] = (
     sa.OperationalError,
@@ -32,6 +33,11 @@ CONFLICTS: tuple[type[BaseException], ...] = (sa.IntegrityError, sqlite3.Integri
 UNFIT: tuple[type[BaseException], ...] = (sa.DataError, sqlite3.DataError)
 """A value that no column can hold."""
 
+TOO_GREAT = "a number is greater, or smaller, than any that can be kept"
+
+_UNFIT_STATES = {"22003": TOO_GREAT, "22P05": f"a text {NUL}", "2201W": "a limit must not be negative"}
+"""Data exceptions of PostgreSQL (Appendix A of its manual) that speak of one value."""
+
 BROKEN: tuple[type[BaseException], ...] = (
     sa.SQLAlchemyError,
     sa.EmulatedDBAPIException,
@@ -44,6 +50,8 @@ the caller's seat knows no better name for it than that the store cannot be used
 
 def translated(error: BaseException) -> LastseenError | None:
     """The error of ours for one of theirs; None for what is not theirs."""
+    if (unfit := _unfit(error)) is not None:
+        return InvalidInput(unfit)
     text = _words(error)
     if one_of(error, CONFLICTS):
         return Conflict(text)
@@ -56,6 +64,18 @@ def translated(error: BaseException) -> LastseenError | None:
     if isinstance(error, OSError):
         return StoreUnavailable(f"the database cannot be used now: {error.strerror or error}")
     return None
+
+
+def _unfit(error: BaseException) -> str | None:
+    """Why no column holds what was given, where that is known: the same words for every database."""
+    if isinstance(error, UnicodeEncodeError):
+        return f"a text {SURROGATE}"
+    if isinstance(error, OverflowError):
+        return TOO_GREAT
+    origin: Any = getattr(error, "orig", None) or error
+    if type(origin).__module__.startswith("psycopg") and "NUL" in str(origin):
+        return f"a text {NUL}"  # the driver says so, before the server is asked
+    return _UNFIT_STATES.get(getattr(origin, "sqlstate", None) or "")
 
 
 def one_of(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:

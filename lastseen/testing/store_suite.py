@@ -15,11 +15,12 @@ from lastseen.testing.suite_outbox import OutboxSuite
 from lastseen.testing.suite_record import RecordSuite
 from lastseen.testing.suite_retention import RetentionSuite
 from lastseen.testing.suite_settle import SettleSuite
+from lastseen.testing.suite_values import ValuesSuite
 
 
 class CoreStoreSuite(RecordSuite, SettleSuite, OutboxSuite):
     """Only what every store must do."""
 
 
-class StoreSuite(CoreStoreSuite, OptionalSuite, AccountSuite, RetentionSuite):
+class StoreSuite(CoreStoreSuite, OptionalSuite, AccountSuite, RetentionSuite, ValuesSuite):
     """All of it; parts that need a capability which is not declared are skipped with that reason."""

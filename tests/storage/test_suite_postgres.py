@@ -20,6 +20,8 @@ class TestPostgresStore(StoreSuite):
         "refusals",
         "replays",
         "retention",
+        "wishes",
+        "ways",
     }
 
     @pytest.fixture(autouse=True)

@@ -32,6 +32,8 @@ class TestSqliteStore(StoreSuite):
         "refusals",
         "replays",
         "retention",
+        "wishes",
+        "ways",
     }
 
     @pytest.fixture(autouse=True)
