@@ -44,7 +44,8 @@ def test_what_is_merely_slow_holds_nothing_up(times: Times) -> None:
     assert hangs.limit(times.clock.now()) == times.clock.now()
 
 
-def test_two_pieces_of_work_that_hang_together_count_from_the_earlier_one(times: Times) -> None:
+@pytest.mark.parametrize("ends", ["the later one first", "the earlier one first"])
+def test_two_pieces_of_work_that_hang_together_count_from_the_earlier_one(times: Times, ends: str) -> None:
     hangs, began = Hangs(times.clock), times.clock.now()
     first = hangs.noticed()
     first.__enter__()
@@ -52,8 +53,8 @@ def test_two_pieces_of_work_that_hang_together_count_from_the_earlier_one(times:
     second = hangs.noticed()
     second.__enter__()
     times.seconds += 2.0
-    second.__exit__(None, None, None)
-    first.__exit__(None, None, None)
+    for one in (second, first) if ends == "the later one first" else (first, second):
+        one.__exit__(None, None, None)
     assert hangs.limit(times.clock.now()) == began
 
 

@@ -83,6 +83,38 @@ async def test_of_several_processes_one_does_it(database: Path) -> None:
     await store.close()  # type: ignore[attr-defined]
 
 
+async def test_one_that_stood_still_for_long_leaves_the_rest_to_whoever_took_over(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store: Any = open_store(f"sqlite:///{database}")
+    await store.open()
+    clock, prune, steps = Later(), store.prune, 0
+
+    async def and_stands_still(*given: Any) -> Pruned:
+        """A step, and then three minutes in which another process takes over."""
+        nonlocal steps
+        steps += 1
+        pruned: Pruned = await prune(*given)
+        clock.ahead += timedelta(minutes=3)
+        assert await store.lease(retention.LEASE, "b", retention.HOLD, clock.now()) is not None
+        return pruned
+
+    monkeypatch.setattr(store, "prune", and_stands_still)
+    await Pruner(store, clock, "a", SHORT).round()
+    assert (steps, rows(database, COUNT)) == (1, [(ROWS,)])
+    assert await store.lease(retention.LEASE, "c", retention.HOLD, clock.now()) is None, "the other one still has it"
+    await store.close()
+
+
+class Later(SystemClock):
+    """The time, and more than that."""
+
+    ahead = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
 class Flaky:
     """A store that fails once, and then has nothing to delete."""
 
