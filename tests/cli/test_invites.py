@@ -9,12 +9,12 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import anyio
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.cli.connecting import asking, run
 from tests.standins.telegram import TOKEN, BotApi
-from tests.support import eventually, read_until
+from tests.support import eventually
 
 
 @pytest.fixture
@@ -22,11 +22,6 @@ async def api(cli: Cli) -> AsyncIterator[BotApi]:
     async with BotApi(chats=(1, -8)).serving() as api:
         cli.env |= {"LASTSEEN_TELEGRAM_API_URL": api.url, "TELEGRAM_BOT_TOKEN": TOKEN}
         yield api
-
-
-async def run(cli: Cli, *arguments: str) -> tuple[int, str, str]:
-    done = await anyio.to_thread.run_sync(lambda: cli.process(*arguments))
-    return done.code, done.out, done.err
 
 
 @pytest.fixture
@@ -123,18 +118,9 @@ async def test_a_server_answers_who_opens_the_link(cli: Cli, api: BotApi) -> Non
 
 @pytest.mark.usefixtures("serving")
 async def test_adding_a_channel_beside_a_server_lets_the_server_answer(cli: Cli, api: BotApi) -> None:
-    command = [sys.executable, "-m", "lastseen", "channels", "add", "telegram", "--name", "ops", "--json"]
-    process = await asyncio.create_subprocess_exec(
-        *command, env=dict(cli.environment()), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    assert process.stderr is not None
-    said = await read_until(process.stderr, b"at most")
-    code = re.search(rb"/start ([0-9a-f]{16})\n", said)
-    assert code is not None, said
-    api.say(1, f"/start {code[1].decode()}")
-    with anyio.fail_after(30):
-        out, rest = await process.communicate()
-    assert (process.returncode, json.loads(out)) == (0, {"id": 1, "type": "telegram", "name": "ops"}), rest
+    asked = await asking(cli)
+    api.say(1, f"/start {asked.code}")
+    assert await asked.answered() == {"id": 1, "type": "telegram", "name": "ops"}
     assert [one.text.partition("\n")[0] for one in api.messages] == ['✅ Connected: this chat is "ops"']
     assert not [one for one in api.refused if one.startswith("409")]
 

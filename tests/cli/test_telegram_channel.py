@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import re
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,8 +10,8 @@ import anyio
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.cli.connecting import asking, run
 from tests.standins.telegram import TOKEN, BotApi
-from tests.support import read_until
 
 
 @pytest.fixture
@@ -24,29 +21,15 @@ async def api(cli: Cli) -> AsyncIterator[BotApi]:
         yield api
 
 
-async def run(cli: Cli, *arguments: str) -> tuple[int, str, str]:
-    done = await anyio.to_thread.run_sync(lambda: cli.process(*arguments))
-    return done.code, done.out, done.err
-
-
 async def test_without_a_chat_id_it_prints_a_code_and_waits_for_who_sends_it(cli: Cli, api: BotApi) -> None:
     cli.env["TELEGRAM_BOT_TOKEN"] = TOKEN
-    command = [sys.executable, "-m", "lastseen", "channels", "add", "telegram", "--name", "ops", "--json"]
-    process = await asyncio.create_subprocess_exec(
-        *command, env=dict(cli.environment()), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    assert process.stderr is not None
-    said = await read_until(process.stderr, b"at most")
-    code = re.search(rb"/start ([0-9a-f]{16})\n", said)
-    assert code is not None, said
-    api.say(-8, f"/start {code[1].decode()}", thread=3)
-    with anyio.fail_after(30):
-        out, rest = await process.communicate()
-    assert process.returncode == 0, rest
-    assert json.loads(out) == {"id": 1, "type": "telegram", "name": "ops"}
+    asked = await asking(cli)
+    api.say(-8, f"/start {asked.code}", thread=3)
+    made = await asked.answered()
+    assert made == {"id": 1, "type": "telegram", "name": "ops"}
     (listed,) = await anyio.to_thread.run_sync(lambda: cli.process("channels", "list", "--json").value)
     assert listed["config"] == {"chat_id": -8, "thread_id": 3}
-    assert TOKEN not in (said + rest + out).decode() + str(listed)
+    assert TOKEN not in f"{asked.said} {made} {listed}"
     assert "Connected" in api.messages[-1].text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from lastseen.model import Matcher, Preferences, Quiet, Status
 from lastseen.storage.memory import MemoryStore
 from lastseen.storage.postgres import open_postgres
+from lastseen.storage.sql import SqlStore
 from lastseen.storage.sqlite import open_sqlite
 from tests.notifiers.oracle import complaints
 from tests.notifiers.outbox_world import EARS, MACHINES, POINTS, World
@@ -108,15 +110,7 @@ def in_memory(steps: list[Any]) -> list[str]:
 
 
 def on_a_server(steps: list[Any]) -> list[str]:
-    async def run() -> list[str]:
-        store = open_postgres(shared().migrated(), migrate="check")
-        await store.open()
-        try:
-            return await live(store, steps)
-        finally:
-            await store.close()
-
-    return anyio.run(run)
+    return in_sql(lambda: open_postgres(shared().migrated(), migrate="check"), steps)
 
 
 def on_disk(empty: Path, steps: list[Any]) -> list[str]:
@@ -124,9 +118,12 @@ def on_disk(empty: Path, steps: list[Any]) -> list[str]:
     for old in empty.parent.glob("life.db*"):
         old.unlink()
     shutil.copy(empty, path)
+    return in_sql(lambda: open_sqlite(f"sqlite:///{path}"), steps)
 
+
+def in_sql(made: Callable[[], SqlStore], steps: list[Any]) -> list[str]:
     async def run() -> list[str]:
-        store = open_sqlite(f"sqlite:///{path}")
+        store = made()
         await store.open()
         try:
             return await live(store, steps)
