@@ -1,4 +1,4 @@
-"""What happens to a channel while something is being sent on it, and what a success does for those that wait."""
+"""What happens to a channel while something is sent on it, and what the end of a send does for all that wait."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lastseen.model import Aftermath, Delivered, Outcome, Sent
+from lastseen.model import Aftermath, Delivered, Outcome, Retry, Scope, Sent
 from lastseen.notifiers.retry import SCHEDULES, follow
 from lastseen.storage import open_store
 from lastseen.testing.script import at, lease
@@ -76,3 +76,21 @@ async def test_after_a_success_the_one_that_was_due_first_is_still_first(store: 
     (probe,) = await take(store, [ops], 260)
     await ends(store, ops, probe, Delivered(), 261)
     assert await store.next_due() == at(200)
+
+
+async def test_trouble_of_a_whole_lane_rests_all_its_channels_and_no_others(store: Any) -> None:
+    chats = [(await store.code_channel(name, "bot", at(0))).uid for name in ("ops", "family")]
+    other = (await store.code_channel("other", "another bot", at(0))).uid
+    await offline(store, "pump", channels=[*chats, other])
+    (attempt,) = await take(store, chats, 200, limit=1)
+    await ends(store, chats[0], attempt, Retry("the bot's token is wrong", Scope.LANE), 201)
+    assert await take(store, chats, 202) == []
+    assert len(await take(store, [other], 202)) == 1
+
+
+async def test_trouble_of_one_channel_leaves_its_lane_to_the_others(store: Any) -> None:
+    chats = [(await store.code_channel(name, "bot", at(0))).uid for name in ("ops", "family")]
+    await offline(store, "pump", channels=chats)
+    (attempt,) = await take(store, chats, 200, limit=1)
+    await ends(store, chats[0], attempt, Retry("the chat is away"), 201)
+    assert [one.channel for one in await take(store, chats, 202)] == [chats[1]]
