@@ -15,6 +15,7 @@ from tests.servers.postgres import PostgresServer
 from tests.support import need
 
 LONGEST = (
+    "tests/notifiers/test_outbox_oracle.py",
     "tests/test_benchmarks.py",
     "tests/cli/test_demo.py",
     "tests/scenarios/",
@@ -23,6 +24,13 @@ LONGEST = (
     "tests/server/test_described_routes.py",
     "tests/metrics/test_ground_truth.py",
     "tests/watch/",
+    "tests/test_docs.py",
+    "tests/test_plugin_package.py",
+    "tests/test_write_pages.py",
+    "tests/nodes/",
+    "tests/mqtt/test_days.py",
+    "tests/storage/postgres/test_all_at_once.py",
+    "tests/storage/test_retention_life.py",
 )
 """These begin first: otherwise one process is busy with them when the others have nothing left to do."""
 

@@ -99,9 +99,13 @@ class FakeClock:
     async def settled(self) -> None:
         """Return when nothing is under way."""
         await self._blocked()
-        while not all(probe() for probe in self._probes):
-            await anyio.sleep(0.0005)  # a store may work in a thread: that is real time
+        while not self._idle():
+            while not self._idle():
+                await anyio.sleep(0.0005)  # noqa: ASYNC110  (a store may work in a thread: that is real time)
             await self._blocked()
+
+    def _idle(self) -> bool:
+        return all(probe() for probe in self._probes)
 
     async def _blocked(self) -> None:
         """Every task waits for something. They mostly do after some turns."""
