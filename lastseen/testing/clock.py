@@ -100,8 +100,8 @@ class FakeClock:
         """Return when nothing is under way."""
         await self._blocked()
         while not self._idle():
-            while not self._idle():
-                await anyio.sleep(0.0005)  # noqa: ASYNC110  (a store may work in a thread: that is real time)
+            while not self._idle():  # noqa: ASYNC110  (a store may work in a thread: that is real time)
+                await anyio.sleep(0.0005)
             await self._blocked()
 
     def _idle(self) -> bool:
