@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lastseen.cli.output import Json, local, print_json, table
-from lastseen.cli.session import LARGEST_ID, ask
+from lastseen.cli.session import ask
 from lastseen.errors import UnknownMachine
 
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest.")]
@@ -38,10 +38,13 @@ def events(
 
 async def _read(monitor: Any, machine: str | None, type_: str | None, limit: int) -> Sequence[Mapping[str, Any]]:
     """Digits are tried as a slug, then as an id. Removed machines have a history too."""
+    from lastseen.manage.machines import id_in
+
     try:
         found: Sequence[Mapping[str, Any]] = await monitor.store.events(machine, type_, limit)
     except UnknownMachine:
-        if machine is None or not (machine.isascii() and machine.isdigit()) or int(machine) > LARGEST_ID:
+        number = None if machine is None else id_in(machine)
+        if number is None:
             raise
-        found = await monitor.store.events(int(machine), type_, limit)
+        found = await monitor.store.events(number, type_, limit)
     return found

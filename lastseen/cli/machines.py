@@ -3,74 +3,20 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lastseen.cli import jobs
-from lastseen.cli.addresses import NONE, addresses, addresses_of, new_addresses
 from lastseen.cli.machine_options import MachineOptions, flag_of
 from lastseen.cli.options import UsageError, naming, spread
 from lastseen.cli.output import Json, answer, facts, local, print_json, seconds, table
-from lastseen.cli.session import ask, find_machine
-from lastseen.clock import rfc3339
-from lastseen.errors import Conflict, InvalidInput
-
-if TYPE_CHECKING:
-    from lastseen.model import Standing
+from lastseen.cli.session import do
+from lastseen.errors import InvalidInput
 
 app = typer.Typer(help="What is watched: add, change, list, pause, remove.", no_args_is_help=True)
 
 Ref = Annotated[str, typer.Argument(metavar="SLUG-OR-ID", help="The machine.")]
-
-
-def describe(
-    monitor: Any, standing: Standing, now: datetime, urls: Mapping[int, Mapping[str, str | None]]
-) -> dict[str, Any]:
-    """The object that `list`, `show` and `set` print."""
-    machine, status = standing.machine, monitor.described(standing, now)
-    return {
-        **status.as_dict(),
-        "acknowledged_by": status.acknowledged_by,
-        "acknowledged_at": rfc3339(status.acknowledged_at),
-        "hostname": machine.hostname,
-        "description": machine.description,
-        "kind": machine.kind,
-        "tags": list(machine.tags),
-        "enabled": machine.enabled,
-        **jobs.described(machine),
-        **urls.get(machine.id, NONE),
-    }
-
-
-async def _shown(monitor: Any, ref: str) -> dict[str, Any]:
-    standing = await find_machine(monitor, ref)
-    await monitor.name_sources([standing])
-    urls = {standing.machine.id: await addresses_of(monitor, standing.machine.id)}
-    described = describe(monitor, standing, monitor.clock.now(), urls)
-    return {**described, **await jobs.details(monitor, standing.machine)}
-
-
-async def _with_key(monitor: Any, standing: Standing, replaces: bool) -> dict[str, Any]:
-    from lastseen.ingest.auth import new_key
-
-    key = new_key("machine")
-    await monitor.store.add_key(
-        "machine",
-        key.digest,
-        key.hint,
-        monitor.clock.now(),
-        machine_id=standing.machine.id,
-        replaces=replaces,
-    )
-    return _keyed(standing, key.text, await addresses_of(monitor, standing.machine.id))
-
-
-def _keyed(standing: Standing, key: str | None, urls: Mapping[str, str | None]) -> dict[str, Any]:
-    machine = standing.machine
-    return {"id": machine.id, "slug": machine.slug, "name": machine.name, "key": key, **urls}
 
 
 def _print_key(made: dict[str, Any], as_json: bool, text: str) -> None:
@@ -89,23 +35,11 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Add a machine and print its key, this once."""
-    said = given.changes()
+    from lastseen.manage import machines
+
     _check_slug(slug)
-
-    async def work(monitor: Any) -> dict[str, Any]:
-        try:
-            jobs.check_coming(said, monitor.clock.now())
-            await monitor.watch(slug, expect="new", **jobs.with_zone(said))
-        except Conflict:
-            known = await monitor.store.liveness([slug])
-            if not if_missing or slug not in known:
-                raise
-            return _keyed(known[slug], None, await addresses_of(monitor, known[slug].machine.id))
-        known = await monitor.store.liveness([slug])
-        return await _with_key(monitor, known[slug], replaces=False)
-
     with naming(flag_of):
-        made = ask(work)
+        made = do(lambda office: machines.add(office, slug, given.changes(), if_missing=if_missing))
     if made["key"] is None and not as_json:
         typer.echo(f"{slug} is there already. A new key: lastseen machines rotate-key {slug}")
         return
@@ -134,14 +68,10 @@ def set_(
     if not said:
         raise UsageError("say what to change")
 
-    async def work(monitor: Any) -> dict[str, Any]:
-        standing = await find_machine(monitor, machine)
-        jobs.check_coming(said, monitor.clock.now())
-        await monitor.watch(standing.machine.id, expect="known", **jobs.with_zone(said, standing.machine))
-        return await _shown(monitor, machine)
+    from lastseen.manage import machines
 
     with naming(flag_of):
-        changed = ask(work)
+        changed = do(lambda office: machines.change(office, machine, said))
     _print_machine(changed, as_json)
 
 
@@ -153,24 +83,17 @@ def list_(
 ) -> None:
     """List machines with their status."""
 
-    async def work(monitor: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        while page := await monitor.store.machines(found[-1]["id"] if found else 0, 1000, kind, group):
-            now = monitor.clock.now()
-            await monitor.name_sources(page)
-            urls = await addresses(monitor, [standing.machine.id for standing in page] if as_json else [])
-            found += [describe(monitor, standing, now, urls) for standing in page]
-        return found
+    from lastseen.manage import machines
 
-    machines = ask(work)
+    found = do(lambda office: machines.listed(office, kind, group, urls=as_json))
     if as_json:
-        print_json(machines)
+        print_json(found)
         return
     table(
         ("id", "machine", "status", "last heartbeat", "limit", "kind", "group", "tags"),
         [
             (m["id"], m["slug"], _seen(m), _local(m["last_seen"]), _expected(m), m["kind"], m["group"], m["tags"])
-            for m in machines
+            for m in found
         ],
         "No machines yet. The first: lastseen machines add NAME" if not (kind or group) else "No machines like that.",
     )
@@ -179,42 +102,34 @@ def list_(
 @app.command()
 def show(machine: Ref, as_json: Json = False) -> None:
     """Show one machine."""
+    from lastseen.manage import machines
 
-    async def work(monitor: Any) -> dict[str, Any]:
-        return await _shown(monitor, machine)
-
-    _print_machine(ask(work), as_json)
+    _print_machine(do(lambda office: machines.show(office, machine)), as_json)
 
 
 @app.command("rotate-key")
 def rotate_key(machine: Ref, as_json: Json = False) -> None:
     """Print a new key. The old one stays valid until the new one is first used, at most 7 days."""
 
-    async def work(monitor: Any) -> dict[str, Any]:
-        return await _with_key(monitor, await find_machine(monitor, machine), replaces=True)
+    from lastseen.manage import machines
 
-    _print_key(ask(work), as_json, "The new key (the old one works until this one is first used, at most 7 days):")
+    made = do(lambda office: machines.rotate_key(office, machine))
+    _print_key(made, as_json, "The new key (the old one works until this one is first used, at most 7 days):")
 
 
 @app.command("new-addresses")
 def new_addresses_of(machine: Ref, as_json: Json = False) -> None:
     """Make new ping and push addresses; the old ones are worthless at once."""
 
-    async def work(monitor: Any) -> dict[str, Any]:
-        standing = await find_machine(monitor, machine)
-        await new_addresses(monitor, standing.machine.id)
-        return await _shown(monitor, str(standing.machine.id))
+    from lastseen.manage import machines
 
-    _print_machine(ask(work), as_json)
+    _print_machine(do(lambda office: machines.renew_addresses(office, machine)), as_json)
 
 
 def _order(machine: str, verb: str, as_json: bool, **arguments: Any) -> None:
-    async def work(monitor: Any) -> dict[str, Any]:
-        standing = await find_machine(monitor, machine)
-        await getattr(monitor, verb)(standing.machine.id, **arguments)
-        return await _shown(monitor, str(standing.machine.id))
+    from lastseen.manage import machines
 
-    shown = ask(work)
+    shown = do(lambda office: machines.order(office, machine, verb, **arguments))
     answer(as_json, shown, f"{shown['slug']} is {_status(shown)}")
 
 
@@ -250,12 +165,9 @@ def enable(machine: Ref, as_json: Json = False) -> None:
 def remove(machine: Ref, as_json: Json = False) -> None:
     """Remove a machine; its history stays."""
 
-    async def work(monitor: Any) -> dict[str, Any]:
-        standing = await find_machine(monitor, machine)
-        await monitor.forget(standing.machine.id)
-        return {"id": standing.machine.id, "slug": standing.machine.slug, "removed": True}
+    from lastseen.manage import machines
 
-    gone = ask(work)
+    gone = do(lambda office: machines.remove(office, machine))
     answer(as_json, gone, f"{gone['slug']} is removed; its history stays.")
 
 

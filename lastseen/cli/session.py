@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from lastseen.errors import ConfigurationError, UnknownMachine
+import typer
+
+from lastseen.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from lastseen.manage.office import Office
 
 T = TypeVar("T")
 LARGEST_ID = 2**63 - 1
@@ -75,11 +80,25 @@ def ask(work: Callable[[Any], Awaitable[T]]) -> T:
     return run(asked)
 
 
+def do(work: Callable[[Office], Awaitable[T]]) -> T:
+    """As `ask`, with the verbs' office on that monitor."""
+
+    async def done(monitor: Any) -> T:
+        return await work(office(monitor))
+
+    return ask(done)
+
+
+def office(monitor: Any) -> Office:
+    """What the verbs of `lastseen.manage` are called with here."""
+    from lastseen.cli.addresses import base_url
+    from lastseen.manage.office import Office
+
+    return Office(monitor, settings().timezone, base_url, lambda text: typer.echo(f"lastseen: {text}", err=True))
+
+
 async def find_machine(monitor: Any, text: str) -> Any:
     """The Standing of a machine by slug, or by id where no slug is written like that. Raises UnknownMachine."""
-    found = await monitor.store.liveness([text])
-    if text not in found and text.isascii() and text.isdigit() and int(text) <= LARGEST_ID:
-        found = await monitor.store.liveness([int(text)])
-    if not found:
-        raise UnknownMachine(text)
-    return next(iter(found.values()))
+    from lastseen.manage.machines import find
+
+    return await find(office(monitor), text)

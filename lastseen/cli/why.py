@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lastseen.cli.output import Json, print_json, printable
-from lastseen.cli.session import LARGEST_ID, ask, find_machine, settings
+from lastseen.cli.session import ask, find_machine, settings
 from lastseen.errors import ConfigurationError, NotFound, UnknownMachine
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ async def _told(monitor: Any, machine: str, at: str | None) -> tuple[Story, When
 async def _account(monitor: Any, text: str, asked: Asked, now: datetime) -> Facts:
     """Of a machine by its slug or id, one that was removed too. Raises UnknownMachine, with the names that are
     nearest."""
+    from lastseen.manage.machines import id_in
+
     try:
         try:
             ref: Any = (await find_machine(monitor, text)).machine.id
@@ -72,9 +74,10 @@ async def _account(monitor: Any, text: str, asked: Asked, now: datetime) -> Fact
         try:
             return await monitor.store.account(ref, asked.since, asked.until, now)  # type: ignore[no-any-return]
         except UnknownMachine:
-            if not (text.isascii() and text.isdigit()) or int(text) > LARGEST_ID:
+            number = id_in(text)
+            if number is None:
                 raise
-            return await monitor.store.account(int(text), asked.since, asked.until, now)  # type: ignore[no-any-return]
+            return await monitor.store.account(number, asked.since, asked.until, now)  # type: ignore[no-any-return]
     except UnknownMachine:
         near = await _near(monitor.store, text)
         if not near:

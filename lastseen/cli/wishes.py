@@ -12,7 +12,7 @@ import typer
 
 from lastseen.cli.options import UsageError, own, spread
 from lastseen.cli.output import Json, answer, local, print_json, table
-from lastseen.cli.session import ask, find_machine, settings
+from lastseen.cli.session import ask, do, settings
 from lastseen.durations import parse_duration, spell
 from lastseen.errors import InvalidInput
 
@@ -301,12 +301,7 @@ def ack(
     """Say that somebody has seen that a machine is offline or in error: it is not told again."""
     who = by or _who()
 
-    async def work(monitor: Any) -> dict[str, Any]:
-        standing = await find_machine(monitor, machine)
-        if standing.liveness.incident is None:
-            raise InvalidInput("is neither offline nor in error", standing.machine.slug)
-        await monitor.acknowledge(standing.machine.id, who)
-        return {"id": standing.machine.id, "slug": standing.machine.slug, "acknowledged_by": who}
+    from lastseen.manage import machines
 
-    seen = ask(work)
+    seen = do(lambda office: machines.acknowledge(office, machine, who))
     answer(as_json, seen, f"Reminders stopped for {seen['slug']}.")

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from lastseen.errors import UnknownMachine
+from lastseen.manage.machines import id_in
 from lastseen.model import SLUG, MachineRef
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.monitor.status import MachineStatus
@@ -15,7 +16,6 @@ from lastseen.web.api import models
 from lastseen.web.api.heartbeat import problem_responses
 from lastseen.web.auth import FindKey, holder_of, may_see
 
-_LARGEST_ID = 2**63 - 1
 _SECURITY: dict[str, Any] = {"security": [{"bearer": []}, {"apiKey": []}]}
 
 
@@ -49,8 +49,7 @@ def status_routes(monitor: HeartbeatMonitor, find_key: FindKey) -> APIRouter:
 
 async def find_status(monitor: HeartbeatMonitor, given: str) -> MachineStatus | None:
     """Digits are tried as a slug, then as an id."""
-    refs: list[MachineRef] = [given] if SLUG.fullmatch(given) else []
-    if given.isascii() and given.isdigit() and len(given) <= len(str(_LARGEST_ID)) and int(given) <= _LARGEST_ID:
-        refs.append(int(given))
+    number = id_in(given)
+    refs: list[MachineRef] = [*([given] if SLUG.fullmatch(given) else ()), *([] if number is None else [number])]
     found = await monitor.statuses(refs, glance=True) if refs else {}
     return next((found[ref] for ref in refs if ref in found), None)

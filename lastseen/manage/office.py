@@ -1,0 +1,26 @@
+"""What the verbs need of the program that they are called in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from lastseen.monitor.heartbeat import HeartbeatMonitor
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """`zone`: the one that people here read times in, None for the computer's. `base_url`: how the server is reached,
+    None while nobody knows. `warn`: takes what is wrong beside what was asked for."""
+
+    monitor: HeartbeatMonitor
+    zone: ZoneInfo | None
+    base_url: Callable[[], str | None]
+    warn: Callable[[str], None]
+
+    @property
+    def store(self) -> Any:
+        """With every protocol: a server and its commands have a database."""
+        return self.monitor.store
