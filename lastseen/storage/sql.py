@@ -136,7 +136,11 @@ class SqlStore(SqlReading, SqlPruning):
         return await self.database.write_beside(lambda c: sql_sources.renew(c, lease, span, now))
 
     async def release(self, lease: Lease, now: datetime) -> None:
-        await self.database.write_beside(lambda c: sql_sources.release(c, lease, now))
+        def work(c: Any) -> None:
+            sql_sources.release(c, lease, now)
+            dialect.of(c).hint(c, self.database.sender)  # whoever waits for it has it at once
+
+        await self.database.write_beside(work)
 
     # -- Upkeep
 

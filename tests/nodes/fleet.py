@@ -21,11 +21,11 @@ PATIENCE = 90.0
 SPAN = 3
 """Seconds of every lease, so that a test need not wait for half a minute."""
 
-QUICK = f"""
+QUICK = """
 from datetime import timedelta
 import lastseen.bot.poller, lastseen.ingest.mqtt.session, lastseen.notifiers.dispatcher, lastseen.monitor.nodes
-lastseen.bot.poller.LEASE = lastseen.ingest.mqtt.session.SPAN = timedelta(seconds={SPAN})
-lastseen.notifiers.dispatcher.LEASE = timedelta(seconds={SPAN})
+lastseen.bot.poller.LEASE = lastseen.ingest.mqtt.session.SPAN = timedelta(seconds={span})
+lastseen.notifiers.dispatcher.LEASE = timedelta(seconds={span})
 lastseen.bot.poller.LOOK_AGAIN = lastseen.ingest.mqtt.session.LOOK_AGAIN = 0.5
 lastseen.monitor.nodes.SHOWN_EVERY = 1
 """
@@ -43,13 +43,15 @@ class Fleet:
             **settings,
         }
         self.nodes: dict[str, Process] = {}
+        self.span = SPAN
         self.base = ""  # of the topics of a test
         self.cli = Cli(folder / "cli", dict(self.settings))
 
     async def start(self, *names: str) -> None:
+        program = QUICK.format(span=self.span) + PROGRAM
         for name in names:
             folder = self._folder / name
-            self.nodes[name] = self._stack.enter_context(serving(folder, program=QUICK + PROGRAM, **self.settings))
+            self.nodes[name] = self._stack.enter_context(serving(folder, program=program, **self.settings))
         for name in names:
             await self.url(name)
 

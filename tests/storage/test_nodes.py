@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -63,21 +65,44 @@ async def test_a_node_whose_computer_is_hours_ahead_lives_in_the_time_of_the_dat
 
 async def test_what_one_node_writes_wakes_the_others_at_once(url: str) -> None:
     """The hint is heard, not found by looking: of the order's own commit."""
-    heard: list[None] = []
-    listening, writing = open_store(url, migrate="check"), open_store(url, migrate="check")
+    async with hearing(url) as (heard, writing):
+        listening = heard.store
+        await writing.default_threshold(timedelta(minutes=7), SystemClock().now())
+        await eventually(lambda: len(heard) == 2)
+        await listening.default_threshold(timedelta(minutes=8), SystemClock().now())
+        await writing.default_threshold(timedelta(minutes=9), SystemClock().now())
+        await eventually(lambda: len(heard) == 3)  # its own is no news
+
+
+class Heard(list[None]):
+    """A hint each, the first of which says that it listens."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+
+
+@asynccontextmanager
+async def hearing(url: str) -> AsyncIterator[tuple[Heard, Any]]:
+    """What one store hears, and another that writes."""
+    listening, writing = (cast(Any, open_store(url, migrate="check")) for _ in range(2))
+    heard = Heard(listening)
     async with AsyncExitStack() as stack:
         for store in (listening, writing):
-            await store.open()  # type: ignore[attr-defined]
-            stack.push_async_callback(store.close)  # type: ignore[attr-defined]
+            await store.open()
+            stack.push_async_callback(store.close)
         group = await stack.enter_async_context(anyio.create_task_group())
-        group.start_soon(listening.hints, lambda: heard.append(None))  # type: ignore[attr-defined]
-        await eventually(lambda: len(heard) == 1)  # it listens
-        await writing.default_threshold(timedelta(minutes=7), SystemClock().now())  # type: ignore[attr-defined]
-        await eventually(lambda: len(heard) == 2)
-        await listening.default_threshold(timedelta(minutes=8), SystemClock().now())  # type: ignore[attr-defined]
-        await writing.default_threshold(timedelta(minutes=9), SystemClock().now())  # type: ignore[attr-defined]
-        await eventually(lambda: len(heard) == 3)  # its own is no news
+        group.start_soon(listening.hints, lambda: heard.append(None))
+        await eventually(lambda: len(heard) == 1)
+        yield heard, writing
         group.cancel_scope.cancel()
+
+
+async def test_a_lease_that_is_given_back_wakes_who_may_wait_for_it(url: str) -> None:
+    async with hearing(url) as (heard, writing):
+        now = SystemClock().now()
+        lease = await writing.lease("channel:ops", "a", timedelta(hours=1), now)
+        await writing.release(lease, now)
+        await eventually(lambda: len(heard) == 2)
 
 
 async def test_who_listens_goes_on_when_its_connection_was_cut(url: str, postgres_server: PostgresServer) -> None:
