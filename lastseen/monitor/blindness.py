@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -266,8 +266,9 @@ class Listener:
         if lost_at is not None:
             missed += [BlindPeriod(ear.id, lost_at, now, BlindReason.STORE) for ear in hearing]
         began = self._clock.monotonic()
+        written: Sequence[BlindPeriod] | None = None
         if self._marks is not None:
-            await self._marks.mark(self._own.id, self._node, now, [*missed, *self._still_open(missed)])
+            written = await self._marks.mark(self._own.id, self._node, now, [*missed, *self._still_open(missed)])
             for ear in hearing:
                 if ear is not self._own and ear.hears:
                     await self._marks.mark(ear.id, self._node, max(now, ear.up_since or now))
@@ -278,7 +279,8 @@ class Listener:
             self._store_lost_at = None
         closed = {(p.source, p.started_at, p.reason) for p in missed}
         self.periods = [p for p in self.periods if (p.source, p.started_at, p.reason) not in closed][-_KEPT:] + missed
-        for period in missed:
+        over = [period for period in missed if period.ended_at is not None]
+        for period in [*(p for p in missed if p.ended_at is None), *(over if written is None else written)]:
             self._tell(period)
 
     def _still_open(self, missed: list[BlindPeriod]) -> list[BlindPeriod]:

@@ -18,8 +18,11 @@ class Sources(Protocol):
     async def listen(self, source: str, node: str, now: datetime) -> tuple[int, datetime | None]:
         """Begin to listen. The source's id (its bit) and until when any listener of it heard before, if ever."""
 
-    async def mark(self, source: int, node: str, now: datetime, blind: Sequence[BlindPeriod] = ()) -> None:
-        """We hear until `now`; and these blind periods were found. Writing one twice is harmless."""
+    async def mark(
+        self, source: int, node: str, now: datetime, blind: Sequence[BlindPeriod] = ()
+    ) -> Sequence[BlindPeriod] | None:
+        """We hear until `now`; and these blind periods were found. Writing one twice is harmless. Those that are over,
+        as they were written down: without what another node heard meanwhile. None: all, as they were given."""
 
     async def leave(self, source: int, node: str, now: datetime) -> None:
         """We stop listening, properly."""

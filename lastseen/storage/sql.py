@@ -176,8 +176,10 @@ class SqlStore(SqlReading, SqlPruning):
     async def listen(self, source: str, node: str, now: datetime) -> tuple[int, datetime | None]:
         return await self.database.write(lambda c: sql_sources.listen(c, source, node, now))
 
-    async def mark(self, source: int, node: str, now: datetime, blind: Sequence[BlindPeriod] = ()) -> None:
-        await self.database.write_beside(lambda c: sql_sources.mark(c, source, node, now, blind))
+    async def mark(
+        self, source: int, node: str, now: datetime, blind: Sequence[BlindPeriod] = ()
+    ) -> Sequence[BlindPeriod]:
+        return await self.database.write_beside(lambda c: sql_sources.mark(c, source, node, now, blind))
 
     async def leave(self, source: int, node: str, now: datetime) -> None:
         await self.database.write_beside(lambda c: sql_sources.leave(c, source, node, now))

@@ -22,17 +22,19 @@ FRESH = timedelta(seconds=12)
 Span = tuple[datetime, datetime]
 
 
-def write(connection: Connection, period: BlindPeriod, node: str, now: datetime) -> None:
-    """What this node missed. One that is open is to be written again and again: others may cease to hear."""
+def write(connection: Connection, period: BlindPeriod, node: str, now: datetime) -> list[BlindPeriod]:
+    """What this node missed. One that is open is to be written again and again: others may cease to hear. What is over
+    and was written down: nothing where others heard all the time."""
     heard = _heard_by_others(connection, period.source, node, now)
     if period.ended_at is None:
         _set_listening(connection, period, node, left_at=period.started_at)
         _open(connection, period, heard, now)
-        return
+        return []
     ended = max(period.ended_at, period.started_at)
     _set_listening(connection, period, node, left_at=None, listening_since=ended)
-    _end_open(connection, period, ended)
+    written = dict.fromkeys(_end_open(connection, period, ended), ended)
     for start, end in _without((period.started_at, ended), heard):
+        written[start] = end
         put = sql.insert(blind_periods).values(
             source_id=period.source, started_at=start, ended_at=end, reason=period.reason.value
         )
@@ -41,6 +43,7 @@ def write(connection: Connection, period: BlindPeriod, node: str, now: datetime)
                 index_elements=["source_id", "started_at", "reason"], set_={"ended_at": put.excluded.ended_at}
             )
         )
+    return [BlindPeriod(period.source, start, end, period.reason) for start, end in sorted(written.items())]
 
 
 def _heard_by_others(connection: Connection, source: int, node: str, now: datetime) -> list[Span]:
@@ -105,15 +108,16 @@ def _set_listening(connection: Connection, period: BlindPeriod, node: str, **val
     connection.execute(ours.values(**values))
 
 
-def _end_open(connection: Connection, period: BlindPeriod, ended: datetime) -> None:
-    """One that a process left open which has ended since, for the same reason."""
+def _end_open(connection: Connection, period: BlindPeriod, ended: datetime) -> list[datetime]:
+    """One that a process left open which has ended since, for the same reason: when it began."""
     open_one = update(blind_periods).where(
         blind_periods.c.source_id == period.source,
         blind_periods.c.reason == period.reason.value,
         blind_periods.c.ended_at.is_(None),
         blind_periods.c.started_at <= ended,
     )
-    connection.execute(open_one.values(ended_at=ended))
+    closed = open_one.values(ended_at=ended).returning(blind_periods.c.started_at)
+    return list(connection.execute(closed).scalars())
 
 
 def _is_removed(connection: Connection, source: int) -> bool:

@@ -66,7 +66,9 @@ def listen(connection: Connection, name: str, node: str, now: datetime) -> tuple
     return source, before
 
 
-def mark(connection: Connection, source: int, node: str, now: datetime, blind: Sequence[BlindPeriod]) -> None:
+def mark(
+    connection: Connection, source: int, node: str, now: datetime, blind: Sequence[BlindPeriod]
+) -> list[BlindPeriod]:
     put = sql.insert(listeners).values(
         source_id=source, node_id=node, listening_since=now, alive_at=now, heard_until=now
     )
@@ -75,8 +77,7 @@ def mark(connection: Connection, source: int, node: str, now: datetime, blind: S
         "heard_until": sql.greatest(listeners.c.heard_until, put.excluded.heard_until),
     }
     connection.execute(put.on_conflict_do_update(index_elements=["source_id", "node_id"], set_=newest))
-    for period in blind:
-        sql_blind.write(connection, period, node, now)
+    return [written for period in blind for written in sql_blind.write(connection, period, node, now)]
 
 
 def leave(connection: Connection, source: int, node: str, now: datetime) -> None:

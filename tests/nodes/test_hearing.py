@@ -7,8 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from lastseen import FakeClock, counters
 from lastseen.model import BlindPeriod, BlindReason
+from lastseen.monitor.blindness import Listener
 from lastseen.storage import open_store
 from tests.servers.postgres import PostgresServer
 
@@ -37,9 +40,15 @@ class Two:
     async def mark(self, node: str, second: float) -> None:
         await self._store.mark(self.source, node, at(second))
 
-    async def gap(self, node: str, start: float, end: float, why: BlindReason = BlindReason.LINK) -> None:
-        await self._store.mark(self.source, node, at(end), [BlindPeriod(self.source, at(start), at(end), why)])
+    async def gap(
+        self, node: str, start: float, end: float, why: BlindReason = BlindReason.LINK
+    ) -> list[tuple[float, float]]:
+        """What is said to have been written of it."""
+        period = BlindPeriod(self.source, at(start), at(end), why)
+        written = await self._store.mark(self.source, node, at(end), [period])
         await self.mark(node, end + 0.1)
+        assert {(one.source, one.reason) for one in written} <= {(self.source, why)}
+        return [((one.started_at - START).total_seconds(), (one.ended_at - START).total_seconds()) for one in written]
 
     async def lost(self, node: str, start: float, now: float) -> None:
         """Its link is, since `start`: said of another source's mark, as it hears nothing on this."""
@@ -70,7 +79,7 @@ async def two(url: str, postgres_server: PostgresServer) -> AsyncIterator[Two]:
 
 async def test_a_gap_of_one_node_is_none_while_another_hears(two: Two) -> None:
     await two.mark("b", 28)
-    await two.gap("a", 10, 30, BlindReason.STALLED)
+    assert await two.gap("a", 10, 30, BlindReason.STALLED) == []
     assert two.blind() == []
 
 
@@ -83,7 +92,7 @@ async def test_a_link_that_is_lost_on_one_node_is_blind_time_only_when_the_other
     assert two.blind() == []
     await two.lost("a", 8, 30)
     assert two.blind() == [(15, None)]
-    await two.gap("a", 8, 40)
+    assert await two.gap("a", 8, 40) == [(15, 40)]
     assert two.blind() == [(15, 40)]
 
 
@@ -93,8 +102,8 @@ async def test_a_link_that_both_lose_at_once_is_blind_time_at_once(two: Two) -> 
     await two.lost("a", 11, 12)
     await two.lost("b", 11.5, 12.5)
     assert two.blind() == [(11.5, None)]
-    await two.gap("b", 11.5, 60)
-    await two.gap("a", 11, 70)
+    assert await two.gap("b", 11.5, 60) == [(11.5, 60)]
+    assert await two.gap("a", 11, 70) == [(11, 60)]
     assert two.blind() == [(11, 60)]
 
 
@@ -133,3 +142,34 @@ async def test_what_one_that_had_just_begun_held_open_ends_when_it_can_tell_who_
     await two.mark("b", 24)
     await two.lost("c", 10, 25)
     assert two.blind() == [(10, 25)]
+
+
+async def test_only_blind_time_that_was_written_is_in_the_log_and_counted(two: Two) -> None:
+    """The link of c is gone twice for ten seconds: once while b hears, and once while nobody does."""
+    clock, second = FakeClock(at(0)), 0.0
+    listener = Listener(two._store, clock, "c", "own")
+    await listener.start()
+    await two.mark("b", 0)
+    ear = await listener.add("broker")
+    listener.regained(ear)
+    await listener.look()
+    before = _counted()
+    with capture_logs() as logged:
+        for b_hears in (True, False):
+            for step, pause in ((listener.regained, 30), (listener.lost, 10)):
+                step(ear)
+                await listener.look()
+                await clock.advance(pause)
+                second += pause
+                if b_hears:
+                    await two.mark("b", second)
+        listener.regained(ear)
+        await listener.look()
+    said = [line["seconds"] for line in logged if line["event"] == "blind_time_recorded" and line["source"] == "broker"]
+    assert [line["event"] for line in logged].count("source_lost") == 2
+    assert said == [10.0]
+    assert _counted() - before == 10.0
+
+
+def _counted() -> float:
+    return counters.BLIND.values().get(("broker", "link"), 0.0)
