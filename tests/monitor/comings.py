@@ -1,4 +1,4 @@
-"""Machines that come and go."""
+"""Machines that come and go, and what says so."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from lastseen.model import Beat, Said
+from lastseen.monitor.sources import Port
 from tests.monitor.cases import Scene, scene
 
 
@@ -29,3 +31,13 @@ async def stays_up(s: Scene, minutes: int, *machines: str) -> None:
     for _ in range(2 * minutes):
         await s.beat(*(machines or ("ap",)))
         await s.clock.advance("30s")
+
+
+async def say(port: Port, name: str, said: Said = Said.ALIVE, add: Any = None, **more: Any) -> bool:
+    """Something comes by this name; False: no machine is known by it."""
+    machine = await port.machine(name, add)
+    if machine is None:
+        port.unknown(name)
+        return False
+    await port.submit(Beat(machine, port.clock.now(), said, port.id, **more))
+    return True

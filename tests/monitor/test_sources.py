@@ -1,4 +1,4 @@
-"""Ways in beside the program's own calls: their names for machines, their blind time, and what is told of it."""
+"""Ways in beside the program's own calls: their blind time, what is told of it, and what brokers say of machines."""
 
 from __future__ import annotations
 
@@ -9,23 +9,13 @@ from typing import Any
 
 import pytest
 
-from lastseen.errors import Conflict, InvalidInput, NotFound
-from lastseen.model import Beat, BlindReason, Said
+from lastseen.model import BlindReason, Said
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.monitor.sources import Port
-from lastseen.storage import open_store
 from lastseen.testing import FakeClock, RecordingNotifier
-from tests.monitor.cases import STORES, scene, url_of
+from tests.monitor.cases import STORES, scene
+from tests.monitor.comings import say
 from tests.support import eventually
-
-
-async def say(port: Port, name: str, said: Said = Said.ALIVE, add: Any = None, **more: Any) -> bool:
-    machine = await port.machine(name, add)
-    if machine is None:
-        port.unknown(name)
-        return False
-    await port.submit(Beat(machine, port.clock.now(), said, port.id, **more))
-    return True
 
 
 @pytest.fixture(params=STORES)
@@ -228,82 +218,6 @@ async def test_a_way_in_that_fails_is_blind_and_started_again(monkeypatch: pytes
         assert not way.port._ear.hears
 
 
-async def test_names_of_a_source_are_not_slugs(tmp_path: Path) -> None:
-    async with scene("sqlite", tmp_path) as s, s.monitor.source("broker") as port, s.monitor.source("other") as other:
-        assert await say(port, "living room/lamp", add={"kind": "device"})
-        first = await s.monitor.status("living-room-lamp")
-        assert (first.name, first.group, first.sources) == ("living room/lamp", "broker", ("broker",))
-        assert await say(port, "living room lamp", add={})
-        assert (await s.monitor.status("living-room-lamp-2")).name == "living room lamp"
-        assert await say(other, "living room/lamp", add={})
-        assert (await s.monitor.status("living-room-lamp-3")).group == "other"
-        await s.monitor.watch("living-room-lamp", name="Lamp")
-        assert await port.machine("living room/lamp") == first.id, "renaming changes nothing"
-
-
-async def test_a_machine_that_was_declared_by_hand_takes_the_name_that_is_its_slug(tmp_path: Path) -> None:
-    async with scene("sqlite", tmp_path) as s, s.monitor.source("broker") as port, s.monitor.source("other") as other:
-        declared = await s.monitor.watch("pump")
-        assert await port.machine("pump") == declared.id
-        assert await other.machine("pump") is None, "two of the same name on two brokers are two machines"
-        assert await other.machine("pump", {}) != declared.id
-
-
-async def test_a_removed_machine_is_not_made_again(tmp_path: Path) -> None:
-    async with scene("sqlite", tmp_path) as s, s.monitor.source("broker") as port:
-        await say(port, "pump", add={})
-        await s.monitor.forget("pump")
-        with pytest.raises(NotFound):
-            await say(port, "pump", add={})
-        port.forget("pump")
-        assert not await say(port, "pump", add={})
-        await port.detach("pump")
-        assert not await say(port, "pump", add={}), "the tombstone stays"
-
-
-async def test_a_detached_machine_stays_and_its_name_is_free(tmp_path: Path) -> None:
-    async with scene("sqlite", tmp_path) as s, s.monitor.source("broker") as port:
-        await say(port, "pump", add={})
-        await port.detach("pump")
-        assert (await s.monitor.status("pump")).name == "pump"
-        assert await port.machine("pump") == (await s.monitor.status("pump")).id
-
-
-async def test_many_messages_of_one_new_machine_make_it_once(store: str, tmp_path: Path) -> None:
-    async with scene(store, tmp_path) as s, s.monitor.source("broker") as port:
-        ids = await asyncio.gather(*(port.machine("pump", {}) for _ in range(50)))
-        assert len(set(ids)) == 1
-
-
-async def test_a_wrong_field_of_a_machine_to_be_made_is_named_and_nothing_is_made(tmp_path: Path) -> None:
-    async with scene("sqlite", tmp_path) as s, s.monitor.source("broker") as port:
-        with pytest.raises(InvalidInput) as refused:
-            await port.machine("pump", {"offline_after": "soon"})
-        assert refused.value.field == "offline_after"
-        with pytest.raises(InvalidInput, match="kind"):
-            await port.machine("pump", {"kind": "unheard of"})
-        assert await s.monitor.statuses(["pump"]) == {}
-
-
-async def test_strangers_are_counted_and_the_newest_are_kept(tmp_path: Path) -> None:
-    async with scene("sqlite", tmp_path) as s:
-        async with s.monitor.source("broker") as port:
-            for n in range(150):
-                assert not await say(port, f"m{n}")
-            port.unknown("m7")
-            port.malformed("a/b\n", "no JSON")
-            assert len(port.heard_unknown()) == 151
-            await port.keep_strangers(at_once=True)
-            for n in range(150, 300):
-                port.unknown(f"m{n}")
-            await port.keep_strangers(at_once=True)
-        checkup = await s.monitor.store.checkup(s.clock.now())  # type: ignore[attr-defined]
-        broker = next(one for one in checkup.sources if one.name == "broker")
-        unknown = {one.name: one.heard for one in broker.strangers if one.kind == "unknown"}
-        assert 0 < len(unknown) <= 200
-        assert [one.name for one in broker.strangers if one.kind == "malformed"] == ["a/b?"]
-
-
 async def test_a_broker_says_who_is_there_and_only_a_change_is_news(store: str, tmp_path: Path) -> None:
     async with scene(store, tmp_path) as s, s.monitor.source("broker") as port:
         await say(port, "lamp", Said.PRESENT, add={"offline_after": "never"})
@@ -376,34 +290,6 @@ async def test_a_stream_is_consumed_many_at_once_and_what_is_wrong_in_it_stops_n
         assert all(status.sources == ("broker",) for status in known.values())
 
 
-async def test_source_rows_keep_their_secrets_and_their_ids(tmp_path: Path) -> None:
-    store: Any = open_store(url_of("sqlite", tmp_path))
-    await store.open()
-    now = FakeClock().now()
-    made = await store.add_source("mqtt", "broker", {"url": "mqtt://b"}, {"password": "hush-hush"}, now)
-    assert made.id == 1
-    with pytest.raises(Conflict):
-        await store.add_source("mqtt", "broker", {}, {}, now)
-    assert await store.source_secrets("broker") == {"password": "hush-hush"}
-    changed = await store.change_source("broker", {"url": "mqtt://c"})
-    assert changed.config == {"url": "mqtt://c"}
-    assert await store.source_secrets("broker") == {"password": "hush-hush"}
-    await store.remove_source("broker", now)
-    assert [source.name for source in await store.sources()] == ["http"]
-    for missing in (store.remove_source("broker", now), store.source_secrets("broker")):
-        with pytest.raises(NotFound):
-            await missing
-    again = await store.add_source("mqtt", "broker", {}, {}, now)
-    assert again.id == 2, "what was heard on the old one is not the new one's"
-    for n in range(3, 63):
-        await store.add_source("mqtt", f"b{n}", {}, {}, now)
-    reused = await store.add_source("mqtt", "one more", {}, {}, now)
-    assert reused.id == 1, "no machine was heard on it"
-    with pytest.raises(InvalidInput):
-        await store.add_source("mqtt", "too many", {}, {}, now)
-    await store.close()
-
-
 async def test_the_loss_of_a_link_begins_when_something_was_last_received(tmp_path: Path) -> None:
     async with scene("sqlite", tmp_path) as s, s.monitor.source("broker") as port:
         await s.clock.advance("1m")
@@ -413,6 +299,21 @@ async def test_the_loss_of_a_link_begins_when_something_was_last_received(tmp_pa
         await s.monitor.sweep()
         periods = [p for p in s.monitor._loops.listener.periods if p.reason is BlindReason.LINK]
         assert periods[-1].started_at == received
+
+
+async def test_a_link_that_is_lost_before_anything_came_is_lost_since_it_was_there_again(tmp_path: Path) -> None:
+    async with scene("sqlite", tmp_path) as s, s.monitor.source("broker") as port:
+        received = s.clock.now()
+        await s.clock.advance("1m")
+        port.down(received)
+        await s.clock.advance("1m")
+        port.up()
+        again = s.clock.now()
+        await s.clock.advance("30s")
+        port.down(received)
+        await s.monitor.sweep()
+        periods = [p for p in s.monitor._loops.listener.periods if p.reason is BlindReason.LINK]
+        assert [p.started_at for p in periods][-2:] == [received, again]
 
 
 class Slow:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lastseen.model import Delivery, Event, Message, Notification, Outage, OutageReason, Severity, Status
+from lastseen.notifiers.message import render
 
 UNSET: Any = object()
 
@@ -126,3 +127,8 @@ def message(of: Event | None = None, **changes: Any) -> Message:
     of = of or offline()
     words = {"title": "🔴 db-01 offline since 03:00", "text": "🔴 db-01 offline since 03:00\nbody", "html": "<b>x</b>"}
     return Message(events=(of,), id=f"n-{of.uid}", **{"wall": of.at, **words, **changes})
+
+
+def read(*deliveries: Delivery, now: datetime, **options: Any) -> list[str]:
+    """The message of these, line by line, in UTC unless another zone is given."""
+    return render(list(deliveries), now, **{"tz": UTC, **options}).text.splitlines()
