@@ -15,6 +15,7 @@ from lastseen.doctor.database import database
 from lastseen.doctor.finding import Checked, Finding, Severity
 from lastseen.doctor.growth import history
 from lastseen.doctor.hearing import keys, machines, server, sources
+from lastseen.doctor.nodes import nodes
 from lastseen.doctor.plugins import plugins
 from lastseen.doctor.subject import Serving, Site, Subject
 from lastseen.doctor.telling import channels, notifications
@@ -44,6 +45,7 @@ CHECKS: Final = (
     Check("history", "Counting what is kept", history),
     Check("clock", "Comparing clocks", clock, needs_store=False),
     Check("server", "Asking the server", server),
+    Check("nodes", "Comparing the nodes", nodes),
     Check("sources", "Looking at what is heard, and what is not", sources),
     Check("machines", "Looking for machines that never reported", machines),
     Check("keys", "Looking for keys that have expired or are refused", keys),

@@ -18,6 +18,7 @@ from lastseen.errors import LastseenError, StoreUnavailable
 from lastseen.log import get_logger
 from lastseen.model import Event, EventType
 from lastseen.model.retention import Keep
+from lastseen.monitor.agreement import settings_of
 from lastseen.monitor.alarms import Alarms
 from lastseen.monitor.backlog import Backlog
 from lastseen.monitor.blindness import MARK_EVERY, TICK, Listener
@@ -74,7 +75,8 @@ class Loops:
         self._emergency = dispatcher.emergency
         self._alarms = Alarms(store, clock, self.listener, rules, self._emergency)
         self._uplink = Uplink(store, clock, self.listener, decide, dispatcher.reach, uplink)
-        self._membership = Membership(store, clock, node)
+        alike = settings_of(rules, keep, dispatcher.zone, asks_uplink=uplink is not None)
+        self._membership = Membership(store, clock, node, alike)
         self._pruner = Pruner(store, clock, node, keep, rules.flapping_window)
         self._sweeping = asyncio.Lock()
         self._hangs = Hangs(clock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from datetime import timedelta
 from importlib.metadata import version
 
@@ -27,10 +28,10 @@ QUESTIONS = 3
 class Membership:
     """A line of `lastseen nodes`."""
 
-    def __init__(self, store: Store, clock: Clock, node: str) -> None:
+    def __init__(self, store: Store, clock: Clock, node: str, settings: Mapping[str, str]) -> None:
         self._store, self._clock = store, clock
         self._nodes = store if isinstance(store, Nodes) and not clock.virtual else None
-        self._node = Node(node, socket.gethostname(), version("lastseen"), clock.now(), clock.now())
+        self._node = Node(node, socket.gethostname(), version("lastseen"), clock.now(), clock.now(), settings=settings)
         self._shown = float("-inf")
         self.company = False
 

@@ -56,11 +56,11 @@ class Dispatcher:
 
     def __init__(self, store: Store, roster: Roster, clock: Clock, node: str, wording: Wording | None = None) -> None:
         self._store, self._roster, self._clock, self._node = store, roster, clock, node
-        self._zone = wording.timezone if wording is not None else None
+        self.zone = wording.timezone if wording is not None else None
         self._speech = Speech(store, roster, clock, wording or Wording())
         self.reach = Reach()
         self.motion = Motion(store, roster, clock)
-        self.emergency = Emergency(roster, self._speech, clock, self._zone)
+        self.emergency = Emergency(roster, self._speech, clock, self.zone)
         self._leases: dict[str, Lease] = {}
         self._busy: set[str] = set()
         self._flying: dict[str, Flying] = {}
@@ -182,7 +182,7 @@ class Dispatcher:
 
     async def _take(self, lease: Lease, speakers: dict[str, Speaker], limit: int) -> Sequence[Attempt]:
         await self._roster.hear_silences(self._clock.now())
-        wishes = self._roster.silences, self._speech.storms, self._zone
+        wishes = self._roster.silences, self._speech.storms, self.zone
         taken = await claim(self._store, lease, speakers, *wishes, self._clock.now(), limit)
         self.motion.moved(lease.name)
         return taken

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from lastseen.errors import Conflict
 from lastseen.model import Node
 from lastseen.storage import dialect as sql
-from lastseen.storage.rows import leases, listeners, nodes, sources
+from lastseen.storage.rows import leases, listeners, meta, nodes, sources
+from lastseen.storage.sqltools import drop_meta, dumped, loaded, meta_value, set_meta
 
 FORGOTTEN_AFTER = timedelta(days=7)
 """A node that was not alive for so long is no longer listed."""
+
+SETTINGS = "node:"
+"""How the keys of `meta` begin under which nodes say what they go by. Beside their rows: a node of an older version
+knows nothing of it, and neither does its schema."""
 
 STILL_THERE = timedelta(seconds=30)
 """A node that gave a sign so short ago is taken for running."""
@@ -24,12 +29,23 @@ def alive(connection: Connection, node: Node, now: datetime) -> None:
     row = {"name": node.name, "version": node.version, "started_at": node.started_at, "alive_at": now}
     put = sql.insert(nodes).values(id=node.id, **row)
     connection.execute(put.on_conflict_do_update(index_elements=["id"], set_=row))
-    connection.execute(delete(nodes).where(nodes.c.alive_at < now - FORGOTTEN_AFTER))
+    said = dumped(node.settings)
+    if meta_value(connection, f"{SETTINGS}{node.id}") != said:
+        set_meta(connection, f"{SETTINGS}{node.id}", said)
+    if connection.execute(delete(nodes).where(nodes.c.alive_at < now - FORGOTTEN_AFTER)).rowcount:
+        forget_settings(connection)
 
 
 def gone(connection: Connection, node: str) -> None:
     """`Nodes.gone`."""
     connection.execute(delete(nodes).where(nodes.c.id == node))
+    drop_meta(connection, f"{SETTINGS}{node}")
+
+
+def forget_settings(connection: Connection) -> None:
+    """Of nodes that are not listed."""
+    there = nodes.c.id == func.substr(meta.c.key, len(SETTINGS) + 1)
+    connection.execute(delete(meta).where(meta.c.key.startswith(SETTINGS), ~select(nodes.c.id).where(there).exists()))
 
 
 def refuse_served(connection: Connection, name: str, now: datetime) -> None:
@@ -53,9 +69,12 @@ def listed(connection: Connection, now: datetime) -> list[Node]:
     listening = select(listeners.c.node_id, sources.c.name).join(sources, sources.c.id == listeners.c.source_id)
     for row in connection.execute(listening.where(listeners.c.left_at.is_(None)).order_by(sources.c.id)):
         heard[row.node_id].append(row.name)
+    said = select(meta.c.key, meta.c.value).where(meta.c.key.startswith(SETTINGS))
+    settings = {row.key.removeprefix(SETTINGS): loaded(row.value) for row in connection.execute(said)}
     return [
         Node(
             *(row.id, row.name, row.version, row.started_at, row.alive_at),
+            settings=settings.get(row.id, {}),
             lanes=tuple(sorted(lanes[row.id])),
             sources=tuple(heard[row.id]),
         )

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from lastseen.model import NotificationState
 from lastseen.storage import tables, tables_io
 from lastseen.storage.rows import attempts, events, leases, liveness, meta, notifications
+from lastseen.storage.sql_nodes import forget_settings
 from lastseen.storage.sql_outbox import is_open
 from lastseen.storage.sqltools import table
 
@@ -38,6 +39,7 @@ def come_back(connection: Connection, taken_at: datetime, now: datetime) -> int:
     count = _cancel(connection, now)
     connection.execute(update(leases).values(until=now))
     connection.execute(delete(table(tables.Nodes)))
+    forget_settings(connection)
     gap = SKIPPED + max(0, round((now - taken_at) / timedelta(seconds=1)))
     connection.execute(update(liveness).values(event_seq=liveness.c.event_seq + gap))
     newest = connection.execute(select(func.max(events.c.id))).scalar() or 0

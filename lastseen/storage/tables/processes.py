@@ -12,7 +12,7 @@ from lastseen.storage.tables.columns import Base, text_column
 
 class Meta(Base, table=True):
     """schema_compat (oldest program allowed), keys_version, slugs_version, key_check, default_offline_after_s;
-    `note:` of a process, `arrived:` of what came from another program."""
+    `note:` of a process, `node:` what a node goes by, `arrived:` of what came from another program."""
 
     key: str = Field(sa_column=Column(Text, primary_key=True))
     value: str = text_column()
