@@ -81,6 +81,7 @@ class SystemClock:
         self._speed = 1.0
         self._fell_back = False
         self._ahead: float | None = None
+        self._apart = self._store - self._mono
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self._seconds(), UTC)
@@ -98,6 +99,7 @@ class SystemClock:
         there.
         """
         first, said = self._ahead is None, theirs.timestamp()
+        self._apart = self._wall() - self._monotonic()
         if self._ahead is None or answered - asked <= PROMPT:
             self._ahead = said - (asked + answered) / 2
         else:
@@ -105,6 +107,11 @@ class SystemClock:
         if first:
             self._mono = self._monotonic()
             self._store, self._speed = self._truth(), 1.0
+
+    @property
+    def jumped(self) -> bool:
+        """Whether the computer's clock did since `follow`: its monotonic one may have stood still, and ours with it."""
+        return abs(self._wall() - self._monotonic() - self._apart) > STEP.total_seconds()
 
     def _truth(self) -> float:
         return self._wall() if self._ahead is None else self._monotonic() + self._ahead

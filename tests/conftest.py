@@ -15,6 +15,7 @@ from tests.servers.postgres import PostgresServer
 from tests.support import need
 
 LONGEST = (
+    "tests/chaos/test_chaos.py",
     "tests/notifiers/test_outbox_oracle.py",
     "tests/test_benchmarks.py",
     "tests/cli/test_demo.py",

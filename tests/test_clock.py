@@ -118,6 +118,18 @@ def test_a_computer_that_slept_is_woken_by_a_shared_clock_that_always_takes_long
     assert timedelta(0) <= clock.now() - theirs <= timedelta(seconds=0.6)
 
 
+def test_a_computer_that_slept_doubts_its_clock_until_it_has_asked_for_the_shared_one() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    clock.follow(clock.now(), clock.monotonic(), clock.monotonic())
+    hands.pass_(60)
+    assert not clock.jumped
+    hands.wall += 3600  # the monotonic clock stood still
+    assert clock.jumped
+    clock.follow(clock.now() + timedelta(hours=1), clock.monotonic(), clock.monotonic())
+    assert not clock.jumped
+
+
 @given(st.lists(st.tuples(st.floats(0, 1000), st.floats(-10_000, 10_000)), max_size=30))
 def test_store_time_never_goes_back_and_never_falls_behind(moves: list[tuple[float, float]]) -> None:
     hands = Hands()

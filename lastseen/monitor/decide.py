@@ -95,8 +95,14 @@ class _Turn:
         if happened.fact is Fact.ACKNOWLEDGED and self.outage is not None:
             self._put(replace(self.outage, acked_at=self.now, acked_by=happened.reason))
         move = TABLE[self.row.status, happened.fact]
-        if move is not None:
+        if move is not None and not self._is_old(happened):
             self._move(move, happened)
+
+    def _is_old(self, happened: Happened) -> bool:
+        """It was said before the outage that is open began, and ends none."""
+        if self.outage is None or self.row.status is not Status.OFFLINE:
+            return False
+        return happened.fact in (Fact.OK, Fact.ERROR) and happened.at < self.outage.started_at
 
     def _was_seen(self) -> bool:
         """Somebody has acknowledged it already: the newest word of its incident is no alert."""

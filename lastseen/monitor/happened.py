@@ -49,16 +49,31 @@ class Happened(msgspec.Struct, frozen=True, gc=False):
 
 
 def said(case: Case) -> Iterator[Happened]:
-    """Its signals in order, and before them the plain heartbeat that brought it back, if one did."""
-    back_at = case.standing.liveness.back_at
-    first = min((s.at for s in case.signals if s.said in HEARTBEATS), default=None)
+    """Its signals in order, and before them the plain heartbeat that brought it back, if one did. Before that one those
+    that are older than its outage."""
+    outage, back_at = case.standing.outage, _back_at(case)
+    late = [s for s in case.signals if outage is not None and s.at < outage.started_at]
+    yield from (_signal(case, signal) for signal in late)
+    first = min((s.at for s in case.signals if s.said in HEARTBEATS and s not in late), default=None)
     if back_at is not None and (first is None or back_at < first):
         yield Happened(Fact.HEARD, back_at, "heard")
-    for signal in case.signals:
-        fact = _FACTS[signal.said]
-        if fact is Fact.ERROR and case.standing.machine.kind == JOB:
-            fact = Fact.FAILED
-        yield Happened(fact, signal.at, signal.said.value, signal.message, signal)
+    yield from (_signal(case, signal) for signal in case.signals if signal not in late)
+
+
+def _signal(case: Case, signal: Signal) -> Happened:
+    fact = _FACTS[signal.said]
+    if fact is Fact.ERROR and case.standing.machine.kind == JOB:
+        fact = Fact.FAILED
+    return Happened(fact, signal.at, signal.said.value, signal.message, signal)
+
+
+def _back_at(case: Case) -> datetime | None:
+    """When it was heard again. What was said before its outage began is no return: a node has written it down late, or
+    its computer stood still, and its clock with it."""
+    row, outage = case.standing.liveness, case.standing.outage
+    if outage is None or row.back_at is None or row.back_at >= outage.started_at:
+        return row.back_at
+    return row.last_seen if row.last_seen is not None and row.last_seen > outage.started_at else None
 
 
 def ordered(case: Case, row: Liveness) -> Happened | None:

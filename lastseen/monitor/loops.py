@@ -274,7 +274,7 @@ class Loops:
             await asyncio.sleep(TICK)
             try:
                 await self.listener.keep()
-                if number % POLL == 0:
+                if number % POLL == 0 or self._membership.doubtful:
                     with self._hangs.noticed():
                         await self._membership.keep()
                         await self.committed(await self._alarms.look())

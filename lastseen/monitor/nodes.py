@@ -40,6 +40,11 @@ class Membership:
         """How far behind the present decisions are made."""
         return IN_COMPANY if self.company else timedelta(0)
 
+    @property
+    def doubtful(self) -> bool:
+        """Our clock may be behind the one that is shared: it is to be looked at, at once."""
+        return isinstance(self._clock, SystemClock) and self._clock.jumped
+
     async def keep(self) -> None:
         """Often: write a sign when it is time, and look at the shared clock. Raises StoreUnavailable."""
         await follow(self._store, self._clock)

@@ -18,7 +18,8 @@ PROMPT = 10.0
 machine be that this runs on."""
 
 CLOCKS = 0.25
-"""Seconds by which the time of this process and the database's may be read apart."""
+"""Seconds by which the time of this process and the database's may be read apart, beside what it may have to wait for
+a processor between reading a time and using it."""
 
 TOLD_BY = 2.0
 """Seconds that a message which a broker has acknowledged may take to the program."""
@@ -46,8 +47,8 @@ def audit(evidence: Evidence) -> list[Finding]:
 def _of(machine: Machine, evidence: Evidence) -> Iterator[tuple[str, str]]:
     events = sorted((event for event in evidence.events if event.machine == machine.id), key=lambda event: event.seq)
     beats = sorted((beat for beat in evidence.beats if beat.machine == machine.id), key=lambda beat: beat.sent)
-    yield from _sequence(events)
-    yield from _recorded(machine, beats)
+    yield from _sequence(events, evidence)
+    yield from _recorded(machine, beats, evidence)
     yield from _missed(machine, events, beats, evidence)
     yield from _invented(machine, events, beats, evidence)
     yield from _returns(events, beats, evidence)
@@ -57,34 +58,41 @@ def _of(machine: Machine, evidence: Evidence) -> Iterator[tuple[str, str]]:
 # --- each machine's events --------------------------------------------------------------------------------------------
 
 
-def _sequence(events: Sequence[Event]) -> Iterator[tuple[str, str]]:
+def _apart(evidence: Evidence) -> float:
+    return CLOCKS + evidence.lateness
+
+
+def _sequence(events: Sequence[Event], evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Promise 2 and 3."""
     if [event.seq for event in events] != list(range(1, len(events) + 1)):
         yield "gap in seq", str([event.seq for event in events])
     for before, after in itertools.pairwise(events):
         if before.after != after.before:
             yield "events do not follow", f"{before.type} left it {before.after}, {after.type} found it {after.before}"
-        if before.at > after.at + CLOCKS:
+        if before.at > after.at + _apart(evidence):
             yield "events do not follow", f"{after.type} (seq {after.seq}) is older than what came before it"
 
 
-def _recorded(machine: Machine, beats: Sequence[Beat]) -> Iterator[tuple[str, str]]:
+def _recorded(machine: Machine, beats: Sequence[Beat], evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Promise 7."""
     acked = [beat for beat in beats if beat.acked is not None and beat.via == "http"]
     if not acked:
         return
     newest = max(acked, key=lambda beat: beat.sent)
-    if machine.last_seen is None or machine.last_seen < newest.sent - CLOCKS:
+    if machine.last_seen is None or machine.last_seen < newest.sent - _apart(evidence):
         yield "lost heartbeat", f"sent at {newest.sent:.2f} and acknowledged, last seen at {machine.last_seen}"
 
 
 def _missed(
     machine: Machine, events: Sequence[Event], beats: Sequence[Beat], evidence: Evidence
 ) -> Iterator[tuple[str, str]]:
-    """Promise 6, its other half: no credit is endless. Whoever was silent for longer was found silent meanwhile."""
+    """Promise 6, its other half: no credit is endless. Whoever was silent for longer was found silent meanwhile, unless
+    it is not known at all: what a broker acknowledged may have been lost with it."""
+    if machine.via != "http" and machine.last_seen is None:
+        return
     for beat, until in zip(beats, [*(beat.sent for beat in beats[1:]), evidence.taken_at], strict=True):
         since = arrived_by(beat, evidence.faults)
-        by = latest_deadline(machine, since, evidence.blind) + PROMPT
+        by = latest_deadline(machine, since, evidence.blind) + PROMPT + evidence.lateness
         was = [event for event in events if event.at <= until]
         if until > by and (not was or was[-1].after != "offline"):
             yield "missed outage", f"silent from {since:.2f} to {until:.2f}, and due by {by:.2f}"
@@ -98,19 +106,19 @@ def _invented(
     for event in events:
         if event.type != "machine.offline":
             continue
-        last = _heard_last(machine, event, beats)
+        last = _heard_last(machine, event, beats, evidence)
         if last is None:
             yield "invented outage", f"{event.reason} at {event.at:.2f}, and it had said nothing of the kind"
             continue
         patience = machine.grace if last.said == "goodbye" else machine.threshold
         had = hearing_time(last.sent, event.at, deaf)
-        if had < patience - CLOCKS:
+        if had < patience - _apart(evidence):
             yield "invented outage", f"{event.reason} at {event.at:.2f}: {last}, {had:.2f} s of {patience:g}"
 
 
-def _heard_last(machine: Machine, event: Event, beats: Sequence[Beat]) -> Beat | None:
+def _heard_last(machine: Machine, event: Event, beats: Sequence[Beat], evidence: Evidence) -> Beat | None:
     """The newest that must be in the database by then; of a goodbye, what was said that may be it."""
-    slow = CLOCKS if machine.via == "http" else TOLD_BY
+    slow = _apart(evidence) if machine.via == "http" else TOLD_BY + evidence.lateness
     sure = [beat for beat in beats if beat.acked is not None and beat.acked < event.at - slow]
     if event.reason != "goodbye":
         return sure[-1] if sure else None
@@ -129,8 +137,8 @@ def _returns(events: Sequence[Event], beats: Sequence[Beat], evidence: Evidence)
         if after is None and back:
             yield "missed return", f"offline at {event.at:.2f}, heard at {back[0].sent:.2f}, and no event since"
         if after is not None and after.type in ("machine.online", "machine.error"):
-            late = [b for b in beats if arrived_by(b, evidence.faults) >= event.at - CLOCKS]
-            why = [b for b in late if b.sent <= after.at + CLOCKS]
+            late = [b for b in beats if arrived_by(b, evidence.faults) >= event.at - _apart(evidence)]
+            why = [b for b in late if b.sent <= after.at + _apart(evidence)]
             if not why:
                 yield "invented return", f"{after.type} at {after.at:.2f}, and it said nothing since {event.at:.2f}"
 

@@ -109,6 +109,8 @@ class Evidence:
     deliveries: Sequence[Delivery] = ()
     beats: Sequence[Beat] = ()
     faults: Sequence[Fault] = ()
+    lateness: float = 0.0
+    """Seconds that whoever wanted to run had to wait for a processor at most, as was measured beside the machines."""
     taken_at: float = 0.0
     """When the database was read: what came later is in none of this."""
     refused: int = 0

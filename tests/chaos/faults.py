@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from tests.chaos.evidence import Fault
-from tests.chaos.world import LEASE, Node, World
+from tests.chaos.world import LEASE, STARTED_WITHIN, Node, World
 from tests.support import eventually, pace
 
 EVERYWHERE = ("http", "mqtt")
@@ -130,7 +130,7 @@ async def broker_restarted(world: World) -> None:
 
 async def _back(node: Node) -> None:
     node.wanted = True
-    await eventually(node.ready, timeout=90, every=0.05)
+    await eventually(node.ready, timeout=STARTED_WITHIN, every=0.05)
 
 
 async def one_after_the_other(world: World, breaks: Sequence[Break]) -> None:

