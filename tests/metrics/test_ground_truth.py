@@ -33,7 +33,7 @@ async def test_every_number_is_what_happened(tmp_path: Path) -> None:
     keys = list((await fleet(tmp_path, 3)).values())
     settings = {"LASTSEEN_GOODBYE_GRACE": "0", "MACHINE_OFFLINE_THRESHOLD": "2m"}
     async with WebhookReceiver(fail_first=1) as receiver, server(tmp_path, **settings) as serve:
-        made = serve.cli("channels", "add", "webhook", "--name", "pager", "--url", receiver.url)
+        made = await serve.cli("channels", "add", "webhook", "--name", "pager", "--url", receiver.url)
         receiver.secret(secret(made["secret"]))
         api = await an_api_key_and_a_disabled_machine(tmp_path, "m2")
         await serve.start()
@@ -95,7 +95,7 @@ async def test_every_number_is_what_happened(tmp_path: Path) -> None:
 async def test_a_failing_channel_and_the_time_nobody_listened_are_on_the_page(tmp_path: Path) -> None:
     (key,) = (await fleet(tmp_path, 1)).values()
     async with WebhookReceiver(fail_first=1000) as receiver, server(tmp_path, LASTSEEN_GOODBYE_GRACE="0") as serve:
-        made = serve.cli("channels", "add", "webhook", "--name", "pager", "--url", receiver.url)
+        made = await serve.cli("channels", "add", "webhook", "--name", "pager", "--url", receiver.url)
         receiver.secret(secret(made["secret"]))
         await serve.start()
         assert [await post(serve, key, body) for body in (b"", b'{"status":"offline"}')] == [204, 204]
@@ -121,7 +121,7 @@ async def test_a_failing_channel_and_the_time_nobody_listened_are_on_the_page(tm
 async def test_rows_pings_and_what_they_lack_are_counted_one_by_one(tmp_path: Path) -> None:
     await fleet(tmp_path, 2)
     async with server(tmp_path) as serve:
-        key = secret(serve.cli("keys", "add", "fleet")["key"])
+        key = secret((await serve.cli("keys", "add", "fleet"))["key"])
         await serve.start()
         rows = [{"machine": "m0"}, {"machine": "m1"}, {"machine": "m0", "status": "fine"}, {"machine": "nobody"}, 5]
         headers = {"Authorization": f"Bearer {key}"}

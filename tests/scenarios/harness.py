@@ -96,16 +96,12 @@ class Server:
                 self.kill()
         log_of(str(self.log), self.log)
 
-    def cli(self, *args: str) -> Any:
-        """A command beside the server, with its JSON answer."""
-        done = subprocess.run(
-            [sys.executable, "-m", "lastseen", *args, "--json"],
-            env={**os.environ, **self.env},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
+    async def cli(self, *args: str) -> Any:
+        """A command beside the server, with its JSON answer. The far ends that the test plays go on meanwhile."""
+        command, env = [sys.executable, "-m", "lastseen", *args, "--json"], {**os.environ, **self.env}
+        with anyio.fail_after(120):
+            done = await anyio.run_process(command, env=env, check=False)
+        assert done.returncode == 0, done.stderr.decode()
         return json.loads(done.stdout)
 
 

@@ -43,18 +43,18 @@ async def test_a_backup_of_a_busy_server_runs_elsewhere_and_nobody_is_blamed(tmp
     folder.mkdir()
     keys = await fleet(folder, 40)
     async with WebhookReceiver() as receiver, server(folder, MACHINE_OFFLINE_THRESHOLD="20s") as serve:
-        added = serve.cli("channels", "add", "webhook", "--name", "ops", "--url", receiver.url)
+        added = await serve.cli("channels", "add", "webhook", "--name", "ops", "--url", receiver.url)
         receiver.secret(added["secret"])
         await serve.start()
         await all_beat(serve, keys)
         async with anyio.create_task_group() as group:
             group.start_soon(_beat_for_ever, serve, keys)
-            about = await anyio.to_thread.run_sync(lambda: serve.cli("backup", str(file)))
+            about = await serve.cli("backup", str(file))
             group.cancel_scope.cancel()
         assert about["rows"]["liveness"] == 40
         before = rows(folder, "SELECT machine_id, last_seen FROM liveness ORDER BY 1")
     async with server(elsewhere, MACHINE_OFFLINE_THRESHOLD="20s") as serve:
-        serve.cli("restore", str(file))
+        await serve.cli("restore", str(file))
         kept = rows(elsewhere, "SELECT machine_id, last_seen FROM liveness ORDER BY 1")
         assert len(kept) == 40
         assert all(old <= new for (_, old), (_, new) in zip(kept, before, strict=True))
@@ -66,7 +66,7 @@ async def test_a_backup_of_a_busy_server_runs_elsewhere_and_nobody_is_blamed(tmp
         looked = rows(elsewhere, "SELECT count(*) FROM liveness WHERE check_at > '2026'")
         assert looked == [(40,)]
         assert rows(elsewhere, "SELECT count(*) FROM outages") == [(0,)]
-        assert {row["status"] for row in serve.cli("machines", "list")} == {"online"}
+        assert {row["status"] for row in await serve.cli("machines", "list")} == {"online"}
 
 
 async def _beat_for_ever(serve: Server, keys: dict[str, str]) -> None:

@@ -22,7 +22,7 @@ async def test_killed_ten_times_every_event_is_delivered_and_none_is_made_twice(
     chance = random.Random(20261121)
     keys = await fleet(tmp_path, MACHINES)
     async with WebhookReceiver() as receiver, server(tmp_path) as serve:
-        added = serve.cli("channels", "add", "webhook", "--name", "ops", "--url", receiver.url)
+        added = await serve.cli("channels", "add", "webhook", "--name", "ops", "--url", receiver.url)
         receiver.secret(added["secret"])
         await serve.start()
         await all_beat(serve, keys)

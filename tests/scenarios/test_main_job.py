@@ -54,8 +54,8 @@ class Site:
         """So many messages have come by each channel, in all."""
         await eventually(lambda: len(self.receiver.messages) >= count <= len(self.bot.messages))
 
-    def channel(self, name: str) -> Any:
-        (found,) = [channel for channel in self.serve.cli("channels", "list") if channel["name"] == name]
+    async def channel(self, name: str) -> Any:
+        (found,) = [channel for channel in await self.serve.cli("channels", "list") if channel["name"] == name]
         return found
 
 
@@ -65,10 +65,10 @@ async def site(folder: Path, chat: int = 1) -> AsyncIterator[Site]:
     async with WebhookReceiver() as receiver, BotApi(secret(TOKEN), chats=(1, chat)).serving() as bot:
         env = {"TELEGRAM_BOT_TOKEN": TOKEN, "LASTSEEN_TELEGRAM_API_URL": bot.url, "LASTSEEN_GOODBYE_GRACE": "500ms"}
         async with server(folder, **env) as serve:
-            serve.cli("db", "check")
-            added = serve.cli("channels", "add", "webhook", "--name", "pager", "--url", receiver.url)
+            await serve.cli("db", "check")
+            added = await serve.cli("channels", "add", "webhook", "--name", "pager", "--url", receiver.url)
             receiver.secret(secret(added["secret"]))
-            serve.cli("channels", "add", "telegram", "--name", "ops", f"--chat-id={chat}")
+            await serve.cli("channels", "add", "telegram", "--name", "ops", f"--chat-id={chat}")
             await serve.start()
             yield Site(key, receiver, bot, serve)
 
@@ -118,7 +118,7 @@ async def test_trouble_at_telegram_loses_nothing_and_repeats_nothing(tmp_path: P
         await s.beat()
         await eventually(lambda: len(s.receiver.messages) == 1)
         await s.beat()
-        s.serve.cli("machines", "pause", "m0")  # silent again it would be news, and told later
+        await s.serve.cli("machines", "pause", "m0")  # silent again it would be news, and told later
         await eventually(lambda: not rows(tmp_path, UNFINISHED))
     told = " ".join(message.text for message in s.bot.messages)
     assert "Told late" in told or "back after" in told or "was offline" in told
@@ -132,14 +132,14 @@ async def test_a_chat_that_is_gone_and_a_url_that_is_gone_are_told_to_the_other(
         s.bot.state(1, "blocked")
         await s.beat()
         await eventually(lambda: "channel.failing" in [m.type for m in s.receiver.messages])
-        ops = s.channel("ops")
+        ops = await s.channel("ops")
         assert (ops["enabled"], ops["disabled_by"]) == (False, "far_end")
         s.bot.state(1, "ok")
-        s.serve.cli("channels", "enable", "ops")
+        await s.serve.cli("channels", "enable", "ops")
         s.receiver.fail_first, s.receiver.how = 10_000, "410"
         await s.beat()
         await eventually(lambda: any('"pager"' in m.text for m in s.bot.messages))
-        pager = s.channel("pager")
+        pager = await s.channel("pager")
         assert (pager["enabled"], pager["disabled_by"]) == (False, "far_end")
 
 
@@ -149,8 +149,12 @@ async def test_a_rotated_secret_and_a_migrated_chat_are_followed_by_the_running_
         await s.beat()
         await s.told(1)
         assert s.bot.messages[0].chat_id == -1005
-        await eventually(lambda: s.channel("ops")["config"]["chat_id"] == -1005)  # noted after the message was taken
-        rotated = s.serve.cli("channels", "rotate-secret", "pager", "--keep", "1h")
+
+        async def followed() -> bool:
+            return bool((await s.channel("ops"))["config"]["chat_id"] == -1005)
+
+        await eventually(followed)  # noted after the message was taken
+        rotated = await s.serve.cli("channels", "rotate-secret", "pager", "--keep", "1h")
         await s.beat()
         await eventually(lambda: len(s.receiver.messages) >= 2)  # the old secret signs too
         s.receiver.secret(secret(rotated["secret"]))
@@ -161,9 +165,9 @@ async def test_a_rotated_secret_and_a_migrated_chat_are_followed_by_the_running_
 async def test_a_lost_key_locks_those_channels_and_stops_nothing_else(tmp_path: Path) -> None:
     (key,) = (await fleet(tmp_path, 1)).values()
     async with WebhookReceiver() as receiver, server(tmp_path) as serve:
-        added = serve.cli("channels", "add", "webhook", "--name", "pager", "--url", receiver.url)
+        added = await serve.cli("channels", "add", "webhook", "--name", "pager", "--url", receiver.url)
         receiver.secret(secret(added["secret"]))
-        serve.cli("channels", "add", "console", "--name", "here")
+        await serve.cli("channels", "add", "console", "--name", "here")
         for file in tmp_path.glob("*.key"):
             file.unlink()
         await serve.start()

@@ -49,7 +49,7 @@ async def test_a_kill_and_a_start_on_a_disk_that_is_still_full_tell_nobody_twice
         path = os.pathsep.join([str(tmp_path / "quick"), *filter(None, [os.environ.get("PYTHONPATH")])])
         async with WebhookReceiver() as receiver, server(folder, PYTHONPATH=path) as serve:
             serve.folder = tmp_path  # for its log: that must find room
-            added = serve.cli("channels", "add", "webhook", "--name", "ops", "--url", receiver.url)
+            added = await serve.cli("channels", "add", "webhook", "--name", "ops", "--url", receiver.url)
             receiver.secret(added["secret"])
             await serve.start()
             fill(folder / "ballast")
