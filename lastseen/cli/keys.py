@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from lastseen.cli.output import Json, answer, print_json, rfc3339, table
-from lastseen.cli.session import LARGEST_ID, ask
+from lastseen.cli.options import naming
+from lastseen.cli.output import Json, answer, local, print_json, table
+from lastseen.cli.session import do
 from lastseen.durations import parse_duration
-from lastseen.errors import InvalidInput, NotFound
 
 app = typer.Typer(help="Keys for programs: for the API, for fleets, and for pings.", no_args_is_help=True)
 add = typer.Typer(help="Make a key; it is printed this once.", no_args_is_help=True)
@@ -65,29 +65,11 @@ def add_ping(
 
 
 def _add(scope: str, label: str, expires: str | None, defaults: Mapping[str, Any], as_json: bool) -> None:
+    from lastseen.manage import keys
+
     span = None if expires is None else parse_duration(expires, "--expires")
-    said = {name: value for name, value in defaults.items() if value}
-
-    async def work(monitor: Any) -> dict[str, Any]:
-        from lastseen.ingest.auth import new_key
-        from lastseen.monitor.changes import checked
-
-        made = {**said, **checked({name: value for name, value in said.items() if name != "may_create"})}
-        await _kind_is_there(monitor, made.get("kind"))
-        key, now = new_key(scope), monitor.clock.now()
-        added = await monitor.store.add_key(
-            scope,
-            key.digest,
-            key.hint,
-            now,
-            label=label,
-            expires_at=None if span is None else now + span,
-            defaults=made,
-            shown=key.text if scope == "ping" else None,
-        )
-        return {"id": added.id, "scope": added.scope, "label": added.label, "key": key.text}
-
-    made = ask(work)
+    with naming(lambda field: f"--{field}" if field in ("kind", "group") else "--tag" if field == "tags" else field):
+        made = do(lambda office: keys.add(office, scope, label, span, defaults))
     if as_json:
         print_json(made)
         return
@@ -95,41 +77,29 @@ def _add(scope: str, label: str, expires: str | None, defaults: Mapping[str, Any
     typer.echo(f"Key {made['id']}{again}:\n\n    {made['key']}\n")
 
 
-async def _kind_is_there(monitor: Any, kind: str | None) -> None:
-    if kind is not None and kind not in {known.name for known in await monitor.store.kinds()}:
-        raise InvalidInput(f"there is no kind {kind!r}: make it with `lastseen kinds set`", "--kind")
-
-
-def _describe(key: Any) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "scope": key.scope,
-        "label": key.label,
-        "hint": key.hint,
-        "machine_id": key.machine_id,
-        "created_at": rfc3339(key.created_at),
-        "first_used_at": rfc3339(key.first_used_at),
-        "expires_at": rfc3339(key.expires_at),
-        "revoked_at": rfc3339(key.revoked_at),
-        "defaults": dict(key.defaults),
-    }
-
-
-def _table(keys: list[Any], texts: Mapping[int, str] | None, slugs: Mapping[int, str]) -> None:
-    """`texts`: what is shown of keys whose text is known; `slugs`: of the machines that are there, by id."""
-    what = "begins with" if texts is None else "key"
+def _table(keys: list[dict[str, Any]], show: bool) -> None:
     table(
-        ("id", "scope", what, "machine", "label", "made", "first used", "expires", "revoked"),
+        (
+            "id",
+            "scope",
+            "key" if show else "begins with",
+            "machine",
+            "label",
+            "made",
+            "first used",
+            "expires",
+            "revoked",
+        ),
         [
             (
                 *(
-                    k.id,
-                    k.scope,
-                    k.hint if texts is None else texts.get(k.id, k.hint + "…"),
-                    slugs.get(k.machine_id),
-                    k.label,
+                    k["id"],
+                    k["scope"],
+                    k["hint"] if not show else k["key"] or f"{k['hint']}…",
+                    k["machine"],
+                    k["label"],
                 ),
-                *(k.created_at, k.first_used_at, k.expires_at, k.revoked_at),
+                *(k[name] and local(k[name]) for name in ("created_at", "first_used_at", "expires_at", "revoked_at")),
             )
             for k in keys
         ],
@@ -144,28 +114,19 @@ def list_(
 ) -> None:
     """List keys by their first characters. Only the text of ping keys is stored, encrypted; --show prints it."""
 
-    async def work(monitor: Any) -> tuple[list[Any], dict[int, str] | None, dict[int, str]]:
-        keys = list(await monitor.store.keys())
-        texts = {key.id: key.text for key in await monitor.store.shown_keys()} if show else None
-        whose = await monitor.store.liveness(sorted({key.machine_id for key in keys if key.machine_id is not None}))
-        return keys, texts, {machine: standing.machine.slug for machine, standing in whose.items()}
+    from lastseen.manage import keys
 
-    keys, texts, slugs = ask(work)
+    found = do(lambda office: keys.listed(office, show=show))
     if as_json:
-        more = {} if texts is None else texts
-        print_json([_describe(key) | ({"key": more.get(key.id)} if show else {}) for key in keys])
+        print_json(found)
     else:
-        _table(keys, texts, slugs)
+        _table(found, show)
 
 
 @app.command()
 def revoke(key: Annotated[int, typer.Argument(metavar="ID", min=1, help="Its id.")], as_json: Json = False) -> None:
     """Make a key worthless, at once."""
-    if key > LARGEST_ID:
-        raise NotFound(f"no key {key}: see `lastseen keys list`")
+    from lastseen.manage import keys
 
-    async def work(monitor: Any) -> Any:
-        return await monitor.store.revoke_key(key, monitor.clock.now())
-
-    revoked = ask(work)
-    answer(as_json, _describe(revoked), f"Key {revoked.id} is revoked.")
+    revoked = do(lambda office: keys.revoke(office, key))
+    answer(as_json, revoked, f"Key {revoked['id']} is revoked.")

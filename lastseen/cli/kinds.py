@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
-from lastseen.cli.options import own
-from lastseen.cli.output import Json, print_json, table
-from lastseen.cli.session import ask
-from lastseen.durations import NEVER, parse_duration, parse_threshold, spell
+from lastseen.cli.options import naming, own
+from lastseen.cli.output import Json, print_json, seconds, table
+from lastseen.cli.session import do
 
 app = typer.Typer(help="Thresholds that machines have in common.", no_args_is_help=True)
 
 
-def _describe(kind: Any) -> dict[str, Any]:
-    return {
-        "name": kind.name,
-        "offline_after_seconds": _seconds(kind.offline_after),
-        "every_seconds": _seconds(kind.every),
-    }
+def _table(kinds: list[dict[str, Any]]) -> None:
+    def limit(value: float | None) -> str:
+        return "never" if value == 0 else "the default" if value is None else seconds(value)
 
-
-def _seconds(value: timedelta | None) -> int | float | None:
-    if value is None:
-        return None
-    number = value.total_seconds()
-    return int(number) if number.is_integer() else number
-
-
-def _table(kinds: list[Any]) -> None:
-    def limit(value: timedelta | None) -> str:
-        return "never" if value == NEVER else "the default" if value is None else spell(value)
-
-    rows = [(kind.name, limit(kind.offline_after), kind.every and spell(kind.every)) for kind in kinds]
+    rows = [
+        (kind["name"], limit(kind["offline_after_seconds"]), kind["every_seconds"] and seconds(kind["every_seconds"]))
+        for kind in kinds
+    ]
     table(("kind", "offline after", "reports every"), rows, "No kinds.")
 
 
@@ -42,14 +28,13 @@ def _table(kinds: list[Any]) -> None:
 def list_(as_json: Json = False) -> None:
     """List kinds; `offline_after_seconds` 0 is never, null is MACHINE_OFFLINE_THRESHOLD."""
 
-    async def work(monitor: Any) -> list[Any]:
-        return list(await monitor.store.kinds())
+    from lastseen.manage import kinds
 
-    kinds = ask(work)
+    found = do(kinds.listed)
     if as_json:
-        print_json([_describe(kind) for kind in kinds])
+        print_json(found)
     else:
-        _table(kinds)
+        _table(found)
 
 
 @app.command("set")
@@ -60,18 +45,13 @@ def set_(
     as_json: Json = False,
 ) -> None:
     """Make or change a kind; its machines are looked at again at once."""
-    from lastseen.model import Kind, replace
+    from lastseen.manage import kinds
 
-    async def work(monitor: Any) -> Any:
-        kind = next((k for k in await monitor.store.kinds() if k.name == name), Kind(name))
-        if offline_after is not None:
-            kind = replace(kind, offline_after=parse_threshold(own(offline_after), "--offline-after"))
-        if every is not None:
-            kind = replace(kind, every=parse_duration(every, "--every") if own(every) else None)
-        return await monitor.store.set_kind(kind, monitor.clock.now())
-
-    kind = ask(work)
+    given = {"offline_after": offline_after, "every": every}
+    said = {field: own(value) for field, value in given.items() if value is not None}
+    with naming(lambda field: f"--{field.replace('_', '-')}" if field in given else field):
+        kind = do(lambda office: kinds.put(office, name, **said))
     if as_json:
-        print_json(_describe(kind))
+        print_json(kind)
     else:
         _table([kind])

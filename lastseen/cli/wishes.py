@@ -17,7 +17,7 @@ from lastseen.durations import parse_duration, spell
 from lastseen.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from lastseen.model import Channel, Matcher, Preferences, Silence
+    from lastseen.model import Channel, Matcher, Preferences
 
 app = typer.Typer(help="Spans in which events of some machines are recorded and not told.", no_args_is_help=True)
 
@@ -200,18 +200,6 @@ def _matcher(
     return Matcher(tuple(groups or ()), tuple(tags or ()), tuple(kinds or ()), tuple(names or ()))
 
 
-def _shown(silence: Silence) -> dict[str, Any]:
-    return {
-        "id": silence.id,
-        "name": silence.name,
-        "starts_at": silence.starts_at,
-        "ends_at": silence.ends_at,
-        "machines": str(silence.matcher),
-        "one_chat": bool(silence.matcher.channels),
-        "created_by": silence.created_by,
-    }
-
-
 @app.command("add")
 def add(
     name: Annotated[str, typer.Argument(help="What it is for.")],
@@ -228,20 +216,15 @@ def add(
     """Hold back what happens to some machines (to all, where none are named), now or planned. What is still so at the
     end is told then."""
 
-    async def work(monitor: Any) -> Silence:
-        from lastseen.model import Silence
+    from lastseen.manage import silences
 
-        now = monitor.clock.now()
-        begins = now if start is None else _moment(start)
-        ends = begins + parse_duration(lasting, "--for")
-        made: Silence = await monitor.store.add_silence(
-            Silence(name, begins, ends, _matcher(group, tag, kind, machine), _who()), now
-        )
-        return made
-
-    made = ask(work)
-    text = f"{made.name}: nothing is told of {made.matcher} until {local(made.ends_at)} (silence {made.id})"
-    answer(as_json, _shown(made), text)
+    begins, span = None if start is None else _moment(start), parse_duration(lasting, "--for")
+    matcher = _matcher(group, tag, kind, machine)
+    made = do(lambda office: silences.add(office, name, span, matcher, _who(), begins))
+    text = (
+        f"{made['name']}: nothing is told of {made['machines']} until {local(made['ends_at'])} (silence {made['id']})"
+    )
+    answer(as_json, made, text)
 
 
 def _moment(text: str) -> datetime:
@@ -263,17 +246,18 @@ def _who() -> str:
 def list_(as_json: Json = False) -> None:
     """List silences that are not over."""
 
-    async def work(monitor: Any) -> Sequence[Silence]:
-        found: Sequence[Silence] = await monitor.store.silences(monitor.clock.now())
-        return found
+    from lastseen.manage import silences
 
-    found = ask(work)
+    found = do(silences.listed)
     if as_json:
-        print_json([_shown(silence) for silence in found])
+        print_json(found)
         return
     table(
         ("id", "silence", "from", "until", "machines", "by"),
-        [(s.id, s.name, local(s.starts_at), local(s.ends_at), str(s.matcher), s.created_by) for s in found],
+        [
+            (s["id"], s["name"], local(s["starts_at"]), local(s["ends_at"]), s["machines"], s["created_by"])
+            for s in found
+        ],
         "No silences.",
     )
 
@@ -282,12 +266,10 @@ def list_(as_json: Json = False) -> None:
 def end(silence: Annotated[int, typer.Argument(metavar="ID", help="Which one.")], as_json: Json = False) -> None:
     """End a silence now: what is still so is told."""
 
-    async def work(monitor: Any) -> Silence:
-        ended: Silence = await monitor.store.end_silence(silence, monitor.clock.now())
-        return ended
+    from lastseen.manage import silences
 
-    ended = ask(work)
-    answer(as_json, _shown(ended), f"{ended.name} is over")
+    ended = do(lambda office: silences.end(office, silence))
+    answer(as_json, ended, f"{ended['name']} is over")
 
 
 # -- seen
