@@ -21,9 +21,9 @@ import psutil
 import psycopg
 
 from benchmarks.bench_bulk import bodies
-from benchmarks.bench_postgres import RULES, filled, fleet, heap_only
+from benchmarks.bench_postgres import filled, fleet, heap_only
 from benchmarks.common import Figure, arguments, fsync_ms, lastseen, machine, report, serving, workspace
-from benchmarks.postgres_node import Node
+from benchmarks.postgres_node import RULES, Node
 from lastseen.clock import SystemClock
 from lastseen.monitor.decide import decide
 from lastseen.storage import open_store
