@@ -345,7 +345,7 @@ class Shell:
             input=said,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         assert done.returncode == 0, (lines, done.stdout, done.stderr)
         return done.stdout

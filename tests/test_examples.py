@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 
 def run(example: str, folder: Path) -> str:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / example)], cwd=folder, capture_output=True, text=True, timeout=60
+        [sys.executable, str(ROOT / "examples" / example)], cwd=folder, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -39,7 +39,7 @@ def run(folder: Path, *words: str, **env: str) -> str:
         env={**os.environ, "PYTHONPATH": paths, **env},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

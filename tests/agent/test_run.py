@@ -38,7 +38,7 @@ def start(arguments: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
 async def done(process: subprocess.Popen[bytes], words: bytes | None = None) -> tuple[int, str, str]:
     with process:  # at the end its pipes are closed and it is waited for, whatever happens
         try:
-            out, err = await anyio.to_thread.run_sync(lambda: process.communicate(words, timeout=60))
+            out, err = await anyio.to_thread.run_sync(lambda: process.communicate(words, timeout=300))
         finally:
             process.kill()
     return process.returncode, (out or b"").decode(errors="replace"), err.decode(errors="replace")

@@ -73,7 +73,7 @@ class Cli:
         assert "Traceback" not in err.getvalue(), err.getvalue()
         return Done(int(code or 0), out.getvalue(), err.getvalue())
 
-    def process(self, *arguments: str, timeout: float = 120) -> Done:
+    def process(self, *arguments: str, timeout: float = 300) -> Done:
         command = [sys.executable, "-m", "lastseen", *arguments]
         done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=timeout)
         assert "Traceback" not in done.stderr, done.stderr
@@ -119,7 +119,7 @@ def _url(process: subprocess.Popen[bytes], log: Path) -> str:
             raise RuntimeError(f"serve ended: {log.read_text()}")
         return lines
 
-    return str(json.loads(until(said, f"serve begins: {log.read_text()}")[0])["url"])
+    return str(json.loads(until(said, f"serve begins: {log.read_text()}", 240)[0])["url"])
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ def test_a_demo_that_is_stopped_stops_everything_it_started(tmp_path: Path) -> N
         try:
             children = _children(process)
             process.send_signal(signal.SIGTERM)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=300)
         finally:
             process.kill()
     assert process.returncode == 0, out + err

@@ -50,7 +50,7 @@ def come_into_being(cli: Cli, url: str, broker: Mosquitto) -> None:
 
     def there() -> bool:
         topic = ("-t", "devices/by-mqtt/heartbeat", "-q", "1", "-m", "{}")
-        subprocess.run([client, "-p", str(broker.port), *topic], check=True, timeout=60)
+        subprocess.run([client, "-p", str(broker.port), *topic], check=True, timeout=300)
         return "by-mqtt" in slugs(cli)
 
     until(there, "the broker's machine is there", 30, every=0.3)

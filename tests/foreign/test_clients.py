@@ -19,7 +19,7 @@ needs_curl = needs_programs("curl")
 
 async def program(*command: str, said: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return await asyncio.to_thread(
-        subprocess.run, command, input=said, capture_output=True, text=True, timeout=60, cwd=cwd
+        subprocess.run, command, input=said, capture_output=True, text=True, timeout=300, cwd=cwd
     )
 
 

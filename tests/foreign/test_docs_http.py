@@ -45,6 +45,6 @@ def test_every_line_does_what_it_is_there_for(tmp_path: Path) -> None:
 
 def pasted(block: str, env: dict[str, str]) -> str:
     lines = re.sub(r"^lastseen ", f"{sys.executable} -m lastseen ", block, flags=re.M)
-    done = subprocess.run(["sh", "-ec", lines], env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["sh", "-ec", lines], env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, (lines, done.stdout, done.stderr)
     return done.stdout

@@ -63,7 +63,7 @@ class Borgmatic:
             "XDG_RUNTIME_DIR": str(self.folder),
         }
         command = [str(BIN / "borgmatic"), "--config", str(file), *action]
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, cwd=self.folder)
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, cwd=self.folder)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ async def test_messages_of_a_broker_are_counted_and_so_is_the_time_without_it(tm
             def send(machine: str, payload: str) -> None:
                 topic = f"devices/{machine}/heartbeat"
                 where = ["-p", str(port), "-q", "1", "-t", topic, "-m", payload]
-                subprocess.run([find("mosquitto_pub"), *where], check=True, timeout=60)
+                subprocess.run([find("mosquitto_pub"), *where], check=True, timeout=300)
 
             await eventually(lambda: (SOURCE, "link") in counters.BLIND.values())  # it was blind until it had its link
             for machine, payload in (("lamp", '{"x": 1}'), ("lamp", "{"), ("nobody", "{}"), ("lamp", "")):

@@ -50,7 +50,7 @@ async def test_an_example_tells_of_a_goodbye_and_of_the_return(
 @pytest.mark.parametrize("name", ["from lastseen import MqttSource", "from lastseen.ingest.mqtt import Binding"])
 def test_without_its_package_it_is_said_in_one_line_what_to_install(name: str) -> None:
     code = f"import sys; sys.modules['paho'] = None\n{name}"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
     said = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 1
     assert said.endswith("PluginError: MQTT needs a package: install it with: pip install lastseen[mqtt]")

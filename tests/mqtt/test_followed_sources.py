@@ -195,7 +195,7 @@ def kept(broker: Mosquitto, topic: str) -> str:
     """What the broker keeps there, waited for."""
     at = ("-h", "127.0.0.1", "-p", str(broker.port))
     command = [find("mosquitto_sub"), *at, "-t", topic, "-C", "1", "-W", "20"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False).stdout
 
 
 def test_the_address_may_be_in_a_file_and_is_in_no_repr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

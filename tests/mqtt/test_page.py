@@ -64,7 +64,7 @@ def guarded(tmp_path: Path) -> Iterator[Mosquitto]:
     acl.chmod(0o600)
     passwords.touch(0o600)
     for user in ("lastseen", "pump", "valve", "onlooker"):
-        subprocess.run([find("mosquitto_passwd"), "-b", str(passwords), user, "secret"], check=True, timeout=60)
+        subprocess.run([find("mosquitto_passwd"), "-b", str(passwords), user, "secret"], check=True, timeout=300)
     lines = [line for line in limits.splitlines() if line and line[0] != "#" and "persistence" not in line]
     rest = ("allow_anonymous false", f"password_file {passwords}", f"acl_file {acl}")
     broker = Mosquitto(tmp_path, (*lines, *rest))

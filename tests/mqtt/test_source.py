@@ -267,4 +267,4 @@ def _feed(broker: Mosquitto, topic: str, lines: str) -> None:
     from tests.mqtt.broker import find
 
     command = [find("mosquitto_pub"), "-h", "127.0.0.1", "-p", str(broker.port), "-t", topic, "-q", "1", "-l"]
-    subprocess.run(command, input=lines.encode(), check=True, timeout=60)
+    subprocess.run(command, input=lines.encode(), check=True, timeout=300)

@@ -55,7 +55,7 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
-        await eventually(self.ready, timeout=60, every=0.02)
+        await eventually(self.ready, timeout=240, every=0.02)
 
     async def ready(self) -> bool:
         assert self.process is not None
@@ -99,7 +99,7 @@ class Server:
     async def cli(self, *args: str) -> Any:
         """A command beside the server, with its JSON answer. The far ends that the test plays go on meanwhile."""
         command, env = [sys.executable, "-m", "lastseen", *args, "--json"], {**os.environ, **self.env}
-        with anyio.fail_after(120):
+        with anyio.fail_after(300):
             done = await anyio.run_process(command, env=env, check=False)
         assert done.returncode == 0, done.stderr.decode()
         return json.loads(done.stdout)
