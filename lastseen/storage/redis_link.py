@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import re
-from collections.abc import Awaitable, Callable, Sequence
+import ssl
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl
 
 from lastseen.clock import Clock
 from lastseen.errors import ConfigurationError, PluginError
@@ -30,6 +33,9 @@ PAUSES = (0.25, 0.5, 1.0, 2.0, 5.0)
 PROBE_WITHIN = 1.0
 
 _SCHEMES = {"redis": "redis", "rediss": "rediss", "unix": "unix", "valkey": "redis", "valkeys": "rediss"}
+_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+"""What the URL may name after its `?` for TLS, of which the library wants files."""
+
 _log = get_logger()
 
 
@@ -145,6 +151,7 @@ def _client(url: str) -> Redis:
         raise ConfigurationError(
             "LASTSEEN_REDIS_URL: must be redis://host:6379/0, rediss://… or unix:///path/to/socket"
         )
+    _refuse_missing_files(url)
     try:
         return Redis.from_url(
             f"{_SCHEMES[scheme]}:{rest}",
@@ -155,6 +162,13 @@ def _client(url: str) -> Redis:
         )
     except (ValueError, TypeError):
         raise ConfigurationError("LASTSEEN_REDIS_URL: it cannot be read as an address of a Redis server") from None
+
+
+def _refuse_missing_files(url: str) -> None:
+    """Those that certificates are in: the library looks for them at each connection, and says nothing of use."""
+    for name, value in parse_qsl(url.partition("?")[2]):
+        if name in _FILES and not os.access(value, os.R_OK):
+            raise ConfigurationError(f"LASTSEEN_REDIS_URL: there is no file for {name} that can be read")
 
 
 def _failures() -> tuple[type[BaseException], ...]:
@@ -168,6 +182,11 @@ def reason_of(error: BaseException) -> str:
     """What is wrong, for people. The library's own texts may quote what it was sent."""
     from redis import exceptions as known
 
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "its certificate is not to be trusted: who signed it (ssl_ca_certs), its name or its age"
+        if isinstance(cause, ssl.SSLError):
+            return "TLS does not come about: does it speak TLS there, and want a certificate of ours?"
     reasons: tuple[tuple[Any, str], ...] = (
         (known.AuthenticationError, "it does not accept the name or the password"),
         (known.AuthorizationError, "it does not accept the name or the password"),
@@ -180,3 +199,11 @@ def reason_of(error: BaseException) -> str:
         (OSError, "there is no connection to it"),
     )
     return next((text for kinds, text in reasons if isinstance(error, kinds)), f"it answers {type(error).__name__}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, and those that it came of."""
+    known: BaseException | None = error
+    while known is not None:
+        yield known
+        known = known.__cause__ or known.__context__
