@@ -8,6 +8,7 @@ import sqlite3
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -23,10 +24,13 @@ BODY = json.dumps({"uptime_seconds": 86400, "free_memory": 2**30, "metrics": {"c
 
 
 async def ours(path: Path, ids: list[int], batch: int, seconds: float, body: str | None) -> float:
-    """Heartbeats a second that are durable, while settle runs every 50 ms."""
+    return await recorded(open_store(f"sqlite:///{path}"), ids, batch, seconds, body)
+
+
+async def recorded(store: Any, ids: list[int], batch: int, seconds: float, body: str | None = None) -> float:
+    """Heartbeats a second that are durable in the store, while settle runs every 50 ms."""
     clock, rules = SystemClock(), Rules(offline_after=timedelta(days=1))
-    store = open_store(f"sqlite:///{path}")
-    await store.open()  # type: ignore[attr-defined]
+    await store.open()
     done = 0
     began = clock.monotonic()
 
@@ -46,7 +50,7 @@ async def ours(path: Path, ids: list[int], batch: int, seconds: float, body: str
             done += len(chosen)
         group.cancel_scope.cancel()
     rate = done / (clock.monotonic() - began)
-    await store.close()  # type: ignore[attr-defined]
+    await store.close()
     return rate
 
 

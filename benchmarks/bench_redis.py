@@ -1,5 +1,5 @@
 """The status of machines from the copy in Valkey, and writing it there: beside the same read from SQLite, and beside
-bare redis-py that gets and sets values as long."""
+bare redis-py that gets and sets values as long. And what the copy costs the recorder: beside the same without it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 
+from benchmarks.bench_recorder import recorded
 from benchmarks.common import Figure, arguments, machine, report, workspace
 from benchmarks.fleet import fill
 from lastseen.clock import SystemClock
@@ -124,6 +125,18 @@ async def run(path: Path, url: str, machines: int, rounds: int, times: int) -> l
         await store.close()
 
 
+def recording(path: Path, url: str, machines: int, rounds: int, seconds: float) -> Figure:
+    """Heartbeats a second with the copy beside the store and without it, in turn."""
+    figure = Figure("recorder, 1000 a batch, with the copy", "/s", [], [], "the store alone", "stated")
+    ids = random.Random(7).sample(range(1, machines + 1), machines)
+    for _ in range(rounds):
+        clock, alone = SystemClock(), open_store(f"sqlite:///{path}")
+        with_copy: Any = beside(open_store(f"sqlite:///{path}"), RedisCopy(Link(url, clock), clock))
+        figure.ours.append(anyio.run(recorded, with_copy, ids, 1000, seconds))
+        figure.baseline.append(anyio.run(recorded, alone, ids, 1000, seconds))
+    return figure
+
+
 def main() -> None:
     short = arguments().short
     machines, rounds, times = (300, 2, 20) if short else (10_000, 5, 1_000)
@@ -134,7 +147,10 @@ def main() -> None:
             fill(folder / "lastseen.db", machines, SystemClock().now(), timedelta(days=30))
             version = server.client.info("server")["valkey_version"]
             print(f"{machine()}, Valkey {version}; {machines:,} machines in SQLite")
-            report(anyio.run(run, folder / "lastseen.db", server.url, machines, rounds, times))
+            database = folder / "lastseen.db"
+            figures = anyio.run(run, database, server.url, machines, rounds, times)
+            figures.append(recording(database, server.url, machines, rounds, 0.5 if short else 3.0))
+            report(figures)
         finally:
             server.kill()
 

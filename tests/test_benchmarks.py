@@ -57,6 +57,8 @@ def test_the_copy_in_valkey_answers_as_the_store_does_and_is_written(tmp_path: P
     ways = {"read 1 from the copy": 2, "read 100 from the copy": 2, "write 1": 1, "write 100": 1}
     for name, beside in ways.items():
         assert sum(one.startswith(f"{name}, p") for one in found) == 2 * beside
+    recorder = found["recorder, 1000 a batch, with the copy"]
+    assert min(recorder["ours"] + recorder["baseline"]) > 0
 
 
 def test_a_fleet_in_postgresql_is_swept_by_a_few_pages_and_recorded_by_two_nodes(tmp_path: Path) -> None:
