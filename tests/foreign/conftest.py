@@ -47,8 +47,7 @@ class Pinged:
         return await self.served.http.request(method, path, **more)
 
     async def standing(self, slug: str = "backup") -> Standing:
-        found: Standing = (await self.served.other.liveness([slug]))[slug]
-        return found
+        return await self.served.standing(slug)
 
     async def status(self, slug: str = "backup") -> str:
         return str((await self.standing(slug)).liveness.status)

@@ -16,6 +16,7 @@ import pytest
 from lastseen.app import App
 from lastseen.ingest.auth import new_key
 from lastseen.listening import bind, url_of
+from lastseen.model import MachineRef, Standing
 from lastseen.protocols import Keys, Service
 from lastseen.serving import answer
 from lastseen.settings import Settings
@@ -49,6 +50,11 @@ class Served:
         key = new_key(scope)
         await self.other.add_key(scope, key.digest, key.hint, self.app.monitor.clock.now(), **more)
         return key.text
+
+    async def standing(self, machine: MachineRef) -> Standing:
+        """As another process reads it."""
+        found: Standing = (await self.other.liveness([machine]))[machine]
+        return found
 
     async def beat(self, key: str, content: bytes | None = None) -> httpx.Response:
         return await self.http.post(HEARTBEAT, content=content, headers={"Authorization": f"Bearer {key}"})

@@ -263,11 +263,11 @@ async def test_a_full_queue_is_503_and_takes_nothing(
     await served.machine("a")
     monkeypatch.setattr(served.app.monitor._loops.recorder, "_capacity", 5)
     assert (await send(served, fleet, [{"machine": "a"}] * 5)).json()["accepted"] == 5
-    before = (await served.other.liveness(["a"]))["a"].liveness.last_seen
+    before = (await served.standing("a")).liveness.last_seen
     answer = await send(served, fleet, [{"machine": "a"}] * 6)
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
-    assert (await served.other.liveness(["a"]))["a"].liveness.last_seen == before
+    assert (await served.standing("a")).liveness.last_seen == before
     assert recorder.CAPACITY >= 2 * MOST_ROWS
 
 

@@ -117,7 +117,7 @@ async def test_a_client_that_does_not_finish_its_body_is_cut_and_nothing_is_kept
     async with line(strict) as slowly:
         await slowly.say(head(key, "Content-Length: 100", path=path.format(uuid=uuid.text)), b'{"x":')
         assert await slowly.answer() == (0, {}, b"")
-    assert (await strict.other.liveness(["a"]))["a"].liveness.last_seen is None
+    assert (await strict.standing("a")).liveness.last_seen is None
 
 
 async def test_an_answered_client_that_goes_on_sending_is_cut(strict: Served) -> None:

@@ -20,7 +20,7 @@ async def test_a_heartbeat_is_stored_before_it_is_acknowledged(served: Served) -
     key = await served.machine("web-1")
     answer = await served.beat(key)
     assert (answer.status_code, answer.content) == (204, b"")
-    [standing] = (await served.other.liveness(["web-1"])).values()
+    standing = await served.standing("web-1")
     assert standing.liveness.last_seen is not None
 
 
@@ -78,7 +78,7 @@ async def test_a_key_of_another_scope_sends_no_heartbeats(served: Served) -> Non
 async def test_a_rotated_key_is_good_until_the_new_one_is_used(served: Served) -> None:
     old = await served.machine("web-1")
     assert (await served.beat(old)).status_code == 204
-    [standing] = (await served.other.liveness(["web-1"])).values()
+    standing = await served.standing("web-1")
     new = await served.key("machine", machine_id=standing.machine.id, replaces=True)
     assert (await served.beat(old)).status_code == 204
     assert (await served.beat(new)).status_code == 204
