@@ -21,7 +21,7 @@ from lastseen.model.retention import Keep
 from lastseen.monitor.agreement import settings_of
 from lastseen.monitor.alarms import Alarms
 from lastseen.monitor.backlog import Backlog
-from lastseen.monitor.blindness import MARK_EVERY, TICK, Listener
+from lastseen.monitor.blindness import MARK_EVERY, TICK, Listener, Look
 from lastseen.monitor.deadline import Rules
 from lastseen.monitor.hangs import Hangs
 from lastseen.monitor.health import PATIENCE, Signs, Trouble, health
@@ -207,7 +207,7 @@ class Loops:
         async with self._sweeping, self._measured():
             with self._hangs.noticed():
                 look = await self.listener.look()
-            self._hangs.stood_still(look)
+            self._stood_still_until(look)
             if look.stepped:
                 self._schedule.clock_stepped()
             now = await self._backlog.limit(look.now) - self._membership.patience
@@ -260,12 +260,17 @@ class Loops:
         while True:
             await asyncio.sleep(TICK)
             look = self.listener.glance()
-            self._hangs.stood_still(look)
+            self._stood_still_until(look)
             if look.stepped:
                 self._schedule.clock_stepped()
                 self._schedule.wake()
             else:
                 self._schedule.tick()
+
+    def _stood_still_until(self, look: Look) -> None:
+        """Alone we know what stands in our own queues; others may have been as slow."""
+        if self._membership.company:
+            self._hangs.stood_still(look)
 
     async def _keep(self) -> None:
         """Leave a mark now and then, and notice deadlines that other processes have moved. Apart from the tick: a slow
