@@ -69,9 +69,6 @@ class Dialect(Protocol):
     def hold_lane(self, connection: Connection, name: str) -> None:
         """Lock a lane, so that what is done on it is done one after another."""
 
-    def still_sending(self, connection: Connection, attempt: int, token: int) -> int:
-        """How many notifications of an attempt are still being sent under this token of their lane."""
-
     def time(self, connection: Connection) -> datetime | None:
         """What the server's clock says; None: there is no server."""
 

@@ -75,10 +75,6 @@ SELECT (value ->> 0)::int, (value ->> 1)::timestamptz, value ->> 2 FROM json_arr
 ON CONFLICT (machine_id) DO UPDATE SET at = excluded.at, body = excluded.body WHERE excluded.at >= latest_reports.at
 """
 _IDS = "SELECT slug, id FROM machines WHERE slug = ANY(%s) AND deleted_at IS NULL"
-_STILL_SENDING = """
-SELECT count(*) FROM delivery_attempt_items JOIN notifications ON notifications.id = notification_id
-WHERE attempt_id = %s AND state = 'sending' AND lease_token = %s
-"""
 _HOLD_LANE = "SELECT FROM leases WHERE name = %s FOR NO KEY UPDATE"
 _EVENT_COUNTS = "SELECT machine_id, event_seq FROM liveness WHERE machine_id = ANY(%s)"
 _STILL_AT = """
@@ -167,10 +163,6 @@ def keep_bodies(connection: Connection, bodies: str) -> None:
 
 def hold_lane(connection: Connection, name: str) -> None:
     _do(connection, _HOLD_LANE, name)
-
-
-def still_sending(connection: Connection, attempt: int, token: int) -> int:
-    return int(_all(connection, _STILL_SENDING, attempt, token)[0][0])
 
 
 def time(connection: Connection) -> datetime | None:

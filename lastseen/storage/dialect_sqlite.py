@@ -61,11 +61,6 @@ _IDS = (
     "SELECT slug, m.id FROM json_each(?) AS asked CROSS JOIN machines AS m ON slug = asked.value AND deleted_at IS NULL"
 )
 
-_STILL_SENDING = """
-SELECT count(*) FROM delivery_attempt_items JOIN notifications ON notifications.id = notification_id
-WHERE attempt_id = ? AND state = 'sending' AND lease_token = ?
-"""
-
 
 def _raw(connection: Connection) -> Any:
     """The driver's connection, for the statements that every batch needs."""
@@ -137,10 +132,6 @@ def keep_bodies(connection: Connection, bodies: str) -> None:
 
 def hold_lane(connection: Connection, name: str) -> None:
     """There is one writer at a time."""
-
-
-def still_sending(connection: Connection, attempt: int, token: int) -> int:
-    return int(_raw(connection).execute(_STILL_SENDING, (attempt, token)).fetchone()[0])
 
 
 def time(connection: Connection) -> datetime | None:
