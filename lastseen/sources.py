@@ -1,5 +1,8 @@
 """Ways in that are set up beside the program: rows of the store, and the broker of the settings.
 
+This module is the server's: it says which sources there are, and makes them of what people wrote. How any source is
+run, of a program's own too, is in `lastseen.monitor.sources`, which knows of no row and no setting.
+
 Rows are read when the monitor starts, before it decides anything, and looked at again while it runs: a row that is
 added, changed or removed by a command is followed by the running server. One that cannot be used is told once, with
 why, and the others go on.

@@ -1,4 +1,6 @@
-"""Ways in beside the program's own calls: what each is handed, and how they are kept running."""
+"""Ways in beside the program's own calls: what each is handed, and how they are kept running.
+
+Any source, whoever made it. Which ones a server has, from rows and settings, is in `lastseen.sources` above."""
 
 from __future__ import annotations
 
