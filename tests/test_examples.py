@@ -33,6 +33,13 @@ def test_minimal_tells_of_the_silence_and_of_the_return(tmp_path: Path) -> None:
     assert said.index("🔴") < said.index("🟢")
 
 
+def test_how_long_is_kept_can_be_said_of_what_is_kept(tmp_path: Path) -> None:
+    assert run("keep.py", tmp_path) == "True\n"
+    with sqlite3.connect(tmp_path / "devices.db") as db:
+        assert db.execute("SELECT slug FROM machines").fetchall() == [("pump",)]
+    db.close()
+
+
 def test_the_own_store_keeps_the_pumps_in_its_own_table(tmp_path: Path) -> None:
     assert "cellar" in run("own_store.py", tmp_path)
     with sqlite3.connect(tmp_path / "pumps.db") as db:
