@@ -29,7 +29,7 @@ ALWAYS: tuple[Break, ...] = (
 SHORT: dict[int, tuple[Break, ...]] = {
     1: (faults.database_stalled, faults.node_killed, faults.broker_restarted, faults.node_stopped),
 }
-"""By seed: those of `make test`, which need no database of their own."""
+"""By seed: those among the tests, which need no database of their own."""
 
 
 def plan(seed: int) -> list[Break]:
