@@ -49,6 +49,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
+def pytest_collection_finish() -> None:
+    quick.collect_less()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(here, reason): fails in CI, is skipped elsewhere, unless `here`")
     config.stash[WATCHER] = leftovers.end_with()

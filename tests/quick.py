@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,3 +20,11 @@ def trust_few() -> Callable[[], None]:
     file.flush()
     certifi.where = lambda: file.name
     return file.close
+
+
+def collect_less() -> None:
+    """As the server does: what is there from the beginning, here all the tests, stays, and is not looked at again each
+    time garbage is collected, which otherwise takes a fifth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
