@@ -16,8 +16,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 
 from lastseen import counters
 from lastseen.clock import SystemClock, rest
-from lastseen.errors import ConfigurationError, InvalidInput, StoreUnavailable
-from lastseen.model.texts import NUL
+from lastseen.errors import ConfigurationError, StoreUnavailable
 from lastseen.storage.translate import translated
 from lastseen.storage.workers import Work, Workers
 
@@ -139,7 +138,6 @@ class SqliteSession:
 
     def __init__(self, path: Path, engine: Engine, begin: str, on_rollback: Callable[[], None] = lambda: None) -> None:
         self._path, self._engine, self._begin, self._on_rollback = path, engine, begin, on_rollback
-        event.listen(engine, "before_cursor_execute", _refuse_nul)
         self._connection: Connection | None = None
         self._file: tuple[int, int] | None = None
 
@@ -228,14 +226,6 @@ def _engine(path: Path, pragmas: dict[str, str], begin: str) -> Engine:
             patiently(raw.execute, begin)
 
     return engine
-
-
-def _refuse_nul(_1: Any, _2: Any, _3: Any, given: Any, _4: Any, many: bool) -> None:
-    """SQLite would keep it, and no other database: all stores answer alike, and what is moved between them fits."""
-    for row in given if many else (given,):
-        for value in row:
-            if isinstance(value, str) and "\0" in value:
-                raise InvalidInput(f"a text {NUL}")
 
 
 def patiently(step: Callable[..., T], *args: Any) -> T:
