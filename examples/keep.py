@@ -14,7 +14,7 @@ keep = Keep(events=timedelta(days=365), attempts=timedelta(days=30), runs=None, 
 async def main() -> None:
     async with HeartbeatMonitor("sqlite:///devices.db", keep=keep) as monitor:
         await monitor.heartbeat("pump")
-        print(await monitor.is_online("pump"))
+        print((await monitor.status("pump")).last_seen is not None)
 
 
 if __name__ == "__main__":
