@@ -89,7 +89,7 @@ class Desk:
         self.store: Any = monitor.store
         self.library: Any = telegram_library()
         self.line: BotLine = self.library.BotLine(bot.token, bot.api_url)
-        self.limits: Limits = limits_of(f"{bot.api_url}/{bot.id}")
+        self.limits: Limits = limits_of(f"{bot.api_url}/{bot.id}", self.clock)
         self.name = ""
         self._answered: dict[int, deque[float]] = {}
 

@@ -76,7 +76,7 @@ class Telegram:
         self._clock: Clock = tools.clock if tools is not None else SystemClock()
         bot = config.token.get_secret_value().partition(":")[0]
         self.lane = f"telegram:{bot}"
-        self._limits = limits_of(f"{self._api_url}/{bot}")
+        self._limits = limits_of(f"{self._api_url}/{bot}", self._clock)
         self.host = httpx.URL(self._api_url).host if self._api_url else "api.telegram.org"
         self._chat = config.chat_id
         self._line: BotLine | None = None

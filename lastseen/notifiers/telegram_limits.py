@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from weakref import WeakValueDictionary
 
+from lastseen.clock import Clock
+
 PER_SECOND = 30
 CHAT_GAP = 1.0  # seconds between two messages in one chat
 GROUP_MINUTE = 20
@@ -59,9 +61,11 @@ class Limits:
 _limits: WeakValueDictionary[str, Limits] = WeakValueDictionary()
 
 
-def limits_of(bot: str) -> Limits:
-    """The limits that all notifiers of one bot in this process share."""
-    limits = _limits.get(bot)
+def limits_of(bot: str, clock: Clock) -> Limits:
+    """The limits that all who speak for one bot in this process share, as long as they go by the same time: a virtual
+    clock counts from anywhere."""
+    key = f"{bot} {id(clock)}" if clock.virtual else bot
+    limits = _limits.get(key)
     if limits is None:
-        limits = _limits[bot] = Limits()
+        limits = _limits[key] = Limits()
     return limits

@@ -24,9 +24,9 @@ from lastseen.notifiers import telegram_bot
 from lastseen.notifiers.message import render
 from lastseen.notifiers.telegram import Telegram
 from lastseen.notifiers.telegram_bot import FloodWait, meaning, redact
-from lastseen.notifiers.telegram_limits import Limits
+from lastseen.notifiers.telegram_limits import Limits, limits_of
 from lastseen.plugins import check_config
-from lastseen.testing import NotifierSuite
+from lastseen.testing import FakeClock, NotifierSuite
 from lastseen.testing.far_end import Answer, FarEnd
 from tests.notifiers.builders import at, delivery, message, offline
 from tests.standins.telegram import TOKEN, BotApi
@@ -224,6 +224,15 @@ async def test_changes_count_in_the_chats_limit(api: BotApi, alert: str) -> None
 
 
 # -- limits
+
+
+def test_who_goes_by_another_time_has_limits_of_his_own() -> None:
+    """A virtual clock that is years ahead must not hold up the bot of the same address for years."""
+    real, clock = limits_of("http://x/1", SystemClock()), FakeClock()
+    virtual = limits_of("http://x/1", clock)
+    assert limits_of("http://x/1", SystemClock()) is real
+    assert limits_of("http://x/1", clock) is virtual
+    assert len({id(real), id(virtual), id(limits_of("http://x/1", FakeClock()))}) == 3
 
 
 def test_one_message_a_second_in_a_chat() -> None:
