@@ -31,6 +31,9 @@ STALLED = 2.0
 MARK_EVERY = 5.0
 """Seconds between two marks in the store."""
 
+SURE = 13.0
+"""Seconds after which every other node that hears has left a mark, and the mark of one that does not is old."""
+
 HANGS = 15.0
 """Seconds by which a mark may be late before it counts as one that does not end."""
 
@@ -102,6 +105,8 @@ class Listener:
         self.cut_at: datetime | None = None  # since when we know that our own line is cut
         self._cut: list[BlindPeriod] = []
         self.spells: list[Spell] = []  # until they have been told, or need not be
+        self.in_company: Callable[[], bool] = lambda: False
+        self._unsure: list[tuple[BlindPeriod, float]] = []  # and when others will have said what they heard
         self.on_change: Callable[[], None] = lambda: None  # a link was lost, or is there again
 
     @property
@@ -234,8 +239,27 @@ class Listener:
         """Write what was missed, and move the mark on when it is time."""
         async with self._marking:
             due = self._clock.monotonic() - self._marked >= MARK_EVERY
+            self._ask_again()
             if self._missed or self._store_lost_at is not None or due:
                 await self._mark(self._heard_until)
+
+    @property
+    def unsure_since(self) -> datetime | None:
+        """Since when the others may have lost the store with us, of whom we believed that they heard; until they have
+        said so, or heard on."""
+        return min((period.started_at for period, _ in self._unsure), default=None)
+
+    @property
+    def unsure_for(self) -> timedelta:
+        """How much longer."""
+        left = min((sure for _, sure in self._unsure), default=float("-inf")) - self._clock.monotonic()
+        return timedelta(seconds=max(0.0, left))
+
+    def _ask_again(self) -> None:
+        """What we missed is written once more when every other node has left a mark since, or is gone."""
+        mono = self._clock.monotonic()
+        self._missed += [period for period, sure in self._unsure if sure <= mono]
+        self._unsure = [(period, sure) for period, sure in self._unsure if sure > mono]
 
     def cannot_write_since(self) -> datetime | None:
         """Since when no write got through, whether the last one failed or does not end; None: they do."""
@@ -262,9 +286,10 @@ class Listener:
         """Move the marks, with all that was missed. What cannot be written now is written with the next."""
         kept, lost_at = list(self._missed), self._store_lost_at
         hearing = [ear for ear in self.ears.values() if ear.hears]
-        missed = list(kept)
+        lost: list[BlindPeriod] = []
         if lost_at is not None:
-            missed += [BlindPeriod(ear.id, lost_at, now, BlindReason.STORE) for ear in hearing]
+            lost = [BlindPeriod(ear.id, lost_at, now, BlindReason.STORE) for ear in hearing]
+        missed = [*kept, *lost]
         began = self._clock.monotonic()
         written: Sequence[BlindPeriod] | None = None
         if self._marks is not None:
@@ -275,6 +300,8 @@ class Listener:
         self._missed, self._marked = [p for p in self._missed if p not in kept], began
         if lost_at is not None:
             self.spells.append(Spell(self._own, lost_at, BlindReason.STORE, now))
+        if self.in_company():
+            self._unsure += [(period, began + SURE) for period in lost]
         if self._store_lost_at == lost_at:  # another one that came meanwhile is for the next mark
             self._store_lost_at = None
         closed = {(p.source, p.started_at, p.reason) for p in missed}

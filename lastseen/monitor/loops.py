@@ -79,6 +79,7 @@ class Loops:
         self._membership = Membership(store, clock, node, alike)
         self._pruner = Pruner(store, clock, node, keep, rules.flapping_window)
         self._sweeping = asyncio.Lock()
+        self.listener.in_company = lambda: self._membership.company
         self._hangs = Hangs(clock)
         self._backlog = Backlog(self.listener, self.recorder, clock)
         self._watching = False
@@ -193,6 +194,8 @@ class Loops:
         """When there will be something to decide, to tell of a source, or to ask of the line."""
         check = await self._store.next_check()
         due = None if check is None else check + self._membership.patience
+        if due is not None and self.listener.unsure_since is not None:
+            due = max(due, self._clock.now() + self.listener.unsure_for)
         moments = (due, self._alarms.next_at(), self._uplink.next_at())
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -212,6 +215,7 @@ class Loops:
                 self._schedule.clock_stepped()
             now = await self._backlog.limit(look.now) - self._membership.patience
             await self.listener.keep()  # a source that does not answer is blind by now
+            now = min(now, self.listener.unsure_since or now)
             waiting = self.recorder.oldest_waiting
             if waiting is not None:
                 now = min(now, waiting)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
 from lastseen.model import BlindPeriod
 from lastseen.storage import dialect as sql
@@ -31,7 +31,9 @@ def write(connection: Connection, period: BlindPeriod, node: str, now: datetime)
         _open(connection, period, heard, now)
         return []
     ended = max(period.ended_at, period.started_at)
-    _set_listening(connection, period, node, left_at=None, listening_since=ended)
+    # who asks once more about an older time has heard since, or lost its link again
+    anew = or_(listeners.c.listening_since < ended, listeners.c.left_at <= ended)
+    _set_listening(connection, period, node, anew, left_at=None, listening_since=ended)
     written = dict.fromkeys(_end_open(connection, period, ended), ended)
     for start, end in _without((period.started_at, ended), heard):
         written[start] = end
@@ -103,8 +105,10 @@ def _without(whole: Span, heard: Iterable[Span]) -> Iterator[Span]:
         yield start, end
 
 
-def _set_listening(connection: Connection, period: BlindPeriod, node: str, **values: datetime | None) -> None:
-    ours = update(listeners).where(listeners.c.source_id == period.source, listeners.c.node_id == node)
+def _set_listening(
+    connection: Connection, period: BlindPeriod, node: str, *only: ColumnElement[bool], **values: datetime | None
+) -> None:
+    ours = update(listeners).where(listeners.c.source_id == period.source, listeners.c.node_id == node, *only)
     connection.execute(ours.values(**values))
 
 
