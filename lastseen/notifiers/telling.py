@@ -95,14 +95,14 @@ def moment(value: Any) -> datetime | None:
     return found if found.tzinfo is not None else None
 
 
+_LONGEST = timedelta(days=36_500).total_seconds()
+
+
 def seconds(value: Any) -> timedelta | None:
-    """A span as the snapshot has it; None where there is none that can be read."""
+    """A span as the snapshot has it; None where there is none that can be read, or none that can be meant."""
     if not isinstance(value, int | float):
         return None
-    try:
-        return timedelta(seconds=max(value, 0))
-    except (OverflowError, ValueError):
-        return None
+    return timedelta(seconds=max(value, 0)) if value <= _LONGEST else None
 
 
 def reason_of(delivery: Delivery) -> str:

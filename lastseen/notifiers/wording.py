@@ -119,6 +119,6 @@ class When:
         today = self.now.astimezone(self.zone).date()
         if local.date() == today:
             return ""
-        if timedelta(0) < today - local.date() <= timedelta(days=6):
+        if abs(today - local.date()) <= timedelta(days=6):
             return f"{_DAYS[local.weekday()]} "
         return f"{local.date().isoformat()} "

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lastseen.model import Event, Severity, Status, replace
@@ -329,6 +329,7 @@ RUN = ("started_at", "seconds", "exit_code", "last_line", "allowed_seconds", "us
         {}, optional=dict.fromkeys(["source", "held", "heard", "waiting", "seconds", "since"], values)
     ),
 )
+@example("source.restored", "silent", None, None, {"seconds": 10**11})
 def test_nothing_in_a_snapshot_breaks_a_text(type_: str, reason: str, ran: Any, due: Any, rest: dict[str, Any]) -> None:
     told = event(type_, at("03:00"), reason=reason, run=ran, due=due, **rest)
     assert render([delivery(told, outage=None)], at("04:00"), tz=UTC).title
