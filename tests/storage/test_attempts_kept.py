@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from lastseen.storage import open_store
 from lastseen.testing.script import again, at, lease
 from lastseen.testing.suite_base import offline
 from lastseen.testing.suite_outbox import BUSY, done, take
-from tests.fresh import new_database
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Any]:
-    store: Any = open_store(new_database(tmp_path / "lastseen.db"))
-    await store.open()
-    yield store
-    await store.close()
 
 
 def outcomes(folder: Path) -> list[str | None]:

@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from lastseen.model import BlindPeriod, BlindReason
-from lastseen.storage import open_store
 from lastseen.testing.script import at
-from tests.fresh import new_database
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Any]:
-    store: Any = open_store(new_database(tmp_path / "lastseen.db"))
-    await store.open()
-    yield store
-    await store.close()
 
 
 async def hears(store: Any, source: int, node: str, *seconds: float) -> None:

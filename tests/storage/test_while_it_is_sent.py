@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from lastseen.model import Aftermath, Delivered, Outcome, Retry, Scope, Sent
 from lastseen.notifiers.retry import SCHEDULES, follow
-from lastseen.storage import open_store
 from lastseen.testing.script import at, lease
 from lastseen.testing.suite_base import offline
 from lastseen.testing.suite_outbox import BUSY, take
-from tests.fresh import new_database
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Any]:
-    store: Any = open_store(new_database(tmp_path / "lastseen.db"))
-    await store.open()
-    yield store
-    await store.close()
 
 
 def plan(sent: Sent) -> Aftermath:
