@@ -26,7 +26,8 @@ async def test_it_brings_nobody_back(store: str, tmp_path: Path, said: Said) -> 
         await s.clock.advance("10m")
         assert s.types == ["machine.offline pump"]
         await write(s, HOUR, said)
-        await s.clock.advance("10m")
+        await s.monitor.sweep()
+        await s.clock.advance("1s")
         assert s.types == ["machine.offline pump"]
         await s.beat("pump")
         await s.clock.advance("1s")
@@ -43,3 +44,21 @@ async def test_what_is_heard_right_after_it_does(store: str, tmp_path: Path) -> 
         await s.clock.advance("1s")
         assert s.types == ["machine.offline pump", "machine.online pump"]
         assert (await s.monitor.status("pump")).is_online
+
+
+async def test_nor_does_what_was_said_while_it_was_paused(store: str, tmp_path: Path) -> None:
+    """It is newer than what was heard last, and older than the outage, which begins when it was watched again."""
+    async with scene(store, tmp_path) as s:
+        await s.beat("pump")
+        await s.monitor.pause("pump")
+        await s.clock.advance("10m")
+        await s.monitor.resume("pump")
+        await s.clock.advance("10m")
+        assert s.types == ["machine.offline pump"]
+        await write(s, timedelta(minutes=15))
+        await s.monitor.sweep()
+        await s.clock.advance("1s")
+        assert s.types == ["machine.offline pump"]
+        await s.beat("pump")
+        await s.clock.advance("1s")
+        assert s.types == ["machine.offline pump", "machine.online pump"]
