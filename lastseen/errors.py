@@ -13,6 +13,7 @@ LastseenError
 ├── NotFound                no such thing
 │   ├── UnknownMachine      no machine by this slug or id
 │   └── UnknownChannel      no channel by this name or id
+├── Forbidden               who asks may not do this
 ├── Conflict                it is there already, or somebody else changed it meanwhile
 ├── Busy                    the queue of heartbeats is full: try again in a moment
 ├── StoreUnavailable        the store cannot be read or written now: try again later
@@ -85,6 +86,10 @@ class UnknownChannel(NotFound):
     def __init__(self, channel: int | str) -> None:
         super().__init__(f"no channel {channel!r}")
         self.channel = channel
+
+
+class Forbidden(LastseenError):
+    """Who asks may not do this; the message says who may."""
 
 
 class Conflict(LastseenError):

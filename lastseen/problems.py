@@ -12,6 +12,7 @@ import msgspec
 from lastseen.errors import (
     Busy,
     Conflict,
+    Forbidden,
     InvalidInput,
     LastseenError,
     MalformedReport,
@@ -70,6 +71,8 @@ def problem_of(error: LastseenError) -> Problem | None:
             return Problem(400, error.message, _named(error))
         case InvalidInput():
             return Problem(422, str(error), _named(error))
+        case Forbidden():
+            return Problem(403, str(error))
         case NotFound():
             return Problem(404, str(error))
         case Conflict():

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from lastseen.manage.who import OPERATOR, Who
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 
 
 @dataclass(frozen=True, slots=True)
 class Office:
     """`zone`: the one that people here read times in, None for the computer's. `base_url`: how the server is reached,
-    None while nobody knows. `warn`: takes what is wrong beside what was asked for."""
+    None while nobody knows. `warn`: takes what is wrong beside what was asked for. `who`
+    asks, and may do what they may."""
 
     monitor: HeartbeatMonitor
     zone: ZoneInfo | None
     base_url: Callable[[], str | None]
     warn: Callable[[str], None]
+    who: Who = OPERATOR
+
+    def of(self, who: Who) -> Office:
+        """The same for somebody else."""
+        return replace(self, who=who)
 
     @property
     def store(self) -> Any:

@@ -30,8 +30,13 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 `Accounts`     `why` says what happened to a machine and who was told. Without: it cannot be asked.
 `Pasts`        uptime is counted. Without: nobody is told of it.
 `History`      events and notifications can be read back and replayed.
+`Directory`    lists of machines are found, sorted and read by pages. Without: the API and the pages list nothing.
+`Annals`       events, outages and notifications are read by pages. Without: the same.
 `Replays`      what was given up is listed and replayed by filter. Without: one by one.
 `Arrivals`     machines and channels are brought from other programs. Without: they cannot be.
+`People`       users of the pages and the API. Without: there are none.
+`Sessions`     people log in. Without: they cannot.
+`Deeds`        who did what is kept. Without: it is only logged.
 `Insight`      `/metrics` and `doctor` say how the store stands. Without: what this process counted, alone.
 =============  =====================================================================================================
 
@@ -45,10 +50,12 @@ can be no id is nobody's; a text that not every database holds (`lastseen.model.
 where a person gives it, and kept as far as it can be where a far end said it.
 """
 
+from lastseen.protocols.directory import Annals, Directory
 from lastseen.protocols.hearing import Announces, Declared, Foresight, SourceRows, Sources, Ways
 from lastseen.protocols.keys import Keys, Refusals
 from lastseen.protocols.moving import Arrivals
 from lastseen.protocols.notifier import Notifier, Tools
+from lastseen.protocols.people import Deeds, People, Sessions
 from lastseen.protocols.processes import Hints, Leases, Nodes, Notes, OnDisk, Timed, Upkeep
 from lastseen.protocols.reading import Accounts, Catalog, Glances, History, Insight, Pasts, Replays
 from lastseen.protocols.retention import Retention
@@ -58,12 +65,15 @@ from lastseen.protocols.telling import Channels, Invites, Spoken, Troubles, Wish
 __all__ = [
     "Accounts",
     "Admit",
+    "Annals",
     "Announces",
     "Arrivals",
     "Catalog",
     "Channels",
     "Decide",
     "Declared",
+    "Deeds",
+    "Directory",
     "Foresight",
     "Glances",
     "Hints",
@@ -77,11 +87,13 @@ __all__ = [
     "Notifier",
     "OnDisk",
     "Pasts",
+    "People",
     "Refusals",
     "Replays",
     "Retention",
     "RetryPlan",
     "Service",
+    "Sessions",
     "SourceRows",
     "Sources",
     "Spoken",

@@ -52,7 +52,7 @@ _TYPES: Mapping[str, type[TypeEngine[Any]]] = {
 }
 _VALUES: Mapping[str, Any] = {"bool": bool, "time": datetime, "int": int, "float": float, "text": str}
 
-HELD = ("machines", "channels", "events")
+HELD = ("machines", "channels", "events", "users")
 """A database that nobody has put anything into has no rows in these."""
 
 Row = tuple[Any, ...]

@@ -216,6 +216,6 @@ def test_the_rest_has_its_shapes_too(cli: Cli) -> None:
     assert cli.json("notifications", "list", "--state", "dead") == []
     assert {plugin["type"] for plugin in cli.json("plugins")} >= {"webhook", "telegram", "console"}
     assert cli.json("db", "check")["ok"] is True
-    assert cli.json("db", "current")["revision"] == "0005"
+    assert cli.json("db", "current")["revision"] == "0006"
     again = cli.json("db", "upgrade")
-    assert again["before"] == again["after"] == "0005"
+    assert again["before"] == again["after"] == "0006"

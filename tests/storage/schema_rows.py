@@ -13,7 +13,7 @@ LATER = "2026-03-01 12:05:00.000000"
 _UIDS = {"machine": "0b0a2c44-0000-4000-8000-000000000001", "event": "0b0a2c44-0000-4000-8000-000000000002"}
 
 GOOD: dict[str, dict[str, object]] = {
-    "users": {"id": 1, "name": "eva", "role": "admin", "created_at": T},
+    "users": {"id": 1, "name": "eva", "role": "admin", "created_at": T, "folded": "eva"},
     "nodes": {"id": "n1", "name": "n", "version": "1", "started_at": T, "alive_at": T},
     "leases": {"name": "lane", "owner": "n1", "token": 7, "until": T},
     "source_listeners": {"source_id": 0, "node_id": "n1", "listening_since": T, "alive_at": T, "heard_until": T},
@@ -78,6 +78,9 @@ GOOD: dict[str, dict[str, object]] = {
     "delivery_attempt_items": {"attempt_id": 1, "notification_id": 1},
     "invites": {"id": 1, "digest": "d", "name": "family", "created_at": T, "expires_at": LATER},
     "refusals": {"key_id": 1, "hour": T, "reason": "expired", "count": 2, "first_at": T, "last_at": LATER},
+    "sessions": {"id": 1, "user_id": 1, "digest": "d", "created_at": T, "used_at": T, "expires_at": LATER},
+    "link_tokens": {"id": 1, "purpose": "password", "digest": "d", "user_id": 1, "created_at": T, "expires_at": LATER},
+    "audit_log": {"id": 1, "at": T, "who": "eva", "verb": "remove", "subject": "machine pump"},
     "silences": {"id": 1, "name": "s", "starts_at": T, "ends_at": LATER, "matcher": "{}", "created_by": "eva"},
 }
 
@@ -93,6 +96,7 @@ BAD: dict[str, tuple[str, dict[str, object]]] = {
     "ck_machine_api_keys_scope": ("machine_api_keys", {"scope": "root"}),
     "ck_machine_api_keys_machine": ("machine_api_keys", {"machine_id": None}),
     "ck_machine_api_keys_shown": ("machine_api_keys", {"shown_cipher": "x"}),
+    "ck_machine_api_keys_may": ("machine_api_keys", {"may": "all"}),
     "ck_liveness_status": ("liveness", {"status": "late"}),
     "ck_liveness_paused": ("liveness", {"status": "paused", "back_at": None}),
     "ck_liveness_back": ("liveness", {"check_at": None}),
@@ -120,6 +124,8 @@ BAD: dict[str, tuple[str, dict[str, object]]] = {
     "ck_delivery_attempts_outcome": ("delivery_attempts", {"finished_at": T, "outcome": "dunno"}),
     "ck_delivery_attempts_finished": ("delivery_attempts", {"finished_at": T}),
     "ck_invites_used": ("invites", {"used_at": T}),
+    "ck_link_tokens_purpose": ("link_tokens", {"purpose": "fun"}),
+    "ck_link_tokens_user": ("link_tokens", {"user_id": None}),
     "ck_refusals_reason": ("refusals", {"reason": "odd"}),
     "ck_silences_span": ("silences", {"ends_at": T}),
 }

@@ -41,9 +41,13 @@ def test_a_check_refuses(database: sqlite3.Connection, check: str) -> None:
 
 
 def test_the_highest_id_is_not_used_again(database: sqlite3.Connection) -> None:
-    first = database.execute("INSERT INTO users (name, role, created_at) VALUES ('a', 'viewer', '')").lastrowid
+    first = database.execute(
+        "INSERT INTO users (name, folded, role, created_at) VALUES ('a', 'a', 'viewer', '')"
+    ).lastrowid
     database.execute("DELETE FROM users WHERE id = ?", (first,))
-    second = database.execute("INSERT INTO users (name, role, created_at) VALUES ('b', 'viewer', '')").lastrowid
+    second = database.execute(
+        "INSERT INTO users (name, folded, role, created_at) VALUES ('b', 'b', 'viewer', '')"
+    ).lastrowid
     database.rollback()
     assert second != first
 

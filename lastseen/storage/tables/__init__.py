@@ -11,8 +11,9 @@ from lastseen.storage.tables.channels import Channels, ChannelState, Invites, Si
 from lastseen.storage.tables.columns import Base, metadata
 from lastseen.storage.tables.events import Events, MachineOfflineNotifications, Outages
 from lastseen.storage.tables.keys import MachineApiKeys, Refusals
-from lastseen.storage.tables.machines import Kinds, LatestReports, Liveness, Machines, MachineTags, Reports, Runs, Users
+from lastseen.storage.tables.machines import Kinds, LatestReports, Liveness, Machines, MachineTags, Reports, Runs
 from lastseen.storage.tables.outbox import DeliveryAttemptItems, DeliveryAttempts, Notifications
+from lastseen.storage.tables.people import AuditLog, LinkTokens, Sessions, Users
 from lastseen.storage.tables.processes import Leases, Meta, Nodes
 from lastseen.storage.tables.sources import BlindPeriods, MachineIdentities, SourceListeners, Sources, Strangers
 
@@ -25,6 +26,7 @@ WIDE = {
     "delivery_attempt_items": ("attempt_id", "notification_id"),
     "reports": ("id",),
     "runs": ("id",),
+    "audit_log": ("id",),
 }
 """Ids that a big fleet uses up: of eight bytes where a database makes a difference."""
 
@@ -33,6 +35,7 @@ for _table, _columns in WIDE.items():
         metadata.tables[_table].c[_column].type = BigInteger().with_variant(Integer(), "sqlite")
 
 __all__ = [
+    "AuditLog",
     "Base",
     "BlindPeriods",
     "ChannelState",
@@ -44,6 +47,7 @@ __all__ = [
     "Kinds",
     "LatestReports",
     "Leases",
+    "LinkTokens",
     "Liveness",
     "MachineApiKeys",
     "MachineIdentities",
@@ -57,6 +61,7 @@ __all__ = [
     "Refusals",
     "Reports",
     "Runs",
+    "Sessions",
     "Silences",
     "SourceListeners",
     "Sources",

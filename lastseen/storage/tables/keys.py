@@ -11,11 +11,16 @@ from lastseen.storage.tables.columns import COUNTED, Base, check, index, one_of,
 
 
 class MachineApiKeys(Base, table=True):
+    """`may`: of an API key; None, as before there was such a thing: read. A user's keys go with them: nobody's would
+    be an operator's."""
+
     __tablename__ = "machine_api_keys"
     __table_args__ = (
         one_of("scope", "machine fleet api ping push"),
         check("machine", "scope NOT IN ('machine', 'push') OR machine_id IS NOT NULL"),
         check("shown", "scope IN ('ping', 'push') OR shown_cipher IS NULL"),
+        one_of("may", "read write"),
+        index("machine_api_keys_user", "user_id", where="user_id IS NOT NULL"),
         UniqueConstraint("digest"),
         COUNTED,
     )
@@ -31,6 +36,9 @@ class MachineApiKeys(Base, table=True):
     first_used_at: datetime | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    user_id: int | None = Field(default=None, foreign_key="users.id", ondelete="CASCADE")
+    may: str | None = text_column(null=True)
+    last_used_at: datetime | None = None
 
 
 class Refusals(Base, table=True):

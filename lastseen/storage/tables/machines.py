@@ -10,14 +10,6 @@ from sqlmodel import Field
 from lastseen.storage.tables.columns import COUNTED, NO, ONE, YES, ZERO, Base, check, index, one_of, text_column
 
 
-class Users(Base, table=True):
-    __table_args__ = (one_of("role", "admin member viewer"), UniqueConstraint("name"), COUNTED)
-    id: int | None = Field(default=None, primary_key=True)
-    name: str = text_column()
-    role: str = text_column()
-    created_at: datetime
-
-
 class Kinds(Base, table=True):
     """Durations in seconds; 0 = never, NULL = the default threshold."""
 

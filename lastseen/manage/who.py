@@ -1,0 +1,53 @@
+"""Who asks for something to be done, and what they may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lastseen.errors import Forbidden
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """`user_id` None: nobody's session or key, but somebody who has the database itself (`OPERATOR`) or a key that was
+    made there. `writes` False: a key that may only read. `through` and `address` are for the audit log."""
+
+    name: str
+    role: str
+    user_id: int | None = None
+    writes: bool = True
+    through: str = "command line"
+    address: str = ""
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == "admin"
+
+    @property
+    def edits_something(self) -> bool:
+        return self.writes and self.role != "viewer"
+
+    def sees(self, owner: int | None) -> bool:
+        """What belongs to this user, None: shared."""
+        return self.is_admin or owner is None or (self.user_id is not None and owner == self.user_id)
+
+    def edits(self, owner: int | None) -> bool:
+        return self.edits_something and self.sees(owner)
+
+    def must_edit(self, owner: int | None = None) -> None:
+        """Raises Forbidden."""
+        if not self.writes:
+            raise Forbidden("this key may only read: `lastseen keys add api --may write` makes one that may write")
+        if not self.edits(owner):
+            raise Forbidden("viewers change nothing: a member or an admin can")
+
+    def must_be_admin(self) -> None:
+        """To change what belongs to everybody. Raises Forbidden."""
+        if not self.is_admin:
+            raise Forbidden("only an admin can do this")
+        if not self.writes:
+            raise Forbidden("this key may only read: `lastseen keys add api --may write` makes one that may write")
+
+
+OPERATOR = Who("command line", "admin")
+"""Whoever has the database can do everything."""

@@ -1,0 +1,56 @@
+"""People who use the pages and the API, and what is kept of that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+ROLES: Final = ("admin", "member", "viewer")
+"""admin: everything. member: sees what is shared and what is theirs, and edits both. viewer: sees what is shared,
+without secrets, and edits nothing."""
+
+PURPOSES: Final = ("setup", "password")
+"""What a one-time link is for: to make the first admin, or to set somebody's password."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """`has_password`: may log in by one; others come by a header of a trusted proxy alone, or not at all."""
+
+    id: int
+    name: str
+    role: str
+    created_at: datetime
+    has_password: bool = False
+    last_in_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody who is logged in. `address` and `agent` (a browser's own name) tell sessions apart for people."""
+
+    id: int
+    user_id: int
+    created_at: datetime
+    used_at: datetime
+    expires_at: datetime
+    address: str = ""
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One line of the audit log: `by` did `verb` to `subject` (`machine db-01`). `through`: `session`, `key`, `header`
+    or `command line`. `changed`: by field, without secrets."""
+
+    at: datetime
+    by: str
+    verb: str
+    subject: str
+    user_id: int | None = None
+    through: str = ""
+    address: str = ""
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    id: int = 0
