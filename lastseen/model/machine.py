@@ -37,7 +37,7 @@ class Machine(msgspec.Struct, frozen=True, gc=False):
 
     `schedule`: when its job is due (cron, or systemd's OnCalendar) in `timezone` (an IANA name; None: UTC); `grace`:
     how long after that it may be silent; of a machine that is no job, how long after a goodbye. `max_runtime`: how long
-    a run may take from its start.
+    a run may take from its start. `owner`: the user whose it is; None: it is shared.
     """
 
     id: int
@@ -57,6 +57,7 @@ class Machine(msgspec.Struct, frozen=True, gc=False):
     timezone: str | None = None
     grace: timedelta | None = None
     max_runtime: timedelta | None = None
+    owner: int | None = None
 
 
 class Liveness(msgspec.Struct, frozen=True, gc=False):
@@ -210,7 +211,7 @@ class Watch:
 
 WATCHABLE = frozenset(
     {"name", "hostname", "description", "kind", "group", "tags", "every", "offline_after"}
-    | {"schedule", "timezone", "grace", "max_runtime"}
+    | {"schedule", "timezone", "grace", "max_runtime", "owner"}
 )
 
 

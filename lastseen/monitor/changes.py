@@ -46,6 +46,12 @@ def _schedule(value: Any) -> str | None:
     return value.strip()
 
 
+def _owner(value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise InvalidInput("must be the id of a user, or null: shared", "owner")
+    return value
+
+
 def _duration(field: str, value: Any) -> Any:
     return None if value is None else parse_duration(value, field)
 
@@ -61,4 +67,5 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "timezone": lambda value: None if value is None else read_zone(value).key,
     "grace": functools.partial(_duration, "grace"),
     "max_runtime": functools.partial(_duration, "max_runtime"),
+    "owner": _owner,
 }

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from lastseen.storage.state import State
+from lastseen.storage.state_directory import Listed
 from lastseen.storage.state_retention import Forgets
 
 
@@ -14,7 +15,7 @@ def open_memory(url: str = "memory:") -> MemoryStore:
     return MemoryStore()
 
 
-class MemoryStore(Forgets):
+class MemoryStore(Forgets, Listed):
     """Safe among the tasks of one event loop."""
 
     def __init__(self) -> None:

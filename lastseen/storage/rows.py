@@ -83,6 +83,7 @@ MACHINE = [
     *(machines.c.kind, machines.c.group_name, machines.c.every_s, machines.c.offline_after_s),
     *(machines.c.enabled, machines.c.resume_by_hand, machines.c.schedule, machines.c.timezone, machines.c.grace_s),
     machines.c.max_runtime_s,
+    machines.c.owner_id,
 ]
 
 EVENT_FIELDS = (
@@ -125,6 +126,7 @@ def as_machine(row: Any, tags: tuple[str, ...]) -> Machine:
         timezone=row[13],
         grace=span(row[14]),
         max_runtime=span(row[15]),
+        owner=row[16],
     )
 
 
@@ -144,6 +146,7 @@ def machine_values(machine: Machine) -> dict[str, Any]:
         "timezone": machine.timezone,
         "grace_s": seconds(machine.grace),
         "max_runtime_s": seconds(machine.max_runtime),
+        "owner_id": machine.owner,
     }
 
 

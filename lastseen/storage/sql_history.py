@@ -25,23 +25,26 @@ def read_events(connection: Connection, machine: MachineRef | None, type_: str |
         query = query.where(events.c.machine_id == machine_id_of(connection, machine))
     if type_ is not None:
         query = query.where(events.c.type == type_)
-    return [
-        {
-            "id": row.id,
-            "uid": row.uid,
-            "type": row.type,
-            "severity": row.severity,
-            "machine_id": row.machine_id,
-            "machine": row.slug,
-            "at": rfc3339(row.at),
-            "previous_status": row.previous_status,
-            "status": row.status,
-            "reason": row.reason,
-            "last_seen": rfc3339(row.last_seen),
-            "incident_id": row.incident_id,
-        }
-        for row in connection.execute(query.order_by(events.c.id.desc()).limit(most(limit)))
-    ]
+    newest = query.order_by(events.c.id.desc()).limit(most(limit))
+    return [as_event_printed(row) for row in connection.execute(newest)]
+
+
+def as_event_printed(row: Any) -> dict[str, Any]:
+    """`row`: an event, with the `slug` of its machine."""
+    return {
+        "id": row.id,
+        "uid": row.uid,
+        "type": row.type,
+        "severity": row.severity,
+        "machine_id": row.machine_id,
+        "machine": row.slug,
+        "at": rfc3339(row.at),
+        "previous_status": row.previous_status,
+        "status": row.status,
+        "reason": row.reason,
+        "last_seen": rfc3339(row.last_seen),
+        "incident_id": row.incident_id,
+    }
 
 
 def read_runs(connection: Connection, machine: MachineRef, limit: int) -> list[Any]:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from lastseen.model import Delivery, MachineRef, NotificationState, Standing
+from lastseen.model.directory import Leaf, Sought
 from lastseen.model.insight import Checkup, Gauges
 from lastseen.model.past import Past
 from lastseen.model.story import Facts, GivenUp, RefusedCount, RefusedKey, UnknownKeys, Which
 from lastseen.storage import (
     sql_account,
     sql_checkup,
+    sql_directory,
     sql_history,
     sql_insight,
     sql_past,
@@ -113,6 +115,20 @@ class SqlReading:
 
     async def replay(self, notification: int, now: datetime) -> Mapping[str, Any]:
         return await self.database.write(lambda c: sql_history.replay(c, notification, now))
+
+    # -- Directory, Annals
+
+    async def seek(self, sought: Sought) -> Sequence[Standing]:
+        return await self.database.read(lambda c: sql_directory.seek(c, sought))
+
+    async def happened(self, leaf: Leaf) -> Sequence[Mapping[str, Any]]:
+        return await self.database.read(lambda c: sql_directory.happened(c, leaf))
+
+    async def outages(self, leaf: Leaf) -> Sequence[Mapping[str, Any]]:
+        return await self.database.read(lambda c: sql_directory.outages_of(c, leaf))
+
+    async def said(self, leaf: Leaf) -> Sequence[Mapping[str, Any]]:
+        return await self.database.read(lambda c: sql_directory.said(c, leaf))
 
     # -- Spoken
 

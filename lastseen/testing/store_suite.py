@@ -10,6 +10,7 @@ Needs pytest and anyio only. The core part needs nothing but the `Store` protoco
 from __future__ import annotations
 
 from lastseen.testing.suite_account import AccountSuite
+from lastseen.testing.suite_directory import AnnalsSuite, DirectorySuite
 from lastseen.testing.suite_optional import OptionalSuite
 from lastseen.testing.suite_outbox import OutboxSuite
 from lastseen.testing.suite_record import RecordSuite
@@ -22,5 +23,5 @@ class CoreStoreSuite(RecordSuite, SettleSuite, OutboxSuite):
     """Only what every store must do."""
 
 
-class StoreSuite(CoreStoreSuite, OptionalSuite, AccountSuite, RetentionSuite, ValuesSuite):
+class StoreSuite(CoreStoreSuite, OptionalSuite, AccountSuite, DirectorySuite, AnnalsSuite, RetentionSuite, ValuesSuite):
     """All of it; parts that need a capability which is not declared are skipped with that reason."""

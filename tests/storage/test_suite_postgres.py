@@ -17,6 +17,8 @@ KEY = "2yOqL2zRyW0y3hB0t2dR5wXzJ2Cq5o0o8c1yGmX7wqE="
 class TestPostgresStore(StoreSuite):
     capabilities = frozenset({"leases", "upkeep", "sources", "channels", "catalog", "keys", "history"}) | {
         "accounts",
+        "annals",
+        "directory",
         "refusals",
         "replays",
         "retention",

@@ -29,6 +29,8 @@ from tests.fresh import new_database
 class TestSqliteStore(StoreSuite):
     capabilities = frozenset({"leases", "upkeep", "sources", "channels", "catalog", "keys", "history"}) | {
         "accounts",
+        "annals",
+        "directory",
         "refusals",
         "replays",
         "retention",

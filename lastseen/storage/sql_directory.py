@@ -1,0 +1,184 @@
+"""Lists a page at a time: by keyset, so that the last page costs what the first does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
+
+from lastseen.clock import rfc3339
+from lastseen.model import Standing
+from lastseen.model.directory import BY_STATUS, NEVER_SEEN, Leaf, Sought
+from lastseen.model.directory import folded as folded_text
+from lastseen.storage.rows import channels, events, liveness, machine_tags, machines, notifications, outages
+from lastseen.storage.sql_cases import standings
+from lastseen.storage.sql_history import as_event_printed, machine_id_of
+from lastseen.storage.sql_replay import named
+from lastseen.storage.sqltools import GREATEST_NUMBER, most
+
+SEARCHED = (machines.c.slug, machines.c.name, machines.c.hostname, machines.c.description)
+
+
+class folded(GenericFunction[str]):  # noqa: N801  (as a SQL function is named)
+    """As `model.directory.folded`, in a collation that orders by code point."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(folded, "sqlite")
+def _in_sqlite(element: folded, compiler: Any, **options: Any) -> str:
+    return f"lower{compiler.process(element.clause_expr, **options)}"
+
+
+@compiles(folded, "postgresql")
+def _in_postgres(element: folded, compiler: Any, **options: Any) -> str:
+    return f'lower({compiler.process(element.clause_expr, **options)} COLLATE "C")'
+
+
+_RANK = case(
+    *((liveness.c.status == status.value, rank) for rank, status in enumerate(BY_STATUS)), else_=len(BY_STATUS)
+)
+_SEEN = func.coalesce(liveness.c.last_seen, literal(NEVER_SEEN, liveness.c.last_seen.type))
+_NAME = folded(machines.c.name)
+
+ORDERS: Mapping[str, Sequence[ColumnElement[Any]]] = {
+    "name": (_NAME, machines.c.id),
+    "status": (_RANK, _NAME, machines.c.id),
+    "last_seen": (_SEEN, machines.c.id),
+    "status_since": (liveness.c.status_since, machines.c.id),
+}
+"""By the names of `model.directory.SORTS`; each as `place_of` has it."""
+
+
+def seek(connection: Connection, sought: Sought) -> list[Standing]:
+    """`Directory.seek`."""
+    ids: Sequence[int] = connection.execute(_found(sought)).scalars().all()
+    return list(standings(connection, ids).values())
+
+
+def _found(sought: Sought) -> Select[Any]:
+    order = ORDERS[sought.sort]
+    query = (
+        select(machines.c.id)
+        .join(liveness, liveness.c.machine_id == machines.c.id)
+        .where(machines.c.deleted_at.is_(None), *_filters(sought))
+    )
+    if sought.after is not None:
+        places = tuple_(*(literal(value, column.type) for value, column in zip(sought.after, order, strict=True)))
+        query = query.where(tuple_(*order) < places if sought.descending else tuple_(*order) > places)
+    return query.order_by(*(one.desc() if sought.descending else one for one in order)).limit(most(sought.limit))
+
+
+def _filters(sought: Sought) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if sought.statuses:
+        found.append(liveness.c.status.in_([status.value for status in sought.statuses]))
+    if sought.kinds:
+        found.append(machines.c.kind.in_(sought.kinds))
+    if sought.groups:
+        found.append(machines.c.group_name.in_(sought.groups))
+    if sought.tags:
+        tagged = and_(machine_tags.c.machine_id == machines.c.id, machine_tags.c.tag.in_(sought.tags))
+        found.append(exists().where(tagged))
+    if sought.text:
+        part = folded_text(sought.text)
+        found.append(or_(*(folded(column).contains(part, autoescape=True) for column in SEARCHED)))
+    if sought.seen_by is not None:
+        found.append(_visible(machines.c.owner_id, sought.seen_by))
+    return found
+
+
+def _visible(owner: Column[Any], user: int) -> ColumnElement[bool]:
+    return or_(owner.is_(None), owner == user)
+
+
+# --- what happened ----------------------------------------------------------------------------------------------------
+
+
+def happened(connection: Connection, leaf: Leaf) -> list[dict[str, Any]]:
+    """`Annals.happened`."""
+    query = (
+        select(events, machines.c.slug)
+        .outerjoin(machines, machines.c.id == events.c.machine_id)
+        .outerjoin(channels, channels.c.id == events.c.channel_id)
+    )
+    if leaf.types:
+        query = query.where(events.c.type.in_(leaf.types))
+    return [as_event_printed(row) for row in _page(connection, query, leaf, events, events.c.at)]
+
+
+def outages_of(connection: Connection, leaf: Leaf) -> list[dict[str, Any]]:
+    """`Annals.outages`."""
+    query = (
+        select(outages, machines.c.slug, events.c.incident_id)
+        .join(machines, machines.c.id == outages.c.machine_id)
+        .join(events, events.c.id == outages.c.opened_by)
+        .outerjoin(channels, false())
+    )
+    return [_as_outage(row) for row in _page(connection, query, leaf, outages, outages.c.started_at)]
+
+
+def said(connection: Connection, leaf: Leaf) -> list[dict[str, Any]]:
+    """`Annals.said`."""
+    query = (
+        select(notifications, channels.c.name, machines.c.slug, events.c.type)
+        .join(channels, channels.c.id == notifications.c.channel_id)
+        .join(events, events.c.id == notifications.c.event_id)
+        .outerjoin(machines, machines.c.id == notifications.c.machine_id)
+    )
+    if leaf.state is not None:
+        query = query.where(notifications.c.state == leaf.state.value)
+    if leaf.channel is not None:
+        query = query.where(notifications.c.channel_id == leaf.channel)
+    return [named(row) for row in _page(connection, query, leaf, notifications, notifications.c.created_at)]
+
+
+def _page(connection: Connection, query: Select[Any], leaf: Leaf, table: Any, at: Column[Any]) -> Sequence[Any]:
+    """`query` joins machines and channels, outer where there may be none."""
+    if leaf.machine is not None:
+        query = query.where(table.c.machine_id == machine_id_of(connection, leaf.machine))
+    if leaf.before is not None:
+        query = query.where(table.c.id < min(leaf.before, GREATEST_NUMBER))
+    if leaf.since is not None:
+        query = query.where(at >= leaf.since)
+    if leaf.until is not None:
+        query = query.where(at < leaf.until)
+    if leaf.seen_by is not None:
+        query = query.where(_visible(machines.c.owner_id, leaf.seen_by), _visible(channels.c.owner_id, leaf.seen_by))
+    return connection.execute(query.order_by(table.c.id.desc()).limit(most(leaf.limit))).all()
+
+
+def _as_outage(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "machine_id": row.machine_id,
+        "machine": row.slug,
+        "started_at": rfc3339(row.started_at),
+        "detected_at": rfc3339(row.detected_at),
+        "ended_at": rfc3339(row.ended_at),
+        "seconds": None if row.ended_at is None else (row.ended_at - row.started_at).total_seconds(),
+        "reason": row.reason,
+        "end_reason": row.end_reason,
+        "incident_id": row.incident_id,
+        "acknowledged_by": row.acked_by,
+        "acknowledged_at": rfc3339(row.acked_at),
+    }
