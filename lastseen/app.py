@@ -28,10 +28,13 @@ from lastseen.protocols import Insight, Keys, Store
 from lastseen.settings import Settings
 from lastseen.sources import FollowedSources, way_of_settings
 from lastseen.systemd import Manager
+from lastseen.web.front import Front
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from pydantic import SecretStr
+
+    from lastseen.web.who import Entrance
 
 AWAY = "the Redis server is away, and everything is read from the database"
 """What `/readyz` notes then."""
@@ -53,6 +56,7 @@ class App:
         alone: bool = False,
         manager: Manager | None = None,
     ) -> None:
+        settings.check_together()
         self.settings = settings
         clock = clock or SystemClock()
         self.redis = RedisParts(settings, clock)
@@ -118,8 +122,18 @@ class App:
                 self.settings.metrics,
                 self.gate.at_wrong_key,
                 self.notes,
+                self._entrance(),
             )
         return self._api
+
+    def _entrance(self) -> Entrance:
+        from lastseen.web.who import Entrance, Vouching
+
+        settings = self.settings
+        front = Front(settings.trusted_proxies, settings.public_url)
+        header, role = settings.login_header, settings.login_header_role
+        vouching = None if header is None else Vouching(header, role)
+        return Entrance(self.monitor, self.keys.find, front, vouching)
 
     async def health(self) -> tuple[Trouble, ...]:
         """What is wrong now, if anything: what `/readyz`, the proof of life and systemd's watchdog go by."""

@@ -154,7 +154,18 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(values.networks)] = Field(
         (),
         alias="LASTSEEN_TRUSTED_PROXIES",
-        description="networks of reverse proxies whose `X-Forwarded-For` is believed",
+        description="networks of reverse proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed",
+    )
+    login_header: Annotated[str, AfterValidator(values.header)] | None = Field(
+        None,
+        alias="LASTSEEN_LOGIN_HEADER",
+        description="the header in which those proxies say who is logged in, as `Remote-User`; by default none is "
+        "believed",
+    )
+    login_header_role: Literal["admin", "member", "viewer"] | None = Field(
+        None,
+        alias="LASTSEEN_LOGIN_HEADER_ROLE",
+        description="the role of people whom it names for the first time; by default they are not let in",
     )
     offline_threshold: Annotated[timedelta, BeforeValidator(values.threshold)] = Field(
         values.as_written("2m"),
@@ -248,6 +259,22 @@ class Settings(BaseSettings):
     def keep(self) -> Keep:
         """How long rows are kept."""
         return Keep(self.keep_events, self.keep_attempts, self.keep_runs, self.keep_reports)
+
+    def check_together(self) -> None:
+        """Raises ConfigurationError for settings that are right alone and wrong together."""
+        if self.login_header is None:
+            if self.login_header_role is not None:
+                raise ConfigurationError("LASTSEEN_LOGIN_HEADER_ROLE means nothing without LASTSEEN_LOGIN_HEADER")
+            return
+        if not self.trusted_proxies:
+            raise ConfigurationError(
+                "LASTSEEN_LOGIN_HEADER is believed from LASTSEEN_TRUSTED_PROXIES alone: set that too, as 127.0.0.1/32"
+            )
+        if any(network.prefixlen == 0 for network in self.trusted_proxies):
+            raise ConfigurationError(
+                "with LASTSEEN_LOGIN_HEADER a network of everybody in LASTSEEN_TRUSTED_PROXIES would let anybody be "
+                "anybody: name the proxy's address"
+            )
 
     @classmethod
     def load(cls, **given: Any) -> Self:

@@ -65,6 +65,11 @@ def secret_address(value: SecretStr) -> SecretStr:
     return value
 
 
+_OTHERS_HEADERS = {"authorization", "cookie", "host", "origin", "user-agent", "x-api-key", "forwarded"} | {
+    f"x-forwarded-{what}" for what in ("for", "host", "proto")
+}
+
+
 def networks(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -72,6 +77,12 @@ def networks(value: Any) -> Any:
         return tuple(ipaddress.ip_network(part) for part in re.split(r"[,\s]+", value.strip()) if part)
     except ValueError as error:
         raise ValueError(f"must be networks such as 10.0.0.0/8, fd00::/8: {error}") from None
+
+
+def header(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", value) or value.lower() in _OTHERS_HEADERS:
+        raise ValueError("must be the name of a header that nothing else uses, such as Remote-User")
+    return value
 
 
 def limit(value: str) -> str:

@@ -30,6 +30,13 @@ def client_address(scope: Mapping[str, Any], proxies: Sequence[Network]) -> str:
     return _site(here)
 
 
+def passed_on(scope: Mapping[str, Any], proxies: Sequence[Network]) -> bool:
+    """Whether a trusted proxy itself hands this request on, so that what it says of it is believed."""
+    peer = scope.get("client")
+    here = _address(peer[0]) if peer else None
+    return here is not None and _trusted(here, proxies)
+
+
 def _forwarded(scope: Mapping[str, Any]) -> list[str]:
     lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
     return ",".join(lines).split(",") if lines else []

@@ -24,6 +24,7 @@ from lastseen.web.api.status import status_routes
 from lastseen.web.api.ways_in import SCHEMAS, ways_in
 from lastseen.web.auth import FindKey
 from lastseen.web.metrics import metrics_routes
+from lastseen.web.who import Entrance, NotLoggedIn
 
 Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 """Each part that is not ready, with why; empty: heartbeats are accepted and the monitor runs."""
@@ -43,9 +44,10 @@ def create_api(
     metrics: str = "off",
     at_wrong_key: AtWrongKey = lambda scope, problem: problem,
     notes: Callable[[], Sequence[str]] = tuple,
+    entrance: Entrance | None = None,
 ) -> FastAPI:
-    """The application on a monitor; `metrics`: who may read them; `notes`: what `/readyz` says beside it. Its docs page
-    is off: it would load from somebody else's servers."""
+    """The application on a monitor; `metrics`: who may read them; `notes`: what `/readyz` says beside it; `entrance`:
+    by which ways people come in. Its docs page is off: it would load from somebody else's servers."""
     app = FastAPI(
         title="lastseen",
         version=version,
@@ -56,6 +58,7 @@ def create_api(
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
+    app.state.entrance = entrance or Entrance(monitor, find_key)
     app.include_router(status_routes(monitor, find_key))
     app.include_router(metrics_routes(monitor, find_key, version, metrics))
     _add_health(app, readiness, notes)
@@ -108,6 +111,10 @@ def _add_errors(app: FastAPI, at_wrong_key: AtWrongKey) -> None:
     async def refused(request: Request, error: Refused) -> Response:
         count_key_refusal(error.problem)
         return _respond(at_wrong_key(request.scope, error.problem) if error.problem.status == 401 else error.problem)
+
+    @app.exception_handler(NotLoggedIn)
+    async def not_logged_in(request: Request, error: NotLoggedIn) -> Response:
+        return _respond(error.problem)
 
     @app.exception_handler(LastseenError)
     async def ours(request: Request, error: LastseenError) -> Response:

@@ -1,0 +1,106 @@
+"""Browsers that are logged in: a random token in a cookie, and its SHA-256 in the store.
+
+Nothing about the person is in the cookie, so there is nothing to sign: a changed one is simply unknown. Behind TLS it
+is called `__Host-lastseen`, which browsers take from this very host alone and over TLS alone; what came under the other
+name is not looked at then, since anybody between here and the browser could have set it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lastseen.clock import Clock
+from lastseen.errors import LastseenError, NotFound
+from lastseen.ingest.auth import digest_of
+from lastseen.model.people import Session, User
+from lastseen.protocols import Sessions
+from lastseen.web.front import Front
+
+COOKIE: Final = "lastseen"
+SECURE_COOKIE: Final = f"__Host-{COOKIE}"
+
+IDLE: Final = timedelta(days=30)
+"""A session that is not used for so long is over."""
+
+LASTS: Final = timedelta(days=90)
+"""And one that is used, after so long."""
+
+WRITTEN: Final = timedelta(minutes=1)
+"""That a session was used is written down so often at most."""
+
+AGENT: Final = 200
+"""So much of a browser's own name is kept."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+class LoggedIn:
+    """The sessions of one server. A store that keeps none has none."""
+
+    def __init__(self, store: Any, clock: Clock, front: Front) -> None:
+        self._store, self._clock, self._front = store, clock, front
+
+    async def find(self, request: Request) -> tuple[Session, User] | None:
+        """Whose the request's cookie is, as long as the session lasts. Raises StoreUnavailable."""
+        token = self._token(request)
+        if token is None or not isinstance(self._store, Sessions):
+            return None
+        now = self._clock.now()
+        found = await self._store.session(digest_of(token), now)
+        if found is not None and now - found[0].used_at >= WRITTEN:
+            with suppress(LastseenError):  # where nothing can be written one may still look
+                await self._store.session_used(found[0].id, now, _until(found[0].created_at, now))
+        return found
+
+    async def begin(self, request: Request, response: Response, user: User) -> Session:
+        """A new session of this user, whose cookie goes with the answer; the one that this browser had is over: what it
+        brings is never taken for the new one. Raises NotFound."""
+        if not isinstance(self._store, Sessions):
+            raise NotFound("this store keeps no sessions: nobody can log in")
+        await self.end(request, response)
+        token, now = secrets.token_urlsafe(32), self._clock.now()
+        address, agent = self._front.address(request.scope), request.headers.get("user-agent", "")
+        begun = await self._store.begin_session(
+            user.id, digest_of(token), now, _until(now, now), address, _printable(agent)[:AGENT]
+        )
+        self._set(request, response, token, LASTS)
+        return begun
+
+    async def end(self, request: Request, response: Response, *, everywhere: bool = False) -> User | None:
+        """Log this browser out, or all of this user's. Whose it was, None: it was not logged in."""
+        found = await self.find(request)
+        if found is not None:
+            session, user = found
+            which = {"user": user.id} if everywhere else {"session": session.id}
+            await self._store.end_sessions(**which)
+        if self.cookie(request) in request.cookies:
+            self._set(request, response, "", timedelta())
+        return None if found is None else found[1]
+
+    def cookie(self, request: Request) -> str:
+        """The name of the cookie that counts for this request."""
+        return SECURE_COOKIE if self._front.secure(request.scope) else COOKIE
+
+    def _token(self, request: Request) -> str | None:
+        token = request.cookies.get(self.cookie(request), "")
+        return token if _TOKEN.fullmatch(token) else None
+
+    def _set(self, request: Request, response: Response, token: str, lasting: timedelta) -> None:
+        secure = self._front.secure(request.scope)
+        age = int(lasting.total_seconds())
+        response.set_cookie(self.cookie(request), token, age, path="/", secure=secure, httponly=True, samesite="lax")
+
+
+def _until(created_at: datetime, now: datetime) -> datetime:
+    return min(now + IDLE, created_at + LASTS)
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)

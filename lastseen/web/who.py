@@ -1,0 +1,154 @@
+"""Who asks: a program with a key, a person with a session, or whom a trusted proxy vouches for.
+
+`who_of` is what routes depend on. Each way in is looked at alone, the most explicit first, and never given up for the
+next: a key that is not valid is refused although a session came along.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.requests import Request
+
+from lastseen.errors import Conflict, InvalidInput
+from lastseen.ingest.asgi import Refused
+from lastseen.ingest.gate import key_of
+from lastseen.manage.who import Who
+from lastseen.model.people import User
+from lastseen.monitor.heartbeat import HeartbeatMonitor
+from lastseen.problems import Problem
+from lastseen.protocols import People
+from lastseen.web.auth import FindKey, Holder, holder_of
+from lastseen.web.csrf import must_be_ours
+from lastseen.web.front import Front
+from lastseen.web.sessions import LoggedIn
+
+NOBODY: Final = Problem(
+    401,
+    "this needs somebody who is logged in, or a key: send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`",
+    headers={"WWW-Authenticate": "Bearer"},
+)
+NO_API_KEY: Final = Problem(
+    403, "this is done with an lsa_ key, or by somebody who is logged in: `lastseen keys add api`"
+)
+
+
+class NotLoggedIn(Refused):
+    """No key, and no session that lasts: pages send to the log-in. No guess at a key, so not counted as one."""
+
+    def __init__(self) -> None:
+        super().__init__(NOBODY)
+
+
+@dataclass(frozen=True, slots=True)
+class Vouching:
+    """`header`: of a trusted proxy, the name of whom it has logged in. `role`: of people it names who are new here,
+    None: they are not let in."""
+
+    header: str
+    role: str | None = None
+
+
+class Entrance:
+    """All ways in of one server, at `app.state.entrance`."""
+
+    def __init__(
+        self, monitor: HeartbeatMonitor, find_key: FindKey, front: Front | None = None, vouching: Vouching | None = None
+    ) -> None:
+        self.monitor, self.find_key, self.front = monitor, find_key, front or Front()
+        self.sessions = LoggedIn(monitor.store, monitor.clock, self.front)
+        self._vouching = vouching
+
+    async def holder(self, request: Request) -> Holder | None:
+        """Of the key that the request brings, None: it brings none. Raises Refused where it is not valid."""
+        if not key_of(dict(request.scope["headers"])):
+            return None
+        return await holder_of(request, self.find_key, self.monitor.clock)
+
+    async def person(self, request: Request) -> Who | None:
+        """Whom a trusted proxy names, else whose session it is; None: nobody's. Raises Refused (403): the proxy names
+        somebody who is unknown here, or another site's page made the request."""
+        user = await self._vouched_for(request)
+        through = "header" if user is not None else "session"
+        if user is None:
+            found = await self.sessions.find(request)
+            if found is None:
+                return None
+            user = found[1]
+        must_be_ours(request.scope, self.front)
+        address = self.front.address(request.scope)
+        return Who(user.name, user.role, user.id, through=through, address=address)
+
+    async def _vouched_for(self, request: Request) -> User | None:
+        if self._vouching is None or not self.front.trusts(request.scope):
+            return None
+        wanted = self._vouching.header.lower().encode()
+        said = [value for name, value in request.scope["headers"] if name == wanted]
+        name = _one_name(said)
+        return None if name is None else await self._known(name, self._vouching.role)
+
+    async def _known(self, name: str, role: str | None) -> User:
+        store: Any = self.monitor.store
+        unknown = Refused(Problem(403, "the proxy has logged you in, but there is nobody of this name here"))
+        if not isinstance(store, People):
+            raise unknown
+        found = await store.user(name)
+        if found is None and role is not None:
+            try:
+                return await store.add_user(name, role, None, self.monitor.clock.now())
+            except InvalidInput:
+                raise unknown from None
+            except Conflict:  # made meanwhile
+                found = await store.user(name)
+        if found is None:
+            raise unknown
+        return found[0]
+
+
+def _one_name(said: list[bytes]) -> str | None:
+    """Of the header's lines; None: the proxy names nobody. Two lines: one of them is not the proxy's. Raises
+    Refused."""
+    if len(said) > 1:
+        raise Refused(Problem(403, "the header that says who is logged in came more than once"))
+    try:
+        name = said[0].decode().strip() if said else ""
+    except UnicodeDecodeError:
+        raise Refused(Problem(403, "the header that says who is logged in is not UTF-8")) from None
+    return name or None
+
+
+def entrance_of(request: Request) -> Entrance:
+    entrance: Entrance = request.app.state.entrance
+    return entrance
+
+
+async def who_of(request: Request) -> Who:
+    """Who asks, for a route to depend on. Raises Refused: 401 without a valid key or session; 403 for a key of another
+    scope, and for what another site's page sent."""
+    who = await who_or_machine(request)
+    if not isinstance(who, Who):
+        raise Refused(NO_API_KEY)
+    return who
+
+
+async def who_or_machine(request: Request) -> Who | Holder:
+    """As `who_of`; a machine's own key is good here as well."""
+    entrance = entrance_of(request)
+    holder = await entrance.holder(request)
+    if holder is not None:
+        if holder.scope == "machine":
+            return holder
+        if holder.scope != "api":
+            raise Refused(NO_API_KEY)
+        return who_holds(holder, entrance.front.address(request.scope))
+    person = await entrance.person(request)
+    if person is None:
+        raise NotLoggedIn
+    return person
+
+
+def who_holds(holder: Any, address: str) -> Who:
+    """An API key as somebody: its user, or whoever has the database."""
+    writes = getattr(holder, "may", "read") == "write"
+    return Who(f"key {holder.key_id}", "admin", getattr(holder, "user_id", None), writes, "key", address)
