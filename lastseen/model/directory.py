@@ -10,7 +10,7 @@ from typing import Any, Final
 from lastseen.model.machine import Standing
 from lastseen.model.words import MachineRef, NotificationState, Status
 
-SORTS: Final = ("name", "status", "last_seen", "status_since")
+SORTS: Final = ("name", "status", "last_seen", "status_since", "group")
 
 BY_STATUS: Final = (Status.OFFLINE, Status.ERROR, Status.PROVISIONING, Status.ONLINE, Status.PAUSED)
 """The order of `status`: what is wrong comes first."""
@@ -55,6 +55,15 @@ class Sought:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """So many machines of a group have this status."""
+
+    group: str
+    status: Status
+    machines: int
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """A page of what happened, the newest first: of one machine, channel, type or state, with ids below `before`.
     `seen_by` as in `Sought`, of machines and of channels."""
@@ -85,4 +94,6 @@ def place_of(one: Standing, sort: str) -> Place:
             return row.last_seen or NEVER_SEEN, machine.id
         case "status_since":
             return row.status_since, machine.id
+        case "group":
+            return folded(machine.group), folded(machine.name), machine.id
     return folded(machine.name), machine.id

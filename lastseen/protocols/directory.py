@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from lastseen.model import Standing
-from lastseen.model.directory import Leaf, Sought
+from lastseen.model.directory import Count, Leaf, Sought
 
 
 @runtime_checkable
@@ -16,6 +16,9 @@ class Directory(Protocol):
     async def seek(self, sought: Sought) -> Sequence[Standing]:
         """Those that fit, in the order asked for, up to `limit`. A machine that stands still in that order while the
         pages of a list are read is on exactly one of them."""
+
+    async def census(self, sought: Sought) -> Sequence[Count]:
+        """How many fit, by group and status, in any order; `sort`, `after` and `limit` mean nothing here."""
 
 
 @runtime_checkable

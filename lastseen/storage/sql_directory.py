@@ -25,8 +25,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
 from lastseen.clock import rfc3339
-from lastseen.model import Standing
-from lastseen.model.directory import BY_STATUS, NEVER_SEEN, Leaf, Sought
+from lastseen.model import Standing, Status
+from lastseen.model.directory import BY_STATUS, NEVER_SEEN, Count, Leaf, Sought
 from lastseen.model.directory import folded as folded_text
 from lastseen.storage.rows import channels, events, liveness, machine_tags, machines, notifications, outages
 from lastseen.storage.sql_cases import standings
@@ -65,6 +65,7 @@ ORDERS: Mapping[str, Sequence[ColumnElement[Any]]] = {
     "status": (_RANK, _NAME, machines.c.id),
     "last_seen": (_SEEN, machines.c.id),
     "status_since": (liveness.c.status_since, machines.c.id),
+    "group": (folded(machines.c.group_name), _NAME, machines.c.id),
 }
 """By the names of `model.directory.SORTS`; each as `place_of` has it."""
 
@@ -73,6 +74,18 @@ def seek(connection: Connection, sought: Sought) -> list[Standing]:
     """`Directory.seek`."""
     ids: Sequence[int] = connection.execute(_found(sought)).scalars().all()
     return list(standings(connection, ids).values())
+
+
+def census(connection: Connection, sought: Sought) -> list[Count]:
+    """`Directory.census`."""
+    by = machines.c.group_name, liveness.c.status
+    query = (
+        select(*by, func.count().label("many"))
+        .join(liveness, liveness.c.machine_id == machines.c.id)
+        .where(machines.c.deleted_at.is_(None), *_filters(sought))
+        .group_by(*by)
+    )
+    return [Count(row.group_name, Status(row.status), row.many) for row in connection.execute(query)]
 
 
 def _found(sought: Sought) -> Select[Any]:

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from lastseen.model import Delivery, MachineRef, NotificationState, Standing
-from lastseen.model.directory import Leaf, Sought
+from lastseen.model.directory import Count, Leaf, Sought
 from lastseen.model.insight import Checkup, Gauges
 from lastseen.model.past import Past
+from lastseen.model.seen import Seen, Sequel
 from lastseen.model.story import Facts, GivenUp, RefusedCount, RefusedKey, UnknownKeys, Which
 from lastseen.storage import (
     sql_account,
     sql_checkup,
+    sql_follow,
     sql_directory,
     sql_history,
     sql_insight,
@@ -121,6 +123,9 @@ class SqlReading:
     async def seek(self, sought: Sought) -> Sequence[Standing]:
         return await self.database.read(lambda c: sql_directory.seek(c, sought))
 
+    async def census(self, sought: Sought) -> Sequence[Count]:
+        return await self.database.read(lambda c: sql_directory.census(c, sought))
+
     async def happened(self, leaf: Leaf) -> Sequence[Mapping[str, Any]]:
         return await self.database.read(lambda c: sql_directory.happened(c, leaf))
 
@@ -129,6 +134,14 @@ class SqlReading:
 
     async def said(self, leaf: Leaf) -> Sequence[Mapping[str, Any]]:
         return await self.database.read(lambda c: sql_directory.said(c, leaf))
+
+    # -- Follows
+
+    async def seen_all(self) -> Seen:
+        return await self.database.read(sql_follow.seen_all)
+
+    async def sequel(self, seen: Seen, limit: int = 500, within: Seen | None = None) -> Sequel:
+        return await self.database.read(lambda c: sql_follow.sequel(c, seen, limit, within))
 
     # -- Spoken
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from lastseen.model import Standing
-from lastseen.model.directory import Sought, place_of
+from lastseen.model.directory import Count, Sought, place_of
 from lastseen.storage.state import StateStore
 
 
@@ -24,3 +25,9 @@ class Listed(StateStore):
         if after is not None:
             found = [each for each in found if (each[0] < after if sought.descending else each[0] > after)]
         return [one for _, one in found[: sought.limit]]
+
+    async def census(self, sought: Sought) -> Sequence[Count]:
+        async with self.turn():
+            known = [self._standing(machine_id) for machine_id in self.state.machines]
+        counted = Counter((one.machine.group, one.liveness.status) for one in known if sought.fits(one))
+        return [Count(group, status, many) for (group, status), many in counted.items()]

@@ -100,6 +100,20 @@ class DirectorySuite(StoreSuiteBase):
             assert len(await found(kinds=("default", "server"), tags=("all",))) == len(NAMES)
             assert await found(statuses=(Status.PAUSED,)) == set()
 
+    async def test_a_census_counts_what_fits_by_group_and_status(self) -> None:
+        self.needs("directory")
+        async with self.opened() as store:
+            await several(store)
+
+            async def counted(**given: Any) -> dict[tuple[str, str], int]:
+                return {(one.group, one.status.value): one.machines for one in await store.census(Sought(**given))}
+
+            everything = {("even", "offline"): 1, ("odd", "offline"): 1, ("even", "online"): 1, ("odd", "online"): 1}
+            everything |= {("even", "provisioning"): 3, ("odd", "provisioning"): 2}
+            assert await counted() == await counted(limit=1, sort="status") == everything
+            assert await counted(text="alpha") == {("odd", "offline"): 1, ("even", "online"): 1}
+            assert await counted(statuses=(Status.PAUSED,)) == {}
+
     async def test_a_text_is_found_as_it_is_written_but_for_the_case_of_ascii(self) -> None:
         self.needs("directory")
         async with self.opened() as store:
