@@ -21,6 +21,9 @@ from lastseen.ingest.gate import Gate
 from lastseen.ingest.http import HEARTBEAT_PATH, HeartbeatRoute
 from lastseen.ingest.routes import WaysIn
 from lastseen.ingest.shared_limits import Together
+from lastseen.listening import reached_at
+from lastseen.log import get_logger
+from lastseen.manage.office import Office
 from lastseen.monitor.health import PATIENCE, Part, Trouble
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.proof_of_life import Proof, Vigil
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
 
 AWAY = "the Redis server is away, and everything is read from the database"
 """What `/readyz` notes then."""
+
+_log = get_logger()
 
 
 class App:
@@ -73,6 +78,9 @@ class App:
         limiter = None if self._together is None else self._together.limiter
         self.gate = Gate(self.keys, clock, settings.rate_limit, settings.trusted_proxies, limiter)
         self.accepting = False
+        self.url: str | None = None
+        """Where it listens, once it does."""
+        self.office = Office(self.monitor, settings.timezone, self._reached_at, _warn)
         url, every = _text(settings.proof_of_life_url), settings.proof_of_life_every.total_seconds()
         proof = None if url is None else Proof(url, every, clock)
         self.vigil = Vigil(self.health, self._machines, clock, proof, manager)
@@ -126,6 +134,9 @@ class App:
             )
         return self._api
 
+    def _reached_at(self) -> str | None:
+        return self.settings.public_url or (None if self.url is None else reached_at(self.url))
+
     def _entrance(self) -> Entrance:
         from lastseen.web.who import Entrance, Vouching
 
@@ -133,7 +144,8 @@ class App:
         front = Front(settings.trusted_proxies, settings.public_url)
         header, role = settings.login_header, settings.login_header_role
         vouching = None if header is None else Vouching(header, role)
-        return Entrance(self.monitor, self.keys.find, front, vouching)
+        limiter = None if self._together is None else self._together.limiter
+        return Entrance(self.office, self.keys.find, front, vouching, limiter)
 
     async def health(self) -> tuple[Trouble, ...]:
         """What is wrong now, if anything: what `/readyz`, the proof of life and systemd's watchdog go by."""
@@ -168,6 +180,10 @@ class App:
                 yield
             finally:
                 self.accepting = False
+
+
+def _warn(text: str) -> None:
+    _log.warning("office_warned", problem=text)
 
 
 def _text(secret: SecretStr | None) -> str | None:

@@ -66,3 +66,10 @@ def url_of(listener: socket.socket) -> str:
     """The address as one types it."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def reached_at(url: str) -> str:
+    """How others reach what listens there: on every address, that is by the computer's name."""
+    for everywhere in ("//0.0.0.0:", "//[::]:"):
+        url = url.replace(everywhere, f"//{socket.gethostname()}:")
+    return url

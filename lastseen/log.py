@@ -76,6 +76,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
         "a plugin held up everything for so long; `blocking = True` is its cure",
     ),
     "notifier_not_closed": ("warning", "error", "a plugin raised while it was closed"),
+    "office_warned": ("warning", "problem", "something that was asked for was done, and something is wrong beside it"),
     "old_rows_deleted": ("info", "seconds, rows", "what was older than is kept, by table"),
     "outbox_tidied": ("warning", "count", "so many notifications ended untold: expired, or their channel is off"),
     "own_troubles_unknown": ("error", "error", "looking at our own disk, channels and machines failed; tried again"),

@@ -135,6 +135,7 @@ async def _opened(store: Store) -> AsyncIterator[None]:
 async def answer(app: App, listener: socket.socket, stop: asyncio.Event) -> None:
     """Run the monitor, and the server on it, until told to stop."""
     serving = asyncio.Event()
+    app.url = url_of(listener)
     server = _server(app, listener, serving)
     app.api  # noqa: B018  (imported now: doing it at the first request would keep heartbeats waiting)
 

@@ -72,6 +72,12 @@ class Limiter(Generic[K]):
         self._full_at[who] = full_at + self._each
         return 0.0
 
+    def wait(self, who: K, ahead: int = 0) -> float:
+        """What `take` would say after so many more; nothing is taken."""
+        now = self._now()
+        full_at = max(now, self._full_at.get(who, self._older.get(who, 0.0))) + ahead * self._each
+        return max(0.0, full_at - now - self._slack)
+
     def _first(self, who: K) -> float:
         full_at = self._older.pop(who, 0.0)
         if len(self._full_at) >= self._half:

@@ -13,16 +13,17 @@ from starlette.requests import Request
 
 from lastseen.errors import Conflict, InvalidInput
 from lastseen.ingest.asgi import Refused
-from lastseen.ingest.gate import key_of
+from lastseen.ingest.gate import MakeLimiter, by_itself, key_of
+from lastseen.manage.office import Office
 from lastseen.manage.who import Who
 from lastseen.model.people import User
-from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.problems import Problem
 from lastseen.protocols import People
 from lastseen.web.auth import FindKey, Holder, holder_of
 from lastseen.web.csrf import must_be_ours
 from lastseen.web.front import Front
 from lastseen.web.sessions import LoggedIn
+from lastseen.web.throttle import Throttle
 
 NOBODY: Final = Problem(
     401,
@@ -54,17 +55,23 @@ class Entrance:
     """All ways in of one server, at `app.state.entrance`."""
 
     def __init__(
-        self, monitor: HeartbeatMonitor, find_key: FindKey, front: Front | None = None, vouching: Vouching | None = None
+        self,
+        office: Office,
+        find_key: FindKey,
+        front: Front | None = None,
+        vouching: Vouching | None = None,
+        limiter: MakeLimiter | None = None,
     ) -> None:
-        self.monitor, self.find_key, self.front = monitor, find_key, front or Front()
-        self.sessions = LoggedIn(monitor.store, monitor.clock, self.front)
-        self._vouching = vouching
+        self.office, self.front, self.clock = office, front or Front(), office.monitor.clock
+        self.sessions = LoggedIn(office.store, self.clock, self.front)
+        self.throttle = Throttle(limiter or by_itself, self.clock.monotonic)
+        self._find_key, self._vouching = find_key, vouching
 
     async def holder(self, request: Request) -> Holder | None:
         """Of the key that the request brings, None: it brings none. Raises Refused where it is not valid."""
         if not key_of(dict(request.scope["headers"])):
             return None
-        return await holder_of(request, self.find_key, self.monitor.clock)
+        return await holder_of(request, self._find_key, self.clock)
 
     async def person(self, request: Request) -> Who | None:
         """Whom a trusted proxy names, else whose session it is; None: nobody's. Raises Refused (403): the proxy names
@@ -89,14 +96,14 @@ class Entrance:
         return None if name is None else await self._known(name, self._vouching.role)
 
     async def _known(self, name: str, role: str | None) -> User:
-        store: Any = self.monitor.store
+        store = self.office.store
         unknown = Refused(Problem(403, "the proxy has logged you in, but there is nobody of this name here"))
         if not isinstance(store, People):
             raise unknown
         found = await store.user(name)
         if found is None and role is not None:
             try:
-                return await store.add_user(name, role, None, self.monitor.clock.now())
+                return await store.add_user(name, role, None, self.clock.now())
             except InvalidInput:
                 raise unknown from None
             except Conflict:  # made meanwhile
@@ -129,7 +136,13 @@ async def who_of(request: Request) -> Who:
     who = await who_or_machine(request)
     if not isinstance(who, Who):
         raise Refused(NO_API_KEY)
+    request.state.who = who
     return who
+
+
+async def office_of(request: Request) -> Office:
+    """The office for who asks, for a route to depend on. Raises Refused as `who_of`."""
+    return entrance_of(request).office.of(await who_of(request))
 
 
 async def who_or_machine(request: Request) -> Who | Holder:

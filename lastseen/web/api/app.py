@@ -16,6 +16,7 @@ from lastseen.ingest.asgi import Refused
 from lastseen.ingest.http import HEARTBEAT_PATH
 from lastseen.ingest.tally import count_key_refusal
 from lastseen.log import get_logger
+from lastseen.manage.office import Office
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.problems import MEDIA_TYPE, UNEXPECTED, Problem, problem_of
 from lastseen.web.api.heartbeat import REPORT, heartbeat_operation
@@ -58,7 +59,7 @@ def create_api(
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.state.entrance = entrance or Entrance(monitor, find_key)
+    app.state.entrance = entrance or Entrance(Office(monitor, None, lambda: None, lambda text: None), find_key)
     app.include_router(status_routes(monitor, find_key))
     app.include_router(metrics_routes(monitor, find_key, version, metrics))
     _add_health(app, readiness, notes)
