@@ -30,6 +30,7 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 `Accounts`     `why` says what happened to a machine and who was told. Without: it cannot be asked.
 `Pasts`        uptime is counted. Without: nobody is told of it.
 `History`      events and notifications can be read back and replayed.
+`Follows`      what happens is followed live. Without: it is read back.
 `Directory`    lists of machines are found, sorted and read by pages. Without: the API and the pages list nothing.
 `Annals`       events, outages and notifications are read by pages. Without: the same.
 `Replays`      what was given up is listed and replayed by filter. Without: one by one.
@@ -51,6 +52,7 @@ where a person gives it, and kept as far as it can be where a far end said it.
 """
 
 from lastseen.protocols.directory import Annals, Directory
+from lastseen.protocols.following import Follows
 from lastseen.protocols.hearing import Announces, Declared, Foresight, SourceRows, Sources, Ways
 from lastseen.protocols.keys import Keys, Refusals
 from lastseen.protocols.moving import Arrivals
@@ -74,6 +76,7 @@ __all__ = [
     "Declared",
     "Deeds",
     "Directory",
+    "Follows",
     "Foresight",
     "Glances",
     "Hints",

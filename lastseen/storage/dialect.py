@@ -83,7 +83,13 @@ class Dialect(Protocol):
         nobody: who is just being decided on is left out. None where nobody decides about machines meanwhile."""
 
     def reserve_ids(self, connection: Connection, table: Table, count: int) -> Sequence[int]:
-        """Ids of the next rows, rising."""
+        """Ids of the next rows, rising. Whoever has some is counted by `horizon`."""
+
+    def horizon(self, connection: Connection) -> int | None:
+        """A number above those of all transactions that have ids of rows by now. None: ids are committed in order."""
+
+    def ended_below(self, connection: Connection) -> int:
+        """All transactions with a number below this have ended, and what they wrote is seen here."""
 
 
 _MODULES = {"sqlite": "dialect_sqlite", "postgresql": "dialect_postgres"}

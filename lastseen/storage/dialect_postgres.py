@@ -81,7 +81,12 @@ _STILL_AT = """
 SELECT machine_id FROM liveness JOIN unnest(%s::int[], %s::int[]) AS known(id, event_count) ON machine_id = known.id
 WHERE event_seq = event_count FOR SHARE OF liveness SKIP LOCKED
 """
-_RESERVE = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
+_HORIZON = "SELECT pg_current_xact_id()::text::bigint"
+_ENDED_BELOW = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+_RESERVE = f"""
+WITH mine AS MATERIALIZED ({_HORIZON} AS number)
+SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM mine, generate_series(1, %s) WHERE number IS NOT NULL
+"""  # noqa: S608
 
 
 def _all(connection: Connection, statement: str, *values: Any) -> list[Any]:
@@ -184,3 +189,15 @@ def still_at(connection: Connection, counts: Mapping[int, int]) -> frozenset[int
 
 def reserve_ids(connection: Connection, table: Table, count: int) -> Sequence[int]:
     return sorted(row[0] for row in _all(connection, _RESERVE, table.name, count))
+
+
+def horizon(connection: Connection) -> int:
+    """A transaction's number is given when it first asks for it, or writes. Ours is given now: those that have ids of
+    rows had theirs before (`reserve_ids`)."""
+    number: int = _all(connection, _HORIZON)[0][0]
+    return number
+
+
+def ended_below(connection: Connection) -> int:
+    number: int = _all(connection, _ENDED_BELOW)[0][0]
+    return number

@@ -155,3 +155,11 @@ def reserve_ids(connection: Connection, table: Table, count: int) -> range:
     take these ids move the table's counter on."""
     found = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,)).scalar() or 0
     return range(found + 1, found + 1 + count)
+
+
+def horizon(connection: Connection) -> None:
+    """There is one writer at a time."""
+
+
+def ended_below(connection: Connection) -> int:
+    return 0

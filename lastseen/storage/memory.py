@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from lastseen.storage.state import State
 from lastseen.storage.state_directory import Listed
+from lastseen.storage.state_following import Followable
 from lastseen.storage.state_retention import Forgets
 
 
@@ -15,7 +16,7 @@ def open_memory(url: str = "memory:") -> MemoryStore:
     return MemoryStore()
 
 
-class MemoryStore(Forgets, Listed):
+class MemoryStore(Forgets, Listed, Followable):
     """Safe among the tasks of one event loop."""
 
     def __init__(self) -> None:

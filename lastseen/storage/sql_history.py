@@ -38,6 +38,7 @@ def as_event_printed(row: Any) -> dict[str, Any]:
         "severity": row.severity,
         "machine_id": row.machine_id,
         "machine": row.slug,
+        "seq": row.seq,
         "at": rfc3339(row.at),
         "previous_status": row.previous_status,
         "status": row.status,

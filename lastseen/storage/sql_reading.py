@@ -17,8 +17,8 @@ from lastseen.model.story import Facts, GivenUp, RefusedCount, RefusedKey, Unkno
 from lastseen.storage import (
     sql_account,
     sql_checkup,
-    sql_follow,
     sql_directory,
+    sql_follow,
     sql_history,
     sql_insight,
     sql_past,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from lastseen.testing.suite_account import AccountSuite
 from lastseen.testing.suite_directory import AnnalsSuite, DirectorySuite
+from lastseen.testing.suite_following import FollowingSuite
 from lastseen.testing.suite_optional import OptionalSuite
 from lastseen.testing.suite_outbox import OutboxSuite
 from lastseen.testing.suite_record import RecordSuite
@@ -23,5 +24,14 @@ class CoreStoreSuite(RecordSuite, SettleSuite, OutboxSuite):
     """Only what every store must do."""
 
 
-class StoreSuite(CoreStoreSuite, OptionalSuite, AccountSuite, DirectorySuite, AnnalsSuite, RetentionSuite, ValuesSuite):
+class StoreSuite(
+    CoreStoreSuite,
+    OptionalSuite,
+    AccountSuite,
+    DirectorySuite,
+    AnnalsSuite,
+    FollowingSuite,
+    RetentionSuite,
+    ValuesSuite,
+):
     """All of it; parts that need a capability which is not declared are skipped with that reason."""

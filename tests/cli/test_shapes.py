@@ -12,12 +12,12 @@ MACHINE = {
     *("seconds_until_offline", "notified_at", "sources", "group", "flapping_since"),
     *("acknowledged_by", "acknowledged_at"),
     *("hostname", "description", "kind", "tags", "enabled", "ping_url", "push_url"),
-    *("schedule", "timezone", "grace_seconds", "max_runtime_seconds"),
+    *("schedule", "timezone", "grace_seconds", "max_runtime_seconds", "owner"),
 }
 ONE = {*MACHINE, "next_due", "runs"}
 EVENT = {
     *("id", "uid", "type", "severity", "machine_id", "machine", "at", "previous_status", "status", "reason"),
-    *("last_seen", "incident_id"),
+    *("last_seen", "incident_id", "seq"),
 }
 NOTIFICATION = {
     *("id", "uid", "event_id", "channel_id", "cause", "state", "reason", "attempts", "due_at", "finished_at"),

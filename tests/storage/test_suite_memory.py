@@ -7,7 +7,7 @@ from lastseen.testing import StoreSuite
 
 
 class TestMemoryStore(StoreSuite):
-    capabilities = frozenset({"upkeep", "accounts", "directory", "refusals", "retention"})
+    capabilities = frozenset({"upkeep", "accounts", "directory", "follows", "refusals", "retention"})
 
     def make(self) -> MemoryStore:
         return MemoryStore()

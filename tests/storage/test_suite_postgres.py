@@ -19,6 +19,7 @@ class TestPostgresStore(StoreSuite):
         "accounts",
         "annals",
         "directory",
+        "follows",
         "refusals",
         "replays",
         "retention",

@@ -31,6 +31,7 @@ class TestSqliteStore(StoreSuite):
         "accounts",
         "annals",
         "directory",
+        "follows",
         "refusals",
         "replays",
         "retention",
