@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lastseen.errors import LastseenError
@@ -24,6 +25,9 @@ from lastseen.web.api.models import Health, ProblemDetails
 from lastseen.web.api.status import status_routes
 from lastseen.web.api.ways_in import SCHEMAS, ways_in
 from lastseen.web.auth import FindKey
+from lastseen.web.dashboard.routes import dashboard_routes
+from lastseen.web.front import Front
+from lastseen.web.headers import Guarded
 from lastseen.web.metrics import metrics_routes
 from lastseen.web.who import Entrance, NotLoggedIn
 
@@ -62,11 +66,20 @@ def create_api(
     app.state.entrance = entrance or Entrance(Office(monitor, None, lambda: None, lambda text: None), find_key)
     app.include_router(status_routes(monitor, find_key))
     app.include_router(metrics_routes(monitor, find_key, version, metrics))
+    app.include_router(dashboard_routes())
     _add_health(app, readiness, notes)
     _add_errors(app, at_wrong_key)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(HeadIsGet)
+    _guard(app, app.state.entrance.front)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
+
+
+def _guard(app: FastAPI, front: Front) -> None:
+    """Around everything: what is added as a middleware does not see answers to unexpected errors."""
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: Guarded(build(), front)  # type: ignore[method-assign]
 
 
 class HeadIsGet:

@@ -1,0 +1,138 @@
+"""How everything is at a glance: what is wrong, how many machines of which group are how, and a page of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from lastseen.errors import ConfigurationError
+from lastseen.manage.machines import describe
+from lastseen.manage.office import Office
+from lastseen.model import Standing, Status
+from lastseen.model.directory import Count, Sought, place_of
+from lastseen.monitor.uptime import Uptime, day_edges, hour_edges, uptimes
+from lastseen.protocols import Pasts
+
+BAD: Final = (Status.OFFLINE, Status.ERROR)
+
+WRONG_SHOWN: Final = 20
+"""Of what is wrong, so many at the top; the rest by the filter."""
+
+STEP: Final = timedelta(minutes=30)
+"""What one piece of the picture of a day stands for."""
+
+SPANS: Final[Mapping[str, int]] = {"24h": 1, "30d": 30, "90d": 90}
+"""What pictures show, in days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which machines, and what is shown of them. `after`: the slug of the machine that the page before ended with."""
+
+    sought: Sought = field(default_factory=lambda: Sought(sort="group", limit=50))
+    after: str = ""
+    span: str = "24h"
+
+
+@dataclass(frozen=True, slots=True)
+class Pictured:
+    """A machine as `describe` says, with the pieces of its picture and the whole of them. `owner` may be somebody
+    else's: what is not visible is not in here at all."""
+
+    said: Mapping[str, Any]
+    whole: Uptime
+    pieces: Sequence[Uptime]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """`counts` of all that are visible; `groups`: of those that fit, in order. `more`: `after` of the next page."""
+
+    now: datetime
+    counts: Mapping[Status, int]
+    groups: Mapping[str, Mapping[Status, int]]
+    all_groups: Sequence[str]
+    wrong: Sequence[Mapping[str, Any]]
+    page: Sequence[Pictured]
+    more: str = ""
+
+    @property
+    def found(self) -> int:
+        return sum(sum(of_one.values()) for of_one in self.groups.values())
+
+
+async def overview(office: Office, wanted: Wanted) -> Overview:
+    """What `office.who` may see of it."""
+    store, now = office.store, office.monitor.clock.now()
+    mine = _seen_by(office)
+    everything = Sought(seen_by=mine)
+    census = await store.census(everything)
+    sought = await _from_there(office, replace(wanted.sought, seen_by=mine), wanted.after)
+    fitting = census if not _filters(sought) else await store.census(replace(sought, after=None))
+    wrong = await store.seek(replace(everything, statuses=BAD, sort="status_since", descending=True, limit=WRONG_SHOWN))
+    page = list(await store.seek(replace(sought, limit=sought.limit + 1)))
+    more = len(page) > sought.limit
+    page = page[: sought.limit]
+    await office.monitor.name_sources([*wrong, *page])
+    return Overview(
+        now,
+        _by_status(census),
+        _by_group(fitting),
+        sorted({one.group for one in census}),
+        [describe(office, one, now, {}) for one in sorted(wrong, key=_seen)],
+        await pictured(office, page, wanted.span, now),
+        page[-1].machine.slug if more else "",
+    )
+
+
+async def pictured(office: Office, page: Sequence[Standing], span: str, now: datetime) -> list[Pictured]:
+    """These machines, with the pieces of their pictures: half hours of the last day, or days."""
+    if not isinstance(office.store, Pasts):
+        raise ConfigurationError("this store keeps no past to count uptime from")
+    days = SPANS[span]
+    edges = hour_edges(now, 24, STEP) if days == 1 else day_edges(now, days, office.zone)
+    pasts = await office.store.pasts(page, edges[0], now)
+    found = []
+    for one in page:
+        past = pasts[one.machine.id]
+        (whole,) = uptimes(past, (edges[0], now), now)
+        found.append(Pictured(describe(office, one, now, {}), whole, uptimes(past, edges, now)))
+    return found
+
+
+def _seen_by(office: Office) -> int | None:
+    who = office.who
+    return None if who.is_admin else who.user_id or 0
+
+
+async def _from_there(office: Office, sought: Sought, after: str) -> Sought:
+    """Behind the machine that the page before ended with, as it stands now. One that is gone: from the beginning."""
+    known = await office.store.liveness([after]) if after else {}
+    if after not in known or not office.who.sees(known[after].machine.owner):
+        return sought
+    return replace(sought, after=place_of(known[after], sought.sort))
+
+
+def _filters(sought: Sought) -> bool:
+    return bool(sought.statuses or sought.kinds or sought.groups or sought.tags or sought.text)
+
+
+def _seen(one: Standing) -> bool:
+    """Whether somebody has acknowledged it: what nobody has seen comes first."""
+    return (one.error_acked_by if one.outage is None else one.outage.acked_by) is not None
+
+
+def _by_status(census: Sequence[Count]) -> Mapping[Status, int]:
+    found = dict.fromkeys(Status, 0)
+    for one in census:
+        found[one.status] += one.machines
+    return found
+
+
+def _by_group(census: Sequence[Count]) -> Mapping[str, Mapping[Status, int]]:
+    found: dict[str, dict[Status, int]] = {}
+    for one in sorted(census, key=lambda count: count.group):
+        found.setdefault(one.group, {})[one.status] = one.machines
+    return found

@@ -1,0 +1,91 @@
+"""Who looks at a page, and what becomes of what goes wrong there: it is shown as a page, or leads to the log-in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, quote
+
+from fastapi import Depends, Request, Response
+from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
+
+from lastseen.errors import InvalidInput, LastseenError
+from lastseen.ingest.asgi import Refused
+from lastseen.manage.office import Office
+from lastseen.problems import UNEXPECTED, Problem, problem_of
+from lastseen.web.dashboard.rendering import is_fragment, templates
+from lastseen.web.who import NotLoggedIn, office_of
+
+LARGEST_FORM = 256 * 1024
+"""Bytes."""
+
+MOST_FIELDS = 200
+
+
+class Page(APIRoute):
+    """A route whose errors are pages."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+
+        async def answered(request: Request) -> Response:
+            try:
+                return await answer(request)
+            except NotLoggedIn:
+                return to_log_in(request)
+            except Refused as error:
+                return error_page(request, error.problem)
+            except LastseenError as error:
+                return error_page(request, problem_of(error) or UNEXPECTED)
+
+        return answered
+
+
+async def _office(request: Request) -> Office:
+    """Of who looks. Raises Refused."""
+    office = await office_of(request)
+    request.state.who = office.who
+    return office
+
+
+Asked = Annotated[Office, Depends(_office)]
+"""What a page is made from, for who looks at it."""
+
+
+def to_log_in(request: Request) -> Response:
+    """And back to the page afterwards. A script that asked for a part of it leaves it."""
+    if request.headers.get("HX-Request"):
+        return Response(status_code=401, headers={"HX-Redirect": "/login"})
+    there = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    back = f"?next={quote(there, safe='')}" if request.method == "GET" and there != "/" else ""
+    return RedirectResponse(f"/login{back}", 303, {"Cache-Control": "no-store"})
+
+
+def error_page(request: Request, problem: Problem) -> Response:
+    if is_fragment(request):  # what is there already stays, and is asked for again later
+        return Response(status_code=204)
+    page = templates(request, "error.html", status=problem.status, problem=problem)
+    page.headers.update(dict(problem.headers))
+    return page
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The fields of a form, without space around them. Raises InvalidInput."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_FORM:
+            raise InvalidInput(f"a form has up to {LARGEST_FORM} bytes")
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise InvalidInput("this is no form that a page of lastseen sends") from None
+    return {name: value.strip() for name, value in pairs}
+
+
+def back_to(said: dict[str, str], otherwise: str) -> RedirectResponse:
+    """Where the form says that it stood: a path of ours, or else."""
+    there = said.get("back", "")
+    ours = there.startswith("/") and not there.startswith(("//", "/\\")) and there.isprintable()
+    return RedirectResponse(quote(there, safe="/?=&%+:,;.~-_") if ours else otherwise, 303)

@@ -1,0 +1,15 @@
+"""All pages of machines, and the files that they load."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from lastseen.web.dashboard.assets import asset_routes
+from lastseen.web.dashboard.overview import overview_routes
+
+
+def dashboard_routes() -> APIRouter:
+    router = APIRouter()
+    for part in (asset_routes, overview_routes):
+        router.include_router(part())
+    return router
