@@ -82,6 +82,12 @@ GOOD: dict[str, dict[str, object]] = {
     "link_tokens": {"id": 1, "purpose": "password", "digest": "d", "user_id": 1, "created_at": T, "expires_at": LATER},
     "audit_log": {"id": 1, "at": T, "who": "eva", "verb": "remove", "subject": "machine pump"},
     "silences": {"id": 1, "name": "s", "starts_at": T, "ends_at": LATER, "matcher": "{}", "created_by": "eva"},
+    "interval_turns": {"id": 1, "machine_id": 1, "starts_at": T, "ends_at": LATER},
+    "interval_hearers": {"node": "n1", "until": T},
+    "interval_parts": {"id": 1, "node": "n1", "start_at": T, "end_at": LATER, "known": 1},
+    "interval_counts": {"machine_id": 1, "week": T, "counts": "{}", "seconds": 30.5, "first_at": T, "last_at": LATER},
+    "status_pages": {"id": 1, "slug": "web", "title": "Web", "owner_id": 1, "created_at": T},
+    "badges": {"id": 1, "key": "k", "shows": "status", "subject": "{}", "owner_id": 1, "created_at": T},
 }
 
 BAD: dict[str, tuple[str, dict[str, object]]] = {
@@ -127,6 +133,9 @@ BAD: dict[str, tuple[str, dict[str, object]]] = {
     "ck_link_tokens_purpose": ("link_tokens", {"purpose": "fun"}),
     "ck_link_tokens_user": ("link_tokens", {"user_id": None}),
     "ck_refusals_reason": ("refusals", {"reason": "odd"}),
+    "ck_badges_shows": ("badges", {"shows": "mood"}),
+    "ck_interval_turns_span": ("interval_turns", {"starts_at": LATER, "ends_at": T}),
+    "ck_interval_parts_span": ("interval_parts", {"start_at": LATER, "end_at": T}),
     "ck_silences_span": ("silences", {"ends_at": T}),
 }
 

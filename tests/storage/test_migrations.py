@@ -17,7 +17,7 @@ from lastseen.storage import open_store, tables, upgrade
 from lastseen.storage.sqlite import sqlite_path
 from tests.storage.schema_rows import EVERY_TABLE, fill, rows_of
 
-HEAD = "0006"
+HEAD = "0007"
 REBUILD = '''
 """Rebuilds tables that others refer to."""
 import sqlalchemy as sa

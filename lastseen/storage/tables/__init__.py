@@ -10,11 +10,13 @@ from sqlalchemy import BigInteger, Integer
 from lastseen.storage.tables.channels import Channels, ChannelState, Invites, Silences
 from lastseen.storage.tables.columns import Base, metadata
 from lastseen.storage.tables.events import Events, MachineOfflineNotifications, Outages
+from lastseen.storage.tables.intervals import IntervalCounts, IntervalHearers, IntervalParts, IntervalTurns
 from lastseen.storage.tables.keys import MachineApiKeys, Refusals
 from lastseen.storage.tables.machines import Kinds, LatestReports, Liveness, Machines, MachineTags, Reports, Runs
 from lastseen.storage.tables.outbox import DeliveryAttemptItems, DeliveryAttempts, Notifications
 from lastseen.storage.tables.people import AuditLog, LinkTokens, Sessions, Users
 from lastseen.storage.tables.processes import Leases, Meta, Nodes
+from lastseen.storage.tables.public import Badges, StatusPages
 from lastseen.storage.tables.sources import BlindPeriods, MachineIdentities, SourceListeners, Sources, Strangers
 
 WIDE = {
@@ -36,6 +38,7 @@ for _table, _columns in WIDE.items():
 
 __all__ = [
     "AuditLog",
+    "Badges",
     "Base",
     "BlindPeriods",
     "ChannelState",
@@ -43,6 +46,10 @@ __all__ = [
     "DeliveryAttemptItems",
     "DeliveryAttempts",
     "Events",
+    "IntervalCounts",
+    "IntervalHearers",
+    "IntervalParts",
+    "IntervalTurns",
     "Invites",
     "Kinds",
     "LatestReports",
@@ -65,6 +72,7 @@ __all__ = [
     "Silences",
     "SourceListeners",
     "Sources",
+    "StatusPages",
     "Strangers",
     "Users",
     "metadata",
