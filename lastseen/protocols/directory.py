@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from lastseen.model import Standing
@@ -34,3 +35,6 @@ class Annals(Protocol):
 
     async def said(self, leaf: Leaf) -> Sequence[Mapping[str, Any]]:
         """Notifications, with the names `channel`, `machine` and `type` (of the event)."""
+
+    async def latest_report(self, machine: int) -> tuple[datetime, str] | None:
+        """The newest that a machine (by id) said of itself: when it came, and the JSON object as it came."""

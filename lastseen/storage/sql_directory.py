@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -28,7 +29,16 @@ from lastseen.clock import rfc3339
 from lastseen.model import Standing, Status
 from lastseen.model.directory import BY_STATUS, NEVER_SEEN, Count, Leaf, Sought
 from lastseen.model.directory import folded as folded_text
-from lastseen.storage.rows import channels, events, liveness, machine_tags, machines, notifications, outages
+from lastseen.storage.rows import (
+    channels,
+    events,
+    latest_reports,
+    liveness,
+    machine_tags,
+    machines,
+    notifications,
+    outages,
+)
 from lastseen.storage.sql_cases import standings
 from lastseen.storage.sql_history import as_event_printed, machine_id_of
 from lastseen.storage.sql_replay import named
@@ -86,6 +96,13 @@ def census(connection: Connection, sought: Sought) -> list[Count]:
         .group_by(*by)
     )
     return [Count(row.group_name, Status(row.status), row.many) for row in connection.execute(query)]
+
+
+def latest_report(connection: Connection, machine: int) -> tuple[datetime, str] | None:
+    """`Annals.latest_report`."""
+    query = select(latest_reports.c.at, latest_reports.c.body).where(latest_reports.c.machine_id == machine)
+    row = connection.execute(query).first()
+    return None if row is None else (row.at, row.body)
 
 
 def _found(sought: Sought) -> Select[Any]:

@@ -126,6 +126,9 @@ class SqlReading:
     async def census(self, sought: Sought) -> Sequence[Count]:
         return await self.database.read(lambda c: sql_directory.census(c, sought))
 
+    async def latest_report(self, machine: int) -> tuple[datetime, str] | None:
+        return await self.database.read(lambda c: sql_directory.latest_report(c, machine))
+
     async def happened(self, leaf: Leaf) -> Sequence[Mapping[str, Any]]:
         return await self.database.read(lambda c: sql_directory.happened(c, leaf))
 

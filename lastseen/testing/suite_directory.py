@@ -210,6 +210,17 @@ class AnnalsSuite(StoreSuiteBase):
             assert await store.said(Leaf(state=NotificationState.DEAD)) == []
             assert len(await store.said(Leaf(state=NotificationState.PENDING, limit=3))) == 3
 
+    async def test_the_newest_report_is_kept_as_it_came(self) -> None:
+        self.needs("annals")
+        async with self.opened() as store:
+            await declare(store, "pump")
+            machine = (await store.liveness(["pump"]))["pump"].machine.id
+            assert await store.latest_report(machine) is None
+            await store.record([Beat("pump", at(10), body='{"bar": 2.5}')], at(10))
+            await store.record([Beat("pump", at(20), body='{"bar":3, "x": "☃"}'), Beat("pump", at(30))], at(30))
+            assert await store.latest_report(machine) == (at(20), '{"bar":3, "x": "☃"}')
+            assert await store.latest_report(machine + 1) is None
+
     async def test_what_happened_to_machines_of_others_is_not_told(self) -> None:
         self.needs("annals")
         async with self.opened() as store:
