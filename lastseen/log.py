@@ -56,6 +56,17 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "event_untold": ("warning", "type, source", "this store tells nobody of sources: it is only logged"),
     "heartbeat_monitor_started": ("info", "interval, threshold", "the monitor watches"),
     "heartbeat_monitor_stopped": ("info", "", "the monitor has stopped"),
+    "key_uses_not_written": ("error", "error", "when API keys were last used could not be stored; it waits"),
+    "live_reading_failed": (
+        "warning",
+        "error",
+        "what happens could not be read for those who follow it; it is tried again",
+    ),
+    "login_failed": (
+        "warning",
+        "address, user",
+        "a password was wrong, or there is nobody of that name (`user` is empty)",
+    ),
     "machine_clock_skewed": (
         "warning",
         "machine_id, seconds",

@@ -64,7 +64,7 @@ class LoggedIn:
         brings is never taken for the new one. Raises NotFound."""
         if not isinstance(self._store, Sessions):
             raise NotFound("this store keeps no sessions: nobody can log in")
-        await self.end(request, response)
+        await self._end(request)
         token, now = secrets.token_urlsafe(32), self._clock.now()
         address, agent = self._front.address(request.scope), request.headers.get("user-agent", "")
         begun = await self._store.begin_session(
@@ -75,14 +75,18 @@ class LoggedIn:
 
     async def end(self, request: Request, response: Response, *, everywhere: bool = False) -> User | None:
         """Log this browser out, or all of this user's. Whose it was, None: it was not logged in."""
-        found = await self.find(request)
-        if found is not None:
-            session, user = found
-            which = {"user": user.id} if everywhere else {"session": session.id}
-            await self._store.end_sessions(**which)
+        user = await self._end(request, everywhere=everywhere)
         if self.cookie(request) in request.cookies:
             self._set(request, response, "", timedelta())
-        return None if found is None else found[1]
+        return user
+
+    async def _end(self, request: Request, *, everywhere: bool = False) -> User | None:
+        found = await self.find(request)
+        if found is None:
+            return None
+        session, user = found
+        await self._store.end_sessions(user=user.id, session=None if everywhere else session.id)
+        return user
 
     def cookie(self, request: Request) -> str:
         """The name of the cookie that counts for this request."""

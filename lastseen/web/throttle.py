@@ -17,6 +17,7 @@ from lastseen.errors import Busy
 from lastseen.ingest.asgi import Refused
 from lastseen.ingest.gate import ADDRESSES, MakeLimiter, too_often
 from lastseen.ingest.limits import Rate
+from lastseen.model.people import folded
 
 WRONG: Final = Rate(10, 900.0)
 
@@ -70,4 +71,4 @@ class Throttle:
 
 def _hidden(name: str) -> str:
     """A password that was typed as a name is kept nowhere."""
-    return hashlib.sha256(name.casefold().encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return hashlib.sha256(folded(name).encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -161,7 +161,10 @@ async def who_or_machine(request: Request) -> Who | Holder:
     return person
 
 
-def who_holds(holder: Any, address: str) -> Who:
-    """An API key as somebody: its user, or whoever has the database."""
-    writes = getattr(holder, "may", "read") == "write"
-    return Who(f"key {holder.key_id}", "admin", getattr(holder, "user_id", None), writes, "key", address)
+def who_holds(holder: Holder, address: str) -> Who:
+    """An API key as somebody: its user as they are now, or an operator."""
+    rights: Any = getattr(holder, "api", None)
+    writes, user = (False, None) if rights is None else (rights.may == "write", rights.user)
+    if user is None:
+        return Who(f"key {getattr(holder, 'key_id', '')}", "admin", None, writes, "key", address)
+    return Who(user.name, user.role, user.id, writes, "key", address)

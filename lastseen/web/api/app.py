@@ -20,8 +20,10 @@ from lastseen.log import get_logger
 from lastseen.manage.office import Office
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.problems import MEDIA_TYPE, UNEXPECTED, Problem, problem_of
+from lastseen.web import login_pages
 from lastseen.web.api.heartbeat import REPORT, heartbeat_operation
 from lastseen.web.api.models import Health, ProblemDetails
+from lastseen.web.api.session import router as session_routes
 from lastseen.web.api.status import status_routes
 from lastseen.web.api.ways_in import SCHEMAS, ways_in
 from lastseen.web.auth import FindKey
@@ -67,6 +69,8 @@ def create_api(
     app.include_router(status_routes(monitor, find_key))
     app.include_router(metrics_routes(monitor, find_key, version, metrics))
     app.include_router(dashboard_routes())
+    app.include_router(login_pages.pages)
+    app.include_router(session_routes)
     _add_health(app, readiness, notes)
     _add_errors(app, at_wrong_key)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)

@@ -1,0 +1,100 @@
+"""`/api/v1/session`: logging in and out without the pages."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from lastseen.clock import rfc3339
+from lastseen.ingest.asgi import Refused
+from lastseen.manage.who import Who
+from lastseen.problems import Problem
+from lastseen.web import login
+from lastseen.web.api.heartbeat import problem_responses
+from lastseen.web.who import who_of
+
+router = APIRouter(prefix="/api/v1/session", tags=["session"])
+
+_PROGRAM = Problem(415, "a log-in is sent as application/json")
+
+
+class LogIn(BaseModel):
+    """Who logs in."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "ada", "password": "…"}]})
+
+    name: str = Field(max_length=1000)
+    password: SecretStr = Field(max_length=10_000)
+
+
+class Asker(BaseModel):
+    """Who asks: `user_id` null is an operator, whose key was made on the command line; `through`: `session`, `header`
+    or `key`."""
+
+    name: str
+    role: str
+    user_id: int | None
+    writes: bool
+    through: str
+
+
+class LoggedIn(BaseModel):
+    """`expires_at`: unless it is used before; the cookie goes with the answer."""
+
+    name: str
+    role: str
+    user_id: int
+    expires_at: str
+
+
+@router.post(
+    "",
+    summary="Log in",
+    operation_id="log_in",
+    status_code=201,
+    description="The answer sets the cookie of the session. After ten wrong passwords in a quarter of an hour, from "
+    "one address or for one name, 429 says when to try again.",
+    response_model=LoggedIn,
+    responses=problem_responses("401", "403", "415", "422", "429", "503"),  # type: ignore[arg-type]
+)
+async def log_in(request: Request, said: LogIn) -> Response:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Refused(_PROGRAM)  # another site's form can send other types without asking first
+    answer = Response(status_code=201, media_type="application/json")
+    session, user = await login.log_in(request, answer, said.name, said.password.get_secret_value())
+    body = LoggedIn(
+        name=user.name, role=user.role, user_id=user.id, expires_at=rfc3339(session.expires_at) or ""
+    ).model_dump_json()
+    answer.body = body.encode()
+    answer.headers["content-length"] = str(len(answer.body))
+    return answer
+
+
+@router.get(
+    "",
+    summary="Who asks",
+    operation_id="who_asks",
+    response_model=Asker,
+    responses=problem_responses("401", "403", "503"),  # type: ignore[arg-type]
+    openapi_extra={"security": [{"bearer": []}, {"apiKey": []}, {"session": []}]},
+)
+async def who_asks(who: Annotated[Who, Depends(who_of)]) -> Asker:
+    return Asker(name=who.name, role=who.role, user_id=who.user_id, writes=who.writes, through=who.through)
+
+
+@router.delete(
+    "",
+    summary="Log out",
+    operation_id="log_out",
+    status_code=204,
+    responses=problem_responses("403", "503"),  # type: ignore[arg-type]
+    openapi_extra={"security": [{"session": []}]},
+)
+async def log_out(
+    request: Request, everywhere: Annotated[bool, Query(description="also in all other browsers")] = False
+) -> Response:
+    answer = Response(status_code=204)
+    await login.log_out(request, answer, everywhere=everywhere)
+    return answer

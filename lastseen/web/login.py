@@ -1,0 +1,166 @@
+"""Logging in by a password or a one-time link, and out. What a person may do then: `lastseen.manage.who`.
+
+The password is looked at whoever is named, so that nobody learns by the time it takes whether there is somebody of that
+name. What was typed as a name is written down only where it is one: it may have been the password.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lastseen.errors import Conflict, InvalidInput, NotFound
+from lastseen.ingest.asgi import Refused
+from lastseen.ingest.auth import digest_of
+from lastseen.log import get_logger
+from lastseen.manage import passwords
+from lastseen.manage.machines import LARGEST_ID
+from lastseen.manage.who import Who
+from lastseen.model.people import Session, User, check_name
+from lastseen.problems import Problem
+from lastseen.protocols import People, Sessions
+from lastseen.web.csrf import must_not_be_foreign
+from lastseen.web.who import Entrance, entrance_of
+
+WRONG: Final = Problem(401, "this name and this password do not belong together")
+NO_LINK: Final = "this link is not valid: it was used, is over, or a newer one was made"
+
+_log = get_logger()
+
+
+async def log_in(request: Request, response: Response, name: str, password: str) -> tuple[Session, User]:
+    """The new session's cookie goes with the answer. Raises Refused: 401, 429 after too many wrong passwords, 403 for
+    what another site's page sent."""
+    entrance = entrance_of(request)
+    must_not_be_foreign(request.scope, entrance.front)
+    found = await _named(entrance, name)
+    user, stored = found or (None, None)
+    if not await _right(entrance, request, name, password, stored):
+        await _failed(entrance, request, user)
+        raise Refused(WRONG)
+    session, user = await _begin(entrance, request, response, cast(User, user))
+    again = await _store(entrance).user(user.id)
+    if again is None or again[1] != stored:  # changed while it was looked at: the old one is worth nothing
+        await _store(entrance).end_sessions(user=user.id, session=session.id)
+        raise Refused(WRONG)
+    await note(entrance, request, user, "log in")
+    return session, user
+
+
+async def log_out(request: Request, response: Response, *, everywhere: bool = False) -> User | None:
+    """Whose session ended, None: there was none. Raises Refused (403) for what another site's page sent."""
+    entrance = entrance_of(request)
+    person = await entrance.person(request)  # which looks at who made the request
+    user = await entrance.sessions.end(request, response, everywhere=everywhere)
+    if user is not None and person is not None:
+        await note(entrance, request, user, "log out everywhere" if everywhere else "log out")
+    return user
+
+
+async def log_out_everywhere(request: Request, response: Response, who: Who) -> None:
+    """Also where it was a proxy that named them here."""
+    entrance = entrance_of(request)
+    await entrance.sessions.end(request, response)
+    await _store(entrance).end_sessions(user=who.user_id)
+    await entrance.office.of(who).note("log out everywhere", f"user {who.name}")
+
+
+async def end_session(request: Request, who: Who, session: int) -> bool:
+    """One of one's own. False: it is over, or somebody else's."""
+    entrance = entrance_of(request)
+    if not 0 < session <= LARGEST_ID or not await _store(entrance).end_sessions(user=who.user_id, session=session):
+        return False
+    await entrance.office.of(who).note("end session", f"user {who.name}")
+    return True
+
+
+async def whose_link(request: Request, purpose: str, token: str) -> User | None:
+    """None: nobody's yet. Raises NotFound for a link that is not valid."""
+    found = await _store(entrance_of(request)).link(purpose, digest_of(token), _now(request))
+    if found is False:
+        raise NotFound(NO_LINK)
+    return cast("User | None", found)
+
+
+async def use_link(request: Request, response: Response, purpose: str, token: str, name: str, password: str) -> User:
+    """Set up the first admin, or set a password, and be logged in. Raises Refused (403), NotFound for a link that is
+    not valid, Conflict where somebody was faster, InvalidInput naming `name` or `password`."""
+    entrance = entrance_of(request)
+    must_not_be_foreign(request.scope, entrance.front)
+    await whose_link(request, purpose, token)  # before a password is hashed for anybody who asks
+    if purpose == "setup":
+        check_name(name)
+    hashed = await passwords.hashed(password)
+    user: User = await _store(entrance).use_link(purpose, digest_of(token), name, hashed, _now(request))
+    await _begin(entrance, request, response, user)
+    await note(entrance, request, user, "set up" if purpose == "setup" else "reset password")
+    return user
+
+
+async def change_password(request: Request, response: Response, who: Who, current: str, new: str) -> None:
+    """One's own; all sessions end, and this browser begins another. Raises InvalidInput naming `current` or `password`,
+    Refused (429) after too many wrong ones."""
+    entrance = entrance_of(request)
+    found = None if who.user_id is None else await _store(entrance).user(who.user_id)
+    if found is None or found[1] is None:
+        raise Conflict("you have no password: an admin can give you a link to set one")
+    user, stored = found
+    if not await _right(entrance, request, user.name, current, stored):
+        await _failed(entrance, request, user)
+        raise InvalidInput("is not your password", "current")
+    hashed = await passwords.hashed(new)
+    await _store(entrance).change_user(user.id, password=hashed)
+    await _begin(entrance, request, response, user)
+    await note(entrance, request, user, "change password")
+
+
+async def note(entrance: Entrance, request: Request, user: User | None, verb: str) -> None:
+    """A line of the audit log, by this person or by somebody."""
+    by = Who("somebody", "viewer") if user is None else Who(user.name, user.role, user.id)
+    where = entrance.front.address(request.scope)
+    who = Who(by.name, by.role, by.user_id, through="session", address=where)
+    await entrance.office.of(who).note(verb, "" if user is None else f"user {user.name}")
+
+
+async def _named(entrance: Entrance, name: str) -> tuple[User, str | None] | None:
+    try:
+        check_name(name)
+    except InvalidInput:
+        return None
+    return cast("tuple[User, str | None] | None", await _store(entrance).user(name))
+
+
+async def _right(entrance: Entrance, request: Request, name: str, password: str, stored: str | None) -> bool:
+    """Raises Refused (429)."""
+    async with entrance.throttle.attempt(entrance.front.address(request.scope), name) as attempt:
+        right = await passwords.matches(password, stored)
+        if not right:
+            attempt.wrong()
+        return right
+
+
+async def _failed(entrance: Entrance, request: Request, user: User | None) -> None:
+    address = entrance.front.address(request.scope)
+    _log.warning("login_failed", address=address, user=None if user is None else user.name)
+    await note(entrance, request, user, "fail to log in")
+
+
+async def _begin(entrance: Entrance, request: Request, response: Response, user: User) -> tuple[Session, User]:
+    try:
+        return await entrance.sessions.begin(request, response, user), user
+    except NotFound:  # removed meanwhile
+        raise Refused(WRONG) from None
+
+
+def _store(entrance: Entrance) -> Any:
+    """One that knows people. Raises NotFound."""
+    store = entrance.office.store
+    if not (isinstance(store, People) and isinstance(store, Sessions)):
+        raise NotFound("this store keeps no people: nobody can log in")
+    return store
+
+
+def _now(request: Request) -> Any:
+    return entrance_of(request).clock.now()
