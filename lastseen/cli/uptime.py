@@ -13,6 +13,7 @@ from lastseen.cli.session import do, settings
 from lastseen.durations import parse_duration, spell
 
 if TYPE_CHECKING:
+    from lastseen.manage.office import Office
     from lastseen.model import Standing
     from lastseen.monitor.uptime import Uptime
 
@@ -36,37 +37,26 @@ def uptime(
 
     span = parse_duration(window, "--window")
 
+    async def all_of_them(office: Office) -> list[tuple[Any, ...]]:
+        found = await verbs.of_all(office, span, without_silenced=without_silenced)
+        return [(verbs.described(office, *one), *one) for one in found]
+
+    async def single(office: Office) -> tuple[Any, Standing, Uptime, Sequence[Uptime]]:
+        found = await verbs.of_one(office, machine or "", span, without_silenced=without_silenced)
+        return verbs.described(office, *found), *found
+
     if machine is None:
-        found = do(lambda office: verbs.of_all(office, span, without_silenced=without_silenced))
+        found = do(all_of_them)
         if as_json:
-            print_json([_as_dict(*one) for one in found])
+            print_json([value for value, *_ in found])
         else:
-            _table(found, spell(span, 1))
+            _table([(standing, whole) for _, standing, whole in found], spell(span, 1))
         return
-    one = do(lambda office: verbs.of_one(office, machine, span, without_silenced=without_silenced))
+    value, standing, whole, days = do(single)
     if as_json:
-        print_json(_as_dict(*one))
+        print_json(value)
     else:
-        _one(*one, spell(span, 1))
-
-
-def _as_dict(standing: Standing, whole: Uptime, days: Sequence[Uptime] | None = None) -> dict[str, Any]:
-    shown = {"id": standing.machine.id, "machine": standing.machine.slug, **_counts(whole)}
-    return shown if days is None else {**shown, "days": [{"day": _day(one), **_counts(one)} for one in days]}
-
-
-def _counts(one: Uptime) -> dict[str, Any]:
-    return {
-        "start": one.start,
-        "end": one.end,
-        "uptime": one.ratio,
-        "percent": one.percent,
-        "known_seconds": one.known.total_seconds(),
-        "down_seconds": one.down.total_seconds(),
-        "unknown_seconds": one.unknown.total_seconds(),
-        "silenced_seconds": one.silenced.total_seconds(),
-        "outages": one.outages,
-    }
+        _one(standing, whole, days, spell(span, 1))
 
 
 def _day(one: Uptime) -> str:

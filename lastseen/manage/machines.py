@@ -1,18 +1,22 @@
-"""What is watched: add, change, show, pause, remove."""
+"""What is watched: add, change, find, show, pause, remove."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from lastseen.clock import rfc3339
 from lastseen.errors import Conflict, InvalidInput, UnknownMachine
 from lastseen.ingest.auth import new_key
-from lastseen.manage import jobs
+from lastseen.manage import jobs, owners
 from lastseen.manage.addresses import NONE, addresses, addresses_of, new_addresses
+from lastseen.manage.cursors import cursor_of, page_of, place_in
 from lastseen.manage.office import Office
-from lastseen.model import Standing
+from lastseen.model import SLUG, Machine, MachineRef, Standing
+from lastseen.model.directory import Sought, place_of
+from lastseen.protocols import Glances
 
 LARGEST_ID = 2**63 - 1
 PAGE = 1000
@@ -27,55 +31,101 @@ def id_in(text: str) -> int | None:
 
 
 async def find(office: Office, text: str) -> Standing:
-    """A machine by slug, or by id where no slug is written like that. Raises UnknownMachine."""
+    """A machine by slug, or by id where no slug is written like that. Raises UnknownMachine, also where there is one
+    that is not for who asks to see."""
     found: Mapping[Any, Standing] = await office.store.liveness([text])
     number = id_in(text)
     if text not in found and number is not None:
         found = await office.store.liveness([number])
-    if not found:
-        raise UnknownMachine(text)
-    return next(iter(found.values()))
+    for standing in found.values():
+        if office.who.sees(standing.machine.owner):
+            return standing
+    raise UnknownMachine(text)
+
+
+async def find_to_edit(office: Office, text: str) -> Standing:
+    """The same, for who may change it. Raises Forbidden too."""
+    standing = await find(office, text)
+    office.who.must_edit(standing.machine.owner)
+    return standing
 
 
 async def add(office: Office, slug: str, said: Mapping[str, Any], *, if_missing: bool = False) -> dict[str, Any]:
     """With its key, this once: `{id, slug, name, key, ping_url, push_url}`. `said`: by field of Machine, as `watch`
-    takes them. Raises Conflict where it is there, unless `if_missing`: then there is no key in it."""
+    takes them, and `shared`. Raises Conflict where it is there, unless `if_missing`: then there is no key in it."""
+    office.who.must_edit()
+    if not SLUG.fullmatch(slug):
+        raise InvalidInput(f"must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {slug!r}", "slug")
+    wanted = owners.of_new(office, said)
     try:
-        await office.monitor.watch(slug, expect="new", **jobs.with_zone(office, said))
+        await office.monitor.watch(slug, expect="new", **jobs.with_zone(office, wanted))
     except Conflict:
         known = await office.store.liveness([slug])
-        if not if_missing or slug not in known:
+        if not if_missing or slug not in known or not office.who.edits(known[slug].machine.owner):
             raise
         return _keyed(known[slug], None, await addresses_of(office, known[slug].machine.id))
     known = await office.store.liveness([slug])
+    await office.note("machines.add", f"machine {slug}", said)
     return await _with_key(office, known[slug], replaces=False)
 
 
 async def change(office: Office, ref: str, said: Mapping[str, Any]) -> dict[str, Any]:
-    """What is not named stays. As it is then."""
-    standing = await find(office, ref)
-    await office.monitor.watch(standing.machine.id, expect="known", **jobs.with_zone(office, said, standing.machine))
-    return await show(office, str(standing.machine.id))
+    """What is not named stays: of two who change different fields at once, both are heard, and of two who change the
+    same, the later. As it is then."""
+    standing = await find_to_edit(office, ref)
+    machine = standing.machine
+    wanted = owners.of_changed(office, said, machine.owner)
+    await office.monitor.watch(machine.id, expect="known", **jobs.with_zone(office, wanted, machine))
+    await office.note("machines.change", f"machine {machine.slug}", said)
+    return await show(office, str(machine.id))
 
 
 async def listed(office: Office, kind: str | None = None, group: str | None = None, *, urls: bool = True) -> list[Any]:
     """All, by id, as `describe` says."""
     found: list[dict[str, Any]] = []
-    while page := await office.store.machines(found[-1]["id"] if found else 0, PAGE, kind, group):
-        now = office.monitor.clock.now()
-        await office.monitor.name_sources(page)
-        known = await addresses(office, [standing.machine.id for standing in page] if urls else [])
-        found += [describe(office, standing, now, known) for standing in page]
+    known = await owners.names(office)
+    after = 0
+    while page := await office.store.machines(after, PAGE, kind, group):
+        after = page[-1].machine.id
+        found += await _described(office, [one for one in page if office.who.sees(one.machine.owner)], known, urls)
     return found
 
 
-async def show(office: Office, ref: str) -> dict[str, Any]:
-    """One, with its next times and last runs."""
-    standing = await find(office, ref)
-    await office.monitor.name_sources([standing])
-    urls = {standing.machine.id: await addresses_of(office, standing.machine.id)}
+async def page(office: Office, sought: Sought, cursor: str | None = None, *, urls: bool = False) -> dict[str, Any]:
+    """`{"items": […], "next": …}`: those that fit, as `describe` says, and from where the list goes on, None at its
+    end. Raises InvalidInput."""
+    after = place_in(cursor, sought.sort, sought.descending)
+    asked = replace(sought, after=after, limit=sought.limit + 1, seen_by=office.who.seen_by)
+    found = page_of(
+        await office.store.seek(asked),
+        sought.limit,
+        lambda last: cursor_of(sought.sort, sought.descending, place_of(last, sought.sort)),
+    )
+    return {**found, "items": await _described(office, found["items"], await owners.names(office), urls)}
+
+
+async def _described(
+    office: Office, some: Sequence[Standing], known: Mapping[int, str], urls: bool
+) -> list[dict[str, Any]]:
     now = office.monitor.clock.now()
-    return {**describe(office, standing, now, urls), **await jobs.details(office, standing.machine, now)}
+    await office.monitor.name_sources(some)
+    theirs = [one.machine.id for one in some if office.who.edits(one.machine.owner)] if urls else []
+    shown = await addresses(office, theirs)
+    return [{**describe(office, one, now, shown), **owners.described(one.machine.owner, known)} for one in some]
+
+
+async def show(office: Office, ref: str) -> dict[str, Any]:
+    """One, with its next times and last runs; with its addresses for who may change it."""
+    standing = await find(office, ref)
+    machine = standing.machine
+    await office.monitor.name_sources([standing])
+    urls = {machine.id: await addresses_of(office, machine.id)} if office.who.edits(machine.owner) else {}
+    now = office.monitor.clock.now()
+    return {
+        **describe(office, standing, now, urls),
+        **owners.described(machine.owner, await owners.names(office)),
+        **await jobs.details(office, machine, now),
+    }
 
 
 def describe(
@@ -97,41 +147,85 @@ def describe(
     }
 
 
+async def statuses(office: Office, refs: Sequence[str]) -> dict[str, Any]:
+    """`{"items": […], "unknown": […]}`: the status objects of those that there are, in the order asked for, each once;
+    digits are tried as a slug, then as an id."""
+    wanted: list[MachineRef] = [*(ref for ref in refs if SLUG.fullmatch(ref)), *filter(None, map(id_in, refs))]
+    known = await _glanced(office, wanted)
+    found: dict[int, Standing] = {}
+    unknown: list[str] = []
+    for ref in dict.fromkeys(refs):
+        standing = known.get(ref) or known.get(id_in(ref) or 0)
+        if standing is None or not office.who.sees(standing.machine.owner):
+            unknown.append(ref)
+        else:
+            found[standing.machine.id] = standing
+    await office.monitor.name_sources(found.values())
+    now = office.monitor.clock.now()
+    return {"items": [office.monitor.described(one, now).as_dict() for one in found.values()], "unknown": unknown}
+
+
+async def status(office: Office, ref: str) -> dict[str, Any]:
+    """The status object of one. Raises UnknownMachine."""
+    found = await statuses(office, [ref])
+    if not found["items"]:
+        raise UnknownMachine(ref)
+    one: dict[str, Any] = found["items"][0]
+    return one
+
+
+async def _glanced(office: Office, refs: Sequence[MachineRef]) -> Mapping[MachineRef, Standing]:
+    """From the copy, where there is one beside the store."""
+    if isinstance(office.store, Glances):
+        return await office.store.glance(refs, office.monitor.clock.now())
+    known: Mapping[MachineRef, Standing] = await office.store.liveness(refs)
+    return known
+
+
 async def rotate_key(office: Office, ref: str) -> dict[str, Any]:
     """A new key, as `add` shows it. The old one stays valid until the new one is first used, at most 7 days."""
-    return await _with_key(office, await find(office, ref), replaces=True)
+    standing = await find_to_edit(office, ref)
+    await office.note("machines.rotate-key", f"machine {standing.machine.slug}")
+    return await _with_key(office, standing, replaces=True)
 
 
 async def renew_addresses(office: Office, ref: str) -> dict[str, Any]:
     """New ping and push addresses; the old ones are worthless at once."""
-    standing = await find(office, ref)
-    await new_addresses(office, standing.machine.id)
-    return await show(office, str(standing.machine.id))
+    machine = (await find_to_edit(office, ref)).machine
+    await new_addresses(office, machine.id)
+    await office.note("machines.new-addresses", f"machine {machine.slug}")
+    return await show(office, str(machine.id))
 
 
 async def order(office: Office, ref: str, verb: str, **given: Any) -> dict[str, Any]:
     """One of ORDERS. As it is then."""
     if verb not in ORDERS:
         raise ValueError(f"no order is called {verb}")
-    standing = await find(office, ref)
-    await getattr(office.monitor, verb)(standing.machine.id, **given)
-    return await show(office, str(standing.machine.id))
+    machine = (await find_to_edit(office, ref)).machine
+    await getattr(office.monitor, verb)(machine.id, **given)
+    await office.note(f"machines.{verb}", f"machine {machine.slug}", given)
+    return await show(office, str(machine.id))
 
 
 async def remove(office: Office, ref: str) -> dict[str, Any]:
     """Its history stays."""
-    standing = await find(office, ref)
-    await office.monitor.forget(standing.machine.id)
-    return {"id": standing.machine.id, "slug": standing.machine.slug, "removed": True}
+    machine = (await find_to_edit(office, ref)).machine
+    await office.monitor.forget(machine.id)
+    await office.note("machines.remove", f"machine {machine.slug}")
+    return {"id": machine.id, "slug": machine.slug, "removed": True}
 
 
-async def acknowledge(office: Office, ref: str, by: str) -> dict[str, Any]:
-    """Somebody has seen that it is offline or in error. Raises InvalidInput where it is neither."""
-    standing = await find(office, ref)
+async def acknowledge(office: Office, ref: str, by: str | None = None) -> dict[str, Any]:
+    """Somebody has seen that it is offline or in error: who asks, or `by`, where no person does. Raises Conflict where
+    it is neither."""
+    standing = await find_to_edit(office, ref)
+    machine = standing.machine
     if standing.liveness.incident is None:
-        raise InvalidInput("is neither offline nor in error", standing.machine.slug)
-    await office.monitor.acknowledge(standing.machine.id, by)
-    return {"id": standing.machine.id, "slug": standing.machine.slug, "acknowledged_by": by}
+        raise Conflict(f"{machine.slug}: is neither offline nor in error")
+    name = office.who.name if by is None or office.who.is_person else by
+    await office.monitor.acknowledge(machine.id, name)
+    await office.note("machines.ack", f"machine {machine.slug}", {"by": name})
+    return {"id": machine.id, "slug": machine.slug, "acknowledged_by": name}
 
 
 async def _with_key(office: Office, standing: Standing, replaces: bool) -> dict[str, Any]:
@@ -142,5 +236,5 @@ async def _with_key(office: Office, standing: Standing, replaces: bool) -> dict[
 
 
 def _keyed(standing: Standing, key: str | None, urls: Mapping[str, str | None]) -> dict[str, Any]:
-    machine = standing.machine
+    machine: Machine = standing.machine
     return {"id": machine.id, "slug": machine.slug, "name": machine.name, "key": key, **urls}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +22,9 @@ class Office:
     base_url: Callable[[], str | None]
     warn: Callable[[str], None]
     who: Who = OPERATOR
+
+    async def note(self, verb: str, subject: str, changed: Mapping[str, Any] | None = None) -> None:
+        """Write down that this was done."""
 
     def of(self, who: Who) -> Office:
         """The same for somebody else."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
+from lastseen.clock import rfc3339
 from lastseen.errors import ConfigurationError
 from lastseen.manage.machines import find
 from lastseen.manage.office import Office
@@ -20,7 +22,8 @@ async def of_all(office: Office, span: timedelta, *, without_silenced: bool = Fa
     found: list[tuple[Standing, Uptime]] = []
     after = 0
     while some := await office.store.machines(after, PAGE):
-        found += [(one, whole) for one, (whole, *_) in await _counted(office, some, span, without_silenced, days=False)]
+        seen = [one for one in some if office.who.sees(one.machine.owner)]
+        found += [(one, whole) for one, (whole, *_) in await _counted(office, seen, span, without_silenced, days=False)]
         after = some[-1].machine.id
     return found
 
@@ -32,6 +35,32 @@ async def of_one(
     standing = await find(office, ref)
     ((_, (whole, *days)),) = await _counted(office, [standing], span, without_silenced, days=True)
     return standing, whole, days
+
+
+def described(
+    office: Office, standing: Standing, whole: Uptime, days: Sequence[Uptime] | None = None
+) -> dict[str, Any]:
+    """For programs. A day is called by its date where people here read times."""
+    shown = {"id": standing.machine.id, "machine": standing.machine.slug, **_counts(whole)}
+    return shown if days is None else {**shown, "days": [{"day": day_of(office, one), **_counts(one)} for one in days]}
+
+
+def day_of(office: Office, one: Uptime) -> str:
+    return one.start.astimezone(office.zone).date().isoformat()
+
+
+def _counts(one: Uptime) -> dict[str, Any]:
+    return {
+        "start": rfc3339(one.start),
+        "end": rfc3339(one.end),
+        "uptime": one.ratio,
+        "percent": one.percent,
+        "known_seconds": one.known.total_seconds(),
+        "down_seconds": one.down.total_seconds(),
+        "unknown_seconds": one.unknown.total_seconds(),
+        "silenced_seconds": one.silenced.total_seconds(),
+        "outages": one.outages,
+    }
 
 
 async def _counted(

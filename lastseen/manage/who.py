@@ -24,12 +24,22 @@ class Who:
         return self.role == "admin"
 
     @property
+    def is_person(self) -> bool:
+        """Somebody who is logged in."""
+        return self.through in ("session", "header")
+
+    @property
     def edits_something(self) -> bool:
         return self.writes and self.role != "viewer"
 
     def sees(self, owner: int | None) -> bool:
         """What belongs to this user, None: shared."""
         return self.is_admin or owner is None or (self.user_id is not None and owner == self.user_id)
+
+    @property
+    def seen_by(self) -> int | None:
+        """The same, as lists are asked for: None: everything; else a user's things and what is shared (0: nobody's)."""
+        return None if self.is_admin else self.user_id or 0
 
     def edits(self, owner: int | None) -> bool:
         return self.edits_something and self.sees(owner)

@@ -7,25 +7,22 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lastseen.errors import LastseenError
 from lastseen.ingest.asgi import Refused
-from lastseen.ingest.http import HEARTBEAT_PATH
 from lastseen.ingest.tally import count_key_refusal
 from lastseen.log import get_logger
 from lastseen.manage.office import Office
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.problems import MEDIA_TYPE, UNEXPECTED, Problem, problem_of
 from lastseen.web import login_pages
-from lastseen.web.api.heartbeat import REPORT, heartbeat_operation
-from lastseen.web.api.models import Health, ProblemDetails
+from lastseen.web.api import machine_past, machines, status
+from lastseen.web.api.models import Health
+from lastseen.web.api.openapi import document_of
 from lastseen.web.api.session import router as session_routes
-from lastseen.web.api.status import status_routes
-from lastseen.web.api.ways_in import SCHEMAS, ways_in
 from lastseen.web.auth import FindKey
 from lastseen.web.dashboard.routes import dashboard_routes
 from lastseen.web.front import Front
@@ -35,6 +32,8 @@ from lastseen.web.who import Entrance, NotLoggedIn
 
 Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 """Each part that is not ready, with why; empty: heartbeats are accepted and the monitor runs."""
+
+ROUTES = (machines.router, machine_past.router, status.router)
 
 _log = get_logger()
 
@@ -54,7 +53,7 @@ def create_api(
     entrance: Entrance | None = None,
 ) -> FastAPI:
     """The application on a monitor; `metrics`: who may read them; `notes`: what `/readyz` says beside it; `entrance`:
-    by which ways people come in. Its docs page is off: it would load from somebody else's servers."""
+    by which ways people come in. FastAPI's own docs page is off: it would load from somebody else's servers."""
     app = FastAPI(
         title="lastseen",
         version=version,
@@ -66,7 +65,8 @@ def create_api(
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.entrance = entrance or Entrance(Office(monitor, None, lambda: None, lambda text: None), find_key)
-    app.include_router(status_routes(monitor, find_key))
+    for routes in ROUTES:
+        app.include_router(routes)
     app.include_router(metrics_routes(monitor, find_key, version, metrics))
     app.include_router(dashboard_routes())
     app.include_router(login_pages.pages)
@@ -76,7 +76,7 @@ def create_api(
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(HeadIsGet)
     _guard(app, app.state.entrance.front)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = lambda: document_of(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
 
@@ -161,21 +161,3 @@ def _unexpected(request: Request, error: Exception) -> Problem:
 
 def _respond(problem: Problem) -> Response:
     return Response(problem.body(), problem.status, dict(problem.headers), MEDIA_TYPE)
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's document, with the routes that are served outside it."""
-    if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-        document["paths"] = {HEARTBEAT_PATH: {"post": heartbeat_operation()}, **ways_in(), **document["paths"]}
-        components = document.setdefault("components", {})
-        problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
-        components.setdefault("schemas", {}).update(
-            problem.pop("$defs"), ProblemDetails=problem, Report=REPORT, **SCHEMAS
-        )
-        components["securitySchemes"] = {
-            "bearer": {"type": "http", "scheme": "bearer", "description": "lsm_…, lsf_…, lsa_…"},
-            "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-        }
-        app.openapi_schema = document
-    return app.openapi_schema

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+T = TypeVar("T")
 
 
 class MachineStatus(BaseModel):
@@ -26,6 +28,7 @@ class MachineStatus(BaseModel):
                 "notified_at": None,
                 "sources": ["http"],
                 "group": "http",
+                "flapping_since": None,
             }
         }
     )
@@ -42,6 +45,21 @@ class MachineStatus(BaseModel):
     notified_at: datetime | None = Field(description="when its open outage was detected")
     sources: list[str]
     group: str
+    flapping_since: datetime | None = Field(default=None, description="since when it changes too often to be told of")
+
+
+class Page(BaseModel, Generic[T]):
+    """Some of a list."""
+
+    items: list[T]
+    next: str | None = Field(default=None, description="`cursor` of the page that follows; null: this was the last one")
+
+
+class Statuses(BaseModel):
+    """Of those that were asked for."""
+
+    items: list[MachineStatus]
+    unknown: list[str] = Field(description="those of the ids and slugs that no machine has")
 
 
 class FieldError(BaseModel):

@@ -1,55 +1,53 @@
-"""`GET /api/v1/machines/{id}/status`, and the same by the name `devices`."""
+"""`GET /api/v1/machines/{id}/status`, and the same by the name `devices`: also by a machine's own key."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Request, Response
 
 from lastseen.errors import UnknownMachine
-from lastseen.manage.machines import id_in
-from lastseen.model import SLUG, MachineRef
-from lastseen.monitor.heartbeat import HeartbeatMonitor
-from lastseen.monitor.status import MachineStatus
+from lastseen.ingest.asgi import Refused
+from lastseen.manage import machines
+from lastseen.manage.office import Office
+from lastseen.manage.who import OPERATOR, Who
+from lastseen.problems import Problem
 from lastseen.web.api import models
-from lastseen.web.api.heartbeat import problem_responses
-from lastseen.web.auth import FindKey, holder_of, may_see
+from lastseen.web.api.asked import PREFIX, Ref, answer
+from lastseen.web.who import entrance_of, who_or_machine
 
-_SECURITY: dict[str, Any] = {"security": [{"bearer": []}, {"apiKey": []}]}
+ANOTHERS = Problem(403, "a machine's key shows that machine only; an lsa_ key shows all of them")
 
-
-def status_routes(monitor: HeartbeatMonitor, find_key: FindKey) -> APIRouter:
-    """The routes on a monitor."""
-    router = APIRouter(prefix="/api/v1", tags=["machines"])
-
-    async def read_status(request: Request, id: str) -> JSONResponse:  # noqa: A002  (the path's word)
-        holder = await holder_of(request, find_key, monitor.clock)
-        status = await find_status(monitor, id)
-        may_see(holder, None if status is None else status.id)
-        if status is None:
-            raise UnknownMachine(id)
-        return JSONResponse(status.as_dict())
-
-    for what in ("machines", "devices"):
-        router.add_api_route(
-            f"/{what}/{{id}}/status",
-            read_status,
-            methods=["GET"],
-            name=f"{what}_status",
-            operation_id=f"{what}_status",
-            summary="The status of one machine",
-            description="`id` is its id or its slug. By the machine's own key, itself only, or by an `lsa_` key.",
-            response_model=models.MachineStatus,
-            responses=problem_responses("401", "403", "404", "503"),  # type: ignore[arg-type]  # keys may be texts
-            openapi_extra=_SECURITY,
-        )
-    return router
+router = APIRouter(prefix=PREFIX, tags=["machines"])
 
 
-async def find_status(monitor: HeartbeatMonitor, given: str) -> MachineStatus | None:
-    """Digits are tried as a slug, then as an id."""
-    number = id_in(given)
-    refs: list[MachineRef] = [*([given] if SLUG.fullmatch(given) else ()), *([] if number is None else [number])]
-    found = await monitor.statuses(refs, glance=True) if refs else {}
-    return next((found[ref] for ref in refs if ref in found), None)
+async def read_status(request: Request, ref: Ref) -> Response:
+    who = await who_or_machine(request)
+    office = entrance_of(request).office
+    if isinstance(who, Who):
+        return answer(await machines.status(office.of(who), ref))
+    return answer(await _own_status(office, who.machine_id, ref))
+
+
+async def _own_status(office: Office, own: int | None, ref: str) -> dict[str, Any]:
+    """Raises Refused (403) without telling what there is."""
+    try:
+        status = await machines.status(office.of(OPERATOR), ref)
+    except UnknownMachine:
+        raise Refused(ANOTHERS) from None
+    if status["id"] != own:
+        raise Refused(ANOTHERS)
+    return status
+
+
+for _what in ("machines", "devices"):
+    router.add_api_route(
+        f"/{_what}/{{id}}/status",
+        read_status,
+        methods=["GET"],
+        name=f"{_what}_status",
+        operation_id=f"{_what}_status",
+        summary="The status of one machine",
+        description="By the machine's own key, itself only; by whoever may see it.",
+        response_model=models.MachineStatus,
+    )

@@ -1,0 +1,87 @@
+"""What happened to a machine, who was told, and who was not, and why."""
+
+from __future__ import annotations
+
+import difflib
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from lastseen.errors import ConfigurationError, NotFound, UnknownMachine
+from lastseen.manage.machines import find, id_in
+from lastseen.manage.office import Office
+from lastseen.monitor.moment import named
+from lastseen.monitor.story import Asked, Story, story
+from lastseen.monitor.story_layout import as_dict
+from lastseen.notifiers.wording import When
+from lastseen.protocols import Accounts
+
+if TYPE_CHECKING:
+    from lastseen.model.story import Facts
+
+MOST_NAMES = 20_000
+"""Machines whose names are compared with one that nobody has."""
+
+
+async def told(
+    office: Office, machine: str, at: str | None, field: str = "at", *, guess: bool = False
+) -> tuple[Story, When]:
+    """By slug or id, of a machine that was removed too. `at`: around this time, as `monitor.moment` reads it. Raises
+    UnknownMachine, InvalidInput naming `field`; where `guess`, NotFound with the names that are nearest: to compare
+    them all takes long where there are many."""
+    if not isinstance(office.store, Accounts):
+        raise ConfigurationError("this store keeps no account of what happened")
+    now = office.monitor.clock.now()
+    asked = Asked(now, now) if at is None else Asked(*named(at, now, office.zone, field), now=False)
+    facts = await (_guessed if guess else _facts)(office, machine, asked, now)
+    await office.monitor.name_sources([facts.standing])
+    when = When(now, office.zone)
+    return story(facts, office.monitor.described(facts.standing, now), asked, when), when
+
+
+async def described(office: Office, machine: str, at: str | None) -> dict[str, Any]:
+    """The same for programs."""
+    return as_dict((await told(office, machine, at))[0])
+
+
+async def _guessed(office: Office, text: str, asked: Asked, now: datetime) -> Facts:
+    try:
+        return await _facts(office, text, asked, now)
+    except UnknownMachine:
+        near = await _near(office, text)
+        if not near:
+            raise
+        raise NotFound(f"no machine {text!r}: did you mean {' or '.join(near)}?") from None
+
+
+async def _facts(office: Office, text: str, asked: Asked, now: datetime) -> Facts:
+    store = office.store
+    try:
+        ref: Any = (await find(office, text)).machine.id
+    except UnknownMachine:
+        ref = text
+    try:
+        facts: Facts = await store.account(ref, asked.since, asked.until, now)
+    except UnknownMachine:
+        number = id_in(text)
+        if number is None:
+            raise
+        facts = await store.account(number, asked.since, asked.until, now)
+    if not office.who.sees(facts.standing.machine.owner):
+        raise UnknownMachine(text)
+    return facts
+
+
+async def _near(office: Office, text: str) -> list[str]:
+    """Slugs that look like it, or whose machine is called so."""
+    names: dict[str, str] = {}
+    after, many = 0, 1000
+    while len(names) < MOST_NAMES:
+        page = await office.store.machines(after, many)
+        for one in page:
+            if office.who.sees(one.machine.owner):
+                names[one.machine.name.casefold()] = names[one.machine.slug.casefold()] = one.machine.slug
+        if len(page) < many:
+            break
+        after = page[-1].machine.id
+    alike = difflib.get_close_matches(text.casefold(), list(names), n=3, cutoff=0.6)
+    return list(dict.fromkeys(names[name] for name in alike))

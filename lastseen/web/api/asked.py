@@ -1,0 +1,99 @@
+"""What every route of the management API shares: who asks, what they may say, and how it is answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import Depends, Path, Response
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+
+from lastseen.errors import InvalidInput
+from lastseen.manage.office import Office
+from lastseen.model.texts import refuse_unfit
+from lastseen.web.who import office_of
+
+PREFIX = "/api/v1"
+MEDIA_TYPE = "application/json"
+LONGEST_LIST = 1000
+
+_encoder = msgspec.json.Encoder()
+
+
+Asked = Annotated[Office, Depends(office_of)]
+"""The verbs' office, for who asks."""
+
+
+def _fit(text: str) -> str:
+    try:
+        refuse_unfit(text=text)
+    except InvalidInput as error:
+        raise ValueError(error.message) from None
+    return text
+
+
+def _kept(moment: datetime) -> datetime:
+    if not 1970 <= moment.year < 9000:
+        raise ValueError("must be a time after 1970 and before the year 9000")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_kept)]
+"""RFC 3339, with an offset."""
+
+Text = Annotated[str, AfterValidator(_fit)]
+"""One that every store can keep."""
+
+Ref = Annotated[Text, Path(alias="id", description="its id or its slug", max_length=200, examples=["db-01"])]
+"""Which machine."""
+
+Name = Annotated[Text, Path(alias="id", description="its id or its name", max_length=200, examples=["ops"])]
+"""Which channel, kind or source."""
+
+Number = Annotated[int, Path(alias="id", description="its id", ge=1, le=2**63 - 1, examples=[7])]
+"""Which silence, notification or key."""
+
+LONGEST_SPAN = 1e10
+
+
+def _span(value: Any) -> str | float:
+    if isinstance(value, str) and len(value) <= 50:
+        return _fit(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST_SPAN:
+        return value
+    raise ValueError("must be a duration: seconds, or a text such as 90s, 2m or 1h30m")
+
+
+Span = Annotated[
+    str | float,
+    PlainValidator(_span),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "maxLength": 50}]}),
+]
+"""Not a union for pydantic: that would call the field by the names of its parts."""
+
+
+class Said(BaseModel):
+    """What a request says: of the types that are meant, and nothing that is not known."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    def said(self) -> dict[str, Any]:
+        """What was said, by field; what was not is left out."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class Query(BaseModel):
+    """What an address says behind its question mark, where everything is text."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Paged(Query):
+    limit: int = Field(default=100, ge=1, le=LONGEST_LIST, description="how many at most")
+    cursor: str | None = Field(default=None, max_length=2000, description="`next` of the page before")
+
+
+def answer(value: Any, status: int = 200, **headers: str) -> Response:
+    """JSON values as they are: the verbs made them, and looking at each again would cost more than making them."""
+    return Response(_encoder.encode(value), status, headers, MEDIA_TYPE)

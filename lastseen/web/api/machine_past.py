@@ -1,0 +1,50 @@
+"""What happened to one machine: its events, outages, uptime, and why."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from fastapi import Query as InQuery
+
+from lastseen.durations import parse_duration
+from lastseen.manage import events, uptimes, why
+from lastseen.manage.machines import find
+from lastseen.model.directory import Leaf
+from lastseen.web.api import machine_models as models
+from lastseen.web.api.asked import PREFIX, Asked, Paged, Ref, answer
+from lastseen.web.api.event_models import Event
+from lastseen.web.api.models import Page
+
+router = APIRouter(prefix=f"{PREFIX}/machines/{{id}}", tags=["machines"])
+
+
+@router.get("/events", response_model=Page[Event], operation_id="machines_events")
+async def of_machine(office: Asked, ref: Ref, query: Annotated[Paged, InQuery()]) -> Response:
+    """What happened to a machine, the newest first"""
+    machine = (await find(office, ref)).machine
+    return answer(await events.page(office, Leaf(machine.id, limit=query.limit), query.cursor))
+
+
+@router.get("/outages", response_model=Page[models.Outage], operation_id="machines_outages")
+async def outages(office: Asked, ref: Ref, query: Annotated[Paged, InQuery()]) -> Response:
+    """Its outages, the newest first"""
+    return answer(await events.outages(office, ref, query.limit, query.cursor))
+
+
+@router.get("/uptime", response_model=models.MachineUptime, operation_id="machines_uptime")
+async def uptime(office: Asked, ref: Ref, query: Annotated[models.UptimeQuery, InQuery()]) -> Response:
+    """How much of the time it was up
+
+    Time in which nobody could have known does not count. Days are those of the server's time zone."""
+    span = parse_duration(query.window, "window")
+    counted = await uptimes.of_one(office, ref, span, without_silenced=query.without_silenced)
+    return answer(uptimes.described(office, *counted))
+
+
+@router.get("/why", response_model=models.Why, operation_id="machines_why")
+async def explained(office: Asked, ref: Ref, query: Annotated[models.WhyQuery, InQuery()]) -> Response:
+    """What happened to it, who was told, and who was not, and why
+
+    Of machines that were removed too."""
+    return answer(await why.described(office, ref, query.at))
