@@ -1,5 +1,7 @@
-// The stream of what happens: fragments with `hx-trigger="lastseen:news from:body"` ask again, at most every so often.
-const SPACED = 400; // milliseconds between two rounds of asking, so that a storm is not answered by a storm
+// What happens, as the stream tells it: fragments with `hx-trigger="lastseen:news from:body"` ask again. That a machine
+// was heard is no news, so they ask now and then without any as well, while somebody looks.
+const SPACED = 300; // milliseconds between two rounds of asking, so that a storm is not answered by a storm
+const ANYWAY = 10_000; // milliseconds
 
 let waiting = null;
 
@@ -21,4 +23,6 @@ export const listen = () => {
   document.addEventListener("htmx:sse:after:connection", () => { show(true); tell(); });
   document.addEventListener("htmx:sse:error", () => show(false));
   document.addEventListener("htmx:sse:close", () => show(false));
+  setInterval(() => { if (document.visibilityState === "visible") tell(); }, ANYWAY);
+  document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") tell(); });
 };

@@ -1,0 +1,106 @@
+"""Adding a machine: name it, copy a line to it, and see it come alive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from lastseen.errors import Conflict, InvalidInput
+from lastseen.manage import kinds, machines
+from lastseen.manage.office import Office
+from lastseen.model.names import slugify
+from lastseen.notifiers.wording import When
+from lastseen.web.dashboard.asking import Asked, Page, form_of
+from lastseen.web.dashboard.machine_form import SHOWN, faults, said_in
+from lastseen.web.dashboard.rendering import templates
+from lastseen.web.dashboard.ways import ways_to_report
+from lastseen.web.who import entrance_of
+
+BEGUN: Mapping[str, str] = {"kind": "default"}
+"""What the form begins with."""
+
+
+def adding_routes() -> APIRouter:
+    router = APIRouter(prefix="/machines", route_class=Page, include_in_schema=False)
+
+    @router.get("/new")
+    async def new(request: Request, office: Asked) -> Response:
+        office.who.must_edit()
+        return await _form(request, office, BEGUN, {})
+
+    @router.post("/new")
+    async def add(request: Request, office: Asked) -> Response:
+        typed = await form_of(request)
+        try:
+            made = await machines.add(office, _slug(typed), _said(office, typed))
+        except (InvalidInput, Conflict) as error:
+            return await _form(request, office, typed, faults(error), 422)
+        return await _connect(request, office, made["slug"], made["key"])
+
+    @router.get("/{slug}/connect")
+    async def connect(request: Request, office: Asked, slug: str) -> Response:
+        await machines.find_to_edit(office, slug)
+        return await _connect(request, office, slug, None)
+
+    @router.post("/{slug}/connect")
+    async def new_key(request: Request, office: Asked, slug: str) -> Response:
+        made = await machines.rotate_key(office, slug)
+        return await _connect(request, office, slug, made["key"])
+
+    @router.get("/{slug}/alive")
+    async def alive(request: Request, office: Asked, slug: str) -> Response:
+        return templates(request, "machine_alive.html", **await _alive(office, slug))
+
+    return router
+
+
+def _slug(typed: Mapping[str, str]) -> str:
+    """Raises InvalidInput where there is nothing to make one of."""
+    slug = typed.get("slug") or slugify(typed.get("name", ""))
+    if not slug:
+        name = typed.get("name", "")
+        raise (
+            InvalidInput("must be named in A-Z a-z 0-9 . _ : - as well", "slug")
+            if name
+            else InvalidInput("must not be empty", "name")
+        )
+    return slug
+
+
+def _said(office: Office, typed: Mapping[str, str]) -> dict[str, Any]:
+    said = said_in(typed)
+    if office.who.user_id is not None:
+        said["shared"] = bool(typed.get("shared"))
+    return said
+
+
+async def _form(
+    request: Request, office: Office, typed: Mapping[str, str], errors: Mapping[str, str], status: int = 200
+) -> Response:
+    known = await kinds.listed(office)
+    more = {"person": office.who.user_id is not None, "shown": SHOWN}
+    return templates(request, "machine_new.html", status=status, said=typed, errors=errors, kinds=known, **more)
+
+
+async def _connect(request: Request, office: Office, slug: str, key: str | None) -> Response:
+    """With its key, where that was made now."""
+    live = await _alive(office, slug)
+    base = _reached(request)
+    ways = ways_to_report(live["one"], key, base, office.base_url() or "")
+    return templates(request, "machine_connect.html", key=key, ways=ways, base=base, **live)
+
+
+async def _alive(office: Office, slug: str) -> dict[str, Any]:
+    now = office.monitor.clock.now()
+    return {"one": await machines.show(office, slug), "when": When(now, office.zone)}
+
+
+def _reached(request: Request) -> str:
+    """How whoever looks at this reaches the server: as it is told, else as the browser did."""
+    front = entrance_of(request).front
+    if front.public_url is not None:
+        return front.public_url.rstrip("/")
+    scheme = "https" if front.secure(request.scope) else "http"
+    return f"{scheme}://{request.url.netloc}"

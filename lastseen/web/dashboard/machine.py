@@ -1,0 +1,110 @@
+"""The page of one machine: how it is, what happened, who was told, what it said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from markupsafe import Markup, escape
+
+from lastseen.errors import InvalidInput, UnknownMachine
+from lastseen.manage import events, machines, reports, why
+from lastseen.manage.office import Office
+from lastseen.manage.overview import SPANS, pictured
+from lastseen.model import Standing
+from lastseen.monitor.story import moment_of
+from lastseen.monitor.story_layout import span
+from lastseen.monitor.story_words import to_nobody
+from lastseen.notifiers.wording import When
+from lastseen.web.dashboard.asking import Asked, Page
+from lastseen.web.dashboard.pictures import Picture, picture
+from lastseen.web.dashboard.rendering import environment, is_fragment, templates
+
+OUTAGES: Final = 20
+"""That are listed."""
+
+LONGEST_VALUE: Final = 500
+"""Characters of a value in a report that are shown."""
+
+
+def machine_routes() -> APIRouter:
+    router = APIRouter(route_class=Page, include_in_schema=False)
+
+    @router.get("/machines/{slug}")
+    async def machine(request: Request, office: Asked, slug: str, at: str = "") -> Response:
+        return await machine_page(request, office, slug, at)
+
+    return router
+
+
+async def machine_page(
+    request: Request, office: Office, slug: str, at: str = "", *, status: int = 200, problem: str = ""
+) -> Response:
+    """`at`: what happened around this time is told. `problem`: what somebody wanted here and could not have."""
+    asked_wrong = ""
+    try:
+        told, when = await why.told(office, slug, at or None)
+    except InvalidInput as error:
+        asked_wrong = error.message
+        told, when = await why.told(office, slug, None)
+    try:
+        standing = await machines.find(office, slug)
+    except UnknownMachine:  # it was removed: what happened to it is still told
+        if is_fragment(request):
+            return Response(headers={"HX-Refresh": "true"})
+        return templates(request, "machine_removed.html", story=told, when=when, layout=_LAYOUT)
+    name = "machine_now.html" if is_fragment(request) else "machine.html"
+    known = await _known(office, standing, when)
+    given = {"at": at, "asked_wrong": asked_wrong, "problem": problem, "layout": _LAYOUT}
+    return templates(request, name, status=status, story=told, when=when, **known, **given)
+
+
+async def _known(office: Office, standing: Standing, when: When) -> dict[str, Any]:
+    ref = str(standing.machine.id)
+    said = await machines.show(office, ref)
+    report = await reports.latest(office, ref)
+    return {
+        "one": said,
+        "may_edit": office.who.edits(standing.machine.owner),
+        "pictures": await _pictures(office, standing, when),
+        "outages": (await events.outages(office, ref, OUTAGES))["items"],
+        "report": report,
+        "values": [] if report is None else list(_values(report["body"])),
+    }
+
+
+async def _pictures(office: Office, standing: Standing, when: When) -> Mapping[str, Picture]:
+    found = {}
+    for each in SPANS:
+        (one,) = await pictured(office, [standing], each, when.now)
+        found[each] = picture(one, each, when)
+    return found
+
+
+def _values(body: Mapping[str, Any], above: str = "") -> Sequence[tuple[str, str]]:
+    """What a report says, as lines: numbers in objects by dotted names."""
+    found: list[tuple[str, str]] = []
+    for name, value in body.items():
+        if isinstance(value, dict):
+            found += _values(value, f"{above}{name}.")
+        else:
+            text = value if isinstance(value, str) else _plain(value)
+            found.append((above + str(name), text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]} …"))
+    return found
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "–"}[value]
+    return str(value)
+
+
+def _codes(text: str) -> Markup:
+    """What stands between backticks is to be typed."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  (escaped before)
+
+
+_LAYOUT: Final = {"span": span, "to_nobody": to_nobody, "moment_of": moment_of}
+environment().filters["codes"] = _codes
