@@ -26,11 +26,13 @@ from lastseen.log import get_logger
 from lastseen.manage.office import Office
 from lastseen.monitor.health import PATIENCE, Part, Trouble
 from lastseen.monitor.heartbeat import HeartbeatMonitor
+from lastseen.monitor.live import Live
 from lastseen.proof_of_life import Proof, Vigil
 from lastseen.protocols import Insight, Keys, Store
 from lastseen.settings import Settings
 from lastseen.sources import FollowedSources, way_of_settings
 from lastseen.systemd import Manager
+from lastseen.web.frames import frame
 from lastseen.web.front import Front
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ class App:
         self.sources = FollowedSources(self.store, () if fixed is None else (fixed,))
         self.monitor = self._watching(clock, alone)
         self.bots = Bots(self.monitor, _text(settings.telegram_bot_token), settings.telegram_api_url, settings.timezone)
+        self.live = Live(self.monitor, frame)
         self.keys = KeyCache(self.store, clock)
         self._together = None if self.redis.rates is None else Together(self.redis.rates.spend)
         limiter = None if self._together is None else self._together.limiter
@@ -131,6 +134,7 @@ class App:
                 self.gate.at_wrong_key,
                 self.notes,
                 self._entrance(),
+                self.live,
             )
         return self._api
 
@@ -174,7 +178,8 @@ class App:
         bots = self.bots.running() if self.settings.telegram_commands else nullcontext()
         refused = self.keys.refused.written(self.store, self.monitor.clock)
         counting = self.redis.counting(self.store, self._together)
-        async with self.notifiers, self.monitor, self.sources.followed(self.monitor), bots, refused, counting:
+        ways = self.sources.followed(self.monitor)
+        async with self.notifiers, self.monitor, ways, bots, refused, counting, self.live.running():
             self.accepting = True
             try:
                 yield

@@ -143,6 +143,7 @@ async def answer(app: App, listener: socket.socket, stop: asyncio.Event) -> None
         await stop.wait()
         app.vigil.end()
         app.accepting = False
+        app.live.close()  # those who follow would keep us until their time is up
         server.should_exit = True
 
     async def watch() -> None:

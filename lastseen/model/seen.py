@@ -65,6 +65,11 @@ class Seen:
             raise InvalidInput(_WANTED, field)
         return cls(int(top), gaps)
 
+    def lacking(self, gaps: Iterable[Gap]) -> Seen:
+        """Without what is in these gaps."""
+        both = (*self.gaps, *clipped(gaps, self.top))
+        return Seen(self.top, joined(gap._replace(horizon=None) for gap in both))
+
     def at(self, top: int) -> tuple[Gap, ...]:
         """The gaps up to there."""
         return tuple(clipped(self.gaps, top))

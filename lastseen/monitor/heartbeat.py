@@ -348,6 +348,12 @@ class HeartbeatMonitor:
         """Learn the names of the sources that these were heard on."""
         await self._statuses.name_sources(standings)
 
+    def tell_of_news(self, tell: Callable[[], None]) -> Callable[[], object]:
+        """Call it whenever an event may have been written, as far as this process hears of it: what others write on
+        one file it does not. Until what this returns is called."""
+        self._loops.on_news.add(tell)
+        return lambda: self._loops.on_news.discard(tell)
+
     async def is_online(self, machine: MachineRef) -> bool:
         return (await self.status(machine)).is_online
 

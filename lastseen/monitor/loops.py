@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -83,6 +83,7 @@ class Loops:
         self._hangs = Hangs(clock)
         self._backlog = Backlog(self.listener, self.recorder, clock)
         self._watching = False
+        self.on_news: set[Callable[[], None]] = set()
         self._planned: datetime | None = None
         self._swept = clock.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
@@ -252,6 +253,7 @@ class Loops:
             _log.info("event_committed", type=event.type, machine=event.machine, seq=event.seq, reason=event.reason)
         if events:
             self._dispatcher.wake()
+            self._tell_of_news()
         if not self._sweeping.locked():
             self._schedule.wake()  # an order may have moved a deadline nearer
 
@@ -303,6 +305,11 @@ class Loops:
 
     async def _own(self) -> None:
         """Look for lastseen's own troubles. Beside everything else: a full disk or a thousand machines that were never
+        self._tell_of_news()
+
+    def _tell_of_news(self) -> None:
+        for tell in self.on_news:
+            tell()
         heard must hold up no sweep."""
         while True:
             await asyncio.sleep(TICK * POLL)

@@ -17,14 +17,16 @@ from lastseen.ingest.tally import count_key_refusal
 from lastseen.log import get_logger
 from lastseen.manage.office import Office
 from lastseen.monitor.heartbeat import HeartbeatMonitor
+from lastseen.monitor.live import Live
 from lastseen.problems import MEDIA_TYPE, UNEXPECTED, Problem, problem_of
 from lastseen.web import login_pages
-from lastseen.web.api import machine_past, machines, status
+from lastseen.web.api import machine_past, machines, status, stream
 from lastseen.web.api.models import Health
 from lastseen.web.api.openapi import document_of
 from lastseen.web.api.session import router as session_routes
 from lastseen.web.auth import FindKey
 from lastseen.web.dashboard.routes import dashboard_routes
+from lastseen.web.frames import frame
 from lastseen.web.front import Front
 from lastseen.web.headers import Guarded
 from lastseen.web.metrics import metrics_routes
@@ -33,7 +35,7 @@ from lastseen.web.who import Entrance, NotLoggedIn
 Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 """Each part that is not ready, with why; empty: heartbeats are accepted and the monitor runs."""
 
-ROUTES = (machines.router, machine_past.router, status.router)
+ROUTES = (machines.router, machine_past.router, status.router, stream.router)
 
 _log = get_logger()
 
@@ -51,9 +53,11 @@ def create_api(
     at_wrong_key: AtWrongKey = lambda scope, problem: problem,
     notes: Callable[[], Sequence[str]] = tuple,
     entrance: Entrance | None = None,
+    live: Live[bytes] | None = None,
 ) -> FastAPI:
     """The application on a monitor; `metrics`: who may read them; `notes`: what `/readyz` says beside it; `entrance`:
-    by which ways people come in. FastAPI's own docs page is off: it would load from somebody else's servers."""
+    by which ways people come in; `live`: what happens, told at once. FastAPI's own docs page is off: it would load from
+    somebody else's servers."""
     app = FastAPI(
         title="lastseen",
         version=version,
@@ -65,6 +69,7 @@ def create_api(
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.entrance = entrance or Entrance(Office(monitor, None, lambda: None, lambda text: None), find_key)
+    app.state.live = live or Live(monitor, frame)
     for routes in ROUTES:
         app.include_router(routes)
     app.include_router(metrics_routes(monitor, find_key, version, metrics))
@@ -99,7 +104,7 @@ class HeadIsGet:
         async def send_no_body(message: Message) -> None:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
-        return await self._app({**scope, "method": "GET"}, receive, send_no_body)
+        return await self._app({**scope, "method": "GET", stream.HEAD: True}, receive, send_no_body)
 
 
 def _add_health(app: FastAPI, readiness: Readiness, notes: Callable[[], Sequence[str]]) -> None:
