@@ -12,7 +12,7 @@ from lastseen.manage import kinds, machines
 from lastseen.manage.office import Office
 from lastseen.model.names import slugify
 from lastseen.notifiers.wording import When
-from lastseen.web.dashboard.asking import Asked, Page, form_of
+from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.machine_form import SHOWN, faults, said_in
 from lastseen.web.dashboard.rendering import templates
 from lastseen.web.dashboard.ways import ways_to_report
@@ -32,7 +32,7 @@ def adding_routes() -> APIRouter:
 
     @router.post("/new")
     async def add(request: Request, office: Asked) -> Response:
-        typed = await form_of(request)
+        typed = await typed_in(request)
         try:
             made = await machines.add(office, _slug(typed), _said(office, typed))
         except (InvalidInput, Conflict) as error:

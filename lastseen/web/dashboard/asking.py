@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from fastapi import Depends, Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
-from lastseen.errors import InvalidInput, LastseenError
+from lastseen.errors import LastseenError
 from lastseen.ingest.asgi import Refused
 from lastseen.manage.office import Office
 from lastseen.problems import UNEXPECTED, Problem, problem_of
 from lastseen.web.dashboard.rendering import is_fragment, templates
+from lastseen.web.forms import form_of
 from lastseen.web.who import NotLoggedIn, office_of
-
-LARGEST_FORM = 256 * 1024
-"""Bytes."""
-
-MOST_FIELDS = 200
 
 
 class Page(APIRoute):
@@ -70,18 +66,9 @@ def error_page(request: Request, problem: Problem) -> Response:
     return page
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form, without space around them. Raises InvalidInput."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_FORM:
-            raise InvalidInput(f"a form has up to {LARGEST_FORM} bytes")
-    try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
-    except ValueError:
-        raise InvalidInput("this is no form that a page of lastseen sends") from None
-    return {name: value.strip() for name, value in pairs}
+async def typed_in(request: Request) -> dict[str, str]:
+    """The fields of a form, without space around them. Raises Refused."""
+    return {name: value.strip() for name, value in (await form_of(request)).items()}
 
 
 def back_to(said: dict[str, str], otherwise: str) -> RedirectResponse:

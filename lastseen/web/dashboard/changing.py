@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 from lastseen.errors import Conflict, InvalidInput
 from lastseen.manage import kinds, machines
 from lastseen.manage.office import Office
-from lastseen.web.dashboard.asking import Asked, Page, back_to, form_of
+from lastseen.web.dashboard.asking import Asked, Page, back_to, typed_in
 from lastseen.web.dashboard.machine import machine_page
 from lastseen.web.dashboard.machine_form import SHOWN, changed_in, faults, typed_of
 from lastseen.web.dashboard.rendering import templates
@@ -33,7 +33,7 @@ def changing_routes() -> APIRouter:
 
     @router.post("/edit")
     async def save(request: Request, office: Asked, slug: str) -> Response:
-        typed = await form_of(request)
+        typed = await typed_in(request)
         typed |= {name: typed.get(name, "") for name in TICKS if f"was.{name}" in typed}
         try:
             await machines.change(office, slug, changed_in(typed))
@@ -44,7 +44,7 @@ def changing_routes() -> APIRouter:
 
     @router.post("/ack")
     async def acknowledge(request: Request, office: Asked, slug: str) -> Response:
-        said = await form_of(request)
+        said = await typed_in(request)
         try:
             await machines.acknowledge(office, slug, office.who.name)
         except Conflict as error:  # it came back while somebody looked at it

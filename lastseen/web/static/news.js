@@ -4,6 +4,7 @@ const SPACED = 300; // milliseconds between two rounds of asking, so that a stor
 const ANYWAY = 10_000; // milliseconds
 
 let waiting = null;
+let stream = null;
 
 const tell = () => {
   if (waiting !== null) return;
@@ -13,16 +14,29 @@ const tell = () => {
   }, SPACED);
 };
 
-const show = (live) => {
-  const lamp = document.getElementById("live");
-  if (lamp) lamp.dataset.live = live ? "yes" : "no";
+const seen = () => document.visibilityState === "visible";
+
+const follow = (lamp) => {
+  const show = (live) => { lamp.dataset.live = live ? "yes" : "no"; };
+  if (stream) stream.close();
+  stream = new EventSource(lamp.dataset.stream);
+  stream.addEventListener("open", () => { show(true); tell(); });
+  stream.addEventListener("message", tell);
+  stream.addEventListener("reset", tell);
+  stream.addEventListener("error", () => show(false));
+};
+
+// A browser has few connections to a server at once: a page that nobody looks at needs none of them.
+const leave = (lamp) => {
+  if (stream) stream.close();
+  stream = null;
+  lamp.dataset.live = "no";
 };
 
 export const listen = () => {
-  document.addEventListener("htmx:sse:before:message", tell);
-  document.addEventListener("htmx:sse:after:connection", () => { show(true); tell(); });
-  document.addEventListener("htmx:sse:error", () => show(false));
-  document.addEventListener("htmx:sse:close", () => show(false));
-  setInterval(() => { if (document.visibilityState === "visible") tell(); }, ANYWAY);
-  document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") tell(); });
+  const lamp = document.getElementById("live");
+  if (!lamp) return;
+  if (seen()) follow(lamp);
+  document.addEventListener("visibilitychange", () => (seen() ? follow(lamp) : leave(lamp)));
+  setInterval(() => { if (seen()) tell(); }, ANYWAY);
 };
