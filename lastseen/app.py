@@ -177,9 +177,10 @@ class App:
         """With the monitor running and heartbeats accepted. The store is opened for as long."""
         bots = self.bots.running() if self.settings.telegram_commands else nullcontext()
         refused = self.keys.refused.written(self.store, self.monitor.clock)
+        used = self.keys.used.written(self.store)
         counting = self.redis.counting(self.store, self._together)
         ways = self.sources.followed(self.monitor)
-        async with self.notifiers, self.monitor, ways, bots, refused, counting, self.live.running():
+        async with self.notifiers, self.monitor, ways, bots, refused, used, counting, self.live.running():
             self.accepting = True
             try:
                 yield

@@ -20,7 +20,9 @@ import msgspec
 
 from lastseen.clock import Clock
 from lastseen.ingest.refused import RefusedKeys
-from lastseen.model.keys import KeyMatch, OutOfService
+from lastseen.ingest.used import UsedKeys
+from lastseen.model.keys import READ, KeyMatch, OutOfService
+from lastseen.model.people import User
 from lastseen.protocols import Keys
 
 PREFIXES: Final = {"machine": "lsm_", "fleet": "lsf_", "api": "lsa_", "ping": "lsp_", "push": "lsu_"}
@@ -79,6 +81,13 @@ def _may_be_one(key: bytes) -> bool:
     return len(key) <= _LONGEST and (key.startswith(_STARTS) or _FOREIGN.fullmatch(key) is not None)
 
 
+class ApiRights(msgspec.Struct, frozen=True):
+    """Of an API key: whether it may `read` or also `write`, and whose it is; None: an operator's."""
+
+    may: str
+    user: User | None = None
+
+
 class Grant(msgspec.Struct, gc=False):
     """What a key stands for, as small as can be: there may be one for each of 100,000 machines."""
 
@@ -90,6 +99,8 @@ class Grant(msgspec.Struct, gc=False):
     expires_at: datetime | None
     defaults: Mapping[str, Any] | None = None
     """Of a key that may make machines: what they are made with, and whether it may."""
+    api: ApiRights | None = None
+    """Of an API key, and no other."""
 
     def over(self, now: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= now
@@ -98,7 +109,8 @@ class Grant(msgspec.Struct, gc=False):
 def _grant(match: KeyMatch) -> Grant:
     key = match.key
     ask = match.fresh or not match.enabled  # a disabled one is never answered from memory alone: `find` counts it
-    return Grant(key.id, key.scope, key.machine_id, match.enabled, ask, key.expires_at, key.defaults or None)
+    rights = ApiRights(key.may or READ, match.user) if key.scope == "api" else None
+    return Grant(key.id, key.scope, key.machine_id, match.enabled, ask, key.expires_at, key.defaults or None, rights)
 
 
 class KeyCache:
@@ -106,7 +118,7 @@ class KeyCache:
 
     def __init__(self, keys: Keys, clock: Clock, capacity: int = CAPACITY) -> None:
         self._keys, self._clock = keys, clock
-        self.refused = RefusedKeys()
+        self.refused, self.used = RefusedKeys(), UsedKeys()
         self._half = max(1, capacity // 2)
         self._recent: dict[bytes, Grant] = {}
         self._older: dict[bytes, Grant] = {}  # two generations are a least-recently-used order for half its price
@@ -133,8 +145,8 @@ class KeyCache:
 
     async def find(self, key: bytes, now: datetime) -> Grant | None:
         """The grant of a valid key; None: there is no such key. Its first use is written down before this returns,
-        which ends the keys it replaces. What is refused, a disabled machine's key too, is counted in `refused`. Raises
-        StoreUnavailable."""
+        which ends the keys it replaces; that an API key is used again, a little later (`used`). What is refused, a
+        disabled machine's key too, is counted in `refused`. Raises StoreUnavailable."""
         if not _may_be_one(key):
             self.refused.count(None, now)
             return None
@@ -150,6 +162,8 @@ class KeyCache:
             self.refused.count(digest.hex(), now, disabled=True)
         elif grant.fresh:
             await self._first_use(grant, now)
+        elif grant.api is not None:
+            self.used.note(grant.key_id, now)
         return grant
 
     def came_from(self, key: bytes, now: datetime, address: str) -> None:

@@ -11,11 +11,10 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import msgspec
 
 from lastseen.clock import Clock
-from lastseen.errors import StoreUnavailable
+from lastseen.ingest.writing import kept_up
 from lastseen.log import get_logger
 from lastseen.model.story import RefusedCount
 from lastseen.protocols import Refusals
@@ -102,24 +101,9 @@ class RefusedKeys:
         if not isinstance(store, Refusals):
             yield
             return
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._keep_writing, store, clock)
-            try:
-                yield
-            finally:
-                group.cancel_scope.cancel()
-                with anyio.CancelScope(shield=True):
-                    await self._try(store, clock)
+        async with kept_up(lambda: self.write(store, clock.now()), WRITE_EVERY, _tell):
+            yield
 
-    async def _keep_writing(self, store: Refusals, clock: Clock) -> None:
-        while True:
-            await anyio.sleep(WRITE_EVERY)
-            await self._try(store, clock)
 
-    async def _try(self, store: Refusals, clock: Clock) -> None:
-        try:
-            await self.write(store, clock.now())
-        except StoreUnavailable:
-            pass  # whoever writes tells of it; the counts wait
-        except Exception as error:  # noqa: BLE001  (a store may be a plugin; what is counted here decides nothing)
-            _log.error("refusals_not_written", error=repr(error))
+def _tell(error: Exception) -> None:
+    _log.error("refusals_not_written", error=repr(error))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
+
+from lastseen.errors import InvalidInput
+from lastseen.model.texts import refuse_unfit
 
 ROLES: Final = ("admin", "member", "viewer")
 """admin: everything. member: sees what is shared and what is theirs, and edits both. viewer: sees what is shared,
@@ -13,6 +17,29 @@ without secrets, and edits nothing."""
 
 PURPOSES: Final = ("setup", "password")
 """What a one-time link is for: to make the first admin, or to set somebody's password."""
+
+
+LONGEST_NAME: Final = 200
+
+
+def folded(name: str) -> str:
+    """What two names have in common that are the same but for their case, or for how their letters are written."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidInput naming `name`."""
+    refuse_unfit(name=name)
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise InvalidInput(f"must be 1 to {LONGEST_NAME} characters", "name")
+    if name != name.strip() or not name.isprintable():
+        raise InvalidInput("must be one line, with no space before or after it", "name")
+
+
+def check_role(role: str) -> None:
+    """Raises InvalidInput naming `role`."""
+    if role not in ROLES:
+        raise InvalidInput(f"must be one of {', '.join(ROLES)}", "role")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,11 @@ def refuse_unfit(**given: str | Iterable[str] | None) -> None:
                 raise InvalidInput(NUL if found[0] == "\0" else SURROGATE, field)
 
 
+def is_fit(text: str) -> bool:
+    """Whether anything that is kept can be called so."""
+    return _UNFIT.search(text) is None
+
+
 def cleaned(text: str) -> str:
     """A text of whom nobody can be told that it is unfit: U+FFFD in the place of what is."""
     return _UNFIT.sub("\ufffd", text) if not text.isprintable() else text

@@ -27,15 +27,21 @@ class Keys(Protocol):
         replaces: bool = False,
         defaults: Mapping[str, Any] | None = None,
         shown: str | None = None,
+        user_id: int | None = None,
+        may: str | None = None,
     ) -> Key:
         """`replaces`: the machine's other keys stay valid until this one is first used, at most 7 days. `shown`: the
-        text of a `ping` or `push` key, encrypted at rest, for `shown_keys`."""
+        text of a `ping` or `push` key, encrypted at rest, for `shown_keys`. `may`, of an `api` key: `read` (as without)
+        or `write`. `user_id`: whose it is; it goes with them. Raises NotFound where there is no such user."""
 
     async def find_key(self, digest: str, now: datetime) -> KeyMatch | None:
         """The valid key with this digest: not revoked, not expired, its machine not removed."""
 
     async def key_used(self, key_id: int, now: datetime) -> None:
         """First use: revokes the keys that it replaces."""
+
+    async def keys_used(self, used: Mapping[int, datetime]) -> None:
+        """When keys were last used, by id. One that is gone is passed by."""
 
     async def keys(self) -> Sequence[Key]: ...
 

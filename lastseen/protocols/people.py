@@ -30,8 +30,9 @@ class People(Protocol):
         """What is None stays. A new role counts at once, in sessions too. With a new password the user's links are
         worthless, and their sessions end, `but` this one. Raises NotFound, Conflict, InvalidInput naming `role`."""
 
-    async def remove_user(self, user: int) -> User:
-        """With sessions, links and keys. What was theirs is shared from then on. Raises NotFound, Conflict."""
+    async def remove_user(self, user: int, now: datetime) -> User:
+        """With sessions, links and keys. What was theirs is shared from then on; their channels are switched off, since
+        a shared one hears of all machines. Raises NotFound, Conflict."""
 
 
 @runtime_checkable
@@ -53,7 +54,8 @@ class Sessions(Protocol):
         """Those that are not over, of one user or of all, the latest used first."""
 
     async def end_sessions(self, *, user: int | None = None, session: int | None = None, but: int | None = None) -> int:
-        """One session, or all of a user `but` one. How many ended."""
+        """One session (of this user, if one is given), or all of a user `but` one; without either none. How many
+        ended."""
 
     async def add_link(self, purpose: str, digest: str, user: int | None, now: datetime, until: datetime) -> None:
         """A user's others of this purpose are worthless from then on; links to set up are all valid until one is used

@@ -56,6 +56,10 @@ attempt_items = table(tables.DeliveryAttemptItems)
 silences = table(tables.Silences)
 invites = table(tables.Invites)
 refusals = table(tables.Refusals)
+users = table(tables.Users)
+sessions = table(tables.Sessions)
+link_tokens = table(tables.LinkTokens)
+audit_log = table(tables.AuditLog)
 
 LIVENESS_FIELDS = {
     "status": "status",

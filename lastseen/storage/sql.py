@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from lastseen.errors import SecretsLocked
 from lastseen.model import (
     Attempt,
     Beat,
@@ -31,7 +29,6 @@ from lastseen.model import (
 )
 from lastseen.model.arrival import Arrived, Arriving
 from lastseen.model.insight import Muster, Roll, Stranger
-from lastseen.model.keys import Key, KeyMatch, OutOfService, ShownKey
 from lastseen.protocols import Admit, Decide, RetryPlan, Tell
 from lastseen.storage import (
     dialect,
@@ -39,7 +36,6 @@ from lastseen.storage import (
     sql_catalog,
     sql_channels,
     sql_finish,
-    sql_keys,
     sql_nodes,
     sql_outbox,
     sql_record,
@@ -51,17 +47,19 @@ from lastseen.storage import (
     sql_wishes,
 )
 from lastseen.storage.expiry import tell_of_expired
-from lastseen.storage.secrets import Rotated, SecretBox
+from lastseen.storage.secrets import SecretBox
 from lastseen.storage.sql_cases import all_channels, due_ids, find_ids, foreseen, standings
+from lastseen.storage.sql_keyring import SqlKeyring
+from lastseen.storage.sql_people import SqlPeople
 from lastseen.storage.sql_pruning import SqlPruning
 from lastseen.storage.sql_reading import Database, SqlReading
 from lastseen.storage.sqltools import meta_value, set_meta
-from lastseen.storage.workers import Shared, Work
+from lastseen.storage.workers import Shared
 
 T = TypeVar("T")
 
 
-class SqlStore(SqlReading, SqlPruning):
+class SqlStore(SqlReading, SqlKeyring, SqlPeople, SqlPruning):
     """Keeps everything in a SQL database; has every optional protocol. Several processes may share one."""
 
     def __init__(self, database: Database, secrets: SecretBox) -> None:
@@ -315,19 +313,6 @@ class SqlStore(SqlReading, SqlPruning):
     ) -> Channel:
         return await self.database.write(lambda c: sql_channels.change(c, self.secrets, channel, changes, secrets))
 
-    async def rotate_secrets(self) -> Rotated:
-        """Encrypt all secrets anew: with a new key where the keys are in a file, which then holds that one alone, else
-        with the first of those given. Raises SecretsLocked."""
-        done = await self.database.write(self.secrets.add_and_rotate)
-        return replace(done, dropped=await self.database.write(self.secrets.drop_old))
-
-    async def _unsealed(self, work: Work[T]) -> T:
-        """What was read just before a rotation may need the key that went with it. What is read now does not."""
-        try:
-            return await self.database.read(work)
-        except SecretsLocked:
-            return await self.database.read(work)
-
     # -- Catalog
 
     async def machines(
@@ -346,49 +331,6 @@ class SqlStore(SqlReading, SqlPruning):
 
     async def default_threshold(self, offline_after: timedelta, now: datetime) -> None:
         await self.database.write(lambda c: sql_catalog.default_threshold(c, offline_after, now))
-
-    # -- Keys
-
-    async def add_key(
-        self,
-        scope: str,
-        digest: str,
-        hint: str,
-        now: datetime,
-        *,
-        machine_id: int | None = None,
-        label: str = "",
-        expires_at: datetime | None = None,
-        replaces: bool = False,
-        defaults: Mapping[str, Any] | None = None,
-        shown: str | None = None,
-    ) -> Key:
-        new = sql_keys.New(scope, digest, hint, now, machine_id, label, expires_at, replaces, defaults or {}, shown)
-        return await self.database.write(lambda c: sql_keys.add(c, self.secrets, new))
-
-    async def find_key(self, digest: str, now: datetime) -> KeyMatch | None:
-        return await self.database.read(lambda c: sql_keys.find(c, digest, now))
-
-    async def key_used(self, key_id: int, now: datetime) -> None:
-        await self.database.write_beside(lambda c: sql_keys.used(c, key_id, now))
-
-    async def keys(self) -> Sequence[Key]:
-        return await self.database.read(sql_keys.listed)
-
-    async def revoke_key(self, key_id: int, now: datetime) -> Key:
-        return await self.database.write(lambda c: sql_keys.revoke(c, key_id, now))
-
-    async def shown_keys(self, machines: Sequence[int] | None = None) -> Sequence[ShownKey]:
-        return await self._unsealed(lambda c: sql_keys.shown(c, self.secrets, machines))
-
-    async def revoke_addresses(self, machine_id: int, now: datetime, keep: Collection[int] = ()) -> None:
-        await self.database.write(lambda c: sql_keys.revoke_addresses(c, machine_id, now, keep))
-
-    async def out_of_service(self) -> OutOfService:
-        return await self.database.read(sql_keys.out_of_service)
-
-    async def keys_version(self) -> int:
-        return await self.database.read(sql_keys.version)
 
     # -- Arrivals
 

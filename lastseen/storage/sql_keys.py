@@ -10,9 +10,10 @@ from sqlalchemy import Connection, func, insert, or_, select, text, update
 
 from lastseen.errors import Conflict, InvalidInput, NotFound, UnknownMachine
 from lastseen.model import MachineRef
-from lastseen.model.keys import Key, KeyMatch, OutOfService, ShownKey
+from lastseen.model.keys import MAY, READ, Key, KeyMatch, OutOfService, ShownKey
 from lastseen.model.texts import refuse_unfit
-from lastseen.storage.rows import api_keys, liveness, machines
+from lastseen.storage import sql_users
+from lastseen.storage.rows import api_keys, liveness, machines, users
 from lastseen.storage.secrets import SecretBox
 from lastseen.storage.sqltools import bump, chunks, dumped, is_id, loaded, meta_value, several
 
@@ -36,6 +37,8 @@ class New(NamedTuple):
     replaces: bool
     defaults: Mapping[str, Any]
     shown: str | None
+    user_id: int | None = None
+    may: str | None = None
 
 
 def add(connection: Connection, box: SecretBox, new: New) -> Key:
@@ -51,6 +54,8 @@ def add(connection: Connection, box: SecretBox, new: New) -> Key:
         "created_at": new.now,
         "expires_at": new.expires_at,
         "defaults": dumped({**new.defaults, **({_REPLACES: True} if new.replaces else {})}),
+        "user_id": new.user_id,
+        "may": (new.may or READ) if new.scope == "api" else None,
         "shown_cipher": None if new.shown is None else box.seal(connection, {_TEXT: new.shown}),
     }
     made = connection.execute(insert(api_keys).values(row)).inserted_primary_key
@@ -65,6 +70,10 @@ def _check(connection: Connection, new: New) -> None:
         raise InvalidInput(f"a {new.scope} key belongs to a machine", "machine_id")
     if new.shown is not None and new.scope not in ("ping", "push"):
         raise InvalidInput(f"the text of a {new.scope} key is not kept", "shown")
+    if new.may not in (None, *MAY) or (new.may is not None and new.scope != "api"):
+        raise InvalidInput(f"must be one of {', '.join(MAY)}, of an api key", "may")
+    if new.user_id is not None:
+        sql_users.read(connection, new.user_id)
     refuse_unfit(label=new.label)
     if new.machine_id is not None:
         there = select(machines.c.id).where(machines.c.id == new.machine_id, machines.c.deleted_at.is_(None))
@@ -84,15 +93,17 @@ def _shorten(connection: Connection, new: New) -> None:
 
 def find(connection: Connection, digest: str, now: datetime) -> KeyMatch | None:
     query = (
-        select(api_keys, machines.c.enabled, machines.c.deleted_at)
+        select(api_keys, machines.c.enabled, machines.c.deleted_at, *sql_users.COLUMNS)
         .outerjoin(machines, machines.c.id == api_keys.c.machine_id)
+        .outerjoin(users, users.c.id == api_keys.c.user_id)
         .where(api_keys.c.digest == digest, _valid(now), machines.c.deleted_at.is_(None))
     )
     row = connection.execute(query).first()
     if row is None:
         return None
     enabled = True if row.machine_id is None else bool(row.enabled)
-    return KeyMatch(_as_key(row), enabled=enabled, fresh=row.first_used_at is None)
+    user = None if row.user_id is None else sql_users.as_user(row, sql_users.OF)
+    return KeyMatch(_as_key(row), enabled=enabled, fresh=row.first_used_at is None, user=user)
 
 
 def used(connection: Connection, key_id: int, now: datetime) -> None:
@@ -100,13 +111,20 @@ def used(connection: Connection, key_id: int, now: datetime) -> None:
     row = _row(connection, key_id)
     if row is None or row.first_used_at is not None:
         return
-    connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(first_used_at=now))
+    connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(first_used_at=now, last_used_at=now))
     if loaded(row.defaults).get(_REPLACES):
         older = update(api_keys).where(
             api_keys.c.machine_id == row.machine_id, api_keys.c.scope == row.scope, api_keys.c.id < key_id
         )
         connection.execute(older.where(api_keys.c.revoked_at.is_(None)).values(revoked_at=now))
     bump(connection, "keys_version")
+
+
+def used_again(connection: Connection, used_at: Mapping[int, datetime]) -> None:
+    """By rising id: of two processes that write at once neither waits for the other in a circle."""
+    for key_id, at in sorted(used_at.items()):
+        older = or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < at)
+        connection.execute(update(api_keys).where(api_keys.c.id == key_id, older).values(last_used_at=at))
 
 
 def listed(connection: Connection) -> list[Key]:
@@ -193,4 +211,7 @@ def _as_key(row: Any) -> Key:
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         defaults={name: value for name, value in loaded(row.defaults).items() if name != _REPLACES},
+        user_id=row.user_id,
+        may=(row.may or READ) if row.scope == "api" else None,
+        last_used_at=row.last_used_at,
     )

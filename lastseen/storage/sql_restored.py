@@ -11,11 +11,10 @@ import msgspec
 from sqlalchemy import Connection, delete, func, select, update
 
 from lastseen.model import NotificationState
-from lastseen.storage import tables, tables_io
-from lastseen.storage.rows import attempts, events, leases, liveness, meta, notifications
+from lastseen.storage import tables_io
+from lastseen.storage.rows import attempts, events, leases, link_tokens, liveness, meta, nodes, notifications, sessions
 from lastseen.storage.sql_nodes import forget_settings
 from lastseen.storage.sql_outbox import is_open
-from lastseen.storage.sqltools import table
 
 RESTORED = "restored"
 """The reason in rows that were waiting when the backup was made."""
@@ -30,7 +29,8 @@ def come_back(connection: Connection, taken_at: datetime, now: datetime) -> int:
     """How many notifications were cancelled.
 
     What waited to be told is cancelled: somebody was told of it since, or it is too late. Nobody holds a lease any
-    more. The marks of who listened stay as they were, so that the next start finds the time since then blind.
+    more. Nobody is logged in: who was logged out since the backup, or has another password, must not be in again. The
+    marks of who listened stay as they were, so that the next start finds the time since then blind.
 
     What happened after the backup is not in it, but far ends have heard of it, under ids that come of the machine and
     its count of events. So the count goes on far behind anything that can have been: an id that a far end knows already
@@ -38,7 +38,8 @@ def come_back(connection: Connection, taken_at: datetime, now: datetime) -> int:
     """
     count = _cancel(connection, now)
     connection.execute(update(leases).values(until=now))
-    connection.execute(delete(table(tables.Nodes)))
+    for over in (nodes, sessions, link_tokens):
+        connection.execute(delete(over))
     forget_settings(connection)
     gap = SKIPPED + max(0, round((now - taken_at) / timedelta(seconds=1)))
     connection.execute(update(liveness).values(event_seq=liveness.c.event_seq + gap))

@@ -20,15 +20,18 @@ from lastseen.storage.fold import RUNS
 from lastseen.storage.rows import (
     attempt_items,
     attempts,
+    audit_log,
     blind_periods,
     channel_state,
     events,
     invites,
+    link_tokens,
     liveness,
     machines,
     notifications,
     reports,
     runs,
+    sessions,
     silences,
     strangers,
 )
@@ -184,6 +187,10 @@ def _pending(connection: Connection) -> ColumnElement[bool]:
     return reports.c.pending
 
 
+def _none(connection: Connection) -> ColumnElement[bool]:
+    return false()
+
+
 # --- a few rows that have no such order -------------------------------------------------------------------------------
 
 
@@ -217,4 +224,7 @@ STEPS = (
     _step("events", Few(silences, lambda limit: silences.c.ends_at < limit)),
     _step("reports", Few(strangers, lambda limit: strangers.c.last_at < limit)),
     _step("reports", Few(invites, lambda limit: func.coalesce(invites.c.used_at, invites.c.expires_at) < limit)),
+    _step("events", Aging(audit_log, audit_log.c.at, audit_log.c.at, _none)),
+    _step("reports", Few(sessions, lambda limit: sessions.c.expires_at < limit)),
+    _step("reports", Few(link_tokens, lambda limit: link_tokens.c.expires_at < limit)),
 )

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from lastseen.model.retention import TableSize
-from lastseen.storage.rows import attempts, events, notifications, outages, reports, runs
+from lastseen.storage.rows import attempts, audit_log, events, notifications, outages, reports, runs
 
 WEEK = timedelta(days=7)
 
@@ -22,6 +22,7 @@ GROWING: tuple[tuple[Any, Any], ...] = (
     (notifications, notifications.c.created_at),
     (attempts, attempts.c.started_at),
     (reports, reports.c.at),
+    (audit_log, audit_log.c.at),
     (runs, func.coalesce(runs.c.started_at, runs.c.ended_at)),
 )
 """Tables that grow with time, and when a row of each came. Their ids rise with that."""

@@ -14,6 +14,7 @@ from lastseen.testing.suite_directory import AnnalsSuite, DirectorySuite
 from lastseen.testing.suite_following import FollowingSuite
 from lastseen.testing.suite_optional import OptionalSuite
 from lastseen.testing.suite_outbox import OutboxSuite
+from lastseen.testing.suite_people import PeopleSuite
 from lastseen.testing.suite_record import RecordSuite
 from lastseen.testing.suite_retention import RetentionSuite
 from lastseen.testing.suite_settle import SettleSuite
@@ -32,6 +33,7 @@ class StoreSuite(
     AnnalsSuite,
     FollowingSuite,
     RetentionSuite,
+    PeopleSuite,
     ValuesSuite,
 ):
     """All of it; parts that need a capability which is not declared are skipped with that reason."""

@@ -74,10 +74,11 @@ def test_every_row_of_every_table_comes_back(cli: Cli, tmp_path: Path) -> None:
         assert raw.execute("PRAGMA quick_check").fetchall() == [("ok",)]
         assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
         assert raw.execute("PRAGMA page_size").fetchone() == (1024,)
-    moved = {"leases", "nodes", "liveness", "delivery_attempts"}  # see the next tests
+    moved = {"leases", "nodes", "sessions", "link_tokens", "liveness", "delivery_attempts"}  # see the next tests
     for table in before.keys() - moved:
         assert sorted(after[table], key=repr) == sorted(before[table], key=repr), table
     assert after["nodes"] == [], "its processes are yesterday's"
+    assert (after["sessions"], after["link_tokens"]) == ([], []), "nobody is logged in"
 
 
 def test_the_file_is_for_its_owner_alone_and_takes_no_other_files_place(cli: Cli, saved: Path) -> None:

@@ -259,6 +259,14 @@ async def test_silences_strangers_and_invitations_that_are_over_go(world: World)
     assert (world.ids("silences"), world.ids("strangers"), world.ids("invites")) == ([2], ["s2"], [2])
 
 
+async def test_sessions_and_links_that_are_over_go_and_users_stay(world: World) -> None:
+    for id_, moment in ((1, OLD), (2, YOUNG)):
+        world.put("sessions", id=id_, digest=f"s{id_}", expires_at=moment)
+        world.put("link_tokens", id=id_, digest=f"l{id_}", expires_at=moment)
+    assert await world.gone() == {"sessions": 1, "link_tokens": 1}
+    assert (world.ids("sessions"), world.ids("link_tokens"), world.ids("users")) == ([2], [2], [1])
+
+
 def test_every_table_has_its_rule_on_the_page_and_every_step_its_table() -> None:
     page = Path("docs/retention.md").read_text()
     for table in (*GOOD, "meta", "kinds", "sources"):
@@ -271,4 +279,4 @@ def test_every_table_has_its_rule_on_the_page_and_every_step_its_table() -> None
             "liveness",
         ):
             assert f"`{table}`" in page, table
-    assert len(sql_retention.STEPS) == 8
+    assert len(sql_retention.STEPS) == 11

@@ -20,6 +20,7 @@ class TestPostgresStore(StoreSuite):
         "annals",
         "directory",
         "follows",
+        "people",
         "refusals",
         "replays",
         "retention",

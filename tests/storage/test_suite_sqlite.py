@@ -32,6 +32,7 @@ class TestSqliteStore(StoreSuite):
         "annals",
         "directory",
         "follows",
+        "people",
         "refusals",
         "replays",
         "retention",
