@@ -46,6 +46,11 @@ class Throttle:
         self._by_name = make("login-name", WRONG, monotonic, NAMES)
         self._trying: Counter[str] = Counter()
 
+    @property
+    def waiting(self) -> int:
+        """Log-ins whose password is being looked at, or is waiting for that."""
+        return self._trying.total() // 2
+
     @asynccontextmanager
     async def attempt(self, address: str, name: str) -> AsyncIterator[Attempt]:
         """Raises Refused (429) when too many were wrong, Busy when too many wait."""
@@ -53,7 +58,7 @@ class Throttle:
         wait = max(limiter.wait(who, self._trying[who]) for limiter, who in callers)
         if wait:
             raise Refused(too_often("too many wrong passwords", wait))
-        if self._trying.total() >= 2 * MOST_AT_ONCE:
+        if self.waiting >= MOST_AT_ONCE:
             raise Busy("too many people log in at this moment: try again")
         for _, who in callers:
             self._trying[who] += 1
