@@ -38,6 +38,8 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 `People`       users of the pages and the API. Without: there are none.
 `Sessions`     people log in. Without: they cannot.
 `Deeds`        who did what is kept. Without: it is only logged.
+`Intervals`    limits are advised by how machines were heard. Without: nothing is.
+`Public`       status pages and badges. Without: there are none.
 `Insight`      `/metrics` and `doctor` say how the store stands. Without: what this process counted, alone.
 =============  =====================================================================================================
 
@@ -54,11 +56,13 @@ where a person gives it, and kept as far as it can be where a far end said it.
 from lastseen.protocols.directory import Annals, Directory
 from lastseen.protocols.following import Follows
 from lastseen.protocols.hearing import Announces, Declared, Foresight, SourceRows, Sources, Ways
+from lastseen.protocols.intervals import Intervals
 from lastseen.protocols.keys import Keys, Refusals
 from lastseen.protocols.moving import Arrivals
 from lastseen.protocols.notifier import Notifier, Tools
 from lastseen.protocols.people import Deeds, People, Sessions
 from lastseen.protocols.processes import Hints, Leases, Nodes, Notes, OnDisk, Timed, Upkeep
+from lastseen.protocols.public import Public
 from lastseen.protocols.reading import Accounts, Catalog, Glances, History, Insight, Pasts, Replays
 from lastseen.protocols.retention import Retention
 from lastseen.protocols.store import Admit, Decide, RetryPlan, Service, Store, Tell
@@ -82,6 +86,7 @@ __all__ = [
     "Hints",
     "History",
     "Insight",
+    "Intervals",
     "Invites",
     "Keys",
     "Leases",
@@ -91,6 +96,7 @@ __all__ = [
     "OnDisk",
     "Pasts",
     "People",
+    "Public",
     "Refusals",
     "Replays",
     "Retention",

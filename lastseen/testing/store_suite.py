@@ -12,9 +12,11 @@ from __future__ import annotations
 from lastseen.testing.suite_account import AccountSuite
 from lastseen.testing.suite_directory import AnnalsSuite, DirectorySuite
 from lastseen.testing.suite_following import FollowingSuite
+from lastseen.testing.suite_intervals import IntervalsSuite
 from lastseen.testing.suite_optional import OptionalSuite
 from lastseen.testing.suite_outbox import OutboxSuite
 from lastseen.testing.suite_people import PeopleSuite
+from lastseen.testing.suite_public import PublicSuite
 from lastseen.testing.suite_record import RecordSuite
 from lastseen.testing.suite_retention import RetentionSuite
 from lastseen.testing.suite_settle import SettleSuite
@@ -34,6 +36,8 @@ class StoreSuite(
     FollowingSuite,
     RetentionSuite,
     PeopleSuite,
+    IntervalsSuite,
+    PublicSuite,
     ValuesSuite,
 ):
     """All of it; parts that need a capability which is not declared are skipped with that reason."""

@@ -19,6 +19,8 @@ class TestPostgresStore(StoreSuite):
         "accounts",
         "annals",
         "directory",
+        "intervals",
+        "public",
         "follows",
         "people",
         "refusals",

@@ -31,6 +31,8 @@ class TestSqliteStore(StoreSuite):
         "accounts",
         "annals",
         "directory",
+        "intervals",
+        "public",
         "follows",
         "people",
         "refusals",
