@@ -53,13 +53,14 @@ from lastseen.storage.sql_keyring import SqlKeyring
 from lastseen.storage.sql_people import SqlPeople
 from lastseen.storage.sql_pruning import SqlPruning
 from lastseen.storage.sql_reading import Database, SqlReading
+from lastseen.storage.sql_sampled import SqlSampled
 from lastseen.storage.sqltools import meta_value, set_meta
 from lastseen.storage.workers import Shared
 
 T = TypeVar("T")
 
 
-class SqlStore(SqlReading, SqlKeyring, SqlPeople, SqlPruning):
+class SqlStore(SqlReading, SqlKeyring, SqlPeople, SqlPruning, SqlSampled):
     """Keeps everything in a SQL database; has every optional protocol. Several processes may share one."""
 
     def __init__(self, database: Database, secrets: SecretBox) -> None:
