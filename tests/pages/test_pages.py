@@ -1,0 +1,162 @@
+"""Pages in a real browser: that they work there, for everybody, and let nobody's words become a program."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.async_api import expect
+
+from tests.pages.looking import Looking
+from tests.support import eventually
+
+NASTY = "\"><img src=x onerror=window.pwned=1><script>window.pwned=1</script>'{{7*7}}"
+
+
+async def machine(looking: Looking, slug: str, body: bytes | None = None, **said: object) -> str:
+    """One that was heard; its key."""
+    key = await looking.served.machine(slug)
+    if said:
+        await looking.served.app.monitor.watch(slug, expect="known", **said)  # type: ignore[arg-type]
+    assert (await looking.served.beat(key, body)).status_code == 204
+    return key
+
+
+async def test_a_machine_is_added_by_the_keyboard_alone_and_seen_to_come_alive(looking: Looking) -> None:
+    async with looking.by() as seen:
+        page = seen.page
+        await seen.open("/")
+        await page.keyboard.press("Tab")
+        await expect(page.locator(".skip")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_role("link", name="Add a machine", exact=True)).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_label("Name", exact=False).first).to_be_focused()
+        await page.keyboard.type("Pump in the cellar")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("How it reports: Pump in the cellar")
+        await expect(page.locator("#alive")).to_contain_text("Waiting for its first heartbeat")
+        line = await page.locator("#way-curl code").inner_text()
+        key = await page.locator("#key").inner_text()
+        assert key in line
+        assert f"{looking.url}/api/v1/heartbeat" in line
+        assert (await looking.served.beat(key)).status_code == 204
+        await expect(page.locator("#alive.fine")).to_contain_text("It reports", timeout=30_000)
+
+
+async def test_what_becomes_wrong_appears_on_the_overview_by_itself_and_is_acknowledged(looking: Looking) -> None:
+    key = await machine(looking, "boiler")
+    async with looking.by() as seen:
+        page = seen.page
+        await seen.open("/")
+        await expect(page.locator("#live")).to_have_attribute("data-live", "yes")
+        await looking.served.beat(key, b'{"status": "error", "message": "no water"}')
+        mine = page.locator(".wrong-now li", has_text="boiler")
+        await expect(mine).to_contain_text("error", timeout=30_000)
+        await mine.get_by_role("button", name="Acknowledge boiler").click()
+        await expect(page.locator(".wrong-now li", has_text="boiler")).to_contain_text("seen by admin")
+        await looking.served.beat(key, b'{"status": "ok"}')
+        await expect(page.locator(".wrong-now li", has_text="boiler")).to_have_count(0, timeout=30_000)
+
+
+async def test_the_list_is_searched_filtered_and_sorted_without_leaving_the_page(looking: Looking) -> None:
+    for slug in ("apple", "banana", "cherry"):
+        await machine(looking, slug, group="fruit", hostname=f"{slug}.orchard")
+    async with looking.by() as seen:
+        page = seen.page
+        await seen.open("/?group=fruit&sort=name")
+        names = page.locator(".machines:not(.wrong-now) .name a")
+        await expect(names).to_have_text(["apple", "banana", "cherry"])
+        await page.evaluate("window.same = true")
+        await page.get_by_label("Search").press_sequentially("banana.orch")
+        await expect(names).to_have_text(["banana"])
+        assert "q=banana" in page.url
+        await page.get_by_label("Search").fill("")
+        await page.get_by_label("Status").select_option("offline")
+        await expect(page.locator("#board")).to_contain_text("No machine is like that")
+        await page.get_by_label("Picture of").select_option("90d")
+        await page.get_by_label("Status").select_option("")
+        await expect(names).to_have_text(["apple", "banana", "cherry"])
+        assert await page.evaluate("window.same")
+
+
+async def test_when_a_machine_was_last_heard_goes_on_counting(looking: Looking) -> None:
+    await machine(looking, "ticking")
+    async with looking.by() as seen:
+        await seen.open("/?q=ticking")
+        time = seen.page.locator(".machines:not(.wrong-now) time[data-ago]")
+        first = await time.inner_text()
+        await eventually(lambda: _changed(time, first))
+
+
+async def _changed(time: object, first: str) -> bool:
+    return await time.inner_text() != first  # type: ignore[attr-defined,no-any-return]
+
+
+async def test_nothing_that_somebody_wrote_becomes_part_of_a_page(looking: Looking) -> None:
+    body = json.dumps({"status": "error", "message": NASTY, "metrics": {NASTY: 1}, "x": [NASTY], NASTY: NASTY})
+    said = {"name": NASTY[:200], "hostname": NASTY, "description": NASTY, "tags": [NASTY], "group": NASTY}
+    await machine(looking, "nasty", body.encode(), **said)
+    async with looking.by() as seen:
+        for path in ("/?q=nasty", "/machines/nasty", "/machines/nasty/edit", "/machines/nasty/connect", f"/?q={NASTY}"):
+            assert await seen.open(path) == 200
+            assert await seen.page.evaluate("window.pwned") is None
+            assert await seen.page.locator("img[src=x]").count() == 0
+        await seen.open("/machines/nasty")
+        await expect(seen.page.get_by_role("heading", level=1)).to_have_text(NASTY)
+        await expect(seen.page.locator("#report ~ dl")).to_contain_text(f"metrics.{NASTY}")
+
+
+PAGES = ("/", "/?span=90d&sort=name", "/machines/new", "/machines/seen", "/machines/seen/edit")
+MORE = ("/machines/seen/connect", "/machines/seen/keys", "/machines/seen/remove", "/machines/nobody")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+async def test_pages_are_for_everybody_in_light_and_dark(looking: Looking, dark: bool) -> None:
+    await some_machines(looking)
+    async with looking.by(dark=dark) as seen:
+        for path in (*PAGES, *MORE):
+            await seen.open(path)
+            assert await seen.faults() == [], path
+
+
+async def test_pages_fit_a_phone(looking: Looking) -> None:
+    await some_machines(looking)
+    async with looking.by(phone=True) as seen:
+        for path in (*PAGES, *MORE):
+            await seen.open(path)
+            assert await seen.too_wide() == [], path
+        assert await seen.faults() == []
+
+
+async def some_machines(looking: Looking) -> None:
+    """One of each status, once."""
+    if await looking.store.liveness(["seen"]):
+        return
+    long = "a-name-without-any-place-to-break-" * 4
+    await machine(looking, "seen", b'{"status":"error","message":"tank sensor stuck"}', name=long, tags=["home"])
+    await machine(looking, "fine", group="garage")
+    await looking.served.machine("silent")
+    await machine(looking, "held")
+    await looking.served.app.monitor.pause("held")
+
+
+async def test_the_colours_that_were_chosen_stay(looking: Looking) -> None:
+    async with looking.by() as seen:
+        await seen.open("/")
+        await seen.page.get_by_role("button", name="Dark").click()
+        await seen.open("/machines/new")
+        await expect(seen.page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
+        assert await seen.page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+
+
+async def test_a_line_is_copied_by_its_button(looking: Looking) -> None:
+    await machine(looking, "copied")
+    async with looking.by() as seen:
+        await seen.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await seen.open("/machines/copied/connect")
+        await seen.page.locator("#way-curl").get_by_role("button", name="Copy").click()
+        await expect(seen.page.locator("#way-curl button")).to_have_text("Copied")
+        text = await seen.page.evaluate("navigator.clipboard.readText()")
+        assert text.startswith("curl -fsS -X POST")
