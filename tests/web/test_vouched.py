@@ -1,0 +1,130 @@
+"""Logging in by the header of a trusted proxy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lastseen.app import App
+from lastseen.errors import ConfigurationError
+from lastseen.settings import Settings
+from tests.web.site import HERE, Site, a_site, log_in
+
+PROXY = "10.1.1.1"
+STRANGER = "198.51.100.9"
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with a_site(tmp_path, trusted_proxies="10.0.0.0/8", login_header="Remote-User") as made:
+        yield made
+
+
+async def test_the_proxy_says_who_is_logged_in(site: Site) -> None:
+    user = await site.person("Ada", password=None)
+    said = (await site.browser(PROXY, **{"Remote-User": "ada"}).get("/test/who")).json()
+    assert said == {"name": "Ada", "role": "admin", "id": user.id, "writes": True, "through": "header"}
+    account = await site.browser(PROXY, **{"remote-user": "ada"}).get("/account")
+    assert "a proxy logs you in" in account.text
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers"),
+    [
+        (STRANGER, {}),
+        (STRANGER, {"X-Forwarded-For": PROXY}),
+        (STRANGER, {"X-Forwarded-For": f"{PROXY}, {PROXY}", "Forwarded": f"for={PROXY}", "X-Real-IP": PROXY}),
+        ("11.0.0.1", {}),
+        ("::ffff:11.0.0.1", {}),
+        ("fe80::1", {}),
+        ("testclient", {}),
+        ("", {}),
+    ],
+)
+async def test_nobody_else_can_say_it(site: Site, peer: str, headers: dict[str, str]) -> None:
+    await site.person()
+    answer = await site.browser(peer, **{"Remote-User": "ada", **headers}).get("/test/who")
+    assert answer.status_code == 401
+
+
+async def test_without_the_setting_nobody_is_believed(tmp_path: Path) -> None:
+    async with a_site(tmp_path, trusted_proxies="10.0.0.0/8") as site:
+        await site.person()
+        assert (await site.browser(PROXY, **{"Remote-User": "ada"}).get("/test/who")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [(b"remote-user", b"ada"), (b"remote-user", b"eve")],
+        [(b"remote-user", b"ada"), (b"Remote-User", b"ada")],
+        [(b"remote-user", b"\xff\xfe")],
+        [(b"remote-user", b"nobody-known")],
+        [(b"remote-user", b"x" * 5000)],
+        [(b"remote-user", b"a\0")],
+    ],
+)
+async def test_what_names_nobody_or_two_is_refused(site: Site, said: list[tuple[bytes, bytes]]) -> None:
+    await site.person()
+    browser = site.browser(PROXY)
+    await log_in(browser)
+    assert (await browser.get("/test/who", headers=said)).status_code == 403  # type: ignore[arg-type]
+    assert [user.name for user in await site.store.users()] == ["ada"]
+
+
+async def test_where_the_proxy_names_nobody_a_session_counts(site: Site) -> None:
+    await site.person()
+    browser = site.browser(PROXY)
+    await log_in(browser)
+    assert (await browser.get("/test/who", headers={"Remote-User": ""})).json()["through"] == "session"
+    await site.person("eve", "viewer", password=None)
+    assert (await browser.get("/test/who", headers={"Remote-User": "eve"})).json()["name"] == "eve"
+
+
+async def test_another_site_cannot_use_that_a_proxy_knows_the_browser(site: Site) -> None:
+    await site.person()
+    browser = site.browser(PROXY, **{"Remote-User": "ada"})
+    assert (await browser.post("/test/who")).status_code == 200
+    assert (await browser.post("/test/who", headers={"Origin": "http://evil.example"})).status_code == 403
+    assert (await browser.post("/test/who", headers={"Sec-Fetch-Site": "same-site"})).status_code == 403
+    del browser.headers["Origin"]
+    assert (await browser.post("/test/who")).status_code == 403
+
+
+async def test_people_who_are_new_come_in_with_the_role_that_was_set(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"login_header": "X-Auth-User", "login_header_role": "viewer"}
+    async with a_site(tmp_path, trusted_proxies="10.0.0.0/8", **given) as site:
+        raw = [(b"x-auth-user", "zoë".encode()), (b"origin", HERE.encode())]
+        answers = await asyncio.gather(
+            *(site.browser(PROXY).get("/test/who", headers=raw) for _ in range(4))  # type: ignore[arg-type]
+        )
+        assert [(one.json()["name"], one.json()["role"]) for one in answers] == [("zoë", "viewer")] * 4
+        assert [user.name for user in await site.store.users()] == ["zoë"]
+        for name in ("x" * 5000, "a\tb"):
+            assert (await site.browser(PROXY, **{"X-Auth-User": name}).get("/test/who")).status_code == 403
+        assert (await site.browser(STRANGER, **{"X-Auth-User": "new"}).get("/test/who")).status_code == 401
+        assert len(await site.store.users()) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"login_header": "Remote-User"}, "LASTSEEN_TRUSTED_PROXIES"),
+        ({"login_header": "Remote-User", "trusted_proxies": "10.0.0.0/8, 0.0.0.0/0"}, "everybody"),
+        ({"login_header": "Remote-User", "trusted_proxies": "::/0"}, "everybody"),
+        ({"login_header_role": "admin"}, "LASTSEEN_LOGIN_HEADER"),
+        ({"login_header": "Cookie", "trusted_proxies": "10.0.0.0/8"}, "LASTSEEN_LOGIN_HEADER"),
+        ({"login_header": "x-forwarded-for", "trusted_proxies": "10.0.0.0/8"}, "LASTSEEN_LOGIN_HEADER"),
+        ({"login_header": "Remote User", "trusted_proxies": "10.0.0.0/8"}, "LASTSEEN_LOGIN_HEADER"),
+        ({"login_header": "R", "login_header_role": "root", "trusted_proxies": "::1"}, "LASTSEEN_LOGIN_HEADER_ROLE"),
+    ],
+)
+def test_settings_that_would_let_the_wrong_people_in_are_refused(
+    tmp_path: Path, given: dict[str, str], named: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        App(Settings.load(data_dir=tmp_path, **given))
