@@ -14,7 +14,6 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, async_playwright
 
 from lastseen.ingest.auth import digest_of
-
 from lastseen.web.sessions import COOKIE
 from tests.secrecy import secret
 from tests.server.conftest import Served, a_server

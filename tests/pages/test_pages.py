@@ -109,7 +109,7 @@ async def test_nothing_that_somebody_wrote_becomes_part_of_a_page(looking: Looki
 
 
 PAGES = ("/", "/?span=90d&sort=name", "/machines/new", "/machines/seen", "/machines/seen/edit")
-MORE = ("/machines/seen/connect", "/machines/seen/keys", "/machines/seen/remove", "/machines/nobody")
+MORE = ("/machines/seen/connect", "/machines/seen/keys", "/machines/seen/remove", "/machines/nobody", "/events")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

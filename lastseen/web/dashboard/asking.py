@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from lastseen.errors import LastseenError
 from lastseen.ingest.asgi import Refused
 from lastseen.manage.office import Office
+from lastseen.model.texts import refuse_unfit
 from lastseen.problems import UNEXPECTED, Problem, problem_of
 from lastseen.web.dashboard.rendering import is_fragment, templates
 from lastseen.web.forms import form_of
@@ -27,6 +28,8 @@ class Page(APIRoute):
 
         async def answered(request: Request) -> Response:
             try:
+                for text in (*request.path_params.values(), *request.query_params.values()):
+                    refuse_unfit(address=text)
                 return await answer(request)
             except NotLoggedIn:
                 return to_log_in(request)

@@ -1,0 +1,147 @@
+"""The page of all events, and the same as a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from urllib.parse import urlencode
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+
+from lastseen.errors import InvalidInput, UnknownMachine
+from lastseen.manage import events
+from lastseen.manage.office import Office
+from lastseen.model import EventType
+from lastseen.model.directory import Leaf
+from lastseen.monitor.moment import named
+from lastseen.notifiers.wording import When
+from lastseen.web.dashboard.asking import Asked, Page
+from lastseen.web.dashboard.rendering import is_fragment, templates
+
+PAGE: Final = 100
+
+BATCH: Final = 1000
+"""Events that are read at once for a file."""
+
+MOST: Final = 100_000
+"""Events in a file."""
+
+COLUMNS: Final = (
+    "id", "uid", "type", "severity", "machine_id", "machine", "at", "previous_status", "status", "reason", "last_seen",
+    "incident_id",
+)  # fmt: skip
+
+FILTERS: Final = ("machine", "type", "since", "until")
+
+File = Literal["csv", "json"]
+
+_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What the address says, and what is wrong with it, by field."""
+
+    said: Mapping[str, str]
+    leaf: Leaf
+    errors: Mapping[str, str]
+
+    @classmethod
+    def of(cls, given: Mapping[str, str], office: Office, limit: int) -> Asking:
+        said = {name: given.get(name, "").strip() for name in FILTERS}
+        now, errors = office.monitor.clock.now(), {}
+        moments: dict[str, Any] = {}
+        for number, name in enumerate(("since", "until")):
+            if said[name]:
+                try:
+                    moments[name] = named(said[name], now, office.zone, name)[number]
+                except InvalidInput as error:
+                    errors[name] = error.message
+        types = (said["type"],) if said["type"] else ()
+        return cls(said, Leaf(said["machine"] or None, types=types, limit=limit, **moments), errors)
+
+    def address(self, path: str = "/events", **more: str) -> str:
+        words = urlencode({name: value for name, value in {**self.said, **more}.items() if value})
+        return f"{path}?{words}" if words else path
+
+
+def event_routes() -> APIRouter:
+    router = APIRouter(route_class=Page, include_in_schema=False)
+
+    @router.get("/events")
+    async def happened(request: Request, office: Asked, cursor: str = "") -> Response:
+        asking = Asking.of(request.query_params, office, PAGE)
+        found, errors = await _read(office, asking, cursor)
+        when = When(office.monitor.clock.now(), office.zone)
+        given = {"asking": asking, "said": asking.said, "errors": errors, "types": list(EventType), "cursor": cursor}
+        status = 422 if errors else 200
+        name = "events_list.html" if is_fragment(request) else "events.html"
+        return templates(request, name, status=status, found=found, when=when, **given)
+
+    @router.get("/events.{file}")
+    async def exported(request: Request, office: Asked, file: File) -> Response:
+        asking = Asking.of(request.query_params, office, BATCH)
+        for name, text in asking.errors.items():
+            raise InvalidInput(text, name)
+        first = await events.page(office, asking.leaf)
+        write, media_type = _FILES[file]
+        headers = {"Content-Disposition": f'attachment; filename="lastseen-events.{file}"', "Cache-Control": "no-store"}
+        return StreamingResponse(write(_all(office, asking.leaf, first)), headers=headers, media_type=media_type)
+
+    return router
+
+
+async def _read(office: Office, asking: Asking, cursor: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    """A page, and what was wrong: then nothing is on it."""
+    nothing: Mapping[str, Any] = {"items": [], "next": None}
+    if asking.errors:
+        return nothing, asking.errors
+    try:
+        return await events.page(office, asking.leaf, cursor or None), {}
+    except UnknownMachine as error:
+        return nothing, {"machine": str(error)}
+
+
+async def _all(office: Office, leaf: Leaf, page: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+    """The newest MOST."""
+    left = MOST
+    while True:
+        for one in page["items"][:left]:
+            yield one
+        left -= len(page["items"])
+        if left <= 0 or page["next"] is None:
+            return
+        page = await events.page(office, leaf, page["next"])
+
+
+async def _as_json(rows: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[bytes]:
+    before = b"[\n"
+    async for row in rows:
+        yield before + msgspec.json.encode(row)
+        before = b",\n"
+    yield b"\n]\n" if before == b",\n" else b"[]\n"
+
+
+async def _as_csv(rows: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[bytes]:
+    yield _line(COLUMNS)
+    async for row in rows:
+        yield _line([_cell(row.get(name)) for name in COLUMNS])
+
+
+def _line(cells: Any) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue().encode()
+
+
+def _cell(value: object) -> object:
+    """What a machine said must not be a formula for whoever opens the file in a spreadsheet."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value
+
+
+_FILES: Final = {"csv": (_as_csv, "text/csv; charset=utf-8"), "json": (_as_json, "application/json")}
