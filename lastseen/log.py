@@ -39,6 +39,8 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "chat_stopped": ("warning", "channel, by", "somebody in a chat wants it to hear nothing more"),
     "clock_fell_back": ("warning", "seconds", "the wall clock jumped back; store time runs slow until both agree"),
     "clock_stepped": ("warning", "seconds", "the wall clock jumped ahead; followed, and not held against anybody"),
+    "deed_done": ("info", "by, through, verb, subject", "somebody changed something"),
+    "deed_not_written": ("error", "by, verb, subject, error", "it was done, and the audit log does not have it"),
     "dispatcher_failed": ("error", "error", "a pass of the dispatcher failed; it goes on"),
     "dispatcher_started": ("info", "", "what waits to be told is sent"),
     "doctor_check_failed": (
@@ -56,6 +58,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "event_untold": ("warning", "type, source", "this store tells nobody of sources: it is only logged"),
     "heartbeat_monitor_started": ("info", "interval, threshold", "the monitor watches"),
     "heartbeat_monitor_stopped": ("info", "", "the monitor has stopped"),
+    "intervals_failed": ("warning", "error", "intervals between heartbeats could not be counted; it is tried again"),
     "key_uses_not_written": ("error", "error", "when API keys were last used could not be stored; it waits"),
     "live_reading_failed": (
         "warning",
@@ -111,6 +114,13 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "serving": ("info", "url, node", "requests are answered"),
     "settings_read": ("info", "data_dir, pid", "the server starts"),
     "settle_failed": ("error", "error", "a pass of the monitor failed; nothing was changed, it is tried again"),
+    "setup_link": (
+        "warning",
+        "url, hint",
+        "nobody is an admin yet: whoever opens this becomes one, once, within 24 h. A link as good as a password: "
+        "lines of an earlier start are worthless once there is an admin",
+    ),
+    "setup_link_not_made": ("warning", "error", "nobody is an admin yet, and there is no link: `lastseen setup-link`"),
     "slow_client_cut": (
         "info",
         "waited_for, connections",

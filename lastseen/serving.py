@@ -28,6 +28,7 @@ from lastseen.log_output import configure_logs, remember_secrets
 from lastseen.protocols import Service, Store
 from lastseen.settings import Settings, unknown_variables
 from lastseen.systemd import Manager
+from lastseen.web.setup import offer
 from lastseen.web.slow import SlowClients, bounded_protocol
 
 FINISH = 8
@@ -148,6 +149,7 @@ async def answer(app: App, listener: socket.socket, stop: asyncio.Event) -> None
 
     async def watch() -> None:
         await serving.wait()
+        await offer(app.office)
         await app.vigil.run()
 
     async with app.running():
