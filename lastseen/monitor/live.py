@@ -78,8 +78,9 @@ class Follower(Generic[F]):
     they have begun anew."""
 
     def __init__(self, live: Live[F], seen: Seen | None) -> None:
-        self.seen, self.reset, self.begun = seen, False, False
-        self._live, self._up_to_date = live, False
+        self.seen, self.reset = seen, False
+        self.begun = self.up_to_date = False
+        self._live = live
         self._queue: deque[Batch[F]] = deque()
         self._waiting = 0
         self._woken = asyncio.Event()
@@ -87,7 +88,7 @@ class Follower(Generic[F]):
     async def next(self) -> Sequence[Tiding[F]] | None:
         """What comes next, perhaps nothing yet; None: it is over. May be cancelled, and called again."""
         if not self._queue and not self._live.closed:
-            if not self._up_to_date:
+            if not self.up_to_date:
                 return await self._live.catch_up(self)
             self._woken.clear()
             await self._woken.wait()
@@ -102,14 +103,14 @@ class Follower(Generic[F]):
 
     def arrive(self, seen: Seen, *, reset: bool = False) -> None:
         """From here on what comes is put into the queue."""
-        self.seen, self.reset, self._up_to_date = seen, self.reset or reset, True
+        self.seen, self.reset, self.up_to_date = seen, self.reset or reset, True
 
     def put(self, batch: Batch[F]) -> None:
-        if not self._up_to_date:
+        if not self.up_to_date:
             return
         if self._waiting + len(batch.tidings) > MOST_WAITING:
             self._queue.clear()
-            self._waiting, self._up_to_date = 0, False
+            self._waiting, self.up_to_date = 0, False
         else:
             self._queue.append(batch)
             self._waiting += len(batch.tidings)
@@ -194,8 +195,8 @@ class Live(Generic[F]):
             if not follower.begun:
                 await self._begin(follower)
             there = self._seen
-            if there is None or follower.seen is None:
-                return ()  # everybody went meanwhile
+            if follower.up_to_date or there is None or follower.seen is None:
+                return ()  # (None: everybody went meanwhile)
             async with self._behind:
                 return await self._some(follower, follower.seen, there)
         except StoreUnavailable:
@@ -221,8 +222,10 @@ class Live(Generic[F]):
         sequel = await self._sequel(seen, there)
         batch = await self._batch(seen, sequel)
         follower.seen = sequel.seen
-        if not sequel.more and self._seen == there:
+        if sequel.seen == self._seen:
             follower.arrive(there)
+        else:  # they may have what came after we looked: given to all, it would be given to them again
+            follower.begun = sequel.more
         return batch.tidings
 
     # -- reading

@@ -49,7 +49,8 @@ def sequel(connection: Connection, seen: Seen, limit: int, within: Seen | None) 
         open_ = _asked(connection, _not_settled(connection, gaps))
     else:
         top = new[-1].id if more and new else within.top
-        open_ = common([*gaps, Gap(seen.top + 1, top)], within.gaps)
+        came = [row.id for row in new]  # of what was a gap there, some may be committed by now
+        open_ = common([*gaps, *without([Gap(seen.top + 1, top)], came)], within.gaps)
     return Sequel(_followed([*late, *new]), Seen(top, joined(open_)), more)
 
 

@@ -104,6 +104,19 @@ async def test_within_a_position_its_gaps_stay_gaps(stage: Stage) -> None:
     assert late.seen == Seen(there.top)
 
 
+async def test_what_was_a_gap_there_and_is_committed_by_now_is_given_once(stage: Stage) -> None:
+    one, two = stage.nodes
+    await online(one, *(f"m{number}" for number in range(6)))
+    start = await two.seen_all()
+    pause, settling = await stage.before_commit(one, "write_beside", one.settle(RULE, at(200), 3))
+    await two.settle(RULE, at(200), 3)
+    _, there = await since(two, start)
+    pause.go()
+    await settling
+    sequel = await two.sequel(start, 500, there)
+    assert (len(sequel.events), sequel.seen) == (6, Seen(there.top))
+
+
 async def test_many_late_events_come_in_pages(stage: Stage) -> None:
     one, two = stage.nodes
     await online(one, *(f"m{number}" for number in range(9)))
