@@ -18,6 +18,7 @@ import pytest
 from lastseen.ingest.auth import digest_of
 from lastseen.manage import machines
 from lastseen.manage.who import OPERATOR
+from lastseen.web.dashboard import overview as pages
 from lastseen.web.dashboard.assets import contents, edition
 from lastseen.web.sessions import COOKIE
 from tests.secrecy import secret
@@ -297,20 +298,20 @@ async def test_a_machine_that_is_called_as_a_page_has_one(site: Site) -> None:
         assert f'action="/machines/{number}/orders/pause"' in (await admin.get(f"/machines/{number}")).text
 
 
-async def test_many_machines_are_shown_a_page_at_a_time(site: Site) -> None:
-    for number in range(60):
+async def test_many_machines_are_shown_a_page_at_a_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "PAGE", 5)
+    for number in range(12):
         await add(site, f"m{number:02}", group=f"g{number % 2}")
     async with await browser(site) as admin:
         found: list[str] = []
         path: str | None = "/"
         while path is not None:
             page = await admin.get(path)
-            assert len(page.content) < 300_000
             found += re.findall(r'<li id="m-\d+">\s*<span class="name"><a href="/machines/([^"]+)"', page.text)
             more = re.search(r'href="([^"]+)" rel="next"', page.text)
             path = html.unescape(more[1]) if more else None
-        assert found == sorted((f"m{number:02}" for number in range(60)), key=lambda slug: (int(slug[1:]) % 2, slug))
-        assert "All machines: 60" in page.text
+        assert found == sorted((f"m{number:02}" for number in range(12)), key=lambda slug: (int(slug[1:]) % 2, slug))
+        assert "All machines: 12" in page.text
 
 
 async def test_files_may_be_kept_for_ever_under_an_address_that_changes_with_them(site: Site) -> None:
