@@ -11,7 +11,7 @@ import anyio
 
 from lastseen.clock import Clock
 from lastseen.errors import PluginError
-from lastseen.log_output import remember_secrets
+from lastseen.log_output import redact, remember_secrets
 from lastseen.model import Channel
 from lastseen.protocols import Notifier, Store
 from lastseen.settings import Settings
@@ -125,6 +125,7 @@ class Notifiers:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._networks, self._clock = settings.webhook_allow_networks, clock
         self._servers = {"telegram": settings.telegram_api_url}
+        self._token = settings.telegram_bot_token
         self._clients: dict[bool, httpx.AsyncClient] = {}
 
     def __call__(self, channel: Channel, secrets: Mapping[str, str]) -> Notifier:
@@ -136,14 +137,26 @@ class Notifiers:
         remember_secrets(*secrets.values())
         return make_notifier(channel.type, channel.config, secrets, self.tools(by_hand=channel.owner_id is None))
 
-    async def lane(self, type_: str, name: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> str:
+    async def lane(
+        self, type_: str, name: str, config: Mapping[str, Any], secrets: Mapping[str, str], owner: int | None = None
+    ) -> str:
         """Where such a channel would send: where its notifier says, or on its own. Raises PluginError, InvalidInput."""
-        notifier = self(Channel("", name, type_, config=config), secrets)
+        notifier = self(Channel("", name, type_, config=config, owner_id=owner), secrets)
         lane = str(getattr(notifier, "lane", "") or f"channel:{name}")
         close = getattr(notifier, "close", None)
         if close is not None:
             await close()
         return lane
+
+    def given(self, type_: str) -> Mapping[str, str]:
+        """What the settings say for channels of this type, where nobody says otherwise."""
+        if type_ == "telegram" and self._token is not None:
+            return {"token": self._token.get_secret_value()}
+        return {}
+
+    def redacted(self, text: str) -> str:
+        """Without the secrets of any channel."""
+        return redact(text)
 
     def tools(self, *, by_hand: bool) -> Tools:
         """What a notifier is handed. `by_hand`: its channel may use private addresses."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
@@ -15,8 +15,11 @@ import typer.main
 
 from lastseen.cli.options import UsageError, naming
 from lastseen.cli.output import Json, print_json
-from lastseen.cli.session import ask, settings
+from lastseen.cli.session import do
 from lastseen.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from lastseen.manage.office import Office
 
 Values = dict[str, Any]
 
@@ -24,9 +27,6 @@ FLAGS = {("telegram", "token"): "--bot-token", ("email", "sender"): "--from"}
 """Flags that are called otherwise than their field."""
 
 TAKEN = {"name", "json", "help"}
-
-WITHOUT_FLAG = {"webhook": {"previous_secret", "previous_until"}}
-"""Fields that a change of secret fills in, and nobody types."""
 
 
 class AddGroup(typer.core.TyperGroup):
@@ -73,8 +73,10 @@ def _command(type_: str, config: Any) -> Callable[..., None]:
 
 
 def _options(type_: str, config: Any) -> tuple[list[inspect.Parameter], dict[str, Any]]:
+    from lastseen.manage.channel_setup import FILLED_IN
+
     options: list[inspect.Parameter] = []
-    fields = {n: f for n, f in config.model_fields.items() if n not in WITHOUT_FLAG.get(type_, set())}
+    fields = {n: f for n, f in config.model_fields.items() if n not in FILLED_IN.get(type_, ())}
     for name, field in fields.items():
         flag, kind, text = _flag(type_, name), _kind(field.annotation), _help(field)
         if kind == "bool":
@@ -140,7 +142,7 @@ def _values(type_: str, fields: Mapping[str, Any], given: Mapping[str, Any]) -> 
 
 
 def _add(type_: str, name: str, values: Values, as_json: bool) -> None:
-    made = ask(lambda monitor: _made(monitor, type_, name, values))
+    made = do(lambda office: _made(office, type_, name, values))
     if as_json:
         print_json(made)
         return
@@ -149,66 +151,30 @@ def _add(type_: str, name: str, values: Values, as_json: bool) -> None:
         typer.echo(f"Its signing secret, shown this once:\n\n    {made['secret']}\n")
 
 
-async def _made(monitor: Any, type_: str, name: str, values: Values) -> Values:
-    from lastseen.compose import Notifiers
-    from lastseen.plugins import check_config, load_notifier, split_secrets
+async def _made(office: Office, type_: str, name: str, values: Values) -> Values:
+    from lastseen.cli.invites import NO_TOKEN
+    from lastseen.manage import channel_setup
+    from lastseen.plugins import load_notifier
 
-    shown = await COMPLETE[type_](monitor, name, values) if type_ in COMPLETE else {}
-    if "channel" in shown:
-        return _shown(shown["channel"])
-    missing = [n for n, f in load_notifier(type_).Config.model_fields.items() if f.is_required() and n not in values]
+    whole = {**(office.senders.given(type_) if office.senders is not None else {}), **values}
+    if type_ == "telegram" and "chat_id" not in whole:
+        return await _connected(office, name, whole)
+    filled = {"secret"} if type_ == "webhook" else set()
+    required = [n for n, f in load_notifier(type_).Config.model_fields.items() if f.is_required()]
+    missing = [n for n in required if n not in whole and n not in filled]
+    if type_ == "telegram" and "token" in missing:
+        raise ConfigurationError(NO_TOKEN)
     if missing:
         raise UsageError(f"{', '.join(_flag(type_, n) for n in missing)} must be given")
-    with naming(lambda field: _flag(type_, field) if field else ""):
-        check_config(type_, values)
-    config, secrets = split_secrets(type_, values)
-    async with Notifiers(settings(), monitor.clock) as notifiers:
-        lane = await notifiers.lane(type_, name, config, secrets)
-    channel = await monitor.store.add_channel(type_, name, config, secrets, lane, monitor.clock.now())
-    return {**_shown(channel), **shown}
+    with naming(lambda field: _flag(type_, field) if field and field != "name" else field):
+        return await channel_setup.add(office, type_, name, values)
 
 
-def _shown(channel: Any) -> Values:
-    return {"id": channel.id, "type": channel.type, "name": channel.name}
-
-
-async def _webhook(monitor: Any, name: str, values: Values) -> Values:
-    """Makes the signing secret where none was given; that one is shown."""
-    from lastseen.notifiers.webhook import new_secret
-
-    if "secret" in values:
-        return {}
-    values["secret"] = new_secret()
-    return {"secret": values["secret"]}
-
-
-async def _telegram(monitor: Any, name: str, values: Values) -> Values:
-    """Takes the bot's token from the settings, and without a chat connects whoever sends the code to the bot."""
+async def _connected(office: Office, name: str, values: Values) -> Values:
+    """Without a chat, whoever sends the code to the bot is connected."""
     from lastseen.cli.invites import NO_TOKEN, connected
 
-    chosen = settings()
     if "token" not in values:
-        if chosen.telegram_bot_token is None:
-            raise ConfigurationError(NO_TOKEN)
-        values["token"] = chosen.telegram_bot_token.get_secret_value()
-    return {} if "chat_id" in values else {"channel": await connected(monitor, name, values)}
-
-
-async def _apprise(monitor: Any, name: str, values: Values) -> Values:
-    """Asks Apprise whether it knows the addresses."""
-    from lastseen.plugins import check_config, load_notifier
-
-    if "urls" in values:
-        with naming(lambda field: _flag("apprise", field)):
-            checked = check_config("apprise", {"urls": values["urls"]})
-            await load_notifier("apprise")(checked).start()
-    return {}
-
-
-COMPLETE: Mapping[str, Callable[[Any, str, Values], Awaitable[Values]]] = {
-    "webhook": _webhook,
-    "telegram": _telegram,
-    "apprise": _apprise,
-}
-"""What is done before a channel of this type is stored: fills `values`, returns what is shown of it this once; or, as
-`channel`, one that is stored already."""
+        raise ConfigurationError(NO_TOKEN)
+    channel = await connected(office.monitor, name, values)
+    return {"id": channel.id, "type": channel.type, "name": channel.name}

@@ -84,17 +84,24 @@ def do(work: Callable[[Office], Awaitable[T]]) -> T:
     """As `ask`, with the verbs' office on that monitor."""
 
     async def done(monitor: Any) -> T:
-        return await work(office(monitor))
+        from lastseen.compose import Notifiers
+
+        async with Notifiers(settings(), monitor.clock) as senders:
+            return await work(office(monitor, senders))
 
     return ask(done)
 
 
-def office(monitor: Any) -> Office:
+def office(monitor: Any, senders: Any = None) -> Office:
     """What the verbs of `lastseen.manage` are called with here."""
     from lastseen.cli.addresses import base_url
     from lastseen.manage.office import Office
 
-    return Office(monitor, settings().timezone, base_url, lambda text: typer.echo(f"lastseen: {text}", err=True))
+    return Office(monitor, settings().timezone, base_url, _warn, senders=senders)
+
+
+def _warn(text: str) -> None:
+    typer.echo(f"lastseen: {text}", err=True)
 
 
 async def find_machine(monitor: Any, text: str) -> Any:

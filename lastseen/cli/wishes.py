@@ -12,12 +12,12 @@ import typer
 
 from lastseen.cli.options import UsageError, own, spread
 from lastseen.cli.output import Json, answer, local, print_json, table
-from lastseen.cli.session import ask, do, settings
+from lastseen.cli.session import do, settings
 from lastseen.durations import parse_duration, spell
 from lastseen.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from lastseen.model import Channel, Matcher, Preferences
+    from lastseen.model import Matcher, Preferences
 
 app = typer.Typer(help="Spans in which events of some machines are recorded and not told.", no_args_is_help=True)
 
@@ -150,29 +150,12 @@ def set_(
     if wishes == WishOptions():
         raise UsageError("nothing to change: see --help")
 
-    async def work(monitor: Any) -> Channel:
-        from lastseen.cli.channels import find_channel
+    from lastseen.manage import channels
 
-        known = await monitor.store.channels()
-        found = find_channel(known, channel)
-        fallback = found.fallback
-        if wishes.fallback is not None:
-            fallback = None if own(wishes.fallback) is None else find_channel(known, wishes.fallback).uid
-        changed: Channel = await monitor.store.prefer(
-            found.uid, wishes.changed(found.prefs), fallback, monitor.clock.now()
-        )
-        return changed
-
-    changed = ask(work)
-    answer(as_json, {"name": changed.name, **described(changed.prefs)}, f"{changed.name} {spoken(changed.prefs)}.")
-
-
-def described(wishes: Preferences) -> dict[str, Any]:
-    """For programs: what is not as usual."""
-    import msgspec
-
-    value: dict[str, Any] = msgspec.to_builtins(wishes)
-    return {"wishes": {name: one for name, one in value.items() if one}}
+    fallback = channels.KEEP if wishes.fallback is None else own(wishes.fallback)
+    changed = do(lambda office: channels.prefer(office, channel, wishes.changed, fallback))
+    value = {"name": changed.name, **channels.wished(changed.prefs)}
+    answer(as_json, value, f"{changed.name} {spoken(changed.prefs)}.")
 
 
 def spoken(wishes: Preferences) -> str:

@@ -4,24 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from lastseen.manage.who import OPERATOR, Who
+from lastseen.model import Channel
 from lastseen.monitor.heartbeat import HeartbeatMonitor
+from lastseen.protocols import Notifier
+
+
+class Senders(Protocol):
+    """Makes what sends to channels."""
+
+    def __call__(self, channel: Channel, secrets: Mapping[str, str]) -> Notifier:
+        """Raises PluginError, InvalidInput."""
+
+    async def lane(
+        self, type_: str, name: str, config: Mapping[str, Any], secrets: Mapping[str, str], owner: int | None = None
+    ) -> str:
+        """Where such a channel would send. Raises PluginError, InvalidInput."""
+
+    def given(self, type_: str) -> Mapping[str, str]:
+        """What the settings say for channels of this type, where nobody says otherwise."""
+
+    def redacted(self, text: str) -> str:
+        """Without secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Office:
     """`zone`: the one that people here read times in, None for the computer's. `base_url`: how the server is reached,
-    None while nobody knows. `warn`: takes what is wrong beside what was asked for. `who`
-    asks, and may do what they may."""
+    None while nobody knows. `warn`: takes what is wrong beside what was asked for. `who` asks, and may do what they
+    may. `senders`: None where no channel is made or tried."""
 
     monitor: HeartbeatMonitor
     zone: ZoneInfo | None
     base_url: Callable[[], str | None]
     warn: Callable[[str], None]
     who: Who = OPERATOR
+    senders: Senders | None = None
 
     async def note(self, verb: str, subject: str, changed: Mapping[str, Any] | None = None) -> None:
         """Write down that this was done."""

@@ -56,8 +56,9 @@ class Dispatcher:
 
     def __init__(self, store: Store, roster: Roster, clock: Clock, node: str, wording: Wording | None = None) -> None:
         self._store, self._roster, self._clock, self._node = store, roster, clock, node
-        self.zone = wording.timezone if wording is not None else None
-        self._speech = Speech(store, roster, clock, wording or Wording())
+        self.wording = wording or Wording()
+        self.zone = self.wording.timezone
+        self._speech = Speech(store, roster, clock, self.wording)
         self.reach = Reach()
         self.motion = Motion(store, roster, clock)
         self.emergency = Emergency(roster, self._speech, clock, self.zone)

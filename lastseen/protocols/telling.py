@@ -17,9 +17,17 @@ class Channels(Protocol):
         """All that are not removed, disabled ones too, by id."""
 
     async def add_channel(
-        self, type_: str, name: str, config: Mapping[str, Any], secrets: Mapping[str, str], lane: str, now: datetime
+        self,
+        type_: str,
+        name: str,
+        config: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        lane: str,
+        now: datetime,
+        owner: int | None = None,
     ) -> Channel:
-        """A new one. `secrets` are encrypted at rest. Raises Conflict when the name is taken."""
+        """A new one, of this user or of everybody. `secrets` are encrypted at rest. Raises Conflict when the name is
+        taken."""
 
     async def code_channel(self, name: str, lane: str, now: datetime) -> Channel:
         """The channel of type `code` by this durable name, made if there is none. Idempotent."""

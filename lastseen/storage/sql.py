@@ -291,10 +291,17 @@ class SqlStore(SqlReading, SqlKeyring, SqlPeople, SqlPruning, SqlSampled):
         return await self.database.read(all_channels)
 
     async def add_channel(
-        self, type_: str, name: str, config: Mapping[str, Any], secrets: Mapping[str, str], lane: str, now: datetime
+        self,
+        type_: str,
+        name: str,
+        config: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        lane: str,
+        now: datetime,
+        owner: int | None = None,
     ) -> Channel:
         return await self.database.write(
-            lambda c: sql_channels.add(c, self.secrets, type_, name, config, secrets, lane, now)
+            lambda c: sql_channels.add(c, self.secrets, type_, name, config, secrets, lane, now, owner)
         )
 
     async def code_channel(self, name: str, lane: str, now: datetime) -> Channel:

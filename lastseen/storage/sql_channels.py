@@ -28,13 +28,14 @@ def add(
     secrets: Mapping[str, str],
     lane: str,
     now: datetime,
+    owner: int | None = None,
 ) -> Channel:
     refuse_unfit(name=name)
     if not name.strip():
         raise InvalidInput("must not be empty", "name")
     name_is_free(connection, name)
     sealed = box.seal(connection, secrets) if secrets else None
-    return _insert(connection, str(uuid.uuid4()), type_, name, dumped(config), sealed, lane, now)
+    return _insert(connection, str(uuid.uuid4()), type_, name, dumped(config), sealed, lane, now, owner)
 
 
 def code(connection: Connection, name: str, lane: str, now: datetime) -> Channel:
@@ -70,8 +71,10 @@ def _insert(
     sealed: str | None,
     lane: str,
     now: datetime,
+    owner: int | None = None,
 ) -> Channel:
-    row = {"uid": uid, "type": type_, "name": name, "config": config, "secrets": sealed, "created_at": now}
+    row: dict[str, Any] = {"uid": uid, "type": type_, "name": name, "config": config, "secrets": sealed}
+    row |= {"created_at": now, "owner_id": owner}
     made = connection.execute(insert(channels).values(row)).inserted_primary_key
     connection.execute(insert(channel_state).values(channel_id=made[0], lane=lane))  # type: ignore[index]
     return find(connection, uid)

@@ -1,0 +1,139 @@
+"""Who is told: found, listed, switched, removed, and what each wishes to hear. Making and trying one: `channel_setup`,
+`channel_test`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from lastseen.errors import ConfigurationError, Conflict, Forbidden, UnknownChannel
+from lastseen.manage import owners
+from lastseen.manage.office import Office
+from lastseen.model import Channel, Preferences, preferences_from
+from lastseen.notifiers.quiet import checked_wishes
+from lastseen.notifiers.webhook import new_secret
+
+KEEP = "\0keep"
+"""A fallback that is not said: no channel can be called so."""
+
+
+async def find(office: Office, text: str) -> Channel:
+    """By name, or by id where no name is written like that. Raises UnknownChannel, also where there is one that is not
+    for who asks to see."""
+    known: Sequence[Channel] = [one for one in await office.store.channels() if office.who.sees(one.owner_id)]
+    for channel in known:
+        if channel.name == text:
+            return channel
+    for channel in known:
+        if str(channel.id) == text:
+            return channel
+    raise UnknownChannel(text)
+
+
+async def find_to_edit(office: Office, text: str) -> Channel:
+    """The same, for who may change it. Raises Forbidden too."""
+    channel = await find(office, text)
+    office.who.must_edit(channel.owner_id)
+    return channel
+
+
+def may_configure(office: Office, owner: int | None) -> None:
+    """What everybody's channels connect to is not guarded: only an admin says where that is. Raises Forbidden."""
+    office.who.must_edit(owner)
+    if owner is None and not office.who.is_admin:
+        raise Forbidden("only an admin says where a channel that everybody shares sends to: it may use any address")
+
+
+async def listed(office: Office) -> list[dict[str, Any]]:
+    """Those that who asks may see, by id, as `describe` says."""
+    known = await office.store.channels()
+    users = await owners.names(office)
+    return [describe(office, one, known, users) for one in known if office.who.sees(one.owner_id)]
+
+
+async def show(office: Office, text: str) -> dict[str, Any]:
+    return await shown(office, await find(office, text))
+
+
+async def shown(office: Office, channel: Channel) -> dict[str, Any]:
+    return describe(office, channel, await office.store.channels(), await owners.names(office))
+
+
+def describe(office: Office, channel: Channel, known: Sequence[Channel], users: Mapping[int, str]) -> dict[str, Any]:
+    """`config` is for who may change the channel: addresses in it may be secrets. `wishes`: what is not as usual."""
+    fallback = next((other.name for other in known if other.uid == channel.fallback), None)
+    return {
+        "id": channel.id,
+        "type": channel.type,
+        "name": channel.name,
+        "enabled": channel.enabled,
+        "disabled_by": channel.disabled_by,
+        "disabled_reason": channel.disabled_reason,
+        "config": dict(channel.config) if office.who.edits(channel.owner_id) else {},
+        **wished(channel.prefs),
+        "fallback": fallback,
+        **owners.described(channel.owner_id, users),
+    }
+
+
+def wished(wishes: Preferences) -> dict[str, Any]:
+    """For programs: what is not as usual."""
+    value: dict[str, Any] = msgspec.to_builtins(wishes)
+    return {"wishes": {name: one for name, one in value.items() if one}}
+
+
+async def switch(office: Office, text: str, enabled: bool, reason: str | None = None) -> dict[str, Any]:
+    """Disabling cancels what waits, enabling also forgets its failures. As it is then."""
+    channel = await find_to_edit(office, text)
+    switched: Channel = await office.store.switch_channel(channel.uid, enabled, reason, office.monitor.clock.now())
+    await office.note(f"channels.{'enable' if enabled else 'disable'}", f"channel {channel.name}", {"reason": reason})
+    return await shown(office, switched)
+
+
+async def remove(office: Office, text: str) -> dict[str, Any]:
+    """With its secrets; what was told through it stays in the history."""
+    channel = await find_to_edit(office, text)
+    await office.store.remove_channel(channel.uid, office.monitor.clock.now())
+    await office.note("channels.remove", f"channel {channel.name}")
+    return {"id": channel.id, "name": channel.name, "removed": True}
+
+
+async def prefer(
+    office: Office, text: str, change: Callable[[Preferences], Preferences], fallback: str | None = KEEP
+) -> Channel:
+    """What it wishes from now on, from what it wished; `fallback`: another channel, None: no other. Raises
+    InvalidInput, UnknownChannel, Conflict."""
+    channel = await find_to_edit(office, text)
+    other = channel.fallback
+    if fallback != KEEP:
+        other = None if fallback is None else (await find_to_edit(office, fallback)).uid
+    if other == channel.uid:
+        raise Conflict("a channel cannot stand in for itself")
+    now = office.monitor.clock.now()
+    changed: Channel = await office.store.prefer(channel.uid, change(channel.prefs), other, now)
+    await office.note("channels.set", f"channel {channel.name}", wished(changed.prefs))
+    return changed
+
+
+def merged(before: Preferences, said: Mapping[str, Any]) -> Preferences:
+    """Wishes with these fields as JSON has them; null takes one back. Raises InvalidInput naming the field."""
+    value = {**msgspec.to_builtins(before), **said}
+    return checked_wishes(preferences_from({name: one for name, one in value.items() if one is not None}))
+
+
+async def rotate_secret(office: Office, text: str, keep: timedelta) -> dict[str, Any]:
+    """A webhook's new secret, this once; until the old one ends, requests carry a signature by each."""
+    channel = await find_to_edit(office, text)
+    if channel.type != "webhook":
+        raise ConfigurationError(f"{channel.name} is of type {channel.type}: only webhooks have a secret to rotate")
+    store, clock = office.store, office.monitor.clock
+    old = (await store.channel_secrets(channel.uid)).get("secret")
+    fresh = new_secret()
+    secrets = {"secret": fresh, **({"previous_secret": old} if old else {})}
+    until = {"previous_until": (clock.wall() + keep).isoformat()}  # receivers live in wall time
+    changed: Channel = await store.change_channel(channel.uid, until, clock.now(), secrets)
+    await office.note("channels.rotate-secret", f"channel {channel.name}")
+    return {"id": changed.id, "type": changed.type, "name": changed.name, "secret": fresh}
