@@ -103,10 +103,7 @@ def counted(turn: Turn, heard: Sequence[Heard], past: Past, until: datetime) -> 
     """What several processes heard of one machine, until a moment until which all of them have said everything."""
     since = max(turn.starts_at, turn.counted_until or turn.starts_at)
     moments = {
-        moment
-        for one in heard
-        for moment in (one.moments or {}).get(turn.machine_id, ())
-        if since < moment <= min(until, turn.ends_at)
+        moment for one in heard for moment in (one.moments or {}).get(turn.machine_id, ()) if since < moment <= until
     }
     holes = [
         (one.start, min(one.end, until))

@@ -28,6 +28,7 @@ from lastseen.monitor.health import PATIENCE, Signs, Trouble, health
 from lastseen.monitor.nodes import Membership
 from lastseen.monitor.recorder import Recorder
 from lastseen.monitor.retention import Pruner
+from lastseen.monitor.sampling import Sampler
 from lastseen.monitor.schedule import make_schedule
 from lastseen.monitor.uplink import Probe, Uplink
 from lastseen.notifiers.dispatcher import Dispatcher
@@ -69,7 +70,10 @@ class Loops:
         self._dispatcher = dispatcher
         self._threshold = spell(rules.offline_after) if rules.offline_after else "never"
         self._schedule = make_schedule(clock, interval, scheduler)
-        self.recorder = Recorder(store, clock, self._schedule.wake, lambda: self.listener.store_failed())
+        self.sampler = Sampler(store, clock, node, rules, self._received)
+        self.recorder = Recorder(
+            store, clock, self._schedule.wake, lambda: self.listener.store_failed(), on_stored=self.sampler.hear
+        )
         self.listener = Listener(store, clock, node)
         self.listener.on_change = self._schedule.wake
         self._emergency = dispatcher.emergency
@@ -142,7 +146,7 @@ class Loops:
         loops = {"record": self.recorder.run, "watch": self._watch, "dispatch": self._dispatcher.run}
         if not self._clock.virtual:
             loops |= {"tick": self._tick, "keep": self._keep, "emergency": self._guard, "own": self._own}
-            loops |= {"hints": self._hear_hints, "prune": self._pruner.run}
+            loops |= {"hints": self._hear_hints, "prune": self._pruner.run, "sample": self.sampler.run}
             self._emergency.remember(memo_of(self._store))
         self.recorder.open()
         self._tasks = [asyncio.create_task(loop(), name=f"lastseen-{name}") for name, loop in loops.items()]
@@ -166,9 +170,15 @@ class Loops:
                 await self._dispatcher.stop()
                 await self.listener.stop()
                 await self._membership.leave()
+                await self.sampler.end()
             except StoreUnavailable as error:
                 _log.warning("store_lost_while_stopping", error=str(error))
         _log.info("heartbeat_monitor_stopped")
+
+    def _received(self) -> datetime:
+        """Whatever was received until then is stored, or could not be."""
+        waiting, now = self.recorder.oldest_waiting, self._clock.now()
+        return now if waiting is None else min(now, waiting - datetime.resolution)
 
     # -- looking
 

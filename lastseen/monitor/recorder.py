@@ -33,7 +33,8 @@ _log = get_logger()
 
 
 class Recorder:
-    """Takes heartbeats, returns when they are stored. `on_due` is called when one of them wants a decision."""
+    """Takes heartbeats, returns when they are stored. `on_due` is called when one of them wants a decision, `on_stored`
+    with each batch that is stored."""
 
     def __init__(
         self,
@@ -43,8 +44,9 @@ class Recorder:
         on_failed: Callable[[], None],
         capacity: int = CAPACITY,
     ) -> None:
-        self._store, self._clock, self._capacity = store, clock, capacity
+        self._store, self._clock, self._capacity, self._on_stored = store, clock, capacity, on_stored
         self._on_due, self._on_failed = on_due, on_failed
+        on_stored: Callable[[Batch], None] = lambda batch: None,
         self._waiting: Batch = []
         self._writing: dict[asyncio.Task[None], Batch] = {}  # in the order in which they were received
         self._wake = asyncio.Event()
@@ -182,6 +184,7 @@ class Recorder:
         if recorded.due:
             self._on_due()
 
+        self._on_stored(batch)
 
 def _count(batch: Batch, outcome: str) -> None:
     """Nearly every batch has one source: counting each heartbeat's is for the others."""

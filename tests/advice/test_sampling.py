@@ -1,0 +1,385 @@
+"""Processes that listen closely, on one database: what is counted is what the machines sent, whoever heard it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lastseen.model import (
+    Beat,
+    BlindPeriod,
+    BlindReason,
+    Kind,
+    Liveness,
+    Machine,
+    Pause,
+    Said,
+    Standing,
+    Status,
+    Watch,
+    replace,
+)
+from lastseen.monitor.counting import EVERY, GIVEN_UP, SETTLED, Counting
+from lastseen.monitor.deadline import Rules
+from lastseen.monitor.intervals import bucket_of
+from lastseen.monitor.recorder import Recorder
+from lastseen.monitor.sampling import MOST, Sampler
+from lastseen.storage import open_store
+from lastseen.testing.script import by_rule, move
+from tests.fresh import new_database
+from tests.server.fakes import HandClock
+
+pytestmark = pytest.mark.anyio
+WATCH = Watch()
+ROUND = EVERY.total_seconds()
+LATER = (SETTLED + EVERY).total_seconds()
+
+
+class Fleet:
+    """Machines that are online, one clock, and the processes that hear them."""
+
+    def __init__(self, store: Any) -> None:
+        self.store, self.clock = store, HandClock()
+        self.samplers: list[Sampler] = []
+        self.sent: dict[str, list[datetime]] = {}
+
+    async def add(self, *slugs: str) -> None:
+        for slug in slugs:
+            await self.store.order(slug, WATCH, lambda case: move(case, Status.PROVISIONING), self.clock.now())
+        await self.beat(slugs, by=None)
+        await self.store.settle(by_rule(), self.clock.now())
+
+    def listen(self, node: str, places: int = 2000) -> Sampler:
+        sampler = Sampler(self.store, self.clock, node, Rules(), self.clock.now)
+        sampler.counting.places = places
+        self.samplers.append(sampler)
+        return sampler
+
+    async def beat(self, slugs: Iterable[str], by: Sampler | None, said: Said = Said.ALIVE) -> None:
+        """Stored, and heard by this process."""
+        beats = [Beat(slug, self.clock.now(), said) for slug in slugs]
+        await self.store.record(beats, self.clock.now())
+        for beat in beats:
+            self.sent.setdefault(str(beat.machine), []).append(beat.at)
+        if by is not None:
+            by.hear([(beat, None) for beat in beats])
+
+    async def rounds(self) -> None:
+        for sampler in self.samplers:
+            await sampler.round()
+
+    async def pass_(self, seconds: float, step: float, dice: random.Random, slugs: Iterable[str]) -> None:
+        """Machines send every `step` seconds or so, now to this process, now to that; each hands in when it is time."""
+        end = self.clock.seconds + seconds
+        handed = dict.fromkeys(self.samplers, self.clock.seconds)
+        while self.clock.seconds < end:
+            self.clock.seconds += step * dice.uniform(0.8, 1.2)
+            for slug in slugs:
+                await self.beat([slug], dice.choice(self.samplers))
+                self.clock.seconds += dice.uniform(0, 0.1)
+            for sampler in self.samplers:
+                if self.clock.seconds - handed[sampler] >= ROUND:
+                    handed[sampler] = self.clock.seconds
+                    await sampler.round()
+
+    async def settle(self) -> None:
+        """Everything that was heard is counted."""
+        self.clock.seconds += LATER
+        for sampler in self.samplers:
+            await sampler.hand_in()
+        self.clock.seconds += LATER
+        await self.rounds()
+        await self.rounds()
+
+    async def counted(self, slug: str) -> Counter[int]:
+        found: Counter[int] = Counter()
+        machine = (await self.store.liveness([slug]))[slug].machine
+        for tally in await self.store.tallies(machine.id, datetime(2020, 1, 1, tzinfo=UTC)):
+            found.update(tally.counts)
+        return found
+
+    async def expected(self, slug: str, *without: tuple[datetime, datetime]) -> Counter[int]:
+        (turn,) = [one for one in await self.store.turns() if one.slug == slug]
+        moments = [moment for moment in self.sent[slug] if moment > turn.starts_at]
+        return Counter(
+            bucket_of(end - start)
+            for start, end in pairwise(moments)
+            if not any(a < end and b > start for a, b in without)
+        )
+
+
+@asynccontextmanager
+async def a_fleet(folder: Path) -> AsyncIterator[Fleet]:
+    store = open_store(new_database(folder / "store.db"))
+    await store.open()  # type: ignore[attr-defined]
+    try:
+        yield Fleet(store)
+    finally:
+        await store.close()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
+    async with a_fleet(tmp_path) as made:
+        yield made
+
+
+async def started(fleet: Fleet, *nodes: str, slugs: Iterable[str] = ("pump",)) -> None:
+    """These listen, and the machines have their turn."""
+    await fleet.add(*slugs)
+    for node in nodes:
+        fleet.listen(node)
+    await fleet.rounds()
+    fleet.clock.seconds += ROUND
+    await fleet.rounds()
+    fleet.clock.seconds += SETTLED.total_seconds() + 1
+
+
+@pytest.mark.parametrize("nodes", [["a"], ["a", "b", "c"]])
+async def test_what_machines_send_to_whichever_process_is_counted_once(fleet: Fleet, nodes: list[str]) -> None:
+    slugs = ["pump", "lamp"]
+    await started(fleet, *nodes, slugs=slugs)
+    await fleet.pass_(3000, 20, random.Random(6), slugs)
+    await fleet.settle()
+    for slug in slugs:
+        assert await fleet.counted(slug) == await fleet.expected(slug)
+        assert (await fleet.counted(slug)).total() > 100
+    assert (await fleet.store.handed_in())[1] == []
+
+
+async def test_a_process_that_is_killed_leaves_no_interval_that_nobody_sent(fleet: Fleet) -> None:
+    await started(fleet, "a", "b")
+    dice = random.Random(7)
+    await fleet.pass_(1000, 20, dice, ["pump"])
+    killed = fleet.samplers.pop()
+    since = killed._since
+    assert since is not None
+    await fleet.pass_(GIVEN_UP.total_seconds() + 1000, 20, dice, ["pump"])
+    (gone,) = [one for one in (await fleet.store.handed_in())[1] if one.lost is None] or [None]
+    until = fleet.clock.now() if gone is None else gone.end
+    await fleet.pass_(1000, 20, dice, ["pump"])
+    await fleet.settle()
+    counted, sent = await fleet.counted("pump"), await fleet.expected("pump")
+    assert not counted - sent, "nothing longer than what was sent"
+    assert counted.total() >= (await fleet.expected("pump", (since, until))).total() - 1 > 50
+    assert killed._since is not None
+
+
+async def test_who_was_given_up_and_goes_on_begins_anew(fleet: Fleet) -> None:
+    await started(fleet, "a", "b")
+    dice = random.Random(8)
+    await fleet.pass_(1000, 20, dice, ["pump"])
+    slow = fleet.samplers.pop()
+    await fleet.pass_(GIVEN_UP.total_seconds() + 700, 20, dice, ["pump"])
+    assert "b" not in (await fleet.store.handed_in())[0]
+    fleet.samplers.append(slow)
+    await slow.round()
+    assert "b" in (await fleet.store.handed_in())[0]
+    await fleet.pass_(1000, 20, dice, ["pump"])
+    await fleet.settle()
+    assert not await fleet.counted("pump") - await fleet.expected("pump")
+
+
+async def test_a_process_that_stops_hands_in_what_it_heard(fleet: Fleet) -> None:
+    await started(fleet, "a", "b")
+    dice = random.Random(9)
+    await fleet.pass_(1000, 20, dice, ["pump"])
+    await fleet.samplers.pop().end()
+    assert set((await fleet.store.handed_in())[0]) == {"a"}
+    await fleet.pass_(1000, 20, dice, ["pump"])
+    await fleet.settle()
+    assert await fleet.counted("pump") == await fleet.expected("pump")
+
+
+async def test_blind_time_pauses_and_outages_are_no_intervals(fleet: Fleet) -> None:
+    await started(fleet, "a")
+    (sampler,), clock, store = fleet.samplers, fleet.clock, fleet.store
+
+    async def regular(times: int) -> None:
+        for _ in range(times):
+            clock.seconds += 20
+            await fleet.beat(["pump"], sampler)
+
+    await regular(10)
+    source, _ = await store.listen("http", "a", clock.now())
+    blind = BlindPeriod(
+        source, clock.now() + timedelta(seconds=1), clock.now() + timedelta(seconds=50), BlindReason.STORE
+    )
+    clock.seconds += 60
+    await store.mark(source, "a", clock.now(), [blind])
+    await fleet.beat(["pump"], sampler)
+    await regular(10)
+    clock.seconds += 500
+    await store.settle(by_rule(), clock.now())
+    await fleet.beat(["pump"], sampler)
+    await store.settle(by_rule(), clock.now())
+    await regular(10)
+    await store.order("pump", Pause(), lambda case: move(case, Status.PAUSED), clock.now())
+    clock.seconds += 100
+    await store.order("pump", Pause(), lambda case: move(case, Status.ONLINE), clock.now())
+    await regular(10)
+    clock.seconds += 1
+    await store.mark(source, "a", clock.now(), [])
+    await fleet.settle()
+    assert await fleet.counted("pump") == {bucket_of(timedelta(seconds=20)): 9 + 10 + 10 + 9}
+
+
+async def test_what_is_no_heartbeat_is_no_end_of_an_interval(fleet: Fleet) -> None:
+    await started(fleet, "a")
+    (sampler,) = fleet.samplers
+    for said in (Said.ALIVE, Said.PRESENT, Said.NOTE, Said.START, Said.OK):
+        fleet.clock.seconds += 10
+        sampler.hear([(Beat("pump", fleet.clock.now(), said), None)])
+    await fleet.settle()
+    assert await fleet.counted("pump") == {bucket_of(timedelta(seconds=40)): 1}
+
+
+async def test_a_machine_that_sends_too_much_is_not_counted_and_takes_no_room(fleet: Fleet) -> None:
+    await started(fleet, "a")
+    (sampler,) = fleet.samplers
+    for _ in range(3 * MOST):
+        fleet.clock.seconds += 0.1
+        sampler.hear([(Beat("pump", fleet.clock.now()), None)])
+    assert len(sampler._noted["pump"]) <= MOST + 1
+    await fleet.settle()
+    assert await fleet.counted("pump") == {}
+    await fleet.pass_(1000, 20, random.Random(1), ["pump"])
+    await fleet.settle()
+    assert (await fleet.counted("pump")).total() > 20
+
+
+async def test_a_heartbeat_that_waits_to_be_stored_is_waited_for(fleet: Fleet) -> None:
+    """What is handed in ends before the oldest that is not stored: it would be missing there."""
+    await started(fleet, "a")
+    sampler, store = fleet.samplers[0], fleet.store
+    let_go = asyncio.Event()
+
+    class Slow:
+        async def record(self, beats: list[Beat], now: datetime) -> Any:
+            await let_go.wait()
+            return await store.record(beats, now)
+
+    slow: Any = Slow()
+    recorder = Recorder(slow, fleet.clock, lambda: None, lambda: None, on_stored=sampler.hear)
+    sampler._received = lambda: (recorder.oldest_waiting or fleet.clock.now()) - datetime.resolution
+    recorder.open()
+    running = asyncio.create_task(recorder.run())
+    begun = fleet.clock.now()
+    stored = recorder.record(Beat("pump", begun))
+    fleet.clock.seconds += 30
+    await sampler.hand_in()
+    assert sampler._since is not None
+    assert sampler._since < begun
+    let_go.set()
+    await stored
+    second = recorder.record(Beat("pump", fleet.clock.now()))
+    await second
+    recorder.close()
+    await running
+    await fleet.settle()
+    assert await fleet.counted("pump") == {bucket_of(timedelta(seconds=30)): 1}
+
+
+async def test_what_was_stored_before_something_older_is_handed_in_later(fleet: Fleet) -> None:
+    await started(fleet, "a")
+    (sampler,) = fleet.samplers
+    for _ in range(3):
+        fleet.clock.seconds += 20
+        sampler.hear([(Beat("pump", fleet.clock.now()), None)])
+    older = fleet.clock.now() - timedelta(seconds=30)
+    sampler._received = lambda: older
+    await sampler.hand_in()
+    sampler._received = fleet.clock.now
+    await fleet.settle()
+    assert await fleet.counted("pump") == {bucket_of(timedelta(seconds=20)): 2}
+
+
+async def test_every_machine_has_its_turn(fleet: Fleet) -> None:
+    slugs = [f"m{number}" for number in range(30)]
+    await fleet.add(*slugs)
+    sampler = fleet.listen("a", places=4)
+    seen: Counter[str] = Counter()
+    before: set[int] = set()
+    for _ in range(400):
+        fleet.clock.seconds += ROUND
+        await sampler.round()
+        turns = await fleet.store.turns()
+        assert len(turns) <= 4
+        seen.update(turn.slug for turn in turns if turn.id not in before)
+        before |= {turn.id for turn in turns}
+        if len(seen) == 30 and min(seen.values()) >= 2:
+            break
+    assert set(seen) == set(slugs)
+    assert max(seen.values()) - min(seen.values()) <= 1, "in turn"
+
+
+async def test_where_all_have_room_a_turn_goes_on_and_the_longest_intervals_are_seen(fleet: Fleet) -> None:
+    await started(fleet, "a")
+    (sampler,) = fleet.samplers
+    (turn,) = await fleet.store.turns()
+    for number in range(30):
+        fleet.clock.seconds += ROUND
+        if number in (3, 29):
+            await fleet.beat(["pump"], sampler)
+        await sampler.round()
+    (same,) = await fleet.store.turns()
+    assert (same.id, same.starts_at) == (turn.id, turn.starts_at)
+    assert same.ends_at > fleet.clock.now()
+    await fleet.settle()
+    assert await fleet.counted("pump") == {bucket_of(timedelta(minutes=26 * 5)): 1}
+
+
+async def test_who_is_not_watched_has_no_turn_and_who_is_removed_loses_it(fleet: Fleet) -> None:
+    await fleet.add("pump", "lamp", "gone")
+    await fleet.store.order("lamp", Pause(), lambda case: move(case, Status.PAUSED), fleet.clock.now())
+    fleet.listen("a")
+    await fleet.rounds()
+    assert {turn.slug for turn in await fleet.store.turns()} == {"pump", "gone"}
+    await fleet.store.order(
+        "gone", Pause(), lambda case: replace(move(case, Status.ONLINE), removed=True), fleet.clock.now()
+    )
+    fleet.clock.seconds += ROUND
+    await fleet.rounds()
+    assert {turn.slug for turn in await fleet.store.turns()} == {"pump"}
+
+
+async def test_counts_go_after_six_weeks(fleet: Fleet) -> None:
+    await started(fleet, "a")
+    await fleet.pass_(1000, 20, random.Random(2), ["pump"])
+    await fleet.settle()
+    assert (await fleet.counted("pump")).total() > 20
+    fleet.clock.seconds += 50 * 86_400
+    await fleet.rounds()
+    assert await fleet.counted("pump") == {}
+
+
+async def test_one_process_counts_while_another_has_begun_to(fleet: Fleet) -> None:
+    await started(fleet, "a", "b")
+    lease = await fleet.store.lease("intervals", "elsewhere", EVERY, fleet.clock.now())
+    await fleet.pass_(EVERY.total_seconds() - 60, 20, random.Random(3), ["pump"])
+    await fleet.rounds()
+    assert await fleet.counted("pump") == {}
+    await fleet.store.release(lease, fleet.clock.now())
+    await fleet.settle()
+    assert (await fleet.counted("pump")).total() > 5
+
+
+def test_a_turn_lasts_as_long_as_the_limit_asks_for() -> None:
+    """By the machine's own limit; the default here is two minutes."""
+    for own, hours in ((None, 1), (timedelta(minutes=10), 5), (timedelta(days=9), 24), (timedelta(0), 6)):
+        assert Counting(object(), HandClock(), "a", Rules()).span_of(standing(own)) == timedelta(hours=hours)  # type: ignore[arg-type]
+
+
+def standing(own: timedelta | None) -> Any:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    machine = Machine(1, "u", "pump", "pump", offline_after=own)
+    return Standing(machine, Kind("default"), Liveness(Status.ONLINE, now, now))
