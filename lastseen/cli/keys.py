@@ -16,6 +16,8 @@ app = typer.Typer(help="Keys for programs: for the API, for fleets, and for ping
 add = typer.Typer(help="Make a key; it is printed this once.", no_args_is_help=True)
 app.add_typer(add, name="add")
 
+_FLAGS = ("kind", "group", "may", "user")
+
 Label = Annotated[str, typer.Option(help="What it is for.")]
 Expires = Annotated[str | None, typer.Option(help="How long it is valid, such as 90d; else until revoked.")]
 KindName = Annotated[str | None, typer.Option("--kind", help="The kind of the machines that it makes.")]
@@ -29,9 +31,17 @@ def _scopes() -> None:
 
 
 @add.command("api")
-def add_api(label: Label = "", expires: Expires = None, as_json: Json = False) -> None:
-    """A key that may read the status of every machine."""
-    _add("api", label, expires, {}, as_json)
+def add_api(
+    label: Label = "",
+    expires: Expires = None,
+    may: Annotated[str, typer.Option(metavar="read|write", help="Only read, or also change things.")] = "read",
+    user: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose it is: it may no more than they may; else an operator's.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """A key for the API. Without --user it sees everything, and with --may write changes everything."""
+    _add("api", label, expires, {}, as_json, may=may, user=user)
 
 
 @add.command("fleet")
@@ -64,17 +74,22 @@ def add_ping(
     _add("ping", label, expires, {"may_create": may_create, "kind": kind, "group": group, "tags": tag}, as_json)
 
 
-def _add(scope: str, label: str, expires: str | None, defaults: Mapping[str, Any], as_json: bool) -> None:
+def _add(
+    scope: str, label: str, expires: str | None, defaults: Mapping[str, Any], as_json: bool, **whose: str | None
+) -> None:
     from lastseen.manage import keys
 
     span = None if expires is None else parse_duration(expires, "--expires")
-    with naming(lambda field: f"--{field}" if field in ("kind", "group") else "--tag" if field == "tags" else field):
-        made = do(lambda office: keys.add(office, scope, label, span, defaults))
+    with naming(lambda field: {"tags": "--tag"}.get(field, f"--{field}" if field in _FLAGS else field)):
+        made = do(lambda office: keys.add(office, scope, label, span, defaults, **whose))
     if as_json:
         print_json(made)
         return
     again = "; `lastseen keys list --show` shows it again" if scope == "ping" else ", shown this once"
     typer.echo(f"Key {made['id']}{again}:\n\n    {made['key']}\n")
+
+
+_TIMES = ("created_at", "first_used_at", "last_used_at", "expires_at", "revoked_at")
 
 
 def _table(keys: list[dict[str, Any]], show: bool) -> None:
@@ -84,9 +99,12 @@ def _table(keys: list[dict[str, Any]], show: bool) -> None:
             "scope",
             "key" if show else "begins with",
             "machine",
+            "may",
+            "user",
             "label",
             "made",
             "first used",
+            "last used",
             "expires",
             "revoked",
         ),
@@ -97,9 +115,11 @@ def _table(keys: list[dict[str, Any]], show: bool) -> None:
                     k["scope"],
                     k["hint"] if not show else k["key"] or f"{k['hint']}…",
                     k["machine"],
+                    k["may"],
+                    k["user"],
                     k["label"],
                 ),
-                *(k[name] and local(k[name]) for name in ("created_at", "first_used_at", "expires_at", "revoked_at")),
+                *(k[name] and local(k[name]) for name in _TIMES),
             )
             for k in keys
         ],

@@ -28,6 +28,7 @@ from lastseen.cli import (
     serve,
     sources,
     uptime,
+    users,
     webhook,
     why,
     wishes,
@@ -57,6 +58,9 @@ app.command("ack")(wishes.ack)
 app.command("events")(events.events)
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(keys.app, name="keys")
+app.add_typer(users.app, name="users")
+app.command("setup-link")(users.setup_link)
+app.command("audit")(users.audit)
 app.add_typer(database.app, name="db")
 app.add_typer(import_.app, name="import")
 app.command("backup")(backup.backup)

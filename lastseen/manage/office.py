@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from lastseen.manage import deeds
 from lastseen.manage.who import OPERATOR, Who
 from lastseen.model import Channel
 from lastseen.monitor.heartbeat import HeartbeatMonitor
@@ -45,7 +46,9 @@ class Office:
     senders: Senders | None = None
 
     async def note(self, verb: str, subject: str, changed: Mapping[str, Any] | None = None) -> None:
-        """Write down that this was done."""
+        """Write down that they did this: `machines.change`, to `machine db-01`; what was said, by field, without
+        secrets."""
+        await deeds.write(self.store, self.who, verb, subject, changed, self.monitor.clock.now())
 
     def of(self, who: Who) -> Office:
         """The same for somebody else."""

@@ -44,10 +44,14 @@ class Who:
     def edits(self, owner: int | None) -> bool:
         return self.edits_something and self.sees(owner)
 
-    def must_edit(self, owner: int | None = None) -> None:
-        """Raises Forbidden."""
+    def must_write(self) -> None:
+        """Whatever is theirs. Raises Forbidden."""
         if not self.writes:
             raise Forbidden("this key may only read: `lastseen keys add api --may write` makes one that may write")
+
+    def must_edit(self, owner: int | None = None) -> None:
+        """Raises Forbidden."""
+        self.must_write()
         if not self.edits(owner):
             raise Forbidden("viewers change nothing: a member or an admin can")
 
@@ -55,8 +59,7 @@ class Who:
         """To change what belongs to everybody. Raises Forbidden."""
         if not self.is_admin:
             raise Forbidden("only an admin can do this")
-        if not self.writes:
-            raise Forbidden("this key may only read: `lastseen keys add api --may write` makes one that may write")
+        self.must_write()
 
 
 OPERATOR = Who("command line", "admin")

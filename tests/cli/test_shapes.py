@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 
 from tests.cli.conftest import Cli
+from tests.storage.test_migrations import HEAD
 
 MACHINE = {
     *("id", "slug", "name", "status", "late", "last_seen", "status_since", "offline_after_seconds"),
@@ -23,8 +24,8 @@ NOTIFICATION = {
     *("id", "uid", "event_id", "channel_id", "cause", "state", "reason", "attempts", "due_at", "finished_at"),
 }
 KEY = {
-    *("id", "scope", "label", "hint", "machine_id", "created_at", "first_used_at", "expires_at", "revoked_at"),
-    "defaults",
+    *("id", "scope", "label", "hint", "machine_id", "created_at", "first_used_at", "last_used_at", "expires_at"),
+    *("revoked_at", "defaults", "may"),
 }
 
 
@@ -144,7 +145,7 @@ def test_keys_are_made_listed_and_revoked_and_shown_once(cli: Cli) -> None:
     assert set(made) == {"id", "scope", "label", "key"}
     assert made["key"].startswith("lsa_")
     (listed,) = cli.json("keys", "list")
-    assert set(listed) == KEY | {"machine"}
+    assert set(listed) == KEY | {"machine", "user"}
     assert listed["hint"] == made["key"][:12]
     assert listed["expires_at"]
     assert made["key"] not in cli("keys", "list").out
@@ -216,6 +217,6 @@ def test_the_rest_has_its_shapes_too(cli: Cli) -> None:
     assert cli.json("notifications", "list", "--state", "dead") == []
     assert {plugin["type"] for plugin in cli.json("plugins")} >= {"webhook", "telegram", "console"}
     assert cli.json("db", "check")["ok"] is True
-    assert cli.json("db", "current")["revision"] == "0006"
+    assert cli.json("db", "current")["revision"] == HEAD
     again = cli.json("db", "upgrade")
-    assert again["before"] == again["after"] == "0006"
+    assert again["before"] == again["after"] == HEAD

@@ -1,0 +1,175 @@
+"""Users of the pages and the API: who there is, what they may, the links by which they get in, and their sessions."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from lastseen.clock import rfc3339
+from lastseen.errors import ConfigurationError, Forbidden, NotFound
+from lastseen.ingest.auth import digest_of
+from lastseen.manage.machines import id_in
+from lastseen.manage.office import Office
+from lastseen.manage.passwords import hashed
+from lastseen.model.people import Session, User
+from lastseen.protocols import People, Sessions
+
+LINK_LASTS: Final = timedelta(hours=24)
+
+PATHS: Final = {"setup": "/setup", "password": "/reset"}
+"""The page that a link leads to, by what it is for."""
+
+
+async def listed(office: Office) -> list[dict[str, Any]]:
+    """All, by name, as `describe` says. Raises Forbidden."""
+    _must_see(office)
+    return [describe(user) for user in await _store(office).users()]
+
+
+async def show(office: Office, ref: str) -> dict[str, Any]:
+    """One, by name or id: an admin anybody, others themselves. Raises NotFound."""
+    return describe(await find(office, ref))
+
+
+async def find(office: Office, ref: str) -> User:
+    """By name, or by id where nobody is called that. Others than admins find themselves alone. Raises NotFound."""
+    found = await _store(office).user(ref)
+    number = id_in(ref)
+    if found is None and number is not None:
+        found = await _store(office).user(number)
+    if found is None or not (office.who.is_admin or found[0].id == office.who.user_id):
+        raise NotFound(f"no user {ref!r}")
+    return found[0]
+
+
+async def add(office: Office, name: str, role: str, password: str | None = None) -> dict[str, Any]:
+    """Without a password they need a link (`reset_link`), or come through a proxy that says who they are. Raises
+    Forbidden, Conflict, InvalidInput."""
+    office.who.must_be_admin()
+    stored = None if password is None else await hashed(password)
+    user = await _store(office).add_user(name, role, stored, office.monitor.clock.now())
+    await office.note("users.add", f"user {user.name}", {"role": role})
+    return describe(user)
+
+
+async def change(office: Office, ref: str, role: str) -> dict[str, Any]:
+    """What they may counts at once: in sessions, and for their keys. Raises Forbidden, NotFound, Conflict (the last
+    admin), InvalidInput."""
+    office.who.must_be_admin()
+    user = await find(office, ref)
+    changed = await _store(office).change_user(user.id, role=role)
+    await office.note("users.set", f"user {user.name}", {"role": {"from": user.role, "to": role}})
+    return describe(changed)
+
+
+async def remove(office: Office, ref: str) -> dict[str, Any]:
+    """They are out at once, and their keys are worthless; what was theirs is shared, their channels switched off.
+    Raises Forbidden, NotFound, Conflict (the last admin)."""
+    office.who.must_be_admin()
+    user = await find(office, ref)
+    await _store(office).remove_user(user.id, office.monitor.clock.now())
+    await office.note("users.remove", f"user {user.name}")
+    return {"id": user.id, "name": user.name, "removed": True}
+
+
+# --- links ------------------------------------------------------------------------------------------------------------
+
+
+async def needs_setup(office: Office) -> bool:
+    """Nobody is an admin: the pages are nobody's yet."""
+    return isinstance(office.store, People) and not any(user.role == "admin" for user in await office.store.users())
+
+
+async def setup_link(office: Office) -> dict[str, Any]:
+    """`{url, expires_at}`: whoever opens it makes the first admin, once. Raises Conflict where there is one."""
+    office.who.must_be_admin()
+    made = await _link(office, "setup", None)
+    await office.note("setup-link", "")
+    return made
+
+
+async def reset_link(office: Office, ref: str) -> dict[str, Any]:
+    """`{name, url, expires_at}`: whoever opens it sets this user's password, once. Older ones are worthless; the
+    password stays until then. Raises Forbidden, NotFound."""
+    office.who.must_be_admin()
+    user = await find(office, ref)
+    made = await _link(office, "password", user.id)
+    await office.note("users.reset-password", f"user {user.name}")
+    return {"name": user.name, **made}
+
+
+async def _link(office: Office, purpose: str, user: int | None) -> dict[str, Any]:
+    token, now = secrets.token_urlsafe(32), office.monitor.clock.now()
+    until = now + LINK_LASTS
+    await _sessions(office).add_link(purpose, digest_of(token), user, now, until)
+    return {"url": f"{office.base_url() or ''}{PATHS[purpose]}?token={token}", "expires_at": rfc3339(until)}
+
+
+# --- sessions ---------------------------------------------------------------------------------------------------------
+
+
+async def sessions(office: Office, ref: str | None = None) -> list[dict[str, Any]]:
+    """Who is logged in, the latest used first: one user's, or everybody's, which admins see alone. Raises Forbidden,
+    NotFound."""
+    if ref is None:
+        _must_see(office)
+        user = None
+    else:
+        user = (await find(office, ref)).id
+    found: Sequence[tuple[Session, User]] = await _sessions(office).sessions(user, office.monitor.clock.now())
+    return [{**described(session), "user": whose.name} for session, whose in found]
+
+
+async def log_out(office: Office, ref: str, session: int | None = None) -> dict[str, Any]:
+    """End one session of a user, or all. `{name, ended}`. Raises Forbidden, NotFound."""
+    user = await find(office, ref)
+    if user.id != office.who.user_id:
+        office.who.must_be_admin()
+    ended = await _sessions(office).end_sessions(user=user.id, session=session)
+    if session is not None and not ended:
+        raise NotFound(f"{user.name} has no session {session}: it is over")
+    await office.note("users.log-out", f"user {user.name}", {"sessions": ended})
+    return {"name": user.name, "ended": ended}
+
+
+def describe(user: User) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "name": user.name,
+        "role": user.role,
+        "has_password": user.has_password,
+        "created_at": rfc3339(user.created_at),
+        "last_in_at": rfc3339(user.last_in_at),
+    }
+
+
+def described(session: Session) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "created_at": rfc3339(session.created_at),
+        "used_at": rfc3339(session.used_at),
+        "expires_at": rfc3339(session.expires_at),
+        "address": session.address,
+        "agent": session.agent,
+    }
+
+
+def _must_see(office: Office) -> None:
+    if not office.who.is_admin:
+        raise Forbidden("only an admin sees who there is")
+
+
+def _store(office: Office) -> People:
+    store = office.store
+    if not isinstance(store, People):
+        raise ConfigurationError("this store knows no users")
+    return store
+
+
+def _sessions(office: Office) -> Sessions:
+    store = office.store
+    if not isinstance(store, Sessions):
+        raise ConfigurationError("this store keeps no sessions")
+    return store
