@@ -15,8 +15,7 @@ from lastseen.errors import Conflict, InvalidInput, NotFound
 from lastseen.ingest.asgi import Refused
 from lastseen.ingest.auth import digest_of
 from lastseen.log import get_logger
-from lastseen.manage import passwords
-from lastseen.manage.machines import LARGEST_ID
+from lastseen.manage import passwords, people
 from lastseen.manage.who import Who
 from lastseen.model.people import Session, User, check_name
 from lastseen.problems import Problem
@@ -45,7 +44,7 @@ async def log_in(request: Request, response: Response, name: str, password: str)
     if again is None or again[1] != stored:  # changed while it was looked at: the old one is worth nothing
         await _store(entrance).end_sessions(user=user.id, session=session.id)
         raise Refused(WRONG)
-    await note(entrance, request, user, "log in")
+    await note(entrance, request, user, "users.log-in")
     return session, user
 
 
@@ -55,25 +54,17 @@ async def log_out(request: Request, response: Response, *, everywhere: bool = Fa
     person = await entrance.person(request)  # which looks at who made the request
     user = await entrance.sessions.end(request, response, everywhere=everywhere)
     if user is not None and person is not None:
-        await note(entrance, request, user, "log out everywhere" if everywhere else "log out")
+        await note(entrance, request, user, "users.log-out")
     return user
 
 
-async def log_out_everywhere(request: Request, response: Response, who: Who) -> None:
-    """Also where it was a proxy that named them here."""
+async def end_sessions(request: Request, response: Response, who: Who, session: int | None = None) -> None:
+    """One of one's own, or all of them, this browser's as well. Raises NotFound for one that is over, or somebody
+    else's."""
     entrance = entrance_of(request)
-    await entrance.sessions.end(request, response)
-    await _store(entrance).end_sessions(user=who.user_id)
-    await entrance.office.of(who).note("log out everywhere", f"user {who.name}")
-
-
-async def end_session(request: Request, who: Who, session: int) -> bool:
-    """One of one's own. False: it is over, or somebody else's."""
-    entrance = entrance_of(request)
-    if not 0 < session <= LARGEST_ID or not await _store(entrance).end_sessions(user=who.user_id, session=session):
-        return False
-    await entrance.office.of(who).note("end session", f"user {who.name}")
-    return True
+    if session is None:
+        await entrance.sessions.end(request, response)
+    await people.log_out(entrance.office.of(who), who.name, session)
 
 
 async def whose_link(request: Request, purpose: str, token: str) -> User | None:
@@ -95,7 +86,7 @@ async def use_link(request: Request, response: Response, purpose: str, token: st
     hashed = await passwords.hashed(password)
     user: User = await _store(entrance).use_link(purpose, digest_of(token), name, hashed, _now(request))
     await _begin(entrance, request, response, user)
-    await note(entrance, request, user, "set up" if purpose == "setup" else "reset password")
+    await note(entrance, request, user, "setup" if purpose == "setup" else "users.set-password")
     return user
 
 
@@ -113,15 +104,13 @@ async def change_password(request: Request, response: Response, who: Who, curren
     hashed = await passwords.hashed(new)
     await _store(entrance).change_user(user.id, password=hashed)
     await _begin(entrance, request, response, user)
-    await note(entrance, request, user, "change password")
+    await note(entrance, request, user, "users.set-password")
 
 
-async def note(entrance: Entrance, request: Request, user: User | None, verb: str) -> None:
-    """A line of the audit log, by this person or by somebody."""
-    by = Who("somebody", "viewer") if user is None else Who(user.name, user.role, user.id)
-    where = entrance.front.address(request.scope)
-    who = Who(by.name, by.role, by.user_id, through="session", address=where)
-    await entrance.office.of(who).note(verb, "" if user is None else f"user {user.name}")
+async def note(entrance: Entrance, request: Request, user: User, verb: str) -> None:
+    """A line of the audit log: this person did it, to themselves."""
+    who = Who(user.name, user.role, user.id, through="session", address=entrance.front.address(request.scope))
+    await entrance.office.of(who).note(verb, f"user {user.name}")
 
 
 async def _named(entrance: Entrance, name: str) -> tuple[User, str | None] | None:
@@ -142,9 +131,11 @@ async def _right(entrance: Entrance, request: Request, name: str, password: str,
 
 
 async def _failed(entrance: Entrance, request: Request, user: User | None) -> None:
+    """Whoever it was, and for whomever they passed themselves off."""
     address = entrance.front.address(request.scope)
     _log.warning("login_failed", address=address, user=None if user is None else user.name)
-    await note(entrance, request, user, "fail to log in")
+    somebody = Who("somebody", "viewer", through="session", address=address)
+    await entrance.office.of(somebody).note("users.log-in-failed", "" if user is None else f"user {user.name}")
 
 
 async def _begin(entrance: Entrance, request: Request, response: Response, user: User) -> tuple[Session, User]:

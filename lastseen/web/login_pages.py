@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse
 
 from lastseen.errors import Conflict, InvalidInput, NotFound
 from lastseen.ingest.asgi import Refused
+from lastseen.manage import people
 from lastseen.manage.who import Who
 from lastseen.notifiers.wording import When
 from lastseen.problems import Problem
@@ -75,7 +76,7 @@ async def do_log_out(request: Request) -> Response:
 
 
 async def _log_in_page(request: Request, there: str, errors: Errors, name: str = "", status: int = 200) -> Response:
-    nobody = not any(user.role == "admin" for user in await entrance_of(request).office.store.users())
+    nobody = await people.needs_setup(entrance_of(request).office)
     return templates(
         request,
         "login.html",
@@ -185,15 +186,15 @@ async def do_change_password(request: Request, who: Person) -> Response:
 @pages.post("/account/sessions/{session}/end")
 async def end_session(request: Request, who: Person, session: int) -> Response:
     """One of one's own; another's is not there."""
-    if not await login.end_session(request, who, session):
-        raise NotFound("no such session: it is over")
-    return _account("session")
+    answer = _account("session")
+    await login.end_sessions(request, answer, who, session)
+    return answer
 
 
 @pages.post("/account/logout")
 async def do_log_out_everywhere(request: Request, who: Person) -> Response:
     answer = _there(LOG_IN)
-    await login.log_out_everywhere(request, answer, who)
+    await login.end_sessions(request, answer, who)
     return answer
 
 

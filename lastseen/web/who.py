@@ -7,7 +7,7 @@ next: a key that is not valid is refused although a session came along.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from starlette.requests import Request
 
@@ -16,7 +16,7 @@ from lastseen.ingest.asgi import Refused
 from lastseen.ingest.gate import MakeLimiter, by_itself, key_of
 from lastseen.manage.office import Office
 from lastseen.manage.who import Who
-from lastseen.model.people import User
+from lastseen.model.people import User, check_name
 from lastseen.problems import Problem
 from lastseen.protocols import People
 from lastseen.web.auth import FindKey, Holder, holder_of
@@ -93,24 +93,36 @@ class Entrance:
         wanted = self._vouching.header.lower().encode()
         said = [value for name, value in request.scope["headers"] if name == wanted]
         name = _one_name(said)
-        return None if name is None else await self._known(name, self._vouching.role)
+        return None if name is None else await self._known(name, self._vouching.role, self.front.address(request.scope))
 
-    async def _known(self, name: str, role: str | None) -> User:
+    async def _known(self, name: str, role: str | None, address: str) -> User:
         store = self.office.store
         unknown = Refused(Problem(403, "the proxy has logged you in, but there is nobody of this name here"))
         if not isinstance(store, People):
             raise unknown
-        found = await store.user(name)
-        if found is None and role is not None:
-            try:
-                return await store.add_user(name, role, None, self.clock.now())
-            except InvalidInput:
-                raise unknown from None
-            except Conflict:  # made meanwhile
-                found = await store.user(name)
+        try:
+            check_name(name)
+            found = await store.user(name)
+            if found is None and role is not None:
+                return await self._new(name, role, address)
+        except InvalidInput:
+            raise unknown from None
         if found is None:
             raise unknown
         return found[0]
+
+    async def _new(self, name: str, role: str, address: str) -> User:
+        store = self.office.store
+        try:
+            user: User = await store.add_user(name, role, None, self.clock.now())
+        except Conflict:  # made meanwhile
+            found = await store.user(name)
+            if found is None:
+                raise
+            return cast(User, found[0])
+        who = Who(user.name, role, user.id, through="header", address=address)
+        await self.office.of(who).note("users.add", f"user {user.name}", {"role": role})
+        return user
 
 
 def _one_name(said: list[bytes]) -> str | None:

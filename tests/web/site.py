@@ -45,6 +45,8 @@ class Site:
 
     app: App
     clock: HandClock
+    noted: int = 0
+    """Lines of the audit log that a test has seen."""
 
     @property
     def store(self) -> Any:
