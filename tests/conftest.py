@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests import leftovers, quick
@@ -55,6 +56,8 @@ def pytest_collection_finish() -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(here, reason): fails in CI, is skipped elsewhere, unless `here`")
+    hypothesis.settings.register_profile("tests", deadline=None)  # a busy computer is no fault
+    hypothesis.settings.load_profile("tests")
     config.stash[WATCHER] = leftovers.end_with()
     config.add_cleanup(quick.trust_few())
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background: what tests start would ignore it too

@@ -21,6 +21,7 @@ import pytest
 import structlog
 
 from lastseen.cli import main
+from tests.starting import Started, finished, start
 from tests.support import until
 
 FOREIGN = ("LASTSEEN_", "MACHINE_", "TELEGRAM_")
@@ -46,8 +47,8 @@ class Done:
 
 @dataclass
 class Cli:
-    """`cli("machines", "list")` runs it here, `cli.process(…)` as a process; `cli.json(…)` adds --json and wants
-    success."""
+    """`cli("machines", "list")` runs it here, `cli.beside(…)` in a process of its own, `cli.process(…)` just as people
+    start it; `cli.json(…)` adds --json and wants success."""
 
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
@@ -73,6 +74,11 @@ class Cli:
         assert "Traceback" not in err.getvalue(), err.getvalue()
         return Done(int(code or 0), out.getvalue(), err.getvalue())
 
+    def beside(self, *arguments: str) -> Done:
+        code, out, err = finished(arguments, self.environment())
+        assert "Traceback" not in err, err
+        return Done(code, out, err)
+
     def process(self, *arguments: str, timeout: float = 300) -> Done:
         command = [sys.executable, "-m", "lastseen", *arguments]
         done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=timeout)
@@ -91,7 +97,7 @@ class Cli:
         log = self.folder.parent / "serve.log"
         env = {**self.environment(), "LASTSEEN_PORT": "0", "LASTSEEN_LOG_FORMAT": "json"}
         with log.open("wb") as stream:
-            process = subprocess.Popen([sys.executable, "-m", "lastseen", "serve"], env=env, stderr=stream)
+            process = start(["serve"], env, errors=stream)
         try:
             yield _url(process, log)
         finally:
@@ -112,7 +118,7 @@ def logs_as_they_were() -> Iterator[None]:
         logging.captureWarnings(False)
 
 
-def _url(process: subprocess.Popen[bytes], log: Path) -> str:
+def _url(process: Started | subprocess.Popen[Any], log: Path) -> str:
     def said() -> list[str]:
         lines = [line for line in log.read_text().splitlines() if '"serving"' in line]
         if not lines and process.poll() is not None:

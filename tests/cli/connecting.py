@@ -16,7 +16,7 @@ from tests.support import read_until
 
 
 async def run(cli: Cli, *arguments: str) -> tuple[int, str, str]:
-    done = await anyio.to_thread.run_sync(lambda: cli.process(*arguments))
+    done = await anyio.to_thread.run_sync(lambda: cli.beside(*arguments))
     return done.code, done.out, done.err
 
 

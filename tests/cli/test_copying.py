@@ -48,7 +48,7 @@ def test_everything_moves_to_postgresql_and_back_with_its_secrets(cli: Cli, targ
 
 def test_the_old_database_refuses_to_serve_until_that_is_taken_back(cli: Cli, target: str) -> None:
     cli.json("db", "copy", file_of(cli), target)
-    refused = cli.process("serve", "--port", "0")
+    refused = cli.beside("serve", "--port", "0")
     assert refused.code == 1
     assert "was moved to postgresql://127.0.0.1/" in refused.err
     assert "lastseen db reopen" in refused.err

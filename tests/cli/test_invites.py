@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from tests.cli.conftest import Cli
 from tests.cli.connecting import asking, run
 from tests.standins.telegram import TOKEN, BotApi
+from tests.starting import start
 from tests.support import eventually
 
 
@@ -28,16 +29,14 @@ async def api(cli: Cli) -> AsyncIterator[BotApi]:
 async def serving(cli: Cli, api: BotApi) -> AsyncIterator[None]:
     """`lastseen serve`, which reads the bot."""
     cli.env["LASTSEEN_PORT"] = "0"
-    command = [sys.executable, "-m", "lastseen", "serve"]
-    process = await asyncio.create_subprocess_exec(
-        *command, env=dict(cli.environment()), stderr=asyncio.subprocess.DEVNULL
-    )
+    with Path(os.devnull).open("w") as nowhere:
+        process = start(["serve"], cli.environment(), errors=nowhere)
     try:
         await eventually(lambda: api.polled)
         yield
     finally:
         process.terminate()
-        await process.wait()
+        await asyncio.to_thread(process.wait, 60)
 
 
 async def test_a_link_and_its_picture_are_printed(cli: Cli, api: BotApi) -> None:

@@ -100,12 +100,12 @@ def test_e_mail_is_added_and_tried(cli: Cli, post: MailServer, certificate: Cert
 
 async def test_ntfy_is_added_and_tried(cli: Cli, ntfy: NtfyServer) -> None:
     given = ("--url", ntfy.url, "--topic", TOPIC, "--token", TOKEN, "--tags", "house", "--priority", "5")
-    made = await asyncio.to_thread(lambda: cli.process("channels", "add", "ntfy", "--name", "phone", *given, "--json"))
+    made = await asyncio.to_thread(lambda: cli.beside("channels", "add", "ntfy", "--name", "phone", *given, "--json"))
     assert made.code == 0, made.err
-    tried = await asyncio.to_thread(lambda: cli.process("channels", "test", "phone", "--json"))
+    tried = await asyncio.to_thread(lambda: cli.beside("channels", "test", "phone", "--json"))
     assert tried.value["ok"] is True
     assert ntfy.published[0].tags == ("house",)
-    listed = await asyncio.to_thread(lambda: cli.process("channels", "list", "--json").out)
+    listed = await asyncio.to_thread(lambda: cli.beside("channels", "list", "--json").out)
     assert TOPIC not in listed + made.out + tried.out
     assert TOKEN not in listed + made.out + tried.out
     assert TOPIC.encode() not in stored(cli)

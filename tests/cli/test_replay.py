@@ -70,7 +70,7 @@ def test_a_few_are_told_again_and_a_second_time_none(dead: Cli) -> None:
 
 
 def test_many_are_told_again_only_by_who_means_it(dead: Cli) -> None:
-    done = dead.process("notifications", "replay", "--state", "dead")
+    done = dead.beside("notifications", "replay", "--state", "dead")
     assert (done.code, done.out) == (1, "")
     assert "--yes: 16 would be told again" in done.err
     assert dead.json("notifications", "list", "--state", "pending") == []

@@ -27,7 +27,7 @@ async def test_without_a_chat_id_it_prints_a_code_and_waits_for_who_sends_it(cli
     api.say(-8, f"/start {asked.code}", thread=3)
     made = await asked.answered()
     assert made == {"id": 1, "type": "telegram", "name": "ops"}
-    (listed,) = await anyio.to_thread.run_sync(lambda: cli.process("channels", "list", "--json").value)
+    (listed,) = await anyio.to_thread.run_sync(lambda: cli.beside("channels", "list", "--json").value)
     assert listed["config"] == {"chat_id": -8, "thread_id": 3}
     assert TOKEN not in f"{asked.said} {made} {listed}"
     assert "Connected" in api.messages[-1].text

@@ -37,7 +37,7 @@ def test_beside_a_server_it_tells_of_the_outage_the_channel_and_the_refused_key(
 
 def test_without_a_server_it_says_that_the_machine_was_never_heard(cli: Cli) -> None:
     cli.json("machines", "add", "db-01")
-    done = cli.process("why", "db-01")
+    done = cli.beside("why", "db-01")
     assert done.code == 0, done.err
     assert done.out.splitlines()[0] == "db-01  never heard"
     assert "what was never heard is not missed" in done.out

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import anyio
 import anyio.to_thread
 import httpx
 
@@ -24,6 +23,7 @@ from lastseen.protocols import Keys
 from lastseen.storage import open_store
 from tests.fresh import new_database
 from tests.secrecy import log_of, secret
+from tests.starting import Started, finished, start
 from tests.support import eventually
 
 
@@ -34,9 +34,9 @@ class Server:
     folder: Path
     env: dict[str, str]
     port: int
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[Any] | Started | None = None
     prefix: Sequence[str] = ()
-    program: Sequence[str] = (sys.executable, "-m", "lastseen")
+    program: Sequence[str] = ()
     client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=60, verify=False))
 
     @property
@@ -48,13 +48,13 @@ class Server:
         return self.folder / "serve.log"
 
     async def start(self) -> None:
+        words, env = ["serve", "--port", str(self.port)], {**os.environ, **self.env}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self.prefix, *self.program, "serve", "--port", str(self.port)],
-                env={**os.environ, **self.env},
-                stdout=log,
-                stderr=log,
-            )
+            if self.prefix or self.program:
+                program = self.program or (sys.executable, "-m", "lastseen")
+                self.process = subprocess.Popen([*self.prefix, *program, *words], env=env, stdout=log, stderr=log)
+            else:
+                self.process = start(words, env, output=log, errors=log)
         await eventually(self.ready, timeout=240, every=0.02)
 
     async def ready(self) -> bool:
@@ -98,16 +98,14 @@ class Server:
 
     async def cli(self, *args: str) -> Any:
         """A command beside the server, with its JSON answer. The far ends that the test plays go on meanwhile."""
-        command, env = [sys.executable, "-m", "lastseen", *args, "--json"], {**os.environ, **self.env}
-        with anyio.fail_after(300):
-            done = await anyio.run_process(command, env=env, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        return json.loads(done.stdout)
+        code, output, errors = await anyio.to_thread.run_sync(finished, [*args, "--json"], {**os.environ, **self.env})
+        assert code == 0, errors
+        return json.loads(output)
 
 
 @asynccontextmanager
 async def server(
-    folder: Path, prefix: Sequence[str] = (), program: Sequence[str] = Server.program, **env: str
+    folder: Path, prefix: Sequence[str] = (), program: Sequence[str] = (), **env: str
 ) -> AsyncIterator[Server]:
     """Not started yet; stopped at the end whatever happened."""
     with bind("127.0.0.1", 0) as listener:

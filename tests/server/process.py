@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.starting import start
 from tests.support import eventually
 
 PROGRAM = """
@@ -32,16 +31,16 @@ class Process:
     def __init__(self, folder: Path, *, program: str = PROGRAM, **environment: str) -> None:
         plain = {k: v for k, v in os.environ.items() if not k.startswith(("LASTSEEN_", "MACHINE_", "TELEGRAM_"))}
         ours = {"LASTSEEN_DATA_DIR": str(folder), "LASTSEEN_PORT": "0", "LASTSEEN_LOG_FORMAT": "json"}
-        self.popen = subprocess.Popen(
-            [sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, env={**plain, **ours, **environment}
-        )
+        reading, writing = os.pipe()
+        with os.fdopen(writing, "w") as errors:
+            self.popen = start([], {**plain, **ours, **environment}, errors=errors, program=program)
+        self._errors = os.fdopen(reading)
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        assert self.popen.stderr is not None
-        for line in self.popen.stderr:
+        for line in self._errors:
             self.lines.append(line)
 
     def said(self, event: str) -> dict[str, Any] | None:
@@ -74,5 +73,4 @@ def serving(folder: Path, *, program: str = PROGRAM, **environment: str) -> Iter
         process.popen.kill()
         process.popen.wait()
         process._reader.join(60)
-        assert process.popen.stderr is not None
-        process.popen.stderr.close()
+        process._errors.close()

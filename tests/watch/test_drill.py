@@ -40,7 +40,7 @@ class Site:
     pager: WebhookReceiver
 
     async def run(self, *arguments: str) -> tuple[int, Any, str]:
-        done = await anyio.to_thread.run_sync(lambda: self.cli.process("drill", *arguments))
+        done = await anyio.to_thread.run_sync(lambda: self.cli.beside("drill", *arguments))
         return done.code, done.value if "--json" in arguments and done.out else done.out, done.err
 
     async def machines(self) -> list[Any]:
@@ -102,7 +102,7 @@ async def test_a_drill_of_one_channel_bothers_nobody_else(cli: Cli) -> None:  # 
         assert out.rstrip().endswith("1 of 1 channels were reached. The canary is removed.")
         assert told(here.ops) == ["machine.offline", "machine.online"]
         assert (here.family.messages, here.pager.deliveries) == ([], [])
-        done = await anyio.to_thread.run_sync(lambda: cli.process("notifications", "list", "--state", "skipped"))
+        done = await anyio.to_thread.run_sync(lambda: cli.beside("notifications", "list", "--state", "skipped"))
         assert "a drill for other channels" in done.out
 
 
@@ -176,10 +176,10 @@ def test_without_a_server_it_says_so(cli: Cli) -> None:  # noqa: F811
 
 def test_what_cannot_be_meant_is_refused_before_anything_is_made(cli: Cli) -> None:  # noqa: F811
     with cli.serving():
-        done = cli.process("drill", "--timeout", "1h")
+        done = cli.beside("drill", "--timeout", "1h")
         assert (done.code, done.err) == (1, "lastseen: --timeout: must be at most 5 min\n")
-        assert "there is no channel" in cli.process("drill").err
-        assert "nobody" in cli.process("drill", "--channel", "nobody").err
+        assert "there is no channel" in cli.beside("drill").err
+        assert "nobody" in cli.beside("drill", "--channel", "nobody").err
         assert cli.json("machines", "list") == []
         assert cli.json("events") == []
 

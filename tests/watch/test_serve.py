@@ -172,7 +172,7 @@ async def is_(status: Callable[[], Awaitable[str]], wanted: str) -> bool:
 
 
 def cli_json(cli: Cli, *arguments: str) -> Any:  # noqa: F811
-    return cli.process(*arguments, "--json").value
+    return cli.beside(*arguments, "--json").value
 
 
 async def test_the_address_may_be_in_a_file(tmp_path: Path) -> None:
