@@ -7,6 +7,7 @@ import json
 import pytest
 from playwright.async_api import expect
 
+from lastseen.manage import channel_setup
 from tests.pages.looking import Looking
 from tests.support import eventually
 
@@ -110,13 +111,14 @@ async def test_nothing_that_somebody_wrote_becomes_part_of_a_page(looking: Looki
 
 PAGES = ("/", "/?span=90d&sort=name", "/machines/new", "/machines/seen", "/machines/seen/edit")
 MORE = ("/machines/seen/connect", "/machines/seen/keys", "/machines/seen/remove", "/machines/nobody", "/events")
+CHANNELS = ("/channels", "/channels/new", "/channels/new/email", "/channels/1")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 async def test_pages_are_for_everybody_in_light_and_dark(looking: Looking, dark: bool) -> None:
     await some_machines(looking)
     async with looking.by(dark=dark) as seen:
-        for path in (*PAGES, *MORE):
+        for path in (*PAGES, *MORE, *CHANNELS):
             await seen.open(path)
             assert await seen.faults() == [], path
 
@@ -124,7 +126,7 @@ async def test_pages_are_for_everybody_in_light_and_dark(looking: Looking, dark:
 async def test_pages_fit_a_phone(looking: Looking) -> None:
     await some_machines(looking)
     async with looking.by(phone=True) as seen:
-        for path in (*PAGES, *MORE):
+        for path in (*PAGES, *MORE, *CHANNELS):
             await seen.open(path)
             assert await seen.too_wide() == [], path
         assert await seen.faults() == []
@@ -140,6 +142,8 @@ async def some_machines(looking: Looking) -> None:
     await looking.served.machine("silent")
     await machine(looking, "held")
     await looking.served.app.monitor.pause("held")
+    office = looking.served.app.office
+    await channel_setup.add(office, "webhook", long, {"url": "http://127.0.0.1:9/" + "way/" * 40})
 
 
 async def test_the_colours_that_were_chosen_stay(looking: Looking) -> None:

@@ -1,0 +1,161 @@
+"""Pages of channels: forms that each notifier's own Config describes, tests that say what the far end said."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lastseen.manage import channel_setup, channels
+from lastseen.manage.who import OPERATOR
+from lastseen.web.dashboard.schema_form import changes_in, fields_of, values_in
+from tests.pages.test_forms import browser, fault, site, value
+from tests.secrecy import secret
+from tests.support import free_port
+from tests.web.site import Site
+
+__all__ = ["site"]
+
+TOPIC = secret("a-secret-topic-7f3a")
+
+
+async def webhook(site: Site, name: str = "hook", **values: str) -> str:
+    """Its path."""
+    given = {"url": f"http://127.0.0.1:{free_port()}/", **values}
+    made = await channel_setup.add(site.app.office.of(OPERATOR), "webhook", name, given)
+    secret(made.get("secret", ""))
+    return f"/channels/{made['id']}"
+
+
+async def test_every_installed_notifier_has_a_form_of_its_own_fields(site: Site) -> None:
+    async with await browser(site) as admin:
+        listed = (await admin.get("/channels/new")).text
+        for one in channel_setup.types():
+            assert f'href="/channels/new/{one["type"]}"' in listed
+            form = (await admin.get(f"/channels/new/{one['type']}")).text
+            for name in one["schema"]["properties"]:
+                assert f'name="of.{name}"' in form
+        assert (await admin.get("/channels/new/carrier-pigeon")).status_code == 404
+
+
+async def test_a_webhook_gets_a_secret_that_is_shown_once(site: Site) -> None:
+    async with await browser(site) as admin:
+        made = await admin.post("/channels/new/webhook", data={"name": "ops", "of.url": "http://127.0.0.1:9/x"})
+        assert made.status_code == 200
+        shown = re.search(r'<code id="secret">(whsec_[^<]+)</code>', made.text)
+        assert shown
+        path = re.search(r'action="(/channels/\d+)/test"', made.text)
+        assert path
+        assert secret(shown[1]) not in (await admin.get(path[1])).text
+        again = await admin.post("/channels/new/webhook", data={"name": "ops", "of.url": "http://127.0.0.1:9/x"})
+        assert again.status_code == 422
+        assert "ops" in fault(again, "name")
+
+
+WRONG = [
+    ("webhook", {"of.url": "gopher://x"}, "of.url"),
+    ("webhook", {"of.url": "http://127.0.0.1/", "of.secret": "short"}, "of.secret"),
+    ("ntfy", {"of.topic": "no spaces", "of.url": "https://ntfy.example"}, "of.topic"),
+    ("ntfy", {"of.topic": TOPIC, "of.priority": "high"}, "of.priority"),
+    ("email", {"of.host": "mail.example", "of.sender": "a@example.org", "of.to": ""}, "of.to"),
+    ("telegram", {"of.token": "1:x", "of.chat_id": "me"}, "of.chat_id"),
+    ("console", {"of.stream": "radio"}, "of.stream"),
+]
+
+
+async def test_a_wrong_field_says_so_and_nothing_is_made(site: Site) -> None:
+    async with await browser(site) as admin:
+        for type_, form, field in WRONG:
+            page = await admin.post(f"/channels/new/{type_}", data={"name": "wrong <i>one</i>", **form})
+            assert page.status_code == 422, (type_, form)
+            assert fault(page, field), (type_, form)
+            assert value(page, "name") == "wrong <i>one</i>"
+            assert TOPIC not in page.text
+        nameless = await admin.post("/channels/new/console", data={"name": ""})
+        assert nameless.status_code == 422
+        assert fault(nameless, "name")
+        assert await channels.listed(site.app.office) == []
+
+
+async def test_a_test_shows_what_the_far_end_said(site: Site) -> None:
+    async with await browser(site) as admin:
+        path = await webhook(site)
+        failed = (await admin.post(f"{path}/test")).text
+        assert "The test failed:" in failed
+        assert "127.0.0.1" in failed
+        made = await admin.post("/channels/new/console", data={"name": "screen", "of.stream": "stderr"})
+        good = (await admin.post(f"{made.headers['location']}/test")).text
+        assert "The test arrived:" in good
+
+
+async def test_a_secret_that_is_left_empty_stays_and_what_is_emptied_is_taken_back(site: Site) -> None:
+    office = site.app.office
+    await channel_setup.add(office, "ntfy", "phone", {"topic": TOPIC, "click": "https://a.example", "tags": ["x"]})
+    async with await browser(site) as admin:
+        (one,) = await channels.listed(office)
+        path = f"/channels/{one['id']}"
+        form = (await admin.get(f"{path}/edit")).text
+        assert TOPIC not in form
+        was = dict(re.findall(r'name="was\.([^"]+)" value="([^"]*)"', form))
+        said = {f"of.{name}": text for name, text in was.items()} | {f"was.{name}": text for name, text in was.items()}
+        said |= {"of.topic": "", "of.click": "", "of.tags": "y\nz", "of.priority": "2"}
+        assert (await admin.post(f"{path}/edit", data=said)).headers["location"] == path
+        channel = await channels.find(office, "phone")
+        config = {name: text for name, text in channel.config.items() if text not in (None, "")}
+        assert (config["tags"], config["priority"], config.get("click")) == (["y", "z"], 2, None)
+        assert await site.store.channel_secrets(channel.uid) == {"topic": TOPIC}
+        wrong = await admin.post(f"{path}/edit", data={**said, "of.priority": "9"})
+        assert fault(wrong, "of.priority")
+
+
+async def test_channels_are_switched_and_removed(site: Site) -> None:
+    path = await webhook(site)
+    async with await browser(site) as admin:
+        for verb, enabled in (("disable", False), ("enable", True)):
+            assert (await admin.post(f"{path}/orders/{verb}")).headers["location"] == path
+            assert (await channels.listed(site.app.office))[0]["enabled"] is enabled
+        assert "Remove hook?" in (await admin.get(f"{path}/remove")).text
+        assert (await admin.post(f"{path}/remove")).headers["location"] == "/channels"
+        assert await channels.listed(site.app.office) == []
+
+
+async def test_viewers_see_no_addresses_and_change_nothing_and_members_make_their_own(site: Site) -> None:
+    path = await webhook(site, url="http://127.0.0.1:9/hidden-in-the-path")
+    async with await browser(site, "viewer") as viewer, await browser(site, "member") as member:
+        page = (await viewer.get(path)).text
+        assert "hook" in page
+        assert "hidden-in-the-path" not in page
+        assert '<form method="post" action="/channels' not in page
+        for verb in ("test", "edit", "remove", "orders/disable"):
+            assert (await viewer.post(f"{path}/{verb}", data={"a": "b"})).status_code == 403, verb
+        assert (await viewer.get("/channels/new")).status_code == 403
+        assert (await member.get(f"{path}/edit")).status_code == 403
+        shared = await member.post("/channels/new/console", data={"name": "a", "shared": "yes"})
+        assert shared.status_code == 403
+        own = await member.post("/channels/new/console", data={"name": "their-own"})
+        assert own.status_code == 303
+        assert (await viewer.get(own.headers["location"])).status_code == 404
+        assert "their-own" not in (await viewer.get("/channels")).text
+        assert "email" not in (await member.get("/channels/new")).text
+        assert (await member.post("/channels/new/email", data={"name": "b"})).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("about", "text", "value"),
+    [
+        ({"type": "integer"}, "7", 7),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "-100", -100),
+        ({"type": "number"}, "0.5", 0.5),
+        ({"type": "integer"}, "many", "many"),
+        ({"type": "boolean"}, "yes", True),
+        ({"type": "boolean"}, "", False),
+        ({"type": "array", "items": {"type": "string"}}, "a\r\n\r\n b ", ["a", "b"]),
+        ({"type": "string"}, "7", "7"),
+        ({"$ref": "#/$defs/Strange"}, "as it is", "as it is"),
+    ],
+)
+def test_what_is_typed_is_what_the_schema_says(about: dict[str, object], text: str, value: object) -> None:
+    (field,) = fields = fields_of({"properties": {"x": about}})
+    assert values_in(fields, {"x": text}) == {"x": value}
+    assert changes_in(fields, {"x": text}, {"x": text}) == {}
+    assert field.required is False
