@@ -83,7 +83,10 @@ class App:
         self.accepting = False
         self.url: str | None = None
         """Where it listens, once it does."""
-        self.office = Office(self.monitor, settings.timezone, self._reached_at, _warn, senders=self.notifiers)
+        given = fixed is not None
+        self.office = Office(
+            self.monitor, settings.timezone, self._reached_at, _warn, senders=self.notifiers, broker_given=given
+        )
         url, every = _text(settings.proof_of_life_url), settings.proof_of_life_every.total_seconds()
         proof = None if url is None else Proof(url, every, clock)
         self.vigil = Vigil(self.health, self._machines, clock, proof, manager)

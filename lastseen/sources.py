@@ -14,13 +14,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote
 
 import anyio
 
 from lastseen.errors import ConfigurationError, InvalidInput, LastseenError, StoreUnavailable
 from lastseen.log import get_logger
 from lastseen.log_output import remember_secrets
+from lastseen.manage.sources import split_url
 from lastseen.protocols import SourceRows, Store
 
 if TYPE_CHECKING:
@@ -52,19 +52,6 @@ OPTIONS = (
 """What a broker of the settings may be given beside its address: each is LASTSEEN_MQTT_ and its name."""
 
 _log = get_logger()
-
-
-def split_url(url: str) -> tuple[str, str | None, str | None]:
-    """An address without its user and password, and these. Whatever is before the last @ is no part of the address:
-    a password with a slash in it ends up in no message."""
-    scheme, separator, rest = url.strip().partition("://")
-    if not separator:
-        return ("" if "@" in scheme else scheme), None, None
-    who, at, place = rest.rpartition("@")
-    if not at:
-        return f"{scheme}://{place}", None, None
-    user, _, password = who.partition(":")
-    return f"{scheme}://{place}", unquote(user) or None, unquote(password) or None
 
 
 def make_way(name: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> WayIn:

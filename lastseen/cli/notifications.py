@@ -12,12 +12,13 @@ import typer
 from lastseen.cli.events import Limit
 from lastseen.cli.options import UsageError
 from lastseen.cli.output import Json, local, print_json, table
-from lastseen.cli.session import LARGEST_ID, ask, find_machine, settings
+from lastseen.cli.session import do
 from lastseen.durations import parse_duration
-from lastseen.errors import ConfigurationError, InvalidInput, NotFound
+from lastseen.errors import InvalidInput
 from lastseen.model.words import NotificationState
 
 if TYPE_CHECKING:
+    from lastseen.manage.office import Office
     from lastseen.model.story import GivenUp, Which
 
 app = typer.Typer(help="Who was told what, and who was not.", no_args_is_help=True)
@@ -25,7 +26,6 @@ app = typer.Typer(help="Who was told what, and who was not.", no_args_is_help=Tr
 MANY = 10
 """More than so many are told again only by who says that it is meant."""
 
-AT_ONCE = 500
 SHOWN = 100
 """Rows of what would be told again that are printed."""
 
@@ -49,11 +49,13 @@ def list_(
 ) -> None:
     """List notifications, newest first. `uid` is the `webhook-id` that receivers see."""
 
-    async def work(monitor: Any) -> list[Mapping[str, Any]]:
-        which = await _which(monitor, channel, machine, since)
-        return list(await _replays(monitor).told(which, state, limit))
+    from lastseen.manage import notifications
 
-    found = ask(work)
+    async def work(office: Office) -> list[Mapping[str, Any]]:
+        those = await notifications.which(office, channel, machine, _since(since, office))
+        return await notifications.listed(office, those, state, limit)
+
+    found = do(work)
     chosen = state or channel or machine or since
     if as_json:
         print_json([dict(one) for one in found])
@@ -88,11 +90,9 @@ def replay(
 
 
 def _replay_one(notification: str, as_json: bool) -> None:
-    async def work(monitor: Any) -> Mapping[str, Any]:
-        made: Mapping[str, Any] = await monitor.store.replay(await _id(monitor, notification), monitor.clock.now())
-        return made
+    from lastseen.manage import notifications
 
-    made = ask(work)
+    made = do(lambda office: notifications.replay(office, notification))
     if as_json:
         print_json(dict(made))
     else:
@@ -100,27 +100,19 @@ def _replay_one(notification: str, as_json: bool) -> None:
 
 
 def _replay_dead(filters: tuple[str | None, str | None, str | None], dry_run: bool, yes: bool, as_json: bool) -> None:
-    async def look(monitor: Any) -> tuple[Which, GivenUp]:
-        which = await _which(monitor, *filters)
-        return which, await _replays(monitor).given_up(which, SHOWN)
+    from lastseen.manage import notifications
 
-    which, found = ask(look)
-    made: list[Mapping[str, Any]] = []
+    channel, machine, since = filters
+
+    async def look(office: Office) -> tuple[Which, GivenUp]:
+        those = await notifications.which(office, channel, machine, _since(since, office))
+        return those, await notifications.given_up(office, those, SHOWN)
+
+    those, found = do(look)
+    made: Sequence[Mapping[str, Any]] = []
     if found.count and not dry_run:
         _confirm(found.count, yes, as_json)
-
-        async def work(monitor: Any) -> list[Mapping[str, Any]]:
-            done: list[Mapping[str, Any]] = []
-            while len(done) < found.count:
-                some = await monitor.store.replay_dead(
-                    which, monitor.clock.now(), min(AT_ONCE, found.count - len(done))
-                )
-                if not some:
-                    break
-                done += some
-            return done
-
-        made = ask(work)
+        made = do(lambda office: notifications.replay_dead(office, those, found.count))
     if as_json:
         print_json(_value(found, made, dry_run))
     else:
@@ -157,48 +149,23 @@ def _summary(found: GivenUp, made: int, dry_run: bool) -> str:
     return " ".join(parts)
 
 
-# -- which
-
-
-async def _which(monitor: Any, channel: str | None, machine: str | None, since: str | None) -> Which:
-    """Raises UnknownMachine, InvalidInput."""
-    from lastseen.model.story import Which
-
-    ref = None if machine is None else (await find_machine(monitor, machine)).machine.id
-    return Which(channel, ref, None if since is None else _since(since, monitor.clock.now()))
-
-
-def _since(text: str, now: datetime) -> datetime:
+def _since(text: str | None, office: Office) -> datetime | None:
     """`2h`, as long ago, or a moment."""
     from lastseen.monitor.moment import named
 
+    if text is None:
+        return None
+    now = office.monitor.clock.now()
     try:
         return now - parse_duration(text, "--since")
     except InvalidInput:
         pass
     try:
-        return named(text, now, settings().timezone, "--since")[0]
+        return named(text, now, office.zone, "--since")[0]
     except InvalidInput as error:
         if "still to come" in error.message:
             raise
         raise InvalidInput(f"must be as 2h (ago), 03:12 or 2026-06-01T03:12, not {text!r}", "--since") from None
-
-
-def _replays(monitor: Any) -> Any:
-    from lastseen.protocols import Replays
-
-    if not isinstance(monitor.store, Replays):
-        raise ConfigurationError("this store does not list what was told")
-    return monitor.store
-
-
-async def _id(monitor: Any, text: str) -> int:
-    if text.isascii() and text.isdigit():
-        return min(int(text), LARGEST_ID)
-    for one in await monitor.store.notifications(None, 10_000):
-        if one["uid"] == text:
-            return int(one["id"])
-    raise NotFound(f"no notification {text!r} among the newest 10,000: see `lastseen notifications list`")
 
 
 def _table(found: Sequence[Mapping[str, Any]], empty: str) -> None:

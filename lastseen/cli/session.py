@@ -97,15 +97,10 @@ def office(monitor: Any, senders: Any = None) -> Office:
     from lastseen.cli.addresses import base_url
     from lastseen.manage.office import Office
 
-    return Office(monitor, settings().timezone, base_url, _warn, senders=senders)
+    return Office(
+        monitor, settings().timezone, base_url, _warn, senders=senders, broker_given=settings().mqtt_url is not None
+    )
 
 
 def _warn(text: str) -> None:
     typer.echo(f"lastseen: {text}", err=True)
-
-
-async def find_machine(monitor: Any, text: str) -> Any:
-    """The Standing of a machine by slug, or by id where no slug is written like that. Raises UnknownMachine."""
-    from lastseen.manage.machines import find
-
-    return await find(office(monitor), text)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-from lastseen.errors import InvalidInput
 
 FIELDS = {"preset": "presets", "user": "username"}
 """Options that are called otherwise than their field of a source."""
@@ -53,38 +50,13 @@ class SourceOptions:
         str | None, typer.Option(metavar="PREFIX", help="Where Home Assistant looks for devices, or `off`.")
     ] = None
 
-    def change(self, config: Mapping[str, Any], secrets: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-        """A row's config and secrets with what was given; what is empty is taken back. Raises InvalidInput and
-        ConfigurationError."""
+    def said(self) -> dict[str, Any]:
+        """What was given, by the fields of a source, as `manage.sources` takes it. Raises ConfigurationError."""
         from lastseen.variables import read_secret
 
         given = {FIELDS.get(option, option): _plain(value) for option, value in asdict(self).items()}
         file = given.pop("password_file")
-        password = None if file is None else read_secret("--password-file", Path(file))
-        if given["url"]:
-            password = _take_apart(given, password)
-        kept, hidden = dict(config), dict(secrets)
-        for field, value in given.items():
-            if value in ("", [], False):
-                kept.pop(field, None)
-            elif value is not None:
-                kept[field] = value
-        if given["username"] == "":
-            hidden.pop("password", None)
-        if password is not None:
-            hidden["password"] = password
-        return kept, hidden
-
-
-def _take_apart(given: dict[str, Any], password: str | None) -> str | None:
-    """An address may hold the user and the password: the one goes where `--user` does, the other is returned."""
-    from lastseen.sources import split_url
-
-    given["url"], user, in_url = split_url(given["url"])
-    if (user and given["username"]) or (in_url and password):
-        raise InvalidInput("holds a user or password that is given by an option too", "--url")
-    given["username"] = given["username"] or user
-    return password or in_url
+        return {**given, "password": None if file is None else read_secret("--password-file", Path(file))}
 
 
 def _plain(value: Any) -> Any:

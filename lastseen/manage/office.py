@@ -36,7 +36,7 @@ class Senders(Protocol):
 class Office:
     """`zone`: the one that people here read times in, None for the computer's. `base_url`: how the server is reached,
     None while nobody knows. `warn`: takes what is wrong beside what was asked for. `who` asks, and may do what they
-    may. `senders`: None where no channel is made or tried."""
+    may. `senders`: None where no channel is made or tried. `broker_given`: the settings name a broker."""
 
     monitor: HeartbeatMonitor
     zone: ZoneInfo | None
@@ -44,6 +44,7 @@ class Office:
     warn: Callable[[str], None]
     who: Who = OPERATOR
     senders: Senders | None = None
+    broker_given: bool = False
 
     async def note(self, verb: str, subject: str, changed: Mapping[str, Any] | None = None) -> None:
         """Write down that they did this: `machines.change`, to `machine db-01`; what was said, by field, without

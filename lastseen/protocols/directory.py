@@ -33,6 +33,9 @@ class Annals(Protocol):
         """`{id, machine_id, machine, started_at, detected_at, ended_at, seconds, reason, end_reason, incident_id,
         acknowledged_by, acknowledged_at}`; `seconds` is None while it lasts."""
 
+    async def blind(self, source: int, leaf: Leaf) -> Sequence[Mapping[str, Any]]:
+        """Spans in which this source could not have heard anybody: `{id, started_at, ended_at, seconds, reason}`."""
+
     async def said(self, leaf: Leaf) -> Sequence[Mapping[str, Any]]:
         """Notifications, with the names `channel`, `machine` and `type` (of the event)."""
 

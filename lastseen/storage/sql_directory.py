@@ -30,6 +30,7 @@ from lastseen.model import Standing, Status
 from lastseen.model.directory import BY_STATUS, NEVER_SEEN, Count, Leaf, Sought
 from lastseen.model.directory import folded as folded_text
 from lastseen.storage.rows import (
+    blind_periods,
     channels,
     events,
     latest_reports,
@@ -167,6 +168,23 @@ def outages_of(connection: Connection, leaf: Leaf) -> list[dict[str, Any]]:
     return [_as_outage(row) for row in _page(connection, query, leaf, outages, outages.c.started_at)]
 
 
+def blind(connection: Connection, source: int, leaf: Leaf) -> list[dict[str, Any]]:
+    """`Annals.blind`."""
+    query = select(blind_periods).where(blind_periods.c.source_id == source)
+    if leaf.before is not None:
+        query = query.where(blind_periods.c.id < min(leaf.before, GREATEST_NUMBER))
+    rows = connection.execute(query.order_by(blind_periods.c.id.desc()).limit(most(leaf.limit)))
+    return [{"id": row.id, **_span(row), "reason": row.reason} for row in rows]
+
+
+def _span(row: Any) -> dict[str, Any]:
+    return {
+        "started_at": rfc3339(row.started_at),
+        "ended_at": rfc3339(row.ended_at),
+        "seconds": None if row.ended_at is None else (row.ended_at - row.started_at).total_seconds(),
+    }
+
+
 def said(connection: Connection, leaf: Leaf) -> list[dict[str, Any]]:
     """`Annals.said`."""
     query = (
@@ -202,10 +220,8 @@ def _as_outage(row: Any) -> dict[str, Any]:
         "id": row.id,
         "machine_id": row.machine_id,
         "machine": row.slug,
-        "started_at": rfc3339(row.started_at),
+        **_span(row),
         "detected_at": rfc3339(row.detected_at),
-        "ended_at": rfc3339(row.ended_at),
-        "seconds": None if row.ended_at is None else (row.ended_at - row.started_at).total_seconds(),
         "reason": row.reason,
         "end_reason": row.end_reason,
         "incident_id": row.incident_id,

@@ -135,6 +135,9 @@ class SqlReading:
     async def outages(self, leaf: Leaf) -> Sequence[Mapping[str, Any]]:
         return await self.database.read(lambda c: sql_directory.outages_of(c, leaf))
 
+    async def blind(self, source: int, leaf: Leaf) -> Sequence[Mapping[str, Any]]:
+        return await self.database.read(lambda c: sql_directory.blind(c, source, leaf))
+
     async def said(self, leaf: Leaf) -> Sequence[Mapping[str, Any]]:
         return await self.database.read(lambda c: sql_directory.said(c, leaf))
 

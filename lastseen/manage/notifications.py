@@ -1,0 +1,113 @@
+"""Who was told what, and who was not; telling again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from lastseen.errors import ConfigurationError, NotFound
+from lastseen.manage.channels import find as find_channel
+from lastseen.manage.events import page_through
+from lastseen.manage.machines import LARGEST_ID, find, id_in
+from lastseen.manage.office import Office
+from lastseen.model.directory import Leaf
+from lastseen.model.story import GivenUp, Which
+from lastseen.model.words import NotificationState
+from lastseen.protocols import Replays
+
+AT_ONCE = 500
+NEWEST = 10_000
+"""Among so many one is looked for by its uid."""
+
+
+async def page(
+    office: Office,
+    *,
+    state: str | None = None,
+    channel: str | None = None,
+    machine: str | None = None,
+    limit: int = 100,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """`{"items": […], "next": …}`, the newest first. Raises UnknownMachine, UnknownChannel, InvalidInput."""
+    leaf = Leaf(
+        machine=None if machine is None else (await find(office, machine)).machine.id,
+        channel=None if channel is None else (await find_channel(office, channel)).id,
+        state=None if state is None else NotificationState(state),
+        limit=limit,
+    )
+    return await page_through(office, office.store.said, leaf, cursor)
+
+
+async def which(office: Office, channel: str | None, machine: str | None, since: datetime | None) -> Which:
+    """Raises UnknownMachine."""
+    ref = None if machine is None else (await find(office, machine)).machine.id
+    return Which(channel, ref, since)
+
+
+async def listed(
+    office: Office, those: Which, state: NotificationState | None = None, limit: int = 100
+) -> list[Mapping[str, Any]]:
+    """The newest first, for who sees everything. Raises Forbidden."""
+    office.who.must_be_admin()
+    return list(await _replays(office).told(those, state, limit))
+
+
+async def given_up(office: Office, those: Which, limit: int) -> GivenUp:
+    """What `replay_dead` would tell again, for who sees everything. Raises Forbidden."""
+    office.who.must_be_admin()
+    return await _replays(office).given_up(those, limit)
+
+
+async def replay(office: Office, ref: str) -> dict[str, Any]:
+    """Tell one again, by its id or its uid: a new notification of the same event for the same channel. Raises NotFound,
+    Forbidden, Conflict (its channel is off)."""
+    number = await _id(office, ref)
+    row = await _row(office, number)
+    if row is None:
+        raise NotFound(f"no notification {number}")
+    channel = next((one for one in await office.store.channels() if one.id == row["channel_id"]), None)
+    office.who.must_edit(None if channel is None else channel.owner_id)
+    made = dict(await office.store.replay(number, office.monitor.clock.now()))
+    await office.note("notifications.replay", f"notification {number}")
+    return made
+
+
+async def replay_dead(office: Office, those: Which, most: int) -> Sequence[Mapping[str, Any]]:
+    """Tell up to `most` of what was given up again. Raises Forbidden."""
+    office.who.must_be_admin()
+    done: list[Mapping[str, Any]] = []
+    while len(done) < most:
+        now = office.monitor.clock.now()
+        some = await _replays(office).replay_dead(those, now, min(AT_ONCE, most - len(done)))
+        if not some:
+            break
+        done += some
+    await office.note("notifications.replay", "what was given up", {"told": len(done)})
+    return done
+
+
+async def _row(office: Office, number: int) -> Mapping[str, Any] | None:
+    """Where who asks may see it."""
+    before = min(number, LARGEST_ID - 1) + 1
+    for one in await office.store.said(Leaf(before=before, seen_by=office.who.seen_by, limit=1)):
+        if one["id"] == number:
+            return dict(one)
+    return None
+
+
+async def _id(office: Office, text: str) -> int:
+    number = id_in(text)
+    if number is not None:
+        return number
+    for one in await office.store.said(Leaf(seen_by=office.who.seen_by, limit=NEWEST)):
+        if one["uid"] == text:
+            return int(one["id"])
+    raise NotFound(f"no notification {text!r} among the newest 10,000: see `lastseen notifications list`")
+
+
+def _replays(office: Office) -> Replays:
+    if not isinstance(office.store, Replays):
+        raise ConfigurationError("this store does not list what was told")
+    return office.store
