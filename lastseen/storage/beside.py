@@ -8,6 +8,7 @@ from typing import Any
 
 from lastseen import counters, protocols
 from lastseen.model import Beat, Event, Kind, MachineRef, Order, Recorded, Standing, Watch
+from lastseen.model.people import User
 from lastseen.protocols import Decide, Glances, Service, Store
 from lastseen.storage.redis import RedisCopy
 
@@ -81,6 +82,14 @@ class Beside:
         finally:
             self.copy.distrust()
         return changed
+
+    async def remove_user(self, user: int, now: datetime) -> User:
+        """What was theirs is everybody's, and the copy says otherwise."""
+        try:
+            removed: User = await self.store.remove_user(user, now)
+        finally:
+            self.copy.distrust()
+        return removed
 
     async def glance(self, machines: Sequence[MachineRef], now: datetime) -> Mapping[MachineRef, Standing]:
         found = await self.copy.read(machines, now)

@@ -126,6 +126,22 @@ class PeopleSuite(StoreSuiteBase):
             assert await store.keys_version() > before
             assert (await user(store, "udo")).id != udo.id, "no id is given twice"
 
+    async def test_the_channels_of_who_goes_are_switched_off(self) -> None:
+        self.needs("people")
+        self.needs("channels")
+        async with self.opened() as store:
+            eva, udo = await admin(store), await user(store, "udo")
+            for name, owner in (("his", udo.id), ("hers", eva.id), ("all", None)):
+                await store.add_channel("webhook", name, {}, {}, f"webhook:{name}", at(0), owner)
+            await store.remove_user(udo.id, at(1))
+            known = {channel.name: channel for channel in await store.channels()}
+            assert [(known[name].enabled, known[name].owner_id) for name in ("his", "hers", "all")] == [
+                (False, None),
+                (True, eva.id),
+                (True, None),
+            ]
+            assert "udo" in (known["his"].disabled_reason or "")
+
     # -- sessions
 
     async def test_a_session_is_its_users_until_it_is_over(self) -> None:

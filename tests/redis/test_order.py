@@ -253,3 +253,18 @@ async def test_when_a_kind_changes_no_node_believes_what_it_knew_of_its_machines
         assert (await node.glance(pump))[pump].kind.offline_after == timedelta(minutes=7)
         await eventually(lambda: shared.client.exists(node.key("floor")))
         assert (await other.glance(pump))[pump].kind.offline_after == timedelta(minutes=7)
+
+
+async def test_when_a_user_goes_no_node_believes_that_something_is_still_theirs(shared: Valkey, tmp_path: Path) -> None:
+    async with a_node(shared, sqlite(tmp_path)) as node, a_node(shared, sqlite(tmp_path), lasting=False) as other:
+        now = node.clock.now()
+        await node.store.add_user("ada", "admin", None, now)
+        bob = await node.store.add_user("bob", "member", None, now)
+        pump = await node.machine("pump")
+        await node.store.order(pump, Watch({"owner": bob.id}), keep, now)
+        await node.written()
+        assert (await node.glance(pump))[pump].machine.owner == bob.id
+        await node.store.remove_user(bob.id, now)
+        assert (await node.glance(pump))[pump].machine.owner is None
+        await eventually(lambda: shared.client.exists(node.key("floor")))
+        assert (await other.glance(pump))[pump].machine.owner is None
