@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lastseen.cli import jobs
+from lastseen.cli.advice import advice
 from lastseen.cli.machine_options import MachineOptions, flag_of
 from lastseen.cli.options import UsageError, naming, spread
 from lastseen.cli.output import Json, answer, facts, local, print_json, seconds, table
@@ -15,6 +16,7 @@ from lastseen.cli.session import do
 from lastseen.errors import InvalidInput
 
 app = typer.Typer(help="What is watched: add, change, list, pause, remove.", no_args_is_help=True)
+app.command("advice")(advice)
 
 Ref = Annotated[str, typer.Argument(metavar="SLUG-OR-ID", help="The machine.")]
 
