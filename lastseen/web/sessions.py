@@ -46,11 +46,12 @@ class LoggedIn:
 
     def __init__(self, store: Any, clock: Clock, front: Front) -> None:
         self._store, self._clock, self._front = store, clock, front
+        self._keeps_any = isinstance(store, Sessions)
 
     async def find(self, request: Request) -> tuple[Session, User] | None:
         """Whose the request's cookie is, as long as the session lasts. Raises StoreUnavailable."""
         token = self._token(request)
-        if token is None or not isinstance(self._store, Sessions):
+        if token is None or not self._keeps_any:
             return None
         now = self._clock.now()
         found = await self._store.session(digest_of(token), now)
@@ -62,7 +63,7 @@ class LoggedIn:
     async def begin(self, request: Request, response: Response, user: User) -> Session:
         """A new session of this user, whose cookie goes with the answer; the one that this browser had is over: what it
         brings is never taken for the new one. Raises NotFound."""
-        if not isinstance(self._store, Sessions):
+        if not self._keeps_any:
             raise NotFound("this store keeps no sessions: nobody can log in")
         await self._end(request)
         token, now = secrets.token_urlsafe(32), self._clock.now()

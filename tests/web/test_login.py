@@ -7,9 +7,10 @@ import re
 
 import pytest
 
+from lastseen.errors import StoreUnavailable
 from lastseen.manage import passwords
 from lastseen.web.login_pages import within
-from tests.web.site import HERE, PASSWORD, Site, log_in, session_of
+from tests.web.site import HERE, PASSWORD, Site, hash_of, log_in, session_of
 
 
 async def test_whoever_logs_in_is_who_asks_until_they_log_out(site: Site) -> None:
@@ -125,6 +126,54 @@ async def test_behind_tls_the_cookie_is_bound_to_the_host_and_the_other_name_is_
     crossed = site.browser(tls=True)
     assert (await crossed.get("/test/who", headers={"Cookie": f"lastseen={token}"})).status_code == 401
     assert (await site.browser().get("/test/who", headers={"Cookie": f"__Host-lastseen={token}"})).status_code == 401
+
+
+async def test_a_password_that_changes_while_it_is_looked_at_lets_nobody_in(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await site.person()
+    verify = passwords.matches
+
+    async def overtaken(password: str, stored: str | None) -> bool:
+        right = await verify(password, stored)
+        await site.store.change_user(user.id, password=await hash_of("the new one, by a link"))
+        return right
+
+    monkeypatch.setattr(passwords, "matches", overtaken)
+    browser = site.browser()
+    assert (await log_in(browser)).status_code == 401
+    assert await site.sessions() == 0
+    assert (await browser.get("/test/who")).status_code == 401
+
+
+async def test_somebody_who_is_removed_while_they_log_in_is_not_let_in(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.person("root")
+    user = await site.person()
+    verify = passwords.matches
+
+    async def overtaken(password: str, stored: str | None) -> bool:
+        right = await verify(password, stored)
+        await site.store.remove_user(user.id, site.clock.now())
+        return right
+
+    monkeypatch.setattr(passwords, "matches", overtaken)
+    assert (await log_in(site.browser())).status_code == 401
+
+
+async def test_a_session_may_be_looked_with_where_nothing_can_be_written(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*args: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    await site.person()
+    browser = site.browser()
+    await log_in(browser)
+    monkeypatch.setattr(type(site.store), "session_used", full)
+    site.clock.seconds += 3600
+    assert (await browser.get("/test/who")).status_code == 200
 
 
 async def test_a_cookie_changes_nothing_for_a_page_of_another_site(site: Site) -> None:
