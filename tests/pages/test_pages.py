@@ -112,13 +112,14 @@ async def test_nothing_that_somebody_wrote_becomes_part_of_a_page(looking: Looki
 PAGES = ("/", "/?span=90d&sort=name", "/machines/new", "/machines/seen", "/machines/seen/edit")
 MORE = ("/machines/seen/connect", "/machines/seen/keys", "/machines/seen/remove", "/machines/nobody", "/events")
 CHANNELS = ("/channels", "/channels/new", "/channels/new/email", "/channels/1")
+SETTINGS = ("/silences", "/keys", "/people", "/people/1/remove", "/sources", "/sources/0", "/system", "/system/log")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 async def test_pages_are_for_everybody_in_light_and_dark(looking: Looking, dark: bool) -> None:
     await some_machines(looking)
     async with looking.by(dark=dark) as seen:
-        for path in (*PAGES, *MORE, *CHANNELS):
+        for path in (*PAGES, *MORE, *CHANNELS, *SETTINGS):
             await seen.open(path)
             assert await seen.faults() == [], path
 
@@ -126,7 +127,7 @@ async def test_pages_are_for_everybody_in_light_and_dark(looking: Looking, dark:
 async def test_pages_fit_a_phone(looking: Looking) -> None:
     await some_machines(looking)
     async with looking.by(phone=True) as seen:
-        for path in (*PAGES, *MORE, *CHANNELS):
+        for path in (*PAGES, *MORE, *CHANNELS, *SETTINGS):
             await seen.open(path)
             assert await seen.too_wide() == [], path
         assert await seen.faults() == []

@@ -1,4 +1,4 @@
-"""All pages of machines, and the files that they load."""
+"""All pages for people who are logged in, and the files that they load."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from lastseen.web.dashboard.assets import asset_routes
 from lastseen.web.dashboard.changing import changing_routes
 from lastseen.web.dashboard.channels import channel_routes
 from lastseen.web.dashboard.happenings import event_routes
+from lastseen.web.dashboard.keys import key_routes
 from lastseen.web.dashboard.machine import machine_routes
 from lastseen.web.dashboard.overview import overview_routes
+from lastseen.web.dashboard.people import people_routes
+from lastseen.web.dashboard.silences import silence_routes
+from lastseen.web.dashboard.system import system_routes
+
+PARTS = (
+    asset_routes, overview_routes, adding_routes, changing_routes, machine_routes, event_routes, channel_routes,
+    silence_routes, key_routes, people_routes, system_routes,
+)  # fmt: skip
+"""In their order: `/machines/new` comes before `/machines/{slug}`."""
 
 
 def dashboard_routes() -> APIRouter:
     router = APIRouter()
-    for part in (
-        asset_routes,
-        overview_routes,
-        adding_routes,
-        changing_routes,
-        machine_routes,
-        event_routes,
-        channel_routes,
-    ):
+    for part in PARTS:
         router.include_router(part())
     return router

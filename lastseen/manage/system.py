@@ -1,0 +1,45 @@
+"""How the server itself fares, for who looks after it."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from lastseen.clock import rfc3339
+from lastseen.errors import Forbidden
+from lastseen.manage.office import Office
+
+
+async def health(office: Office) -> dict[str, Any]:
+    """What is wrong with the watching (`troubles`), what could not be told (`dead`, of the last, and `dead_count`), how
+    channels fare, what is waiting, and how the database grows. For admins. Raises Forbidden."""
+    if not office.who.is_admin:
+        raise Forbidden("only an admin sees how the server fares")
+    monitor, store, now = office.monitor, office.store, office.monitor.clock.now()
+    checkup, gauges = await store.checkup(now), await store.gauges(now)
+    return {
+        "version": version("lastseen"),
+        "troubles": [
+            {"part": one.part.value, "reason": one.reason, "since": rfc3339(one.since)}
+            for one in await monitor.health()
+        ],
+        "waiting": sum(gauges.outbox.values()),
+        "oldest": rfc3339(gauges.oldest),
+        "dead": [
+            {"id": one.id, "channel": one.channel, "reason": one.reason, "at": rfc3339(one.at), "machine": one.machine}
+            for one in checkup.dead
+        ],
+        "dead_count": checkup.dead_count,
+        "failing": [
+            {"name": one.name, "type": one.type, "since": rfc3339(one.failing_since), "detail": one.detail}
+            for one in checkup.channels
+            if one.failing_since is not None
+        ],
+        "unheard": [{"machine": name, "since": rfc3339(at)} for name, at in checkup.unheard.rows],
+        "unheard_count": checkup.unheard.count,
+        "bytes": dict(gauges.sizes),
+        "tables": [
+            {"name": one.name, "rows": one.rows, "oldest": rfc3339(one.oldest), "recent": one.recent}
+            for one in checkup.tables
+        ],
+    }

@@ -1,0 +1,72 @@
+"""The page of silences: spans in which what happens to some machines is written down and not told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from lastseen.durations import parse_duration
+from lastseen.errors import InvalidInput
+from lastseen.manage import silences
+from lastseen.manage.office import Office
+from lastseen.model import Matcher
+from lastseen.notifiers.wording import When
+from lastseen.web.dashboard.asking import Asked, Page, typed_in
+from lastseen.web.dashboard.rendering import templates
+
+MATCHED = ("names", "groups", "tags", "kinds")
+SHOWN = ("name", "lasting", "start", *MATCHED)
+
+
+def silence_routes() -> APIRouter:
+    router = APIRouter(prefix="/silences", route_class=Page, include_in_schema=False)
+
+    @router.get("")
+    async def listed(request: Request, office: Asked) -> Response:
+        return await _page(request, office, {"lasting": "1h"}, {})
+
+    @router.post("")
+    async def add(request: Request, office: Asked) -> Response:
+        said = await typed_in(request)
+        try:
+            start = _start(said.get("start", ""), office)
+            lasting = parse_duration(said.get("lasting", ""), "lasting")
+            matcher = Matcher(**{name: _words(said.get(name, "")) for name in MATCHED})
+            await silences.add(office, said.get("name", ""), lasting, matcher, office.who.name, start)
+        except InvalidInput as error:
+            return await _page(request, office, said, {error.field: error.message}, 422)
+        return RedirectResponse("/silences", 303)
+
+    @router.post("/{number}/end")
+    async def end(request: Request, office: Asked, number: int) -> Response:
+        await silences.end(office, number)
+        return RedirectResponse("/silences", 303)
+
+    return router
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in (part.strip() for part in text.split(",")) if word)
+
+
+def _start(text: str, office: Office) -> datetime | None:
+    """As a browser's field for a moment has it, in the zone that people here read times in. Raises InvalidInput."""
+    if not text:
+        return None
+    try:
+        local = datetime.fromisoformat(text)
+        return local.astimezone() if local.tzinfo or office.zone is None else local.replace(tzinfo=office.zone)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"must be a time such as 2025-10-10 03:00, not {text!r}", "start") from None
+
+
+async def _page(
+    request: Request, office: Office, said: Mapping[str, str], errors: Mapping[str, str], status: int = 200
+) -> Response:
+    when = When(office.monitor.clock.now(), office.zone)
+    given: dict[str, Any] = {"silences": await silences.listed(office), "may_edit": office.who.edits_something}
+    return templates(request, "silences.html", status=status, said=said, errors=errors, shown=SHOWN, when=when, **given)
