@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from lastseen.errors import ConfigurationError, InvalidInput, PluginError
+from lastseen.errors import ConfigurationError, Conflict, InvalidInput, PluginError
 from lastseen.manage.channels import find, may_configure, shown
 from lastseen.manage.office import Office, Senders
 from lastseen.manage.owners import of_new
@@ -65,7 +65,7 @@ async def configure(office: Office, text: str, values: Mapping[str, Any]) -> dic
     channel = await find(office, text)
     may_configure(office, channel.owner_id)
     if channel.type == CODE:
-        raise ConfigurationError(f"{channel.name} is given in a program's code: only that says where it sends to")
+        raise Conflict(f"{channel.name} is given in a program's code: only that says where it sends to")
     _may_be_of(office, channel.type)
     known = await office.store.channel_secrets(channel.uid)
     await _tried(channel.type, {**channel.config, **known, **values})
@@ -79,11 +79,13 @@ async def configure(office: Office, text: str, values: Mapping[str, Any]) -> dic
 
 
 @contextmanager
-def within(place: str) -> Iterator[None]:
-    """Where a field is wrong, it is one of this object."""
+def within(place: str, *but: str) -> Iterator[None]:
+    """Where a field is wrong, it is one of this object, `but` for these."""
     try:
         yield
     except InvalidInput as error:
+        if error.field in but:
+            raise
         raise InvalidInput(error.message, f"{place}.{error.field}" if error.field else place) from None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from lastseen.errors import ConfigurationError, LastseenError
+from lastseen.errors import ConfigurationError, Conflict, LastseenError
 from lastseen.manage.channels import find_to_edit
 from lastseen.manage.office import Office
 from lastseen.model import Delivered, Delivery, Event, EventType, Message, Notification, Outcome, Severity
@@ -23,7 +23,7 @@ async def test(office: Office, text: str) -> dict[str, Any]:
     """`{"ok", "detail"}`. Raises UnknownChannel, Forbidden, ConfigurationError."""
     channel = await find_to_edit(office, text)
     if channel.type == "code":
-        raise ConfigurationError(f"{channel.name} is given in a program's code: only that program can send to it")
+        raise Conflict(f"{channel.name} is given in a program's code: only that program can send to it")
     if office.senders is None:
         raise ConfigurationError("no channels are tried here")
     notifier = office.senders(channel, await office.store.channel_secrets(channel.uid))

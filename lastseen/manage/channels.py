@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lastseen.errors import ConfigurationError, Conflict, Forbidden, UnknownChannel
+from lastseen.errors import Conflict, Forbidden, UnknownChannel
 from lastseen.manage import owners
 from lastseen.manage.office import Office
 from lastseen.model import Channel, Preferences, preferences_from
@@ -128,7 +128,7 @@ async def rotate_secret(office: Office, text: str, keep: timedelta) -> dict[str,
     """A webhook's new secret, this once; until the old one ends, requests carry a signature by each."""
     channel = await find_to_edit(office, text)
     if channel.type != "webhook":
-        raise ConfigurationError(f"{channel.name} is of type {channel.type}: only webhooks have a secret to rotate")
+        raise Conflict(f"{channel.name} is of type {channel.type}: only webhooks have a secret to rotate")
     store, clock = office.store, office.monitor.clock
     old = (await store.channel_secrets(channel.uid)).get("secret")
     fresh = new_secret()

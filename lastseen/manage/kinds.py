@@ -21,13 +21,16 @@ async def listed(office: Office) -> list[dict[str, Any]]:
 
 async def put(office: Office, name: str, *, offline_after: Any = KEEP, every: Any = KEEP) -> dict[str, Any]:
     """Make it or change what is said; None takes a value back. Its machines are looked at again at once. Raises
-    InvalidInput."""
+    InvalidInput, Forbidden."""
+    office.who.must_be_admin()
     kind = next((known for known in await office.store.kinds() if known.name == name), Kind(name))
     if offline_after is not KEEP:
         kind = replace(kind, offline_after=parse_threshold(offline_after, "offline_after"))
     if every is not KEEP:
         kind = replace(kind, every=None if every is None else parse_duration(every, "every"))
-    return describe(await office.store.set_kind(kind, office.monitor.clock.now()))
+    done = describe(await office.store.set_kind(kind, office.monitor.clock.now()))
+    await office.note("kinds.set", f"kind {name}", done)
+    return done
 
 
 async def check(office: Office, name: str | None) -> None:

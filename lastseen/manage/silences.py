@@ -13,10 +13,13 @@ from lastseen.model import Matcher, Silence
 async def add(
     office: Office, name: str, lasting: timedelta, matcher: Matcher, by: str, start: datetime | None = None
 ) -> dict[str, Any]:
-    """From `start`, or from now, for as long. Raises InvalidInput."""
+    """From `start`, or from now, for as long; of machines whosever they are. Raises InvalidInput, Forbidden."""
+    office.who.must_edit()
     now = office.monitor.clock.now()
     begins = start or now
-    return describe(await office.store.add_silence(Silence(name, begins, begins + lasting, matcher, by), now))
+    made = describe(await office.store.add_silence(Silence(name, begins, begins + lasting, matcher, by), now))
+    await office.note("silences.add", f"silence {made['id']}", {"name": name, "machines": made["machines"]})
+    return made
 
 
 async def listed(office: Office) -> list[dict[str, Any]]:
@@ -25,8 +28,11 @@ async def listed(office: Office) -> list[dict[str, Any]]:
 
 
 async def end(office: Office, silence: int) -> dict[str, Any]:
-    """Now: what is still so is told. Raises NotFound."""
-    return describe(await office.store.end_silence(silence, office.monitor.clock.now()))
+    """Now: what is still so is told. Raises NotFound, Forbidden."""
+    office.who.must_edit()
+    ended = describe(await office.store.end_silence(silence, office.monitor.clock.now()))
+    await office.note("silences.end", f"silence {silence}", {"name": ended["name"]})
+    return ended
 
 
 def describe(silence: Silence) -> dict[str, Any]:

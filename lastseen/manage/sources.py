@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from lastseen.clock import rfc3339
-from lastseen.errors import ConfigurationError, Conflict, InvalidInput, NotFound
+from lastseen.errors import Conflict, InvalidInput, NotFound
 from lastseen.ingest.mqtt import MqttSource
 from lastseen.manage import kinds
 from lastseen.manage.events import page_through
@@ -113,7 +113,7 @@ async def change(office: Office, name: str, said: Mapping[str, Any]) -> dict[str
     row = await find(office, name)
     if row.kind != MQTT:
         kind = kind_of(office, row)
-        raise ConfigurationError(f"{name} is of kind {kind} and has no options here: there is nothing to set")
+        raise Conflict(f"{name} is of kind {kind} and has no options here: there is nothing to set")
     known = {} if said.get("password") is not None else await office.store.source_secrets(row.name)
     config, secrets = said_anew(row.config, known, said)
     await _tried(office, row.name, config, secrets)
@@ -127,7 +127,7 @@ async def remove(office: Office, name: str) -> dict[str, Any]:
     office.who.must_be_admin()
     row = await find(office, name)
     if row.kind == "http":
-        raise ConfigurationError(f"{name} is the server's own way in: it cannot be removed")
+        raise Conflict(f"{name} is the server's own way in: it cannot be removed")
     parts = [one.name for one in await office.store.sources() if one.name.startswith(f"{row.name}/")]
     for each in (row.name, *parts):
         await office.store.remove_source(each, office.monitor.clock.now())

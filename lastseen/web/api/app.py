@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lastseen.errors import LastseenError
+from lastseen.errors import LastseenError, PluginError, SecretsLocked
 from lastseen.ingest.asgi import Refused
 from lastseen.ingest.tally import count_key_refusal
 from lastseen.log import get_logger
@@ -20,7 +20,8 @@ from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.monitor.live import Live
 from lastseen.problems import MEDIA_TYPE, UNEXPECTED, Problem, problem_of
 from lastseen.web import login_pages
-from lastseen.web.api import machine_past, machines, status, stream
+from lastseen.web.api import channels, event_routes, machine_past, machines, people, sources, status, stream, wishes
+from lastseen.web.api.bodies import ShortBodies
 from lastseen.web.api.models import Health
 from lastseen.web.api.openapi import document_of
 from lastseen.web.api.session import router as session_routes
@@ -35,7 +36,10 @@ from lastseen.web.who import Entrance, NotLoggedIn
 Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 """Each part that is not ready, with why; empty: heartbeats are accepted and the monitor runs."""
 
-ROUTES = (machines.router, machine_past.router, status.router, stream.router)
+ROUTES = (
+    *(machines.router, machine_past.router, status.router, event_routes.router, channels.router),
+    *(wishes.router, sources.router, people.router, stream.router),
+)
 
 _log = get_logger()
 
@@ -79,6 +83,7 @@ def create_api(
     _add_health(app, readiness, notes)
     _add_errors(app, at_wrong_key)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
+    app.add_middleware(ShortBodies)
     app.add_middleware(HeadIsGet)
     _guard(app, app.state.entrance.front)
     app.openapi = lambda: document_of(app)  # type: ignore[method-assign]  # FastAPI's documented way
@@ -141,10 +146,14 @@ def _add_errors(app: FastAPI, at_wrong_key: AtWrongKey) -> None:
 
     @app.exception_handler(LastseenError)
     async def ours(request: Request, error: LastseenError) -> Response:
+        if isinstance(error, PluginError | SecretsLocked):
+            return _respond(Problem(409, str(error)))
         return _respond(problem_of(error) or _unexpected(request, error))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
+        if any(one["type"] == "json_invalid" for one in error.errors()):
+            return _respond(Problem(400, "the body is no JSON"))
         errors = [{"field": ".".join(map(str, e["loc"][1:])), "detail": str(e["msg"])} for e in error.errors()]
         return _respond(Problem(422, "a value is wrong", tuple(errors)))
 

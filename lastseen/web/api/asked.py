@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -44,6 +47,29 @@ Moment = Annotated[AwareDatetime, AfterValidator(_kept)]
 
 Text = Annotated[str, AfterValidator(_fit)]
 """One that every store can keep."""
+
+DEEPEST = 20
+
+
+def _fit_all(value: Any, depth: int = 0) -> Any:
+    """Raises ValueError where there is something in it that no store can keep."""
+    if depth > DEEPEST:
+        raise ValueError(f"is nested deeper than {DEEPEST} times")
+    if isinstance(value, str):
+        return _fit(value)
+    if isinstance(value, dict):
+        return {_fit(name): _fit_all(one, depth + 1) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_fit_all(one, depth + 1) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError("is a number greater, or smaller, than any that can be kept")
+    return value
+
+
+Json = Annotated[dict[str, Any], AfterValidator(_fit_all)]
+"""An object whose fields somebody else checks."""
 
 Ref = Annotated[Text, Path(alias="id", description="its id or its slug", max_length=200, examples=["db-01"])]
 """Which machine."""
@@ -92,6 +118,22 @@ class Query(BaseModel):
 class Paged(Query):
     limit: int = Field(default=100, ge=1, le=LONGEST_LIST, description="how many at most")
     cursor: str | None = Field(default=None, max_length=2000, description="`next` of the page before")
+
+
+@contextmanager
+def renamed(**fields: str) -> Iterator[None]:
+    """A field that is called otherwise here than by the verbs is named as it is called here."""
+    try:
+        yield
+    except InvalidInput as error:
+        if error.field not in fields:
+            raise
+        raise InvalidInput(error.message, fields[error.field]) from None
+
+
+def everything(items: list[dict[str, Any]]) -> Response:
+    """A list that is never long, in the shape of those that are."""
+    return answer({"items": items, "next": None})
 
 
 def answer(value: Any, status: int = 200, **headers: str) -> Response:

@@ -27,7 +27,7 @@ ALWAYS = {
 }
 WITH_INPUT = {"422": "a value is wrong; `errors` names it"}
 WITH_ID = {"404": "there is no such thing, or none for who asks to see"}
-WITH_BODY = {"400": "the body is no JSON"}
+WITH_BODY = {"400": "the body is no JSON", "413": "the body is longer than 64 KiB"}
 WITH_CHANGE = {"409": "it is there already, or not in a state to do this"}
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -58,7 +58,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     """With what every route of the management API has in common."""
-    operation["security"] = SECURITY
+    if operation["operationId"] != "log_in":
+        operation.setdefault("security", SECURITY)
     responses = operation["responses"]
     responses.pop("422", None)
     wanted = dict(ALWAYS)

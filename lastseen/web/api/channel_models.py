@@ -1,0 +1,109 @@
+"""Channels as the API is told of them and tells of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lastseen.web.api.asked import Json, Said, Span, Text
+
+Word = Annotated[Text, Field(min_length=1, max_length=200)]
+Config = Annotated[Json, Field(description="by the `schema` of its type; secrets among them")]
+HOOK: Any = {"url": "https://hooks.example.org/lastseen"}
+
+
+class NewChannel(Said):
+    model_config = ConfigDict(json_schema_extra={"example": {"type": "webhook", "name": "ops", "config": HOOK}})
+
+    type: Word
+    name: Word
+    config: Config = Field(default={})
+    shared: bool = Field(default=True, description="everybody's; false: of who asks. What members make is theirs.")
+
+
+class ChannelChanges(Said):
+    """What is not named stays."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"wishes": {"severity": "alert", "notify_after": 300}, "fallback": "pager"}}
+    )
+
+    config: Config | None = Field(default=None, description="these fields anew, the others stay")
+    wishes: Json | None = Field(
+        default=None,
+        description="what it is told and when: `events`, `severity`, `machines`, `quiet`, `notify_after`, "
+        "`repeat_every`, `fallback_after`; null takes one back",
+    )
+    fallback: Word | None = Field(default=None, description="who is told while it fails; null: nobody")
+
+
+class Disabling(Said):
+    reason: Annotated[Text, Field(max_length=500)] | None = None
+
+
+class Rotating(Said):
+    keep: Span = Field(default="7d", description="how long the old secret signs too")
+
+
+class ChannelType(BaseModel):
+    type: str
+    summary: str
+    package: str
+    admins_only: bool = Field(description="nothing guards where it connects to, so that only admins make one")
+    schema_: dict[str, Any] | None = Field(alias="schema", description="the JSON Schema of its `config`")
+    error: str | None = Field(description="why it cannot be used")
+
+
+class Channel(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": 1,
+                "type": "webhook",
+                "name": "ops",
+                "enabled": True,
+                "disabled_by": None,
+                "disabled_reason": None,
+                "config": HOOK,
+                "wishes": {"severity": "alert"},
+                "fallback": None,
+                "owner": None,
+            }
+        }
+    )
+
+    id: int
+    type: str
+    name: str
+    enabled: bool
+    disabled_by: str | None
+    disabled_reason: str | None
+    config: dict[str, Any] = Field(description="without secrets, and empty for who may not change the channel")
+    wishes: dict[str, Any] = Field(description="what is not as usual")
+    fallback: str | None
+    owner: str | None = Field(description="the user whose it is; null: everybody's")
+
+
+class MadeChannel(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"id": 1, "type": "webhook", "name": "ops", "secret": "whsec_…"}}
+    )
+
+    id: int
+    type: str
+    name: str
+    secret: str | None = Field(default=None, description="where one was made: shown this once")
+
+
+class Tried(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"example": {"ok": True, "detail": "delivered"}})
+
+    ok: bool
+    detail: str = Field(description="what the far end answered")
+
+
+class RemovedChannel(BaseModel):
+    id: int
+    name: str
+    removed: bool

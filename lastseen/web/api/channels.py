@@ -1,0 +1,101 @@
+"""`/api/v1/channels`: who is told, and whether that works."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Response
+
+from lastseen.durations import parse_duration
+from lastseen.manage import channel_setup, channel_test
+from lastseen.manage import channels as verbs
+from lastseen.web.api import channel_models as models
+from lastseen.web.api.asked import PREFIX, Asked, Name, answer, everything
+from lastseen.web.api.models import Page
+
+router = APIRouter(prefix=f"{PREFIX}/channels", tags=["channels"])
+
+
+@router.get("", response_model=Page[models.Channel], operation_id="channels_list")
+async def listed(office: Asked) -> Response:
+    """List channels"""
+    return everything(await verbs.listed(office))
+
+
+@router.get("/types", response_model=Page[models.ChannelType], operation_id="channels_types")
+async def types(office: Asked) -> Response:
+    """What channels there can be, and what each must be told"""
+    return everything(channel_setup.types())
+
+
+@router.post("", status_code=201, response_model=models.MadeChannel, operation_id="channels_add")
+async def add(office: Asked, new: models.NewChannel) -> Response:
+    """Add a channel
+
+    Only admins make channels that everybody shares, and such that nothing guards: those may use any address."""
+    shared = new.shared if "shared" in new.model_fields_set else None
+    with channel_setup.within("config", "name", "type", "shared", "body"):
+        made = await channel_setup.add(office, new.type, new.name, new.config, shared=shared)
+    return answer(made, 201, Location=f"{PREFIX}/channels/{made['id']}")
+
+
+@router.get("/{id}", response_model=models.Channel, operation_id="channels_show")
+async def show(office: Asked, ref: Name) -> Response:
+    """Show a channel"""
+    return answer(await verbs.show(office, ref))
+
+
+@router.patch("/{id}", response_model=models.Channel, operation_id="channels_change")
+async def change(office: Asked, ref: Name, changes: models.ChannelChanges) -> Response:
+    """Change a channel
+
+    What is not named stays; of two who change the same, the later is heard. Where a channel that everybody shares sends
+    to is for admins to change."""
+    if changes.config is not None:
+        with channel_setup.within("config"):
+            await channel_setup.configure(office, ref, changes.config)
+    if changes.wishes is not None or "fallback" in changes.model_fields_set:
+        fallback = changes.fallback if "fallback" in changes.model_fields_set else verbs.KEEP
+        with channel_setup.within("wishes"):
+            await verbs.prefer(office, ref, partial(verbs.merged, said=changes.wishes or {}), fallback)
+    return answer(await verbs.show(office, ref))
+
+
+@router.delete("/{id}", response_model=models.RemovedChannel, operation_id="channels_remove")
+async def remove(office: Asked, ref: Name) -> Response:
+    """Remove a channel and its secrets
+
+    What was told through it stays in the history."""
+    return answer(await verbs.remove(office, ref))
+
+
+@router.post("/{id}/test", response_model=models.Tried, operation_id="channels_test")
+async def test(office: Asked, ref: Name) -> Response:
+    """Send a test message, now
+
+    `ok` false says why it did not get there."""
+    return answer(await channel_test.test(office, ref))
+
+
+@router.post("/{id}/enable", response_model=models.Channel, operation_id="channels_enable")
+async def enable(office: Asked, ref: Name) -> Response:
+    """Tell it again, and forget its failures"""
+    return answer(await verbs.switch(office, ref, True))
+
+
+@router.post("/{id}/disable", response_model=models.Channel, operation_id="channels_disable")
+async def disable(office: Asked, ref: Name, why: Annotated[models.Disabling | None, Body()] = None) -> Response:
+    """Tell it nothing
+
+    What waits for it is cancelled."""
+    return answer(await verbs.switch(office, ref, False, why.reason if why else None))
+
+
+@router.post("/{id}/rotate-secret", response_model=models.MadeChannel, operation_id="channels_rotate_secret")
+async def rotate(office: Asked, ref: Name, how: Annotated[models.Rotating | None, Body()] = None) -> Response:
+    """Give a webhook a new secret
+
+    Shown this once. Until the old one ends, requests carry a signature by each."""
+    keep = parse_duration((how or models.Rotating()).keep, "keep")
+    return answer(await verbs.rotate_secret(office, ref, keep))

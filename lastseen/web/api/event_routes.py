@@ -1,0 +1,59 @@
+"""`/api/v1/events` and `/api/v1/notifications`: what happened, and who was told."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+from fastapi import Query as InQuery
+
+from lastseen.manage import events, notifications
+from lastseen.model.directory import Leaf
+from lastseen.web.api import event_models as models
+from lastseen.web.api.asked import PREFIX, Asked, Text, answer
+from lastseen.web.api.models import Page
+
+router = APIRouter(prefix=PREFIX)
+
+Uid = Annotated[Text, Path(alias="id", description="its id or its uid", max_length=200, examples=["7"])]
+
+
+@router.get("/events", tags=["events"], response_model=Page[models.Event], operation_id="events_list")
+async def happened(office: Asked, query: Annotated[models.EventQuery, InQuery()]) -> Response:
+    """What happened, the newest first"""
+    leaf = Leaf(query.machine, types=tuple(query.type), since=query.since, until=query.until, limit=query.limit)
+    return answer(await events.page(office, leaf, query.cursor))
+
+
+@router.get(
+    "/notifications",
+    tags=["notifications"],
+    response_model=Page[models.Notification],
+    operation_id="notifications_list",
+)
+async def told(office: Asked, query: Annotated[models.NotificationQuery, InQuery()]) -> Response:
+    """Who was told what, the newest first"""
+    return answer(
+        await notifications.page(
+            office,
+            state=query.state,
+            channel=query.channel,
+            machine=query.machine,
+            limit=query.limit,
+            cursor=query.cursor,
+        )
+    )
+
+
+@router.post(
+    "/notifications/{id}/replay",
+    tags=["notifications"],
+    status_code=201,
+    response_model=models.Notification,
+    operation_id="notifications_replay",
+)
+async def replay(office: Asked, uid: Uid) -> Response:
+    """Tell it again
+
+    A new notification of the same event for the same channel. Where such a one waits already, that one."""
+    return answer(await notifications.replay(office, uid), 201)

@@ -1,0 +1,230 @@
+"""Kinds, silences, sources, keys and users as the API is told of them and tells of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lastseen.web.api.asked import Moment, Paged, Said, Span, Text
+
+Word = Annotated[Text, Field(min_length=1, max_length=200)]
+Words = Annotated[list[Word], Field(max_length=100)]
+
+
+class KindChanges(Said):
+    """What is not named stays; null takes it back."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"offline_after": "5m", "every": "1m"}})
+
+    offline_after: Span | None = Field(default=None, description="or `never`; null: the default threshold")
+    every: Span | None = Field(default=None, description="how often its machines report")
+
+
+class Kind(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"name": "server", "offline_after_seconds": 300, "every_seconds": 60}}
+    )
+
+    name: str
+    offline_after_seconds: float | None = Field(description="0: never; null: the default threshold")
+    every_seconds: float | None
+
+
+class Which(Said):
+    """Machines that each given field names; none: all."""
+
+    groups: Words = Field(default=[])
+    tags: Words = Field(default=[])
+    kinds: Words = Field(default=[])
+    names: Words = Field(default=[], description="patterns of a slug or a name, as `cam-*`")
+
+
+class NewSilence(Said):
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"name": "new switch", "lasting": "2h", "machines": {"groups": ["berlin"]}}}
+    )
+
+    name: Word
+    lasting: Span = Field(default="1h", description="how long")
+    starts_at: Annotated[Moment, Field(strict=False)] | None = Field(default=None, description="null: now")
+    machines: Which = Which()
+
+
+class Silence(BaseModel):
+    id: int
+    name: str
+    starts_at: datetime
+    ends_at: datetime
+    machines: str = Field(description="in words")
+    matcher: dict[str, Any]
+    one_chat: bool
+    created_by: str
+
+
+class SourceChanges(Said):
+    """What is not named stays; an empty text or list takes an option back, an empty user the password too."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"presets": ["zigbee2mqtt"], "auto_add": True}})
+
+    url: Annotated[Text, Field(max_length=1000)] | None = Field(default=None, description="mqtt:// or mqtts://")
+    presets: Words | None = None
+    bind: list[Annotated[Text, Field(max_length=1000)]] | None = Field(default=None, max_length=100)
+    base: Annotated[Text, Field(max_length=200)] | None = None
+    offline_after: Annotated[Text, Field(max_length=50)] | None = None
+    machine_kind: Annotated[Text, Field(max_length=100)] | None = Field(
+        default=None, description="of machines that are added"
+    )
+    goodbye_grace: Annotated[Text, Field(max_length=50)] | None = None
+    auto_add: bool | None = Field(default=None, description="add machines that are heard")
+    ca: Annotated[Text, Field(max_length=1000)] | None = Field(default=None, description="a file on the server")
+    cert: Annotated[Text, Field(max_length=1000)] | None = None
+    key: Annotated[Text, Field(max_length=1000)] | None = None
+    username: Annotated[Text, Field(max_length=200)] | None = None
+    password: Annotated[Text, Field(max_length=1000)] | None = Field(default=None, description="stored encrypted")
+    share: Annotated[Text, Field(max_length=200)] | None = None
+    publish: Annotated[Text, Field(max_length=200)] | None = None
+    discovery: Annotated[Text, Field(max_length=200)] | None = None
+
+    def options(self) -> dict[str, Any]:
+        """By the fields of a row."""
+        said = {name: value for name, value in self.said().items() if name != "name"}
+        if "machine_kind" in said:
+            said["kind"] = said.pop("machine_kind")
+        return said
+
+
+class NewSource(SourceChanges):
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"name": "house", "url": "mqtt://broker:1883", "presets": ["zigbee2mqtt"]}}
+    )
+
+    name: Word
+    url: Annotated[Text, Field(min_length=1, max_length=1000)] = Field(description="mqtt:// or mqtts://")
+
+
+class Source(BaseModel):
+    """With its options, for who may change something."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    name: str
+    kind: str
+
+
+class ListedSource(Source):
+    hears: bool = Field(description="a server listens to it now, and its link is there")
+
+
+class OneSource(ListedSource):
+    blind_since: datetime | None
+    blind_reason: str | None
+    strangers: list[dict[str, Any]] = Field(description="what it hears that no machine has")
+
+
+class Blind(BaseModel):
+    """A span in which a source could not have heard anybody."""
+
+    id: int
+    started_at: datetime
+    ended_at: datetime | None
+    seconds: float | None
+    reason: str
+
+
+class RemovedSource(BaseModel):
+    id: int
+    name: str
+    removed: bool
+
+
+class NewKey(Said):
+    model_config = ConfigDict(json_schema_extra={"example": {"scope": "api", "label": "grafana", "may": "read"}})
+
+    scope: Literal["api", "fleet", "ping"]
+    label: Annotated[Text, Field(max_length=200)] = ""
+    expires: Span | None = Field(default=None, description="after how long; null: never")
+    may: Literal["read", "write"] | None = Field(default=None, description="of an API key; null: read")
+    user: Word | None = Field(default=None, description="whose an API key is, where an admin asks")
+    may_create: bool = Field(default=False, description="machines, by a fleet or ping key")
+    kind: Word | None = None
+    group: Word | None = None
+    tags: Words = Field(default=[])
+
+
+class MadeKey(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"id": 3, "scope": "api", "label": "grafana", "key": "lsa_…"}}
+    )
+
+    id: int
+    scope: str
+    label: str
+    key: str = Field(description="shown this once")
+
+
+class Key(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    scope: str
+    label: str
+    hint: str = Field(description="its first characters")
+    machine_id: int | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    defaults: dict[str, Any]
+
+
+class NewUser(Said):
+    model_config = ConfigDict(json_schema_extra={"example": {"name": "ada", "role": "member"}})
+
+    name: Word
+    role: Literal["admin", "member", "viewer"] = "viewer"
+    password: Annotated[Text, Field(max_length=10_000)] | None = Field(
+        default=None, description="without one, `reset-password` makes a link by which they set it"
+    )
+
+
+class UserChanges(Said):
+    model_config = ConfigDict(json_schema_extra={"example": {"role": "member"}})
+
+    role: Literal["admin", "member", "viewer"]
+
+
+class User(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    name: str
+    role: str
+
+
+class RemovedUser(BaseModel):
+    id: int
+    name: str
+    removed: bool
+
+
+class ResetLink(BaseModel):
+    name: str
+    url: str
+    expires_at: datetime
+
+
+class Deed(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    at: datetime
+    by: str
+    verb: str
+    subject: str
+
+
+class AuditQuery(Paged):
+    limit: int = Field(default=100, ge=1, le=999, description="how many at most")
+    subject: Word | None = Field(default=None, description="about this alone: `machine db-01`")

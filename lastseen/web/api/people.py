@@ -1,0 +1,103 @@
+"""`/api/v1/keys`, `/api/v1/users` and `/api/v1/audit`: who may do what, and who did."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+from fastapi import Query as InQuery
+
+from lastseen.durations import parse_duration
+from lastseen.manage import deeds, keys, people
+from lastseen.manage.cursors import cursor_of, page_of, place_in
+from lastseen.web.api import other_models as models
+from lastseen.web.api.asked import PREFIX, Asked, Number, Text, answer, everything
+from lastseen.web.api.models import Page
+
+router = APIRouter(prefix=PREFIX)
+
+UserName = Annotated[Text, Path(alias="id", description="their name or id", max_length=200, examples=["ada"])]
+
+
+@router.get("/keys", tags=["keys"], response_model=Page[models.Key], operation_id="keys_list")
+async def all_keys(office: Asked) -> Response:
+    """List keys by their first characters
+
+    An admin sees all, others the API keys that are theirs."""
+    return everything(await keys.listed(office))
+
+
+@router.post("/keys", tags=["keys"], status_code=201, response_model=models.MadeKey, operation_id="keys_add")
+async def add_key(office: Asked, new: models.NewKey) -> Response:
+    """Make a key
+
+    Shown this once. Fleet and ping keys are for admins to make; an API key may no more than whose it is."""
+    lasting = None if new.expires is None else parse_duration(new.expires, "expires")
+    said = {"may_create": new.may_create, "kind": new.kind, "group": new.group, "tags": new.tags}
+    made = await keys.add(office, new.scope, new.label, lasting, said, may=new.may, user=new.user)
+    return answer(made, 201)
+
+
+@router.delete("/keys/{id}", tags=["keys"], response_model=models.Key, operation_id="keys_revoke")
+async def revoke_key(office: Asked, key: Number) -> Response:
+    """Revoke a key
+
+    It is worthless at once."""
+    return answer(await keys.revoke(office, key))
+
+
+@router.get("/users", tags=["users"], response_model=Page[models.User], operation_id="users_list")
+async def all_users(office: Asked) -> Response:
+    """List users"""
+    return everything(await people.listed(office))
+
+
+@router.post("/users", tags=["users"], status_code=201, response_model=models.User, operation_id="users_add")
+async def add_user(office: Asked, new: models.NewUser) -> Response:
+    """Add somebody"""
+    made = await people.add(office, new.name, new.role, new.password)
+    return answer(made, 201, Location=f"{PREFIX}/users/{made['id']}")
+
+
+@router.get("/users/{id}", tags=["users"], response_model=models.User, operation_id="users_show")
+async def show_user(office: Asked, name: UserName) -> Response:
+    """Show somebody
+
+    An admin sees anybody, others themselves."""
+    return answer(await people.show(office, name))
+
+
+@router.patch("/users/{id}", tags=["users"], response_model=models.User, operation_id="users_change")
+async def change_user(office: Asked, name: UserName, changes: models.UserChanges) -> Response:
+    """Change what somebody may
+
+    It counts at once: in their sessions, and for their keys."""
+    return answer(await people.change(office, name, changes.role))
+
+
+@router.delete("/users/{id}", tags=["users"], response_model=models.RemovedUser, operation_id="users_remove")
+async def remove_user(office: Asked, name: UserName) -> Response:
+    """Remove somebody
+
+    They are out at once, and their keys are worthless. What was theirs is everybody's from then on."""
+    return answer(await people.remove(office, name))
+
+
+@router.post(
+    "/users/{id}/reset-password", tags=["users"], response_model=models.ResetLink, operation_id="users_reset_password"
+)
+async def reset_password(office: Asked, name: UserName) -> Response:
+    """Make a link by which they set their password, once
+
+    Older ones are worthless; the password stays until then."""
+    return answer(await people.reset_link(office, name))
+
+
+@router.get("/audit", tags=["users"], response_model=Page[models.Deed], operation_id="audit_list")
+async def audit(office: Asked, query: Annotated[models.AuditQuery, InQuery()]) -> Response:
+    """Who did what, the newest first"""
+    place = place_in(query.cursor, "id", True)
+    before = None if place is None else place[0]
+    more = min(query.limit + 1, deeds.MOST)
+    found = await deeds.listed(office, more, before, query.subject)
+    return answer(page_of(found, query.limit, lambda last: cursor_of("id", True, (last["id"],))))

@@ -1,0 +1,58 @@
+"""`/api/v1/kinds` and `/api/v1/silences`: thresholds in common, and what is not told for a while."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+
+from lastseen.durations import parse_duration
+from lastseen.manage import kinds, silences
+from lastseen.model import Matcher
+from lastseen.web.api import other_models as models
+from lastseen.web.api.asked import PREFIX, Asked, Number, Text, answer, everything
+from lastseen.web.api.models import Page
+
+router = APIRouter(prefix=PREFIX)
+
+KindName = Annotated[Text, Path(alias="id", description="its name", max_length=100, examples=["server"])]
+
+
+@router.get("/kinds", tags=["kinds"], response_model=Page[models.Kind], operation_id="kinds_list")
+async def all_kinds(office: Asked) -> Response:
+    """List kinds"""
+    return everything(await kinds.listed(office))
+
+
+@router.put("/kinds/{id}", tags=["kinds"], response_model=models.Kind, operation_id="kinds_set")
+async def set_kind(office: Asked, name: KindName, changes: models.KindChanges) -> Response:
+    """Make or change a kind
+
+    Its machines are looked at again at once."""
+    return answer(await kinds.put(office, name, **changes.said()))
+
+
+@router.get("/silences", tags=["silences"], response_model=Page[models.Silence], operation_id="silences_list")
+async def all_silences(office: Asked) -> Response:
+    """List silences that are not over"""
+    return everything(await silences.listed(office))
+
+
+@router.post(
+    "/silences", tags=["silences"], status_code=201, response_model=models.Silence, operation_id="silences_add"
+)
+async def add(office: Asked, new: models.NewSilence) -> Response:
+    """Hold back what happens to some machines
+
+    Now or planned, whoever's they are. What is still so at the end is told then."""
+    span, which = parse_duration(new.lasting, "lasting"), new.machines
+    matcher = Matcher(tuple(which.groups), tuple(which.tags), tuple(which.kinds), tuple(which.names))
+    return answer(await silences.add(office, new.name, span, matcher, office.who.name, new.starts_at), 201)
+
+
+@router.delete("/silences/{id}", tags=["silences"], response_model=models.Silence, operation_id="silences_end")
+async def end(office: Asked, silence: Number) -> Response:
+    """End a silence now
+
+    What is still so is told."""
+    return answer(await silences.end(office, silence))

@@ -1,0 +1,132 @@
+"""`/api/v1/channels`: who is told, by the fields of each notifier's own Config."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Api
+
+HOOK = {"type": "webhook", "name": "ops", "config": {"url": "http://127.0.0.1:9/"}}
+ONE = {
+    *("id", "type", "name", "enabled", "disabled_by", "disabled_reason", "config", "wishes", "fallback", "owner"),
+}
+
+
+async def add(api: Api, **more: Any) -> Any:
+    return await api.post("/channels", json={**HOOK, **more})
+
+
+async def test_a_channel_is_added_shown_changed_and_removed(api: Api) -> None:
+    made = await add(api)
+    assert set(made) == {"id", "type", "name", "secret"}
+    assert made["secret"].startswith("whsec_")
+    shown = await api.get("/channels/ops")
+    assert set(shown) == ONE
+    assert shown["config"] == HOOK["config"]
+    assert shown == await api.get("/channels/1") == (await api.get("/channels"))["items"][0]
+    changed = await api.patch("/channels/ops", json={"config": {"url": "http://127.0.0.1:9/new"}})
+    assert changed["config"] == {"url": "http://127.0.0.1:9/new"}
+    assert (await api.post("/channels/ops/disable", json={"reason": "moving"}))["disabled_reason"] == "moving"
+    assert (await api.post("/channels/ops/enable"))["enabled"] is True
+    fresh = (await api.post("/channels/ops/rotate-secret", json={"keep": "1h"}))["secret"]
+    assert fresh != made["secret"]
+    assert await api.delete("/channels/ops") == {"id": 1, "name": "ops", "removed": True}
+    await api.refused("GET", "/channels/ops", 404)
+
+
+async def test_a_secret_that_was_given_is_not_shown(api: Api) -> None:
+    secret = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    made = await add(api, config={**HOOK["config"], "secret": secret})
+    assert "secret" not in made
+    assert secret not in (await api.ask("GET", "/channels/ops")).text
+
+
+async def test_wishes_are_changed_field_by_field(api: Api) -> None:
+    await add(api)
+    await add(api, name="pager")
+    wishes = {"severity": "info", "notify_after": 300, "quiet": {"start": "22:00", "end": "07:00"}}
+    changed = await api.patch("/channels/ops", json={"wishes": wishes, "fallback": "pager"})
+    assert changed["fallback"] == "pager"
+    assert {name: changed["wishes"][name] for name in wishes} == wishes
+    changed = await api.patch("/channels/ops", json={"wishes": {"quiet": None}})
+    assert "quiet" not in changed["wishes"]
+    assert changed["wishes"]["notify_after"] == 300
+    assert (await api.patch("/channels/ops", json={"fallback": None}))["fallback"] is None
+    assert "itself" in (await api.refused("PATCH", "/channels/ops", 409, json={"fallback": "ops"}))["detail"]
+
+
+async def test_types_come_with_what_they_must_be_told(api: Api) -> None:
+    types = {one["type"]: one for one in (await api.get("/channels/types"))["items"]}
+    assert set(types) >= {"webhook", "telegram", "email", "ntfy", "console"}
+    hook = types["webhook"]["schema"]
+    assert "url" in hook["required"]
+    assert "previous_secret" not in hook["properties"]
+    assert types["email"]["admins_only"] is True
+    assert types["webhook"]["admins_only"] is False
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ({"type": "webhok"}, "type"),
+        ({"name": ""}, "name"),
+        ({"name": "a\0"}, "name"),
+        ({"config": {}}, "config.url"),
+        ({"config": {"url": "ftp://x"}}, "config.url"),
+        ({"config": {"url": 7}}, "config.url"),
+        ({"config": {"url": "http://a/", "sekret": "x"}}, "config.sekret"),
+        ({"config": {"url": "http://a/", "secret": "short"}}, "config.secret"),
+        ({"config": {"url": "http://a/\ud800"}}, "config"),
+        ({"config": {"url": "http://a/", "\0": 1}}, "config"),
+        ({"config": {"url": float("nan")}}, "config"),
+        ({"config": {"url": 2**64}}, "config"),
+        ({"config": "url"}, "config"),
+        ({"config": {"url": "http://a/", "previous_secret": "x"}}, "config.previous_secret"),
+        ({"shared": False}, "shared"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+async def test_what_is_wrong_is_named_and_nothing_is_made(api: Api, said: dict[str, Any], field: str) -> None:
+    content = json.dumps({**HOOK, **said})
+    problem = await api.refused("POST", "/channels", 422, content=content, headers={"Content-Type": "application/json"})
+    assert {one["field"] for one in problem["errors"]} == {field}
+    assert (await api.get("/channels"))["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ({"config": {"url": ""}}, "config.url"),
+        ({"wishes": {"severity": "loud"}}, "wishes.severity"),
+        ({"wishes": {"quiet": {"start": "25:00", "end": "07:00"}}}, "wishes.quiet.start"),
+        ({"wishes": {"notify_after": "5m"}}, "wishes.notify_after"),
+        ({"wishes": {"repeat_every": 1}}, "wishes.repeat_every"),
+        ({"wishes": {"machines": {"group": ["a"]}}}, "wishes.machines"),
+        ({"wishes": 1}, "wishes"),
+    ],
+)
+async def test_a_wrong_change_is_named_and_changes_nothing(api: Api, said: dict[str, Any], field: str) -> None:
+    await add(api)
+    before = await api.get("/channels/ops")
+    problem = await api.refused("PATCH", "/channels/ops", 422, json=said)
+    assert {one["field"] for one in problem["errors"]} == {field}
+    assert await api.get("/channels/ops") == before
+
+
+async def test_a_test_says_what_the_far_end_answered(api: Api) -> None:
+    await add(api)
+    tried = await api.post("/channels/ops/test")
+    assert tried["ok"] is False
+    assert tried["detail"]
+    await api.refused("POST", "/channels/nobody/test", 404)
+
+
+async def test_two_of_one_name_cannot_be(api: Api) -> None:
+    await add(api)
+    assert "already" in (await api.refused("POST", "/channels", 409, json=HOOK))["detail"]
+    console = {"type": "console", "name": "out"}
+    await api.post("/channels", json=console)
+    assert "only webhooks" in (await api.refused("POST", "/channels/out/rotate-secret", 409))["detail"]

@@ -1,0 +1,163 @@
+"""Kinds, silences, events, notifications, sources, keys and users over HTTP."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Api
+from tests.api.test_channels import HOOK
+from tests.api.test_machines import go_offline
+from tests.cli.test_shapes import EVENT, NOTIFICATION
+from tests.support import eventually
+
+
+async def test_kinds_are_made_and_changed(api: Api) -> None:
+    names = {one["name"] for one in (await api.get("/kinds"))["items"]}
+    assert names >= {"default", "server", "device", "job"}
+    made = await api.put("/kinds/cam", json={"offline_after": "5m"})
+    assert made == {"name": "cam", "offline_after_seconds": 300, "every_seconds": None}
+    assert (await api.put("/kinds/cam", json={"every": 60}))["offline_after_seconds"] == 300
+    assert (await api.put("/kinds/cam", json={"offline_after": "never"}))["offline_after_seconds"] == 0
+    assert (await api.put("/kinds/cam", json={"offline_after": None}))["offline_after_seconds"] is None
+    said = await api.refused("PUT", "/kinds/cam", 422, json={"every": "soon"})
+    assert said["errors"][0]["field"] == "every"
+
+
+async def test_silences_are_added_listed_and_ended(api: Api) -> None:
+    made = await api.post("/silences", json={"name": "switch", "lasting": "2h", "machines": {"groups": ["berlin"]}})
+    assert (made["machines"], made["matcher"], made["id"]) == ("group berlin", {"groups": ["berlin"]}, 1)
+    later = (api.clock.now() + timedelta(days=1)).isoformat()
+    planned = await api.post("/silences", json={"name": "later", "starts_at": later})
+    assert planned["machines"] == "all machines"
+    assert [one["id"] for one in (await api.get("/silences"))["items"]] == [1, 2]
+    assert (await api.delete("/silences/1"))["id"] == 1
+    await api.refused("DELETE", "/silences/99", 404)
+    await api.refused("DELETE", f"/silences/{2**63}", 422)
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"lasting": "400d"}, "lasting"),
+        ({"starts_at": "tomorrow"}, "starts_at"),
+        ({"starts_at": "2026-06-01T22:00"}, "starts_at"),
+        ({"starts_at": "0001-01-01T00:00:00+14:00"}, "starts_at"),
+        ({"starts_at": "9999-12-31T23:59:59-14:00"}, "starts_at"),
+        ({"machines": {"group": ["a"]}}, "machines.group"),
+        ({"machines": {"tags": "a"}}, "machines.tags"),
+    ],
+)
+async def test_a_wrong_silence_is_named(api: Api, said: dict[str, Any], field: str) -> None:
+    problem = await api.refused("POST", "/silences", 422, json={"name": "s", **said})
+    assert [one["field"] for one in problem["errors"]] == [field]
+
+
+async def test_what_happened_and_who_was_told_is_read_by_pages(api: Api) -> None:
+    await api.post("/channels", json={"type": "console", "name": "out"})
+    await api.post("/channels", json={**HOOK, "name": "ops"})
+    await api.add("fan")
+    await api.add("pump")
+    await go_offline(api, "pump")
+    (events,) = await api.pages("/events")
+    assert {frozenset(one) for one in events} == {frozenset(EVENT)}
+    assert [one for page in await api.pages("/events", limit=2) for one in page] == events
+    mine = await api.get("/events", params={"machine": "pump", "type": "machine.offline"})
+    assert [(one["machine"], one["type"]) for one in mine["items"]] == [("pump", "machine.offline")]
+    assert (await api.get("/events", params={"until": "2000-01-01T00:00:00Z"}))["items"] == []
+    await api.refused("GET", "/events", 404, params={"machine": "nobody"})
+    (told,) = await api.pages("/notifications")
+    assert {frozenset(one) for one in told} == {frozenset({*NOTIFICATION, "channel", "machine", "type"})}
+    assert [one for page in await api.pages("/notifications", limit=1) for one in page] == told
+    out = (await api.get("/notifications", params={"channel": "out", "machine": "pump"}))["items"]
+    assert {(one["channel"], one["machine"]) for one in out} == {("out", "pump")}
+    offline = next(one for one in out if one["type"] == "machine.offline")
+    again = await api.post(f"/notifications/{offline['id']}/replay")
+    assert (again["cause"], again["event_id"]) == ("replay", offline["event_id"])
+    assert (await api.post(f"/notifications/{offline['uid']}/replay"))["event_id"] == offline["event_id"]
+    for nobody in ("999", str(2**63), "no-such-uid"):
+        await api.refused("POST", f"/notifications/{nobody}/replay", 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/events?since=yesterday", "since"),
+        ("/events?since=2026-06-01T22:00", "since"),
+        ("/events?until=0001-01-01T00:00:00%2B14:00", "until"),
+        ("/notifications?state=lost", "state"),
+        ("/notifications?limit=0", "limit"),
+        ("/notifications?cursor=x", "cursor"),
+    ],
+)
+async def test_a_wrong_question_is_named(api: Api, path: str, field: str) -> None:
+    assert [one["field"] for one in (await api.refused("GET", path, 422))["errors"]] == [field]
+
+
+async def test_sources_are_added_shown_changed_and_removed(api: Api) -> None:
+    more = {"presets": ["zigbee2mqtt"], "machine_kind": "device", "username": "ada", "password": "hidden-word"}
+    made = await api.post("/sources", json={"name": "house", "url": "mqtt://127.0.0.1:9", **more})
+    assert (made["name"], made["kind"], made["url"]) == ("house", "mqtt", "mqtt://127.0.0.1:9")
+    assert made["machine_kind"] == "device"
+    shown = await api.get("/sources/house")
+    assert (shown["hears"], shown["strangers"]) == (False, [])
+    assert "hidden-word" not in str((shown, await api.get("/sources")))
+    changed = await api.patch("/sources/house", json={"auto_add": True, "base": "z2m"})
+    assert (changed["auto_add"], changed["base"], changed["presets"]) == (True, "z2m", ["zigbee2mqtt"])
+    assert "base" not in await api.patch("/sources/house", json={"base": ""})
+    assert (await api.get("/sources/house/blind"))["next"] is None
+    assert (await api.delete("/sources/house"))["removed"] is True
+    await api.refused("GET", "/sources/house", 404)
+    await api.refused("DELETE", "/sources/http", 409)
+    for wrong, field in (
+        ({"url": "x"}, "url"),
+        ({"presets": ["none"]}, "presets"),
+        ({"machine_kind": "?"}, "machine_kind"),
+    ):
+        right = {"name": "b", "url": "mqtt://127.0.0.1:9", "presets": ["devices"]}
+        said = await api.refused("POST", "/sources", 422, json={**right, **wrong})
+        assert [one["field"] for one in said["errors"]] == [field]
+
+
+async def test_keys_are_made_listed_and_revoked(api: Api) -> None:
+    made = await api.post("/keys", json={"scope": "api", "label": "grafana", "may": "read", "expires": "90d"})
+    assert set(made) == {"id", "scope", "label", "key"}
+    assert (await api.get("/machines", key=made["key"]))["items"] == []
+    await api.refused("POST", "/machines", 403, key=made["key"], json={"slug": "m"})
+    listed = {one["id"]: one for one in (await api.get("/keys"))["items"]}
+    assert listed[made["id"]]["label"] == "grafana"
+    assert made["key"] not in str(listed)
+    assert (await api.delete(f"/keys/{made['id']}"))["revoked_at"]
+    await eventually(lambda: is_refused(api, made["key"]))
+    said = await api.refused("POST", "/keys", 422, json={"scope": "root"})
+    assert said["errors"][0]["field"] == "scope"
+
+
+async def is_refused(api: Api, key: str) -> bool:
+    await api.clock.advance(1)  # keys that are known are looked at again now and then
+    return (await api.ask("GET", "/machines", key=key)).status_code == 401
+
+
+async def test_users_are_added_shown_changed_and_removed(api: Api) -> None:
+    made = await api.post("/users", json={"name": "ada", "role": "admin"})
+    assert (made["name"], made["role"], made["has_password"]) == ("ada", "admin", False)
+    assert [one["name"] for one in (await api.get("/users"))["items"]] == ["ada"]
+    await api.post("/users", json={"name": "ben"})
+    assert (await api.patch("/users/ben", json={"role": "member"}))["role"] == "member"
+    assert "token=" in (await api.post("/users/ben/reset-password"))["url"]
+    assert (await api.delete("/users/ben"))["removed"] is True
+    await api.refused("GET", "/users/ben", 404)
+    await api.refused("DELETE", "/users/ada", 409)
+    said = await api.refused("PATCH", "/users/ada", 422, json={"role": "root"})
+    assert said["errors"][0]["field"] == "role"
+    audit = (await api.get("/audit"))["items"]
+    assert {one["verb"] for one in audit} >= {"users.add", "users.set", "users.remove"}
+    assert [one for page in await api.pages("/audit", limit=2) for one in page] == (await api.get("/audit"))["items"]
+
+
+async def test_a_long_body_is_refused(api: Api) -> None:
+    said = await api.refused("POST", "/machines", 413, json={"slug": "m", "description": "x" * 70_000})
+    assert "64 KiB" in said["detail"]
