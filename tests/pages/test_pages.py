@@ -50,8 +50,10 @@ async def test_what_becomes_wrong_appears_on_the_overview_by_itself_and_is_ackno
     key = await machine(looking, "boiler")
     async with looking.by() as seen:
         page = seen.page
+        await page.add_init_script("addEventListener('lastseen:news', () => { window.asked = true; }, true)")
+        await page.add_init_script("addEventListener('htmx:after:swap', () => { window.answered = window.asked; })")
         await seen.open("/")
-        await expect(page.locator("#live")).to_have_attribute("data-live", "yes")
+        await eventually(lambda: page.evaluate("window.answered"))  # when the stream began; from then on it is told
         await looking.served.beat(key, b'{"status": "error", "message": "no water"}')
         mine = page.locator(".wrong-now li", has_text="boiler")
         await expect(mine).to_contain_text("error", timeout=30_000)
