@@ -67,11 +67,11 @@ async def _whose(office: Office, scope: str, user: str | None) -> User | None:
     return None if who.user_id is None else await people.find(office, who.name)
 
 
-async def listed(office: Office, *, show: bool = False) -> list[dict[str, Any]]:
+async def listed(office: Office, *, show: bool = False, machines: bool = True) -> list[dict[str, Any]]:
     """By their first characters: an admin all, others the API keys that are theirs. `show`: with the text of ping keys,
-    the only ones that are stored, for admins."""
-    keys = [key for key in await office.store.keys() if _sees(office, key)]
-    show = show and office.who.is_admin
+    the only ones that are stored: for admins, by no key that only reads. `machines`: also those of machines."""
+    keys = await _seen(office, machines)
+    show = show and office.who.is_admin and office.who.writes
     texts = {key.id: key.text for key in await office.store.shown_keys()} if show else {}
     whose = await office.store.liveness(sorted({key.machine_id for key in keys if key.machine_id is not None}))
     users = await owners.names(office)
@@ -91,7 +91,7 @@ async def revoke(office: Office, key: int) -> dict[str, Any]:
     unknown = NotFound(f"no key {key}: see `lastseen keys list`")
     if not 0 < key <= LARGEST_ID:
         raise unknown
-    if not office.who.is_admin and key not in [one.id for one in await office.store.keys() if _sees(office, one)]:
+    if not office.who.is_admin and key not in [one.id for one in await _seen(office)]:
         raise unknown
     office.who.must_write()
     revoked: Key = await office.store.revoke_key(key, office.monitor.clock.now())
@@ -99,8 +99,10 @@ async def revoke(office: Office, key: int) -> dict[str, Any]:
     return describe(revoked)
 
 
-def _sees(office: Office, key: Key) -> bool:
-    return office.who.is_admin or (key.user_id is not None and key.user_id == office.who.user_id)
+async def _seen(office: Office, machines: bool = True) -> list[Key]:
+    if office.who.is_admin:
+        return list(await office.store.keys(machines=machines))
+    return [] if office.who.user_id is None else list(await office.store.keys(user=office.who.user_id))
 
 
 def describe(key: Key) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, insert, or_, select, text, update
+from sqlalchemy import Connection, false, func, insert, or_, select, text, update
 
 from lastseen.errors import Conflict, InvalidInput, NotFound, UnknownMachine
 from lastseen.model import MachineRef
@@ -127,8 +127,13 @@ def used_again(connection: Connection, used_at: Mapping[int, datetime]) -> None:
         connection.execute(update(api_keys).where(api_keys.c.id == key_id, older).values(last_used_at=at))
 
 
-def listed(connection: Connection) -> list[Key]:
-    return [_as_key(row) for row in connection.execute(select(api_keys).order_by(api_keys.c.id))]
+def listed(connection: Connection, of_machines: bool, user: int | None) -> list[Key]:
+    query = select(api_keys).order_by(api_keys.c.id)
+    if not of_machines:
+        query = query.where(api_keys.c.machine_id.is_(None))
+    if user is not None:
+        query = query.where(api_keys.c.user_id == user if is_id(user) else false())
+    return [_as_key(row) for row in connection.execute(query)]
 
 
 def revoke(connection: Connection, key_id: int, now: datetime) -> Key:

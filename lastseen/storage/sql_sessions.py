@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, false, insert, or_, select, update
 
 from lastseen.errors import Conflict, NotFound
 from lastseen.model.people import Session, User
@@ -41,7 +41,7 @@ def used(connection: Connection, session: int, now: datetime, until: datetime) -
 def listed(connection: Connection, user: int | None, now: datetime) -> Sequence[tuple[Session, User]]:
     found = _valid(now).order_by(sessions.c.used_at.desc(), sessions.c.id.desc())
     if user is not None:
-        found = found.where(sessions.c.user_id == (user if is_id(user) else None))
+        found = found.where(sessions.c.user_id == user if is_id(user) else false())
     return [_whose(row) for row in connection.execute(found)]
 
 

@@ -294,6 +294,7 @@ class PeopleSuite(StoreSuiteBase):
         self.needs("people")
         async with self.opened() as store:
             eva = await admin(store)
+            await store.order("pump", Watch(), keep, at(0))
             reads = await store.add_key("api", "k1", "lsa_", at(0))
             writes = await store.add_key("api", "k2", "lsa_", at(0), may="write", user_id=eva.id)
             other = await store.add_key("fleet", "k3", "lsf_", at(0))
@@ -307,6 +308,12 @@ class PeopleSuite(StoreSuiteBase):
                 (writes.id, "write"),
                 (other.id, None),
             ]
+            pump = await standing(store, "pump")
+            await store.add_key("machine", "k4", "lsm_", at(0), machine_id=pump.machine.id)
+            assert len(await store.keys()) == 4
+            assert [key.id for key in await store.keys(machines=False)] == [reads.id, writes.id, other.id]
+            assert [key.id for key in await store.keys(user=eva.id)] == [writes.id]
+            assert await store.keys(user=2**40) == []
             for wrong in ({"may": "all"}, {"scope": "fleet", "may": "read"}):
                 given = {"scope": "api", **wrong}
                 with pytest.raises(InvalidInput) as caught:

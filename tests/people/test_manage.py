@@ -189,6 +189,9 @@ async def test_keys_for_fleets_and_pings_are_made_by_admins(site: Site, ada: Off
         await keys.add(bob, "api", may="all")
     assert caught.value.field == "may"
     assert await keys.listed(bob, show=True) == []
+    reading = site.app.office.of(Who("key 1", "admin", None, writes=False, through="key"))
+    assert [key["key"] is not None for key in await keys.listed(ada, show=True)] == [False, True]
+    assert "key" not in (await keys.listed(reading, show=True))[1], "who has it may report"
 
 
 async def test_a_key_follows_its_user_at_once(site: Site, ada: Office) -> None:

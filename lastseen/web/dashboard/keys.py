@@ -69,7 +69,7 @@ async def _page(
 ) -> Response:
     """`made`: a new key, which is shown this once."""
     when = When(office.monitor.clock.now(), office.zone)
-    of_programs = [one for one in await keys.listed(office) if one["machine_id"] is None]
+    of_programs = await keys.listed(office, machines=False)
     given: dict[str, Any] = {"keys": of_programs, "is_admin": office.who.is_admin, "shown": SHOWN}
     given |= {"scopes": [(one, one) for one in (SCOPES if office.who.is_admin else SCOPES[:1])]}
     return templates(request, "keys.html", status=status, said=said, errors=errors, made=made, when=when, **given)
