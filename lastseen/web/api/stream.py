@@ -77,7 +77,7 @@ class EventStream(StreamingResponse):
             self._told.over()
 
 
-@router.get("/stream", operation_id="stream", response_class=EventStream, responses=_DESCRIBED)
+@router.get("/stream", operation_id="stream", status_code=200, response_class=EventStream, responses=_DESCRIBED)
 async def stream(
     request: Request, who: Annotated[Who, Depends(who_of)], wanted: Annotated[Wanted, InQuery()]
 ) -> Response:
