@@ -1,4 +1,4 @@
-"""Two nodes on a database of their own. StoreSuite on `liveness` in parts is of `make chaos`: it takes two minutes."""
+"""Two nodes on a database of their own. All of StoreSuite on `liveness` in parts is of `make chaos`: a minute of it."""
 
 from __future__ import annotations
 

@@ -1,46 +1,13 @@
-"""SqlStore keeps a store's promises when PostgreSQL keeps `liveness` in parts, as docs/scale.md says that it may."""
+"""All that a store promises, with `liveness` in parts."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
-
-import psycopg
-
-from lastseen.protocols import Store
-from lastseen.storage.postgres import PostgresDatabase
-from lastseen.storage.secrets import SecretBox
-from lastseen.storage.sql import SqlStore
-from tests.servers.postgres import PostgresServer
-from tests.storage.test_suite_postgres import KEY
+from tests.storage.postgres.test_partitioned import InParts
 from tests.storage.test_suite_postgres import TestPostgresStore as Whole
 
-PARTS = Path(__file__).parents[3] / "deploy" / "postgres" / "partition-liveness.sql"
 
-
-@lru_cache
-def template(server: PostgresServer) -> str:
-    """The name of a database whose liveness stands in parts."""
-    url = server.migrated()
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(PARTS.read_bytes())
-    return url.rpartition("/")[2]
-
-
-def partitioned(server: PostgresServer) -> str:
-    """The URL of a new one like it."""
-    return server.url(server.database(template(server)))
-
-
-class TestPartitioned(Whole):
-    def make(self) -> Store:
-        return SqlStore(PostgresDatabase(partitioned(self._postgres), "check"), SecretBox(key_text=KEY))
-
-
-def test_what_is_tried_here_does_stand_in_parts(postgres_server: PostgresServer) -> None:
-    with psycopg.connect(partitioned(postgres_server)) as connection:
-        kinds = connection.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'liveness'::regclass").fetchone()
-        assert kinds == (16,)
+class TestPartitioned(InParts, Whole):
+    pass
 
 
 del Whole  # it is tried in its own file
