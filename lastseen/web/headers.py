@@ -1,11 +1,10 @@
-"""Headers that every answer goes out with, and a bound on what comes in."""
+"""Headers that every answer goes out with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lastseen.web.front import Front
@@ -35,12 +34,9 @@ ALWAYS: Final[Mapping[bytes, bytes]] = {
 STAY_SECURE: Final = b"max-age=31536000"
 """Seconds for which a browser that came by TLS will not come without."""
 
-LARGEST: Final = 1024 * 1024
-"""Bytes of a body that is sent to anything but the ways in, which have bounds of their own."""
-
 
 class Guarded:
-    """An application behind both."""
+    """An application whose answers have them."""
 
     def __init__(self, app: ASGIApp, front: Front) -> None:
         self._app, self._front = app, front
@@ -60,19 +56,4 @@ class Guarded:
                 message = {**message, "headers": said}
             await send(message)
 
-        return await self._app(scope, bounded(receive), with_headers)
-
-
-def bounded(receive: Receive, largest: int = LARGEST) -> Receive:
-    """Raises HTTPException (413) to whoever reads on after so many bytes."""
-    size = 0
-
-    async def counting() -> Any:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > largest:
-            raise HTTPException(413, f"a body is {largest} bytes at most", {"Connection": "close"})
-        return message
-
-    return counting
+        return await self._app(scope, receive, with_headers)

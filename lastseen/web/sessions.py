@@ -45,13 +45,13 @@ class LoggedIn:
     """The sessions of one server. A store that keeps none has none."""
 
     def __init__(self, store: Any, clock: Clock, front: Front) -> None:
-        self._store, self._clock, self._front = store, clock, front
-        self._keeps_any = isinstance(store, Sessions)
+        self._clock, self._front = clock, front
+        self._store: Sessions | None = store if isinstance(store, Sessions) else None
 
     async def find(self, request: Request) -> tuple[Session, User] | None:
         """Whose the request's cookie is, as long as the session lasts. Raises StoreUnavailable."""
         token = self._token(request)
-        if token is None or not self._keeps_any:
+        if token is None or self._store is None:
             return None
         now = self._clock.now()
         found = await self._store.session(digest_of(token), now)
@@ -63,7 +63,7 @@ class LoggedIn:
     async def begin(self, request: Request, response: Response, user: User) -> Session:
         """A new session of this user, whose cookie goes with the answer; the one that this browser had is over: what it
         brings is never taken for the new one. Raises NotFound."""
-        if not self._keeps_any:
+        if self._store is None:
             raise NotFound("this store keeps no sessions: nobody can log in")
         await self._end(request)
         token, now = secrets.token_urlsafe(32), self._clock.now()
@@ -83,7 +83,7 @@ class LoggedIn:
 
     async def _end(self, request: Request, *, everywhere: bool = False) -> User | None:
         found = await self.find(request)
-        if found is None:
+        if found is None or self._store is None:
             return None
         session, user = found
         await self._store.end_sessions(user=user.id, session=None if everywhere else session.id)
