@@ -55,13 +55,17 @@ class Look:
 
 class Ear:
     """One source as this process hears it: `lost_at` is since when it could not, None while it can. `catch_up`, where
-    the way in has it, returns when what its far end had for us is in the store, or the source is blind."""
+    the way in has it, returns when what its far end had for us is in the store, or the source is blind; `stood_still`
+    is called when this process has missed a time and what was said in it may still come. `said_since`: what is received
+    now was said at some time since then; None: now."""
 
     def __init__(self, name: str, kind: str = "code", alert_after: timedelta = ALERT_AFTER) -> None:
         self.name, self.kind, self.alert_after, self.id = name, kind, alert_after, 0
         self.lost_at: datetime | None = None
         self.up_since: datetime | None = None
+        self.said_since: datetime | None = None
         self.catch_up: Callable[[], Awaitable[None]] | None = None
+        self.stood_still: Callable[[], None] | None = None
 
     @property
     def hears(self) -> bool:
@@ -108,6 +112,7 @@ class Listener:
         self.in_company: Callable[[], bool] = lambda: False
         self._unsure: list[tuple[BlindPeriod, float]] = []  # and when others will have said what they heard
         self.on_change: Callable[[], None] = lambda: None  # a link was lost, or is there again
+        self.on_stop: Callable[[], object] = self.glance  # a message shows that this process stood still
 
     @property
     def written_at(self) -> datetime:
@@ -148,7 +153,7 @@ class Listener:
         if self._announces is not None:
             before = await self._announces.blind_since(ear.id) or before  # what a predecessor left open goes on
         counters.name_source(ear.id, name)
-        ear.lost_at = min(before or now, now)
+        ear.lost_at = ear.said_since = min(before or now, now)
         self.ears[name] = ear
         self._missed.append(BlindPeriod(ear.id, ear.lost_at, None, BlindReason.LINK))
         self.spells.append(Spell(ear, ear.lost_at, BlindReason.LINK))
@@ -173,7 +178,7 @@ class Listener:
         now = self._clock.now()
         self._missed = [p for p in self._missed if (p.source, p.ended_at) != (ear.id, None)]
         self._missed.append(BlindPeriod(ear.id, ear.lost_at, now, BlindReason.LINK))
-        ear.lost_at, ear.up_since = None, now
+        ear.lost_at, ear.said_since, ear.up_since = None, None, now
         self._end(ear, now)
         self.on_change()
 
@@ -182,6 +187,7 @@ class Listener:
         if ear.lost_at is None:
             now = self._clock.now()
             ear.lost_at = min(max(since or now, ear.up_since or now), now)
+            ear.said_since = ear.said_since or ear.lost_at
             self._missed.append(BlindPeriod(ear.id, ear.lost_at, None, BlindReason.LINK))
             self.spells.append(Spell(ear, ear.lost_at, BlindReason.LINK))
             self.on_change()
@@ -224,6 +230,11 @@ class Listener:
             _log.warning("clock_fell_back", seconds=round(step.behind.total_seconds(), 1))
         after, self._looked, self._heard_until = mono - self._looked, mono, now
         return Look(now, step is not None, after)
+
+    def received(self) -> None:
+        """Something was. After a stop what has waited is read before the next look at the clock, which is then due."""
+        if self._clock.monotonic() - self._looked > STALLED and not self._clock.virtual:
+            self.on_stop()
 
     async def look(self) -> Look:
         """A glance, and what was missed until then is in the store.
@@ -279,8 +290,13 @@ class Listener:
 
     def _miss(self, start: datetime, end: datetime, reason: BlindReason) -> None:
         """Nobody could be heard, on any source whose link was there."""
-        self._missed += [BlindPeriod(ear.id, start, end, reason) for ear in self.ears.values() if ear.hears]
+        deaf = [ear for ear in self.ears.values() if ear.hears]
+        self._missed += [BlindPeriod(ear.id, start, end, reason) for ear in deaf]
         self.spells.append(Spell(self._own, start, reason, end))
+        for ear in deaf:
+            if ear.stood_still is not None:
+                ear.said_since = start
+                ear.stood_still()
 
     async def _mark(self, now: datetime) -> None:
         """Move the marks, with all that was missed. What cannot be written now is written with the next."""

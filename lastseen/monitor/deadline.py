@@ -104,6 +104,14 @@ def silent_at(liveness: Liveness, left: Patience, blind: Sequence[BlindPeriod], 
     return credited(left.since, left.span, left.again, concerning(liveness, blind), now)
 
 
+def is_silent(
+    machine: Machine, liveness: Liveness, limit: timedelta | None, blind: Sequence[BlindPeriod], now: datetime
+) -> bool:
+    """Whether its silence is an outage by now."""
+    left = patience(machine, liveness, limit)
+    return left is not None and silent_at(liveness, left, blind, now) <= now
+
+
 def overrun_at(
     liveness: Liveness, started_at: datetime, allowed: timedelta, blind: Sequence[BlindPeriod], now: datetime
 ) -> datetime:

@@ -31,8 +31,8 @@ from lastseen.model import (
 )
 from lastseen.monitor import flapping, snapshot
 from lastseen.monitor.audience import notify, skipped
-from lastseen.monitor.deadline import Rules, Threshold, gone_at, overrun_at, patience, silent_at, threshold
-from lastseen.monitor.happened import JOB, Happened, ordered, said
+from lastseen.monitor.deadline import Rules, Threshold, gone_at, is_silent, overrun_at, patience, silent_at, threshold
+from lastseen.monitor.happened import JOB, Happened, as_it_came, is_old, ordered, said
 from lastseen.monitor.runs import Runs, came_for, runtime_of
 from lastseen.monitor.states import TABLE, Fact, Move
 
@@ -95,14 +95,11 @@ class _Turn:
         if happened.fact is Fact.ACKNOWLEDGED and self.outage is not None:
             self._put(replace(self.outage, acked_at=self.now, acked_by=happened.reason))
         move = TABLE[self.row.status, happened.fact]
-        if move is not None and not self._is_old(happened):
-            self._move(move, happened)
+        if move is not None and not is_old(happened, self.row, self.outage, self._silent, self.now):
+            self._move(move, as_it_came(happened, self.row, self._silent))
 
-    def _is_old(self, happened: Happened) -> bool:
-        """It was said before the outage that is open began, and ends none."""
-        if self.outage is None or self.row.status is not Status.OFFLINE:
-            return False
-        return happened.fact in (Fact.OK, Fact.ERROR) and happened.at < self.outage.started_at
+    def _silent(self, row: Liveness, now: datetime) -> bool:
+        return is_silent(self.machine, row, self.limit.limit, self.case.blind, now)
 
     def _was_seen(self) -> bool:
         """Somebody has acknowledged it already: the newest word of its incident is no alert."""
@@ -120,7 +117,7 @@ class _Turn:
         if happened.fact is Fact.GOODBYE:
             newer = self.row.last_seen is not None and self.row.last_seen > signal.at
             if self.row.status in WATCHED and not newer:
-                self.row = replace(self.row, goodbye_at=signal.at)
+                self.row = replace(self.row, goodbye_at=max(signal.at, self.row.goodbye_at or signal.at))
         elif happened.fact is Fact.START:
             self.runs.start(signal)
         elif happened.fact in ENDS_A_RUN:

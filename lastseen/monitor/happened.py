@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import msgspec
@@ -15,12 +15,15 @@ from lastseen.model import (
     Enable,
     Forget,
     Liveness,
+    Outage,
     Pause,
     Resume,
     Run,
     Said,
     Signal,
+    Status,
     Watch,
+    replace,
 )
 from lastseen.monitor.calendar import Due
 from lastseen.monitor.states import Fact
@@ -74,6 +77,28 @@ def _back_at(case: Case) -> datetime | None:
     if outage is None or row.back_at is None or row.back_at >= outage.started_at:
         return row.back_at
     return row.last_seen if row.last_seen is not None and row.last_seen > outage.started_at else None
+
+
+Silent = Callable[[Liveness, datetime], bool]
+"""Whether a machine with this row is silent by then."""
+
+
+def is_old(happened: Happened, row: Liveness, outage: Outage | None, silent: Silent, now: datetime) -> bool:
+    """Whether it ends no outage: it was said before the one that is open began, or so long ago that the machine is
+    silent again by now. Then nobody is told that it is back, and that it is not: what it says next brings it back."""
+    if outage is None or row.status is not Status.OFFLINE:
+        return False
+    if happened.fact in (Fact.OK, Fact.ERROR) and happened.at < outage.started_at:
+        return True
+    return happened.fact in (Fact.HEARD, Fact.OK) and silent(row, now)
+
+
+def as_it_came(happened: Happened, row: Liveness, silent: Silent) -> Happened:
+    """What brought it back: not what is so old that it was silent again before it said the next."""
+    if happened.fact is not Fact.HEARD or row.last_seen is None or row.status is not Status.OFFLINE:
+        return happened
+    first = replace(row, last_seen=happened.at, expect_at=None)
+    return replace(happened, at=row.last_seen) if silent(first, row.last_seen) else happened
 
 
 def ordered(case: Case, row: Liveness) -> Happened | None:

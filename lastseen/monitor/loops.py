@@ -75,7 +75,7 @@ class Loops:
             store, clock, self._schedule.wake, lambda: self.listener.store_failed(), on_stored=self.sampler.hear
         )
         self.listener = Listener(store, clock, node)
-        self.listener.on_change = self._schedule.wake
+        self.listener.on_change, self.listener.on_stop = self._schedule.wake, self._glance
         self._emergency = dispatcher.emergency
         self._alarms = Alarms(store, clock, self.listener, rules, self._emergency)
         self._uplink = Uplink(store, clock, self.listener, decide, dispatcher.reach, uplink)
@@ -275,13 +275,16 @@ class Loops:
         """Look at the clocks twice a second."""
         while True:
             await asyncio.sleep(TICK)
-            look = self.listener.glance()
-            self._stood_still_until(look)
-            if look.stepped:
-                self._schedule.clock_stepped()
-                self._schedule.wake()
-            else:
+            if not self._glance().stepped:
                 self._schedule.tick()
+
+    def _glance(self) -> Look:
+        look = self.listener.glance()
+        self._stood_still_until(look)
+        if look.stepped:
+            self._schedule.clock_stepped()
+            self._schedule.wake()
+        return look
 
     def _stood_still_until(self, look: Look) -> None:
         """Alone we know what stands in our own queues; others may have been as slow."""

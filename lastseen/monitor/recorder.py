@@ -29,6 +29,9 @@ IN_FLIGHT = 3
 Batch = list[tuple[Beat, asyncio.Future[None]]]
 
 _TICK = timedelta(microseconds=1)
+_SAME = timedelta(seconds=1)
+"""What is dated longer ago than that was said before, and is not one of several in one moment."""
+
 _log = get_logger()
 
 
@@ -85,9 +88,9 @@ class Recorder:
         if len(self._waiting) >= self._capacity:
             counters.HEARTBEATS.inc(counters.source_name(beat.source), "busy")
             raise Busy(f"{self._capacity} heartbeats are waiting to be stored")
-        if self._after is not None and beat.at <= self._after:
+        if self._after is not None and self._after - _SAME < beat.at <= self._after:
             beat = msgspec.structs.replace(beat, at=self._after + _TICK)
-        if beat.said is Said.GOODBYE:
+        if beat.said is Said.GOODBYE and (self._after is None or beat.at > self._after):
             self._after = beat.at  # what is heard later must be later, even within one tick of the clock
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((beat, future))

@@ -60,10 +60,13 @@ class Runs:
         return tuple(run for run in self._runs.values() if self._before.get(run.uid) != run)
 
     def start(self, signal: Signal) -> None:
-        """Another start under the same name begins anew; without one it takes the place of the one before."""
-        for run in self._open():
-            if run.run == signal.run:
-                self._put(replace(run, ended_at=signal.at, outcome=RunOutcome.LOST))
+        """Another start under the same name begins anew; without one it takes the place of the one before. One that is
+        older than the open run is that one, heard by a node that knows less exactly when."""
+        same = [run for run in self._open() if run.run == signal.run]
+        if any(run.started_at is not None and run.started_at > signal.at for run in same):
+            return
+        for run in same:
+            self._put(replace(run, ended_at=signal.at, outcome=RunOutcome.LOST))
         self._put(Run(self._free_uid(signal), self._machine.id, signal.run, signal.at))
         for run in self._open()[:-MOST_OPEN]:
             self._put(replace(run, ended_at=signal.at, outcome=RunOutcome.LOST))

@@ -98,10 +98,19 @@ class Port:
         """What is said is heard: the link is there."""
         return self._ear.hears
 
-    def catches_up(self, with_it: Callable[[], Awaitable[None]]) -> None:
+    def catches_up(self, with_it: Callable[[], Awaitable[None]], stood_still: Callable[[], None] | None = None) -> None:
         """Before anybody is found silent, this is asked. It returns when what the far end had for us when it was asked
-        is stored, or after `down()`: whoever's message stands in a queue is not silent."""
-        self._ear.catch_up = with_it
+        is stored, or after `down()`: whoever's message stands in a queue is not silent.
+
+        `stood_still` is called when this process was stopped for a while: what was said meanwhile is about to be read.
+        It calls `down()`, and `up()` when that is over; `said_since` is the beginning of the stop until then."""
+        self._ear.catch_up, self._ear.stood_still = with_it, stood_still
+
+    def said_since(self) -> datetime | None:
+        """For each message, before it is taken. Until the source is heard, what comes was said at some time since this
+        moment; None: now."""
+        self._listener.received()
+        return self._ear.said_since
 
     async def part(self, name: str) -> Port:
         """A source within this one, which can be cut off on its own: what stands behind a bridge."""

@@ -9,6 +9,7 @@ import pytest
 
 from lastseen.errors import StoreUnavailable
 from lastseen.model import BlindPeriod, BlindReason
+from lastseen.monitor.blindness import OWN
 from lastseen.protocols import History
 from lastseen.testing import FakeClock
 from tests.monitor.cases import Hands, scene
@@ -55,6 +56,30 @@ async def test_a_process_that_was_stopped_for_a_while_was_deaf() -> None:
     look = await listener.look()
     assert [(p.reason, seconds(p)) for p in marks.blind] == [(BlindReason.STALLED, 45)]
     assert look.now == marks.blind[0].ended_at
+
+
+@pytest.mark.parametrize("first", ["look", "message"])
+async def test_a_way_in_knows_of_a_stop_and_since_when_whoever_notices_it(first: str) -> None:
+    marks, hands = Marks(), Hands()
+    listener = await listening(marks, hands)
+    ear = listener.ears[OWN]
+    stops: list[datetime | None] = []
+    ear.stood_still = lambda: stops.append(ear.said_since)
+    hands.pass_(0.5)
+    listener.received()
+    stopped = (await listener.look()).now
+    assert (stops, ear.said_since) == ([], None)
+    hands.pass_(45)
+    if first == "message":
+        listener.received()
+        assert stops == [stopped]
+    await listener.look()
+    assert stops == [stopped]
+    listener.lost(ear)
+    assert ear.said_since == stopped
+    hands.pass_(1)
+    listener.regained(ear)
+    assert ear.said_since is None
 
 
 async def test_a_suspended_computer_looks_like_a_clock_that_jumped() -> None:

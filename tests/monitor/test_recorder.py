@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -34,6 +35,17 @@ async def test_nothing_is_acknowledged_before_it_is_durable_or_when_it_is_not() 
         assert failures == ["failed"]
         gate.down = False
         await recorder.record(Beat("a", clock.now()))
+
+
+async def test_what_is_heard_after_a_goodbye_is_later_and_what_was_said_long_before_keeps_its_time() -> None:
+    gate = Gate()
+    async with recording(gate) as (recorder, clock, _):
+        now, before = clock.now(), clock.now() - timedelta(minutes=1)
+        said = [Beat("a", now, Said.GOODBYE), Beat("b", before), Beat("c", before, Said.GOODBYE), Beat("a", now)]
+        await asyncio.gather(*[recorder.record(beat) for beat in said])
+        dated = {(beat.machine, beat.said): beat.at for batch in gate.batches for beat in batch}
+        assert dated["b", Said.ALIVE] == dated["c", Said.GOODBYE] == before
+        assert dated["a", Said.ALIVE] > dated["a", Said.GOODBYE] == now
 
 
 async def test_a_full_queue_answers_busy_and_keeps_what_it_has() -> None:

@@ -50,6 +50,16 @@ def test_a_second_start_takes_the_place_of_the_first() -> None:
     assert [run.outcome for run in runs.changed] == [RunOutcome.LOST, None]
 
 
+def test_a_start_that_is_older_than_the_open_run_is_that_run() -> None:
+    runs = Runs(JOB, ())
+    runs.start(start(60))
+    runs.start(start(50))
+    assert [run.started_at for run in runs.running()] == [at(60)]
+    assert [run.outcome for run in runs.changed] == [None]
+    runs.start(start(50, "other"))
+    assert [run.started_at for run in runs.running()] == [at(50), at(60)]
+
+
 def test_an_end_without_a_start_is_a_run_of_a_job_only() -> None:
     assert Runs(SERVER, ()).end(end(0), RunOutcome.SUCCESS) is None
     alone = Runs(JOB, ()).end(end(0, code=3), RunOutcome.FAIL)

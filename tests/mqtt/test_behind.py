@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lastseen.ingest.mqtt import MqttSource, session
 from lastseen.ingest.mqtt.link import Link
+from lastseen.ingest.mqtt.session import Session
 from lastseen.model import Beat, Recorded
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.storage import open_store
@@ -101,3 +103,23 @@ async def say_all(broker: Mosquitto) -> None:
 async def all_seen(monitor: HeartbeatMonitor) -> bool:
     found = await monitor.statuses([f"lamp-{number}" for number in range(MANY)])
     return all(status.status == "online" for status in found.values())
+
+
+@pytest.mark.parametrize(("came", "asked"), [([0], 1), ([19], 1), ([20, 19], 2), ([20] * 60, 50)])
+async def test_a_broker_that_had_sent_as_many_as_it_may_is_asked_again_however_soon_they_were_acknowledged(
+    came: list[int], asked: int
+) -> None:
+    """It keeps others back until it has our acknowledgements, which may be later than its answer. Of a thousand that
+    came the last were not there when it was asked first."""
+    port: Any = SimpleNamespace(clock=FakeClock())
+    of = Session(MqttSource("mqtt://localhost", presets=["devices"]), port)
+    echoes: list[int] = []
+
+    async def echo(_: int) -> bool:
+        of._taken += came[len(echoes)]
+        echoes.append(of._taken)
+        return True
+
+    link: Any = SimpleNamespace(echo=echo)
+    assert await of._has_sent_all(link)
+    assert len(echoes) == asked

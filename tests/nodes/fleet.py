@@ -44,11 +44,12 @@ class Fleet:
         }
         self.nodes: dict[str, Process] = {}
         self.span = SPAN
+        self.program = ""  # what each node does before it serves
         self.base = ""  # of the topics of a test
         self.cli = Cli(folder / "cli", dict(self.settings))
 
     async def start(self, *names: str) -> None:
-        program = QUICK.format(span=self.span) + PROGRAM
+        program = QUICK.format(span=self.span) + self.program + PROGRAM
         for name in names:
             folder = self._folder / name
             self.nodes[name] = self._stack.enter_context(serving(folder, program=program, **self.settings))

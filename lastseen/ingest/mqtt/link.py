@@ -99,6 +99,8 @@ class Link:
         self._subscribed: dict[int | None, asyncio.Future[list[Any]]] = {}
         self._published: dict[int, asyncio.Future[bool]] = {}
         self._received = 0
+        self.resumed = False
+        """Whether the broker has kept what came for us meanwhile."""
         self.on_sign: Callable[[], None] = lambda: None
         """Called when anything arrives, be it an answer to a keep-alive: the link was there until now."""
         self._ticking: asyncio.Task[None] | None = None
@@ -243,6 +245,7 @@ class Link:
         if self._connected.done():
             return
         if not code.is_failure:
+            self.resumed = bool(flags.session_present)
             self._connected.set_result(None)
             return
         older = self._version == 5 and code.value in V5_REFUSED

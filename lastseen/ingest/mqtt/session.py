@@ -7,7 +7,7 @@ import functools
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from lastseen.clock import rfc3339
@@ -17,7 +17,7 @@ from lastseen.ingest.mqtt.bridge import Bridge
 from lastseen.ingest.mqtt.link import Broker, Link, LinkLost
 from lastseen.ingest.mqtt.publish import Publisher
 from lastseen.log import get_logger
-from lastseen.model import Beat
+from lastseen.model import PRESENCE, Beat
 from lastseen.monitor.duty import LOOK_AGAIN, Hold
 
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ QUEUED = 1000
 """Messages that it keeps back for a client at most: `max_queued_messages`, unless it is set. They come in their order:
 what comes after as many was not there when it was asked."""
 
+MOST_QUEUED = 100_000
+"""As many as it may keep back where that was set as the docs say."""
+
+_MOMENT = timedelta(microseconds=1)
+"""Between two messages that have waited: they stay in their order."""
+
 _log = get_logger()
 
 
@@ -49,7 +55,7 @@ class Session:
     def __init__(self, source: MqttSource, port: Port) -> None:
         self._source, self._port = source, port
         self._bridges: dict[int, Bridge] = {}  # by the place of their binding
-        self._behind: dict[tuple[int, str], deque[tuple[Binding, Heard, asyncio.Future[None]]]] = {}
+        self._behind: dict[tuple[int, str], deque[tuple[Binding, Heard, datetime | None, asyncio.Future[None]]]] = {}
         self._looking: set[asyncio.Task[None]] = set()
         self._publisher = None if source.outlet is None else Publisher(source.outlet, port)
         self._link: Link | None = None
@@ -59,11 +65,12 @@ class Session:
         self._lagging: asyncio.Task[None] | None = None
         self._broken: str | None = None
         self._received_at = port.clock.now()
+        self._dated = datetime.min.replace(tzinfo=UTC)
         self.was_up = False
 
     async def prepare(self) -> None:
         """What stands behind a bridge is a source of its own: it can be cut off while our link is there."""
-        self._port.catches_up(self._catch_up_with_broker)
+        self._port.catches_up(self._catch_up_with_broker, None if self._source.shared else self._stood_still)
         await self._port.learn()
         for place, binding in enumerate(self._source.bindings):
             if binding.bridge is not None:
@@ -77,6 +84,8 @@ class Session:
         link.on_sign = self._heard_of
         try:
             await link.open()
+            if link.resumed:
+                await self._has_sent_all(link, queued=MOST_QUEUED)  # what it kept for us while we were away
             await link.subscribe(self._source.together())
             self.was_up = True
             if self._source.together():
@@ -172,30 +181,37 @@ class Session:
             self.down()
             return
         if self._link is link:
-            self._fall_behind(link)
+            _log.warning("source_lags", source=self._port.name, since=rfc3339(self._received_at))
+            self._fall_behind(link, self._received_at)
 
-    async def _has_sent_all(self, link: Link, looks: int = 0) -> bool:
+    async def _has_sent_all(self, link: Link, looks: int = 0, queued: int = QUEUED) -> bool:
         """False: no answer within so many looks. Raises LinkLost."""
         before = self._taken
-        while await link.echo(looks):
-            may_queue = len(self._waiting) >= QUEUES_FROM
+        while True:
+            acknowledged = self._taken - len(self._waiting)
+            if not await link.echo(looks):
+                return False
+            may_queue = self._taken - acknowledged >= QUEUES_FROM  # as many at most waited when it answered
             received = [future for _, futures in self._waiting for future in futures]
             if received:
                 await asyncio.wait(received)
-            if not may_queue or self._taken - before >= QUEUED:
+            if not may_queue or self._taken - before >= queued:
                 return True
-        return False
 
-    def _fall_behind(self, link: Link) -> None:
-        _log.warning("source_lags", source=self._port.name, since=rfc3339(self._received_at))
+    def _stood_still(self) -> None:
+        """What was said meanwhile is read now, and counts as of the beginning of the stop until that is over."""
+        if self._link is not None:
+            self._fall_behind(self._link)
+
+    def _fall_behind(self, link: Link, since: datetime | None = None) -> None:
         for port in (self._port, *(bridge.port for bridge in self._bridges.values())):
-            port.down(self._received_at)
+            port.down(since)
         self._stop_lagging()
         self._lagging = asyncio.create_task(self._until_caught_up(link))
 
     async def _until_caught_up(self, link: Link) -> None:
         try:
-            await self._has_sent_all(link)
+            await self._has_sent_all(link, queued=MOST_QUEUED)
         except LinkLost:
             return  # whoever listens tells of it
         self._port.up()
@@ -249,16 +265,26 @@ class Session:
                 futures += self._say(bridge.port, binding, said)
         return futures
 
+    def _waited(self) -> datetime | None:
+        """Of when a message that is received now counts, if it may have waited: where each hears everything, another
+        node has it with its time. None: of now."""
+        since = None if self._source.shared else self._port.said_since()
+        if since is None:
+            self._dated = self._received_at
+            return None
+        self._dated = max(since, self._dated + _MOMENT)
+        return self._dated
+
     def _say(self, port: Port, binding: Binding, heard: Heard) -> Sequence[asyncio.Future[None]]:
         """Futures that are done when it is stored. A machine's messages stay in order, also while it is looked for."""
-        name, key = heard.machine, (port.id, heard.machine)
+        name, key, waited = heard.machine, (port.id, heard.machine), self._waited()
         machine = port.known(name)
         if machine is not None and key not in self._behind and not heard.gone:
-            return self._submit(port, machine, heard)
+            return self._submit(port, machine, heard, waited)
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         stored.add_done_callback(functools.partial(self._settled, port, name))
         behind = self._behind.setdefault(key, deque())
-        behind.append((binding, heard, stored))
+        behind.append((binding, heard, waited, stored))
         if len(behind) == 1:
             task = asyncio.create_task(self._catch_up(port, key))
             self._looking.add(task)
@@ -270,20 +296,22 @@ class Session:
         behind = self._behind[key]
         try:
             while behind:
-                binding, heard, stored = behind[0]
+                binding, heard, waited, stored = behind[0]
                 try:
-                    self._when_stored(stored, await self._placed(port, binding, heard))
+                    self._when_stored(stored, await self._placed(port, binding, heard, waited))
                 except Exception as error:  # noqa: BLE001  (one machine's trouble: its message is not acknowledged)
                     if isinstance(error, InvalidInput):  # it cannot be made as the source says, and that is told
                         port.malformed(heard.machine, str(error))
                     _end(stored, error)
                 behind.popleft()
         finally:
-            for _, _, stored in behind:
+            for *_, stored in behind:
                 _end(stored, StoreUnavailable("stopping"))
             del self._behind[key]
 
-    async def _placed(self, port: Port, binding: Binding, heard: Heard) -> Sequence[asyncio.Future[None]]:
+    async def _placed(
+        self, port: Port, binding: Binding, heard: Heard, waited: datetime | None
+    ) -> Sequence[asyncio.Future[None]]:
         if heard.gone:
             await port.detach(heard.machine)
             return ()
@@ -292,7 +320,7 @@ class Session:
         if machine is None:
             port.unknown(heard.machine)
             return ()
-        return self._submit(port, machine, heard)
+        return self._submit(port, machine, heard, waited)
 
     def _when_stored(self, stored: asyncio.Future[None], futures: Sequence[asyncio.Future[None]]) -> None:
         if not futures:
@@ -301,12 +329,13 @@ class Session:
         whole = asyncio.gather(*futures, return_exceptions=True)
         whole.add_done_callback(lambda done: _end(stored, next((e for e in done.result() if e is not None), None)))
 
-    def _submit(self, port: Port, machine: int, heard: Heard) -> list[asyncio.Future[None]]:
+    def _submit(self, port: Port, machine: int, heard: Heard, waited: datetime | None) -> list[asyncio.Future[None]]:
         now, futures = port.clock.now(), []
         settled = functools.partial(self._settled, port, heard.machine)
         for said in heard.reports:
             more = (said.next_in, said.run, said.exit_code)
-            future = port.submit(Beat(machine, now, said.said, port.id, said.body, said.said_at, *more))
+            at = now if waited is None or said.said in PRESENCE else waited  # of presence the newest word is the truth
+            future = port.submit(Beat(machine, at, said.said, port.id, said.body, said.said_at, *more))
             future.add_done_callback(settled)
             futures.append(future)
         return futures
