@@ -91,13 +91,13 @@ class Oracle:
         self.told.append((second, word))
         if change:
             self.changed.append(self.moment)
-            lately = [moment for moment in self.changed if moment >= self.moment - WINDOW]
+            lately = [moment for moment in self.changed if moment >= round(self.moment - WINDOW, 3)]
             if len(lately) >= FLAPS and not self.flaps:
                 self.flaps = True
                 self.told.append((second, "flapping"))
 
     def look(self, second: int) -> None:
-        if self.flaps and self.moment >= self.changed[-1] + WINDOW:
+        if self.flaps and self.moment >= round(self.changed[-1] + WINDOW, 3):
             self.flaps = False
             self.told.append((second, "steady"))
 
