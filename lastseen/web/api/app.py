@@ -31,6 +31,7 @@ from lastseen.web.frames import frame
 from lastseen.web.front import Front
 from lastseen.web.headers import Guarded
 from lastseen.web.metrics import metrics_routes
+from lastseen.web.public.routes import public_routes
 from lastseen.web.who import Entrance, NotLoggedIn
 
 Readiness = Callable[[], Awaitable[Mapping[str, str]]]
@@ -78,6 +79,7 @@ def create_api(
         app.include_router(routes)
     app.include_router(metrics_routes(monitor, find_key, version, metrics))
     app.include_router(dashboard_routes())
+    app.include_router(public_routes())
     app.include_router(login_pages.pages)
     app.include_router(session_routes)
     _add_health(app, readiness, notes)

@@ -1,0 +1,71 @@
+"""Badges: small pictures of how machines are, for other pages. What they say: `lastseen.manage.status_view`."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lastseen.clock import rfc3339
+from lastseen.errors import InvalidInput, NotFound
+from lastseen.manage import owners, subjects
+from lastseen.manage.office import Office
+from lastseen.model.public import SHOWS, Badge
+
+MOST, LABEL = 5_000, 60
+
+
+async def add(office: Office, said: Mapping[str, Any]) -> dict[str, Any]:
+    """`said`: one of `machine`, `group`, `tag`, `all`; `shows` (`status`, `uptime`), `label`, `shared`. Raises
+    InvalidInput, Forbidden."""
+    office.who.must_edit()
+    owner = owners.of_new(office, {name: said[name] for name in ("shared",) if said.get(name) is not None}).get("owner")
+    shows, label = said.get("shows") or "status", str(said.get("label") or "").strip()
+    if shows not in SHOWS:
+        raise InvalidInput(f"must be {' or '.join(SHOWS)}, not {shows!r}", "shows")
+    if len(label) > LABEL:
+        raise InvalidInput(f"must have {LABEL} characters at most", "label")
+    subject = await subjects.subject_of(office, said, owner)
+    if len(await office.store.badges()) >= MOST:
+        raise InvalidInput(f"there are {MOST} badges already", "label")
+    badge = Badge(secrets.token_urlsafe(16), subject, shows, label, owner)
+    made = await office.store.add_badge(badge, office.monitor.clock.now())
+    (shown,) = await _described(office, [made])
+    about = {name: shown[name] for name in ("machine", "group", "tag", "all", "shows") if shown.get(name)}
+    await office.note("badges.add", f"badge {made.id}", about)
+    return shown
+
+
+async def listed(office: Office) -> list[dict[str, Any]]:
+    """By id, those that who asks may see."""
+    return await _described(office, [one for one in await office.store.badges() if office.who.sees(one.owner)])
+
+
+async def remove(office: Office, badge: int) -> dict[str, Any]:
+    """Its address shows nothing any more. Raises NotFound, Forbidden."""
+    for one in await office.store.badges():
+        if one.id == badge and office.who.sees(one.owner):
+            office.who.must_edit(one.owner)
+            await office.store.remove_badge(badge)
+            await office.note("badges.remove", f"badge {badge}")
+            return {"id": badge, "removed": True}
+    raise NotFound(f"there is no badge {badge}")
+
+
+async def _described(office: Office, badges: Sequence[Badge]) -> list[dict[str, Any]]:
+    slugs = await subjects.slugs_of(office, (badge.subject for badge in badges))
+    known, base = await owners.names(office), office.base_url()
+    return [
+        {
+            "id": badge.id,
+            "key": badge.key,
+            **subjects.described(badge.subject, slugs),
+            "shows": badge.shows,
+            "label": badge.label,
+            **owners.described(badge.owner, known),
+            "created_at": rfc3339(badge.created_at),
+            "svg_url": None if base is None else f"{base}/badge/{badge.key}.svg",
+            "json_url": None if base is None else f"{base}/badge/{badge.key}.json",
+        }
+        for badge in badges
+    ]

@@ -1,0 +1,1 @@
+"""What everybody may look at without logging in: status pages and badges."""
