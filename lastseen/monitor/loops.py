@@ -315,14 +315,14 @@ class Loops:
     def _hinted(self) -> None:
         self._schedule.wake()
         self._dispatcher.wake()
-
-    async def _own(self) -> None:
-        """Look for lastseen's own troubles. Beside everything else: a full disk or a thousand machines that were never
         self._tell_of_news()
 
     def _tell_of_news(self) -> None:
         for tell in self.on_news:
             tell()
+
+    async def _own(self) -> None:
+        """Look for lastseen's own troubles. Beside everything else: a full disk or a thousand machines that were never
         heard must hold up no sweep."""
         while True:
             await asyncio.sleep(TICK * POLL)

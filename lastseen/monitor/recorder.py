@@ -46,10 +46,10 @@ class Recorder:
         on_due: Callable[[], None],
         on_failed: Callable[[], None],
         capacity: int = CAPACITY,
+        on_stored: Callable[[Batch], None] = lambda batch: None,
     ) -> None:
         self._store, self._clock, self._capacity, self._on_stored = store, clock, capacity, on_stored
         self._on_due, self._on_failed = on_due, on_failed
-        on_stored: Callable[[Batch], None] = lambda batch: None,
         self._waiting: Batch = []
         self._writing: dict[asyncio.Task[None], Batch] = {}  # in the order in which they were received
         self._wake = asyncio.Event()
@@ -184,10 +184,10 @@ class Recorder:
                 future.set_exception(UnknownMachine(beat.machine))
             else:
                 future.set_result(None)
+        self._on_stored(batch)
         if recorded.due:
             self._on_due()
 
-        self._on_stored(batch)
 
 def _count(batch: Batch, outcome: str) -> None:
     """Nearly every batch has one source: counting each heartbeat's is for the others."""
