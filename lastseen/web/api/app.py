@@ -20,7 +20,18 @@ from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.monitor.live import Live
 from lastseen.problems import MEDIA_TYPE, UNEXPECTED, Problem, problem_of
 from lastseen.web import login_pages
-from lastseen.web.api import channels, event_routes, machine_past, machines, people, sources, status, stream, wishes
+from lastseen.web.api import (
+    channels,
+    docs,
+    event_routes,
+    machine_past,
+    machines,
+    people,
+    sources,
+    status,
+    stream,
+    wishes,
+)
 from lastseen.web.api.bodies import ShortBodies
 from lastseen.web.api.models import Health
 from lastseen.web.api.openapi import document_of
@@ -39,7 +50,7 @@ Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 
 ROUTES = (
     *(machines.router, machine_past.router, status.router, event_routes.router, channels.router),
-    *(wishes.router, sources.router, people.router, stream.router),
+    *(wishes.router, sources.router, people.router, stream.router, docs.router),
 )
 
 _log = get_logger()

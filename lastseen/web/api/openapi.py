@@ -60,6 +60,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     """With what every route of the management API has in common."""
     if operation["operationId"] != "log_in":
         operation.setdefault("security", SECURITY)
+    _speak(operation)
     responses = operation["responses"]
     responses.pop("422", None)
     wanted = dict(ALWAYS)
@@ -73,6 +74,16 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         wanted |= WITH_CHANGE
     for status, what in sorted(wanted.items()):
         responses.setdefault(status, refusal(what))
+
+
+def _speak(operation: dict[str, Any]) -> None:
+    """The first line of a route's docstring is its summary, where that is no sentence: what FastAPI says is the name of
+    its function."""
+    first, _, rest = operation.get("description", "").partition("\n\n")
+    if first and not first.endswith("."):
+        operation["summary"], operation["description"] = first, " ".join(rest.split())
+        if not rest:
+            del operation["description"]
 
 
 def refusal(what: str) -> dict[str, Any]:

@@ -1,0 +1,69 @@
+"""The OpenAPI document, and the page that is made of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fastapi.routing import iter_route_contexts
+from pydantic import TypeAdapter
+
+from lastseen.web.api import channel_models, machine_models, other_models
+from lastseen.web.api.asked import Said
+from tests.api.conftest import Api
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+async def operations(api: Api) -> dict[tuple[str, str], Any]:
+    document = (await api.ask("GET", "/openapi.json", key="")).json()
+    return {(method, path): one for path, some in document["paths"].items() for method, one in some.items()}
+
+
+async def test_every_operation_says_what_it_is_for_who_may_ask_and_how_it_is_refused(api: Api) -> None:
+    for (method, path), one in (await operations(api)).items():
+        assert one["summary"], path
+        if not path.startswith("/api/v1"):
+            continue
+        assert "security" in one or one["operationId"] == "log_in", path
+        assert one["responses"].keys() >= {"401", "403", "503"}, path
+        for status in one["responses"]:
+            if status >= "4":
+                assert set(one["responses"][status]["content"]) == {"application/problem+json"}, (method, path, status)
+
+
+async def test_every_body_has_an_example_that_fits(api: Api) -> None:
+    known = [one for module in (machine_models, channel_models, other_models) for one in vars(module).values()]
+    models = [one for one in known if isinstance(one, type) and issubclass(one, Said) and one is not Said]
+    for model in models:
+        name = model.__name__
+        example = model.model_json_schema().get("example")
+        if example is not None:
+            TypeAdapter(model).validate_python(example)
+        else:
+            assert name in {"Pausing", "Seen", "Disabling", "Rotating", "Which"}, name
+
+
+async def test_the_page_names_every_operation_and_needs_nothing_from_elsewhere(api: Api) -> None:
+    answer = await api.ask("GET", "/api/docs", key="")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    page = answer.text
+    for one in (await operations(api)).values():
+        assert f'id="{one["operationId"]}"' in page
+    assert set(re.findall(r'(?:src|href)="([^"#]*)', page)) >= {"/api/v1/openapi.json"}
+    for address in re.findall(r'(?:src|href)="([^"]*)"', page):
+        assert address.startswith(("/", "#")), address
+    assert not re.search(r"<style|<script(?![^>]*src=)| on\w+=|style=", page)
+    ids = re.findall(r'id="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    for target in re.findall(r'href="#([^"]*)"', page):
+        assert target in ids, target
+
+
+async def test_every_route_of_the_api_is_described(api: Api) -> None:
+    described = await operations(api)
+    for route in iter_route_contexts(api.app.api.routes):
+        if route.path.startswith("/api/v1/") and "openapi" not in route.path:
+            assert {(method.lower(), route.path) for method in route.methods or ()} <= set(described), route.path
