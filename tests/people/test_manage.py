@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 
 from lastseen.errors import Conflict, Forbidden, InvalidInput, NotFound, StoreUnavailable
 from lastseen.ingest.auth import digest_of
@@ -17,8 +18,11 @@ from lastseen.manage import deeds, keys, people
 from lastseen.manage.office import Office
 from lastseen.manage.who import Who
 from lastseen.model.people import User
+from lastseen.storage.memory import MemoryStore
 from tests.secrecy import secret
 from tests.web.site import Site, a_site
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -283,3 +287,19 @@ async def test_what_was_done_stays_done_where_it_cannot_be_written_down(
     monkeypatch.setattr(site.store, "keep_deeds", full)
     assert (await people.add(ada, "bob", "viewer"))["name"] == "bob"
     assert await deeds.listed(ada) == []
+
+
+async def test_where_nothing_of_it_is_kept_it_is_in_the_log() -> None:
+    who = Who("eva", "admin", 1, through="session", address="192.0.2.7")
+    with capture_logs() as logs:
+        await deeds.write(MemoryStore(), who, "machines.remove", "machine db-01", {"password": "x"}, NOW)
+    assert logs == [
+        {
+            "event": "deed_done",
+            "log_level": "info",
+            "by": "eva",
+            "through": "session",
+            "verb": "machines.remove",
+            "subject": "machine db-01",
+        }
+    ]
