@@ -118,3 +118,13 @@ def test_what_the_page_says_can_be_typed_from_top_to_bottom(cli: Cli) -> None:
         assert done.code == 0, (words, done.err)
     assert [user["name"] for user in cli.json("users", "list")] == ["ada"]
     assert [key["user"] for key in cli.json("keys", "list")] == [None, None, "ada"]
+
+
+def test_a_database_with_nothing_but_a_user_is_not_taken_for_an_empty_one(cli: Cli, tmp_path: Path) -> None:
+    saved = str(tmp_path / "saved.zip")
+    cli.json("backup", saved)
+    cli.json("restore", saved)
+    cli.json("users", "add", "ada", "--role", "admin")
+    refused = cli("restore", saved)
+    assert refused.code == 1
+    assert [user["name"] for user in cli.json("users", "list")] == ["ada"]
