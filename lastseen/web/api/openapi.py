@@ -29,6 +29,9 @@ WITH_INPUT = {"422": "a value is wrong; `errors` names it"}
 WITH_ID = {"404": "there is no such thing, or none for who asks to see"}
 WITH_BODY = {"400": "the body is no JSON", "413": "the body is longer than 64 KiB"}
 WITH_CHANGE = {"409": "it is there already, or not in a state to do this"}
+NAMING = frozenset({"machine", "channel"})
+"""Parameters that may name what there is not."""
+
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -63,10 +66,11 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     _speak(operation)
     responses = operation["responses"]
     responses.pop("422", None)
+    names = {parameter["name"] for parameter in operation.get("parameters", ())}
     wanted = dict(ALWAYS)
     if operation.get("parameters") or "requestBody" in operation:
         wanted |= WITH_INPUT
-    if "{" in path:
+    if "{" in path or method != "get" or names & NAMING:
         wanted |= WITH_ID
     if "requestBody" in operation:
         wanted |= WITH_BODY

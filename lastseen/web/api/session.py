@@ -8,16 +8,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from lastseen.clock import rfc3339
-from lastseen.ingest.asgi import Refused
 from lastseen.manage.who import Who
-from lastseen.problems import Problem
 from lastseen.web import login
 from lastseen.web.api.heartbeat import problem_responses
 from lastseen.web.who import who_of
 
 router = APIRouter(prefix="/api/v1/session", tags=["session"])
-
-_PROGRAM = Problem(415, "a log-in is sent as application/json")
 
 
 class LogIn(BaseModel):
@@ -57,11 +53,10 @@ class LoggedIn(BaseModel):
     description="The answer sets the cookie of the session. After ten wrong passwords in a quarter of an hour, from "
     "one address or for one name, 429 says when to try again.",
     response_model=LoggedIn,
-    responses=problem_responses("401", "403", "415", "422", "429", "503"),  # type: ignore[arg-type]
+    responses=problem_responses("401", "403", "422", "429", "503"),  # type: ignore[arg-type]
 )
 async def log_in(request: Request, said: LogIn) -> Response:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Refused(_PROGRAM)  # another site's form can send other types without asking first
+    """Of no other type than JSON, which no other site's page can send without asking first."""
     answer = Response(status_code=201, media_type="application/json")
     session, user = await login.log_in(request, answer, said.name, said.password.get_secret_value())
     body = LoggedIn(
