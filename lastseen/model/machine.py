@@ -184,7 +184,6 @@ class Source:
     name: str
     kind: str
     config: Mapping[str, Any] = field(default_factory=dict)
-    blind_alert_after: timedelta = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)

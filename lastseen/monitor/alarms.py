@@ -12,10 +12,10 @@ over, and was short          nothing
 
 A spell in which the store could not be written is told as `system.store_lost` and `system.store_restored` instead: the
 beginning went out from memory where it lasted for a minute (`lastseen.notifiers.emergency`). It is written down with
-the end, which goes to those who were told, and after `alert_after` to everybody. So is the time after which a process
+the end, which goes to those who were told, and after `ALERT_AFTER` to everybody. So is the time after which a process
 was stopped that had told it.
 
-The limit is the source's `alert_after`. An event's uid comes of the source and the spell's beginning, so that whoever
+The limit is `ALERT_AFTER`. An event's uid comes of the source and the spell's beginning, so that whoever
 looks after a restart finds what was told of it.
 """
 
@@ -42,7 +42,7 @@ from lastseen.model import (
 from lastseen.model.insight import Muster
 from lastseen.model.system import plainly, store_lost, store_restored
 from lastseen.monitor.audience import notify, skipped
-from lastseen.monitor.blindness import Listener, Spell
+from lastseen.monitor.blindness import ALERT_AFTER, Listener, Spell
 from lastseen.monitor.deadline import Rules
 from lastseen.monitor.troubles import OwnTroubles
 from lastseen.notifiers.emergency import Emergency, told_row
@@ -77,7 +77,7 @@ class Alarms:
 
     def _due(self, spell: Spell) -> datetime | None:
         if spell.ended_at is None:
-            return None if spell.told else spell.since + spell.ear.alert_after
+            return None if spell.told else spell.since + ALERT_AFTER
         return spell.ended_at + RALLY[spell.looks] if self._matters(spell) else spell.ended_at
 
     def _matters(self, spell: Spell) -> bool:
@@ -118,7 +118,7 @@ class Alarms:
         if spell.reason is not BlindReason.LINK or self._store is None or not spell.ear.id:
             return True
         spell.since = await self._store.blind_since(spell.ear.id) or now
-        return spell.since + spell.ear.alert_after <= now
+        return spell.since + ALERT_AFTER <= now
 
     async def _began(self, spell: Spell, now: datetime) -> list[Event]:
         muster = await self._store.muster(_whose(spell)) if self._store is not None else Muster(0)
@@ -177,7 +177,7 @@ class Alarms:
 
 
 def _is_long(spell: Spell) -> bool:
-    return spell.ended_at is not None and spell.ended_at - spell.since >= spell.ear.alert_after
+    return spell.ended_at is not None and spell.ended_at - spell.since >= ALERT_AFTER
 
 
 def _told_from_memory(

@@ -59,8 +59,8 @@ class Ear:
     is called when this process has missed a time and what was said in it may still come. `said_since`: what is received
     now was said at some time since then; None: now."""
 
-    def __init__(self, name: str, kind: str = "code", alert_after: timedelta = ALERT_AFTER) -> None:
-        self.name, self.kind, self.alert_after, self.id = name, kind, alert_after, 0
+    def __init__(self, name: str, kind: str = "code") -> None:
+        self.name, self.kind, self.id = name, kind, 0
         self.lost_at: datetime | None = None
         self.up_since: datetime | None = None
         self.said_since: datetime | None = None
@@ -140,11 +140,11 @@ class Listener:
         self._looked, self._heard_until = self._clock.monotonic(), self._clock.now()
         await self._mark(self._heard_until)
 
-    async def add(self, name: str, kind: str = "code", alert_after: timedelta = ALERT_AFTER) -> Ear:
+    async def add(self, name: str, kind: str = "code") -> Ear:
         """One more source, whose link is not there yet: blind since it was last heard by anybody."""
         if name in self.ears:
             return self.ears[name]
-        ear, now = Ear(name, kind, alert_after), self._clock.now()
+        ear, now = Ear(name, kind), self._clock.now()
         before: datetime | None = None
         if self._marks is not None:
             ear.id, before = await self._marks.listen(name, self._node, now)

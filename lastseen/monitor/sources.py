@@ -272,7 +272,7 @@ class WaysIn:
         return port
 
     async def _part(self, whole: Ear, name: str) -> Port:
-        return self.ports.get(name) or self._open(await self._listener.add(name, whole.kind, whole.alert_after))
+        return self.ports.get(name) or self._open(await self._listener.add(name, whole.kind))
 
     def run(self, way: WayIn) -> None:
         self._tasks[way.name] = asyncio.create_task(self._keep_running(way), name=f"lastseen-source-{way.name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -63,7 +63,7 @@ def listed(connection: Connection) -> list[Source]:
 
 
 def _as_source(row: Row[Any]) -> Source:
-    return Source(row.id, row.name, row.kind, loaded(row.config), timedelta(seconds=row.blind_alert_after_s))
+    return Source(row.id, row.name, row.kind, loaded(row.config))
 
 
 def _row(connection: Connection, name: str) -> Row[Any]:

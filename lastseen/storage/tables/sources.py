@@ -19,6 +19,7 @@ class Sources(Base, table=True):
     kind: str = text_column()
     config: str = text_column("{}")
     secrets: str | None = text_column(null=True)
+    # Read by nothing: how long a source may be blind is the same for all.
     blind_alert_after_s: int = Field(default=300, sa_column_kwargs={"server_default": text("300")})
 
 
