@@ -23,6 +23,9 @@ from tests.fresh import new_database
 from tests.servers.postgres import PostgresServer
 from tests.support import eventually
 
+NEAR = timedelta(minutes=30)
+"""Of clocks that are hours apart; a busy computer may take its time between two of them."""
+
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND query LIKE 'LISTEN%'"
 
 
@@ -66,10 +69,10 @@ async def test_a_node_whose_computer_is_hours_ahead_lives_in_the_time_of_the_dat
         await ahead.heartbeat("web")
         now = right.clock.now()
         for one in (ahead, behind):
-            assert abs(one.clock.now() - now) < timedelta(seconds=5)
+            assert abs(one.clock.now() - now) < NEAR
         status = await behind.status("web")
         assert status.last_seen is not None
-        assert abs(status.last_seen - now) < timedelta(seconds=5)
+        assert abs(status.last_seen - now) < NEAR
 
 
 async def test_settings_that_nodes_have_not_alike_are_named_with_who_has_what(url: str, tmp_path: Path) -> None:
