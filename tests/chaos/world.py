@@ -31,7 +31,7 @@ from tests.chaos.receivers import Receiver
 from tests.faketime import LIBRARY, faked
 from tests.mqtt.broker import Mosquitto
 from tests.scenarios.harness import Server, server
-from tests.secrecy import log_of, secret
+from tests.secrecy import secret
 from tests.servers.valkey import Valkey
 from tests.support import eventually, pace
 
@@ -266,7 +266,3 @@ class World:
         silent = {machine.id for machine in self.machines if machine.stays_silent}
         wanted = all(m.status == "offline" if m.id in silent else m.status == "online" for m in evidence.machines)
         return wanted and all(n.state not in ("pending", "sending") for n in evidence.notifications)
-
-    def keep_logs(self) -> None:
-        for node in self.nodes:
-            log_of(str(node.server.log), node.server.log)
