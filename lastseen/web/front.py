@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,10 @@ class Front:
         scheme = said[-1].rpartition(",")[2].strip() if said else str(scope.get("scheme", "http"))
         return scheme.lower() == "https"
 
+    def trustworthy(self, scope: Scope) -> bool:
+        """As browsers see it: it comes by TLS, or from their own computer."""
+        return self.secure(scope) or any(map(_is_own, said_of(scope, b"host")))
+
     def hosts(self, scope: Scope) -> frozenset[str]:
         """The hosts, with ports that are not the usual ones, under which a page of ours may have been opened."""
         said = said_of(scope, b"host") + (said_of(scope, b"x-forwarded-host") if self.trusts(scope) else [])
@@ -57,3 +62,11 @@ def host_in(origin: str) -> str:
     if parts.scheme not in _DEFAULT_PORTS or "@" in parts.netloc:
         return ""
     return parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])
+
+
+def _is_own(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

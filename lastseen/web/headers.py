@@ -25,7 +25,6 @@ ALWAYS: Final[Mapping[bytes, bytes]] = {
     b"content-security-policy": CONTENT_POLICY.encode(),
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"same-origin",
-    b"cross-origin-opener-policy": b"same-origin",
     b"permissions-policy": b"camera=(), geolocation=(), microphone=()",
     b"cache-control": b"no-store",
 }
@@ -45,6 +44,8 @@ class Guarded:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         wanted = dict(ALWAYS)
+        if self._front.trustworthy(scope):
+            wanted[b"cross-origin-opener-policy"] = b"same-origin"  # elsewhere browsers complain of it
         if self._front.secure(scope):
             wanted[b"strict-transport-security"] = STAY_SECURE
 

@@ -113,7 +113,7 @@ class Looking:
             seen.page.on("request", seen.asked)
             seen.page.on("response", seen.answered)
             yield seen
-            assert seen.wrong == []
+            assert seen.wrong == [], seen.wrong
         finally:
             await context.close()
 
@@ -123,11 +123,12 @@ async def _log_in(context: BrowserContext, url: str, token: str) -> None:
 
 
 @asynccontextmanager
-async def looking_at(folder: Path) -> AsyncIterator[Looking]:
+async def looking_at(folder: Path, *flags: str) -> AsyncIterator[Looking]:
+    """`flags`: more of Chromium's."""
     chromium = find("chromium")
     need(chromium, "not installed: chromium")
     async with a_server(folder, rate_limit="off") as served, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", *flags])
         try:
             yield Looking(served, browser)
         finally:

@@ -8,9 +8,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from lastseen.errors import StoreUnavailable
+from lastseen.web import setup
 from tests.secrecy import secret
 from tests.server.process import serving
 from tests.support import eventually
+from tests.web.site import Site
 
 PASSWORD = secret("first of all batteries")
 
@@ -51,3 +54,22 @@ async def test_the_link_can_be_read_on_the_console(tmp_path: Path, form: str) ->
     with serving(tmp_path, LASTSEEN_LOG_FORMAT=form, LASTSEEN_PUBLIC_URL=public) as process:
         said = await eventually(lambda: re.search(rf"{public}/setup\?token=[\w-]{{43}}", "".join(process.lines)))
         assert said
+
+
+async def test_an_admin_who_is_made_meanwhile_is_no_trouble(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def not_yet(office: object) -> bool:
+        return True
+
+    async def away(office: object) -> bool:
+        raise StoreUnavailable("the disk is full")
+
+    await site.person()
+    await setup.offer(site.app.office)
+    monkeypatch.setattr(setup.people, "needs_setup", not_yet)
+    await setup.offer(site.app.office)
+    assert "setup_link" not in capsys.readouterr().out
+    monkeypatch.setattr(setup.people, "needs_setup", away)
+    await setup.offer(site.app.office)
+    assert "setup_link_not_made" in capsys.readouterr().out

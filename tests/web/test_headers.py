@@ -27,7 +27,6 @@ async def test_every_answer_keeps_scripts_frames_and_guesses_out(site: Site) -> 
         assert "unsafe" not in said["content-security-policy"]
         assert said["x-content-type-options"] == "nosniff"
         assert said["referrer-policy"] in ("same-origin", "no-referrer")
-        assert said["cross-origin-opener-policy"] == "same-origin"
         assert said["cache-control"] == "no-store", path
         assert "strict-transport-security" not in said
         assert "server" not in said
@@ -38,6 +37,25 @@ async def test_a_browser_that_comes_by_tls_is_told_to_go_on_so(tmp_path: Path, p
     async with a_site(tmp_path, trusted_proxies="10.0.0.0/8") as site:
         answer = await site.browser(peer).get("/login", headers={"X-Forwarded-Proto": "https"})
         assert ("strict-transport-security" in answer.headers) is stays
+
+
+@pytest.mark.parametrize(
+    ("host", "tls", "alone"),
+    [
+        ("127.0.0.1:8383", False, True),
+        ("[::1]:8383", False, True),
+        ("localhost", False, True),
+        ("status.example", True, True),
+        ("status.example", False, False),
+        ("192.168.1.5:8383", False, False),
+        ("[::1", False, False),
+    ],
+)
+async def test_a_page_is_alone_in_its_window_where_browsers_heed_that(
+    site: Site, host: str, tls: bool, alone: bool
+) -> None:
+    said = (await site.browser(tls=tls).get("/login", headers={"Host": host})).headers
+    assert said.get("cross-origin-opener-policy") == ("same-origin" if alone else None)
 
 
 async def test_no_page_has_a_script_or_a_style_of_its_own(site: Site) -> None:

@@ -100,7 +100,7 @@ async def test_too_many_at_once_are_asked_to_come_back(site: Site, monkeypatch: 
         return False
 
     monkeypatch.setattr("lastseen.manage.passwords.matches", slow)
-    async with asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         for n in range(40):
             group.create_task(log_in(site.browser(f"203.0.113.{n}"), f"nobody-{n}"))
         while site.app.api.state.entrance.throttle.waiting < 40:
