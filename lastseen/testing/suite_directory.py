@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lastseen.errors import UnknownMachine
-from lastseen.model import Beat, NotificationState, Status, Watch
+from lastseen.model import Beat, BlindPeriod, BlindReason, NotificationState, Status, Watch
 from lastseen.model.directory import SORTS, Leaf, Sought, place_of
 from lastseen.protocols import Catalog, People
 from lastseen.testing.script import at, by_rule, keep
@@ -220,6 +220,22 @@ class AnnalsSuite(StoreSuiteBase):
             await store.record([Beat("pump", at(20), body='{"bar":3, "x": "☃"}'), Beat("pump", at(30))], at(30))
             assert await store.latest_report(machine) == (at(20), '{"bar":3, "x": "☃"}')
             assert await store.latest_report(machine + 1) is None
+
+    async def test_blind_time_is_read_by_pages(self) -> None:
+        self.needs("annals")
+        self.needs("sources")
+        async with self.opened() as store:
+            source, _ = await store.listen("house", "a", at(0))
+            spans = [(0, 10), (20, 25), (30, None)]
+            periods = [
+                BlindPeriod(source, at(start), None if end is None else at(end), BlindReason.LINK)
+                for start, end in spans
+            ]
+            await store.mark(source, "a", at(40), periods)
+            whole = await store.blind(source, Leaf())
+            assert [(one["seconds"], one["reason"]) for one in whole] == [(None, "link"), (5, "link"), (10, "link")]
+            assert await store.blind(source, Leaf(before=whole[0]["id"], limit=1)) == [whole[1]]
+            assert await store.blind(source + 1, Leaf()) == []
 
     async def test_what_happened_to_machines_of_others_is_not_told(self) -> None:
         self.needs("annals")
