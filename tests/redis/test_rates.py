@@ -12,9 +12,11 @@ import pytest
 from lastseen.clock import SystemClock
 from lastseen.ingest.limits import Rate
 from lastseen.ingest.shared_limits import PART, SharedLimiter
+from lastseen.manage.passwords import hashed
 from lastseen.storage import open_store
 from lastseen.storage.redis_link import Link
 from lastseen.storage.redis_rates import Rates
+from tests.secrecy import secret
 from tests.server.conftest import HEARTBEAT, a_server
 from tests.servers.valkey import Valkey
 from tests.support import eventually
@@ -137,3 +139,20 @@ async def test_two_servers_on_one_database_refuse_a_key_together(tmp_path: Path,
         await eventually(refused)
         answer = await other.http.post(HEARTBEAT, headers={"Authorization": f"Bearer {key}"})
         assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_two_servers_on_one_database_count_wrong_passwords_together(tmp_path: Path, valkey: Valkey) -> None:
+    async with AsyncExitStack() as stack:
+        one, other = [await stack.enter_async_context(a_server(tmp_path, redis_url=valkey.url)) for _ in range(2)]
+        right = {"name": "ada", "password": secret("right on every node")}
+        await one.other.add_user("ada", "member", await hashed(right["password"]), one.app.monitor.clock.now())
+        wrong = [await one.http.post("/api/v1/session", json={**right, "password": "not this"}) for _ in range(10)]
+        assert {answer.status_code for answer in wrong} == {401}
+        first = await other.http.post("/api/v1/session", json={**right, "password": "not this"})
+        assert first.status_code == 401, "a node asks the others when there is something to tell"
+
+        async def refused() -> bool:
+            return (await other.http.post("/api/v1/session", json=right)).status_code == 429
+
+        await eventually(refused)
+        assert [key for key in valkey.client.keys("*rate:login*") if "ada" in str(key)] == []
