@@ -30,6 +30,7 @@ from lastseen.cli import (
     uptime,
     users,
     webhook,
+    watch,
     why,
     wishes,
 )
@@ -53,6 +54,7 @@ app.add_typer(sources.app, name="sources")
 app.add_typer(channels.app, name="channels")
 app.add_typer(wishes.app, name="silences")
 app.command("why")(why.why)
+app.command("watch")(watch.watch)
 app.command("uptime")(uptime.uptime)
 app.command("ack")(wishes.ack)
 app.command("events")(events.events)

@@ -1,4 +1,4 @@
-"""Lives of those who follow: machines flip on two nodes, transactions commit late, and clients are cut off and go on."""
+"""Lives of those who follow: machines flip on two nodes, transactions commit late, clients are cut off and go on."""
 
 from __future__ import annotations
 
