@@ -158,6 +158,12 @@ async def test_users_are_added_shown_changed_and_removed(api: Api) -> None:
     assert [one for page in await api.pages("/audit", limit=2) for one in page] == (await api.get("/audit"))["items"]
 
 
+async def test_a_body_of_another_type_is_refused(api: Api) -> None:
+    said = await api.refused("POST", "/machines", 415, data={"slug": "m"})
+    assert "application/json" in said["detail"]
+    assert (await api.get("/machines"))["items"] == []
+
+
 async def test_a_long_body_is_refused(api: Api) -> None:
     said = await api.refused("POST", "/machines", 413, json={"slug": "m", "description": "x" * 70_000})
     assert "64 KiB" in said["detail"]

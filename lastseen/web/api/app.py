@@ -167,6 +167,8 @@ def _add_errors(app: FastAPI, at_wrong_key: AtWrongKey) -> None:
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         if any(one["type"] == "json_invalid" for one in error.errors()):
             return _respond(Problem(400, "the body is no JSON"))
+        if _is_of_another_type(request):
+            return _respond(Problem(415, "the body must be sent as application/json"))
         errors = [{"field": ".".join(map(str, e["loc"][1:])), "detail": str(e["msg"])} for e in error.errors()]
         return _respond(Problem(422, "a value is wrong", tuple(errors)))
 
@@ -179,6 +181,12 @@ def _add_errors(app: FastAPI, at_wrong_key: AtWrongKey) -> None:
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
         return _respond(_unexpected(request, error))
+
+
+def _is_of_another_type(request: Request) -> bool:
+    """The body is, than what is read here."""
+    said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return bool(said) and said != "application/json" and not said.endswith("+json")
 
 
 def _unexpected(request: Request, error: Exception) -> Problem:

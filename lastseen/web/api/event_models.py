@@ -22,6 +22,7 @@ class Event(BaseModel):
                 "uid": "2b0c8bd4-4b37-5f0e-8ad2-9f4e5f1c7d10",
                 "type": "machine.offline",
                 "severity": "alert",
+                "seq": 17,
                 "machine_id": 1,
                 "machine": "db-01",
                 "at": "2025-10-10T16:32:00Z",
@@ -38,6 +39,7 @@ class Event(BaseModel):
     uid: str
     type: str
     severity: str
+    seq: int | None = Field(default=None, description="which event of its machine it is")
     machine_id: int | None = Field(description="null: it is about no machine")
     machine: str | None
     at: datetime

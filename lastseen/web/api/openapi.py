@@ -27,7 +27,11 @@ ALWAYS = {
 }
 WITH_INPUT = {"422": "a value is wrong; `errors` names it"}
 WITH_ID = {"404": "there is no such thing, or none for who asks to see"}
-WITH_BODY = {"400": "the body is no JSON", "413": "the body is longer than 64 KiB"}
+WITH_BODY = {
+    "400": "the body is no JSON",
+    "413": "the body is longer than 64 KiB",
+    "415": "the body is not sent as application/json",
+}
 WITH_CHANGE = {"409": "it is there already, or not in a state to do this"}
 NAMING = frozenset({"machine", "channel"})
 """Parameters that may name what there is not."""
