@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from lastseen.errors import ConfigurationError, NotFound, UnknownMachine
+from lastseen.errors import ConfigurationError, UnknownMachine
 from lastseen.manage.machines import find, id_in
+from lastseen.manage.nearest import meant
 from lastseen.manage.office import Office
 from lastseen.monitor.moment import named
 from lastseen.monitor.story import Asked, Story, story
@@ -17,9 +17,6 @@ from lastseen.protocols import Accounts
 
 if TYPE_CHECKING:
     from lastseen.model.story import Facts
-
-MOST_NAMES = 20_000
-"""Machines whose names are compared with one that nobody has."""
 
 
 async def told(
@@ -46,11 +43,8 @@ async def described(office: Office, machine: str, at: str | None) -> dict[str, A
 async def _guessed(office: Office, text: str, asked: Asked, now: datetime) -> Facts:
     try:
         return await _facts(office, text, asked, now)
-    except UnknownMachine:
-        near = await _near(office, text)
-        if not near:
-            raise
-        raise NotFound(f"no machine {text!r}: did you mean {' or '.join(near)}?") from None
+    except UnknownMachine as error:
+        raise await meant(office, error) from None
 
 
 async def _facts(office: Office, text: str, asked: Asked, now: datetime) -> Facts:
@@ -69,19 +63,3 @@ async def _facts(office: Office, text: str, asked: Asked, now: datetime) -> Fact
     if not office.who.sees(facts.standing.machine.owner):
         raise UnknownMachine(text)
     return facts
-
-
-async def _near(office: Office, text: str) -> list[str]:
-    """Slugs that look like it, or whose machine is called so."""
-    names: dict[str, str] = {}
-    after, many = 0, 1000
-    while len(names) < MOST_NAMES:
-        page = await office.store.machines(after, many)
-        for one in page:
-            if office.who.sees(one.machine.owner):
-                names[one.machine.name.casefold()] = names[one.machine.slug.casefold()] = one.machine.slug
-        if len(page) < many:
-            break
-        after = page[-1].machine.id
-    alike = difflib.get_close_matches(text.casefold(), list(names), n=3, cutoff=0.6)
-    return list(dict.fromkeys(names[name] for name in alike))
