@@ -9,7 +9,7 @@ import typer
 
 from lastseen.cli.options import UsageError, naming, spread
 from lastseen.cli.output import Json, answer, facts, local, print_json, table
-from lastseen.cli.session import do
+from lastseen.cli.session import call, do
 from lastseen.cli.source_options import SourceOptions, flag_of
 
 app = typer.Typer(help="Brokers that machines report through.", no_args_is_help=True)
@@ -61,12 +61,15 @@ def list_(as_json: Json = False) -> None:
 
     from lastseen.manage import sources
 
-    found = do(sources.listed)
+    found = call(sources.listed)
     if as_json:
         print_json(found)
         return
-    rows = [(row["id"], row["name"], row["kind"], row["hears"], row.get("url"), _topics(row)) for row in found]
-    table(("id", "source", "kind", "hears", "broker", "topics"), rows, "No sources: no server ever ran here.")
+    head = ("id", "source", "kind", "hears", "broker", "topics", "why not")
+    rows = [
+        (row["id"], row["name"], row["kind"], row["hears"], row.get("url"), _topics(row), _why(row)) for row in found
+    ]
+    table(head, rows, "No sources: no server ever ran here.")
 
 
 @app.command()
@@ -75,13 +78,14 @@ def show(name: Name, as_json: Json = False) -> None:
 
     from lastseen.manage import sources
 
-    shown = do(lambda office: sources.show(office, name))
+    shown = call(sources.show, name)
     if as_json:
         print_json(shown)
         return
-    strangers, reason = shown.pop("strangers"), shown.pop("blind_reason")
+    why, strangers = _why(shown), shown.pop("strangers")
+    del shown["blind_reason"]
     pairs = [(field.replace("_", " "), local(value) if field in TIMES else value) for field, value in shown.items()]
-    facts([*pairs, ("why", _words(reason))])
+    facts([*pairs, ("why", why)])
     if strangers:
         typer.echo("\nWhat it could not place:\n")
         rows = [tuple(local(one[field]) if field in TIMES else one[field] for field in STRANGER) for one in strangers]
@@ -94,7 +98,7 @@ def remove(name: Name, as_json: Json = False) -> None:
 
     from lastseen.manage import sources
 
-    gone = do(lambda office: sources.remove(office, name))
+    gone = call(sources.remove, name)
     answer(as_json, gone, f"{gone['name']} is removed")
 
 
@@ -102,12 +106,14 @@ def _flag(field: str) -> str:
     return "NAME" if field == "name" else flag_of(field)
 
 
-def _words(reason: str | None) -> str:
-    """Why it is blind, as people read it."""
+def _why(source: Mapping[str, Any]) -> str:
+    """Why it hears nobody, as people read it; nothing if it does."""
     from lastseen.model import BlindReason
     from lastseen.monitor.story_words import BLIND
 
-    return BLIND[BlindReason(reason)] if reason else ""
+    if source["blind_reason"]:
+        return BLIND[BlindReason(source["blind_reason"])]
+    return "" if source["hears"] else "no server listens to it"
 
 
 def _topics(row: Mapping[str, Any]) -> str:

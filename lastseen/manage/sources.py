@@ -65,12 +65,10 @@ def said_anew(
 
 
 async def listed(office: Office) -> list[dict[str, Any]]:
-    """By id, with `hears`: a server listens to it now, and its link is there."""
+    """By id, with `hears`: a server listens to it now, and its link is there; and since when and why it is blind."""
     now = office.monitor.clock.now()
     checks = {check.name: check for check in (await office.store.checkup(now)).sources}
-    return [
-        {**describe(office, row), "hears": hears(checks.get(row.name), now)} for row in await office.store.sources()
-    ]
+    return [_with_health(office, row, checks.get(row.name), now) for row in await office.store.sources()]
 
 
 async def show(office: Office, name: str) -> dict[str, Any]:
@@ -78,14 +76,14 @@ async def show(office: Office, name: str) -> dict[str, Any]:
     now = office.monitor.clock.now()
     row = await find(office, name)
     check = next((one for one in (await office.store.checkup(now)).sources if one.name == row.name), None)
+    strangers = [_stranger(one) for one in (check.strangers if check is not None else ())]
+    return {**_with_health(office, row, check, now), "strangers": strangers}
+
+
+def _with_health(office: Office, row: Source, check: SourceCheck | None, now: datetime) -> dict[str, Any]:
     since, reason = (check.blind_since, check.blind_reason) if check is not None else (None, "")
-    return {
-        **describe(office, row),
-        "hears": hears(check, now),
-        "blind_since": rfc3339(since),
-        "blind_reason": reason or None,
-        "strangers": [_stranger(one) for one in (check.strangers if check is not None else ())],
-    }
+    health = {"hears": hears(check, now), "blind_since": rfc3339(since), "blind_reason": reason or None}
+    return {**describe(office, row), **health}
 
 
 async def blind(office: Office, name: str, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:

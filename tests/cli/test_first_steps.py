@@ -63,3 +63,30 @@ def test_a_blind_source_says_why_in_words(cli: Cli) -> None:
     lines = [" ".join(line.split()) for line in cli("sources", "show", "home").out.splitlines()]
     assert "why the link was lost" in lines
     assert cli.json("sources", "show", "home")["blind_reason"] == "link"
+    listed = [" ".join(line.split()) for line in cli("sources", "list").out.splitlines()]
+    (home,) = (line for line in listed if "home" in line)
+    assert "the link was lost" in home
+    assert {row["name"]: row["blind_reason"] for row in cli.json("sources", "list")} == {"http": None, "home": "link"}
+
+
+def test_a_source_that_no_server_listens_to_says_so(cli: Cli) -> None:
+    cli.json("sources", "add", "mqtt", "home", "--url", "mqtt://broker.example", "--preset", "devices")
+    for command in (("list",), ("show", "home")):
+        assert "no server listens to it" in cli("sources", *command).out
+
+
+@pytest.mark.parametrize(("setting", "words"), [("4m", "4 min (the default)"), ("never", "never (the default)")])
+def test_a_kind_without_a_threshold_shows_which_one_it_goes_by(cli: Cli, setting: str, words: str) -> None:
+    cli.env["MACHINE_OFFLINE_THRESHOLD"] = setting
+    cli.json("kinds", "set", "sensor")
+    (sensor,) = (line for line in cli("kinds", "list").out.splitlines() if line.startswith("sensor"))
+    assert words in " ".join(sensor.split())
+
+
+@pytest.mark.parametrize("command", [("machines", "show"), ("machines", "pause"), ("machines", "rotate-key")])
+def test_the_nearest_machine_is_named_where_there_is_none_by_that_name(cli: Cli, command: tuple[str, ...]) -> None:
+    cli.json("machines", "add", "pump-01", "--name", "Cellar")
+    done = cli(*command, "pumpp-01")
+    assert (done.code, done.err) == (1, "lastseen: no machine 'pumpp-01': did you mean pump-01?\n")
+    assert "did you mean pump-01?" in cli(*command, "celar").err
+    assert cli(*command, "zzz").err == "lastseen: no machine 'zzz'\n"

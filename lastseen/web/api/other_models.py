@@ -116,11 +116,11 @@ class Source(BaseModel):
 
 class ListedSource(Source):
     hears: bool = Field(description="a server listens to it now, and its link is there")
+    blind_since: datetime | None
+    blind_reason: str | None
 
 
 class OneSource(ListedSource):
-    blind_since: datetime | None
-    blind_reason: str | None
     strangers: list[dict[str, Any]] = Field(description="what it hears that no machine has")
 
 
