@@ -154,6 +154,10 @@ class Notifiers:
             return {"token": self._token.get_secret_value()}
         return {}
 
+    def server(self, type_: str) -> str | None:
+        """The address that the settings give for channels of this type."""
+        return self._servers.get(type_)
+
     def redacted(self, text: str) -> str:
         """Without the secrets of any channel."""
         return redact(text)

@@ -14,7 +14,7 @@ import typer
 from lastseen.cli.options import UsageError, naming
 from lastseen.cli.output import Json, local, print_json, rfc3339
 from lastseen.cli.session import ask, settings
-from lastseen.errors import ConfigurationError, Conflict
+from lastseen.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from lastseen.bot.desk import Bot, Desk
@@ -155,13 +155,9 @@ class _Line:
         await self.desk.close()
 
     async def invited(self, name: str, wishes: Mapping[str, Any], span: timedelta) -> tuple[str, Invite]:
-        from lastseen.bot.joining import digest, new_code
+        from lastseen.manage.invites import promised
 
-        store, now = self._monitor.store, self._monitor.clock.now()
-        if any(channel.name == name for channel in await store.channels()):
-            raise Conflict(f"there is a channel {name!r} already")
-        code = new_code()
-        return code, await store.add_invite(digest(self.bot.id, code), name, wishes, now + span, now)
+        return await promised(self._monitor.store, self.bot, name, wishes, span, self._monitor.clock.now())
 
     async def is_read(self) -> bool:
         """Some process has the bot's lease."""

@@ -28,6 +28,9 @@ class Senders(Protocol):
     def given(self, type_: str) -> Mapping[str, str]:
         """What the settings say for channels of this type, where nobody says otherwise."""
 
+    def server(self, type_: str) -> str | None:
+        """Where channels of this type send to, unless they say otherwise; None: where everybody's do."""
+
     def redacted(self, text: str) -> str:
         """Without secrets."""
 

@@ -13,6 +13,7 @@ from lastseen.manage import channel_setup, channel_test, channels, notifications
 from lastseen.manage.office import Office
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
+from lastseen.web.dashboard.inviting import invite_routes
 from lastseen.web.dashboard.rendering import templates
 from lastseen.web.dashboard.schema_form import Field, begun_with, changes_in, fields_of, values_in
 
@@ -33,6 +34,7 @@ def channel_routes() -> APIRouter:
         known = await channels.listed(office)
         return templates(request, "channels.html", channels=known, may_edit=office.who.edits_something)
 
+    router.include_router(invite_routes())
     _add_making(router)
     _add_page(router)
     _add_changing(router)
@@ -44,7 +46,7 @@ def _add_making(router: APIRouter) -> None:
     async def choose(request: Request, office: Asked) -> Response:
         office.who.must_edit()
         known = [one for one in channel_setup.types() if office.who.is_admin or not one["admins_only"]]
-        return templates(request, "channel_types.html", types=known)
+        return templates(request, "channel_types.html", types=known, is_admin=office.who.is_admin)
 
     @router.get("/new/{type_}")
     async def begin(request: Request, office: Asked, type_: str) -> Response:

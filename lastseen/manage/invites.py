@@ -1,0 +1,114 @@
+"""Links, each good once, by which a Telegram chat or group becomes a channel of everybody's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from lastseen.bot.desk import Bot, Desk, Tokens
+from lastseen.bot.joining import digest, new_code
+from lastseen.clock import rfc3339
+from lastseen.errors import ConfigurationError, Conflict, InvalidInput, NotFound
+from lastseen.manage.office import Office
+from lastseen.model import Channel, Invite
+
+LASTS = timedelta(hours=24)
+LONGEST = timedelta(days=30)
+
+NO_TOKEN = "set TELEGRAM_BOT_TOKEN, or make a channel with the bot's token: @BotFather makes bots"  # noqa: S105
+
+_USED_BY = re.compile(r"telegram:\d+:(-?\d+):\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """`link` is for a chat, `group_link` for a group; or `/start CODE` is sent there."""
+
+    id: int
+    name: str
+    bot: str
+    code: str
+    expires_at: str | None
+
+    @property
+    def link(self) -> str:
+        return f"https://t.me/{self.bot}?start={self.code}"
+
+    @property
+    def group_link(self) -> str:
+        return f"https://t.me/{self.bot}?startgroup={self.code}"
+
+
+async def invite(office: Office, name: str, wishes: Mapping[str, Any], lasting: timedelta = LASTS) -> Invited:
+    """By the bot of the settings, or the only one that there are channels of; its own server is asked who it is.
+    Raises Forbidden, InvalidInput, Conflict, ConfigurationError."""
+    office.who.must_be_admin()
+    if not name or len(name) > 200:
+        raise InvalidInput("must be a text of 1 to 200 characters", "name")
+    if lasting > LONGEST:
+        raise InvalidInput("must be at most 30 days", "lasting")
+    bot = await _bot(office)
+    called = await _called(office, bot)
+    code, made = await promised(office.store, bot, name, wishes, lasting, office.monitor.clock.now())
+    await office.note("channels.invite", f"channel {name}")
+    return Invited(made.id, name, called, code, rfc3339(made.expires_at))
+
+
+async def promised(
+    store: Any, bot: Bot, name: str, wishes: Mapping[str, Any], lasting: timedelta, now: datetime
+) -> tuple[str, Invite]:
+    """A code for this bot, and what it is good for. Raises Conflict where the name is taken."""
+    if any(channel.name == name for channel in await store.channels()):
+        raise Conflict(f"there is a channel {name!r} already")
+    code = new_code()
+    return code, await store.add_invite(digest(bot.id, code), name, wishes, now + lasting, now)
+
+
+async def connected(office: Office, number: int) -> Channel | None:
+    """The channel of whoever used this invitation; None: nobody has. Raises Forbidden, NotFound."""
+    office.who.must_be_admin()
+    made: Invite | None = await office.store.invite(number)
+    if made is None:
+        raise NotFound(f"no invitation {number}")
+    used = _USED_BY.fullmatch(made.used_by or "")
+    if used is None:
+        return None
+    called = re.compile(rf"{re.escape(made.name)}(-\d+)?")
+    known: Sequence[Channel] = await office.store.channels()
+    for channel in known:
+        if (
+            channel.type == "telegram"
+            and str(channel.config.get("chat_id")) == used[1]
+            and called.fullmatch(channel.name)
+        ):
+            return channel
+    return None
+
+
+async def _bot(office: Office) -> Bot:
+    senders = office.senders
+    if senders is None:
+        raise ConfigurationError("no channels are made here")
+    server = senders.server("telegram")
+    if token := senders.given("telegram").get("token"):
+        return Bot(token, server)
+    tokens = Tokens(office.store)
+    found = {await tokens.of(one) for one in await office.store.channels() if one.type == "telegram"} - {""}
+    if len(found) != 1:
+        raise ConfigurationError(NO_TOKEN if not found else f"there are several bots: {NO_TOKEN}")
+    return Bot(found.pop(), server)
+
+
+async def _called(office: Office, bot: Bot) -> str:
+    """Its user name. Raises ConfigurationError."""
+    desk = Desk(office.monitor, bot, office.zone)
+    try:
+        name: str = await desk.line.name()
+    except desk.library.TelegramError as error:
+        raise ConfigurationError(f"Telegram: {desk.library.meaning(error).reason}") from None
+    finally:
+        await desk.close()
+    return name

@@ -1,0 +1,56 @@
+"""Pages on which a Telegram chat is connected: by a link, or by a picture of it that a phone reads."""
+
+from __future__ import annotations
+
+import segno
+from fastapi import APIRouter, Request, Response
+from markupsafe import Markup
+
+from lastseen.errors import ConfigurationError, Conflict, InvalidInput
+from lastseen.manage import invites
+from lastseen.notifiers.wording import When
+from lastseen.web.dashboard.asking import Asked, Page, typed_in
+from lastseen.web.dashboard.rendering import templates
+
+
+def invite_routes() -> APIRouter:
+    router = APIRouter(route_class=Page, include_in_schema=False)
+
+    @router.get("/invite")
+    async def begin(request: Request, office: Asked) -> Response:
+        office.who.must_be_admin()
+        return templates(request, "invite.html", said={}, errors={})
+
+    @router.post("/invite")
+    async def invite(request: Request, office: Asked) -> Response:
+        said = await typed_in(request)
+        wishes = {"silent": True} if said.get("silent") else {}
+        try:
+            made = await invites.invite(office, said.get("name", ""), wishes)
+        except InvalidInput as error:
+            return templates(request, "invite.html", status=422, said=said, errors={error.field: error.message})
+        except (Conflict, ConfigurationError) as error:
+            field = "name" if isinstance(error, Conflict) else ""
+            return templates(request, "invite.html", status=422, said=said, errors={field: str(error)})
+        when = When(office.monitor.clock.now(), office.zone)
+        return templates(
+            request,
+            "invited.html",
+            invited=made,
+            picture=_picture(made.link),
+            number=made.id,
+            connected=None,
+            when=when,
+        )
+
+    @router.get("/invited/{number}")
+    async def invited(request: Request, office: Asked, number: int) -> Response:
+        return templates(request, "invited_yet.html", connected=await invites.connected(office, number), number=number)
+
+    return router
+
+
+def _picture(link: str) -> Markup:
+    """A QR code, dark on light in any colours of the page, or phones do not read it."""
+    svg = segno.make_qr(link, error="m").svg_inline(border=3, light="#fff", dark="#000", omitsize=True, svgclass="qr")
+    return Markup(svg)  # noqa: S704  (made of numbers)

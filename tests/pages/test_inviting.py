@@ -1,0 +1,71 @@
+"""Connecting a Telegram chat from a page: the link, its picture, and that the page says so when it is used."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lastseen.manage import channels
+from tests.pages.test_forms import browser, fault
+from tests.secrecy import secret
+from tests.standins.telegram import TOKEN, BotApi
+from tests.support import eventually
+from tests.web.site import Site, a_site
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[BotApi]:
+    async with BotApi(chats=(7,)).serving() as made:
+        yield made
+
+
+@pytest.fixture
+async def site(tmp_path: Path, api: BotApi) -> AsyncIterator[Site]:
+    """A server that reads the stand-in's bot."""
+    given = {"telegram_bot_token": TOKEN, "telegram_api_url": api.url}
+    async with a_site(tmp_path, **given) as made, made.app.running():
+        yield made
+
+
+async def test_whoever_opens_the_link_is_connected_and_the_page_says_so(site: Site, api: BotApi) -> None:
+    async with await browser(site) as admin:
+        assert 'href="/channels/invite"' in (await admin.get("/channels/new")).text
+        page = await admin.post("/channels/invite", data={"name": "ops", "silent": "yes"})
+        assert page.status_code == 200
+        assert TOKEN not in page.text
+        link = re.search(r'id="link" href="(https://t\.me/lastseen_bot\?start=([^"]+))"', page.text)
+        assert link
+        code = secret(link[2])
+        assert "<svg" in page.text
+        assert 'class="qr"' in page.text
+        waiting = re.search(r'hx-get="(/channels/invited/\d+)"', page.text)
+        assert waiting
+        assert "Waiting for somebody" in (await admin.get(waiting[1])).text
+        api.open_link(7, code)
+
+        async def connected() -> bool:
+            return "Connected:" in (await admin.get(waiting[1])).text
+
+        await eventually(connected)
+        ops = await channels.show(site.app.office, "ops")
+        assert (ops["type"], ops["config"]["silent"]) == ("telegram", True)
+        assert f'href="/channels/{ops["id"]}"' in (await admin.get(waiting[1])).text
+        taken = await admin.post("/channels/invite", data={"name": "ops"})
+        assert (taken.status_code, fault(taken, "name")) == (422, "there is a channel 'ops' already")
+
+
+async def test_what_is_wrong_with_an_invitation_is_said(site: Site, api: BotApi) -> None:
+    async with await browser(site) as admin, await browser(site, "member") as member:
+        assert fault(await admin.post("/channels/invite", data={"name": ""}), "name")
+        assert (await admin.get("/channels/invited/99")).status_code == 404
+        api.fail(1, 401)
+        wrong = await admin.post("/channels/invite", data={"name": "ops"})
+        assert wrong.status_code == 422
+        assert "Telegram" in html.unescape(wrong.text)
+        for path in ("/channels/invite", "/channels/invited/1"):
+            assert (await member.get(path)).status_code == 403
+        assert (await member.post("/channels/invite", data={"name": "mine"})).status_code == 403
