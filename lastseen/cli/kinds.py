@@ -8,18 +8,17 @@ import typer
 
 from lastseen.cli.options import naming, own
 from lastseen.cli.output import Json, print_json, seconds, table
-from lastseen.cli.session import call, settings
-from lastseen.cli.where import there
+from lastseen.cli.session import do, settings
 
 app = typer.Typer(help="Thresholds that machines have in common.", no_args_is_help=True)
 
 
 def _table(kinds: list[dict[str, Any]]) -> None:
-    default = settings().offline_threshold.total_seconds() if there() is None else None
+    default = settings().offline_threshold.total_seconds()
 
     def limit(value: float | None) -> str:
         if value is None:
-            return "the default" if default is None else f"{limit(default)} (the default)"
+            return f"{limit(default)} (the default)"
         return "never" if value == 0 else seconds(value)
 
     rows = [
@@ -35,7 +34,7 @@ def list_(as_json: Json = False) -> None:
 
     from lastseen.manage import kinds
 
-    found = call(kinds.listed)
+    found = do(kinds.listed)
     if as_json:
         print_json(found)
     else:
@@ -55,7 +54,7 @@ def set_(
     given = {"offline_after": offline_after, "every": every}
     said = {field: own(value) for field, value in given.items() if value is not None}
     with naming(lambda field: f"--{field.replace('_', '-')}" if field in given else field):
-        kind = call(kinds.put, name, **said)
+        kind = do(lambda office: kinds.put(office, name, **said))
     if as_json:
         print_json(kind)
     else:
