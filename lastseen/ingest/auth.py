@@ -166,6 +166,16 @@ class KeyCache:
             self.used.note(grant.key_id, now)
         return grant
 
+    async def known(self, key: bytes, now: datetime) -> Grant | None:
+        """As `find`, of a key that is remembered and needs nothing written; None: `find` knows. Counts no refusal."""
+        await self._look()
+        grant = self._remembered(hashlib.sha256(key).digest())
+        if grant is None or grant.over(now) or not grant.enabled or grant.fresh:
+            return None
+        if grant.api is not None:
+            self.used.note(grant.key_id, now)
+        return grant
+
     def came_from(self, key: bytes, now: datetime, address: str) -> None:
         """The address of a request that was refused for its key."""
         self.refused.came_from(digest_of(key), now, address)

@@ -151,7 +151,7 @@ async def statuses(office: Office, refs: Sequence[str]) -> dict[str, Any]:
     """`{"items": […], "unknown": […]}`: the status objects of those that there are, in the order asked for, each once;
     digits are tried as a slug, then as an id."""
     wanted: list[MachineRef] = [*(ref for ref in refs if SLUG.fullmatch(ref)), *filter(None, map(id_in, refs))]
-    known = await _glanced(office, wanted)
+    known = await standings(office, wanted)
     found: dict[int, Standing] = {}
     unknown: list[str] = []
     for ref in dict.fromkeys(refs):
@@ -174,7 +174,7 @@ async def status(office: Office, ref: str) -> dict[str, Any]:
     return one
 
 
-async def _glanced(office: Office, refs: Sequence[MachineRef]) -> Mapping[MachineRef, Standing]:
+async def standings(office: Office, refs: Sequence[MachineRef]) -> Mapping[MachineRef, Standing]:
     """From the copy, where there is one beside the store."""
     if isinstance(office.store, Glances):
         return await office.store.glance(refs, office.monitor.clock.now())
@@ -197,7 +197,7 @@ async def renew_addresses(office: Office, ref: str) -> dict[str, Any]:
     return await show(office, str(machine.id))
 
 
-async def order(office: Office, ref: str, verb: str, **given: Any) -> dict[str, Any]:
+async def order(office: Office, /, ref: str, verb: str, **given: Any) -> dict[str, Any]:
     """One of ORDERS. As it is then."""
     if verb not in ORDERS:
         raise ValueError(f"no order is called {verb}")
