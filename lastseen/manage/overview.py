@@ -13,7 +13,7 @@ from lastseen.manage.office import Office
 from lastseen.model import Standing, Status
 from lastseen.model.directory import Count, Sought, place_of
 from lastseen.monitor.uptime import Uptime, day_edges, hour_edges, uptimes
-from lastseen.protocols import Pasts
+from lastseen.protocols import Insight, Pasts
 
 BAD: Final = (Status.OFFLINE, Status.ERROR)
 
@@ -48,7 +48,8 @@ class Pictured:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`counts` of all that are visible; `groups`: of those that fit, in order. `more`: `after` of the next page."""
+    """`counts` of all that are visible; `groups`: of those that fit, in order. `more`: `after` of the next page.
+    `blind`: sources that can hear nobody now. `failing`: how many channels fail, for admins."""
 
     now: datetime
     counts: Mapping[Status, int]
@@ -57,6 +58,8 @@ class Overview:
     wrong: Sequence[Mapping[str, Any]]
     page: Sequence[Pictured]
     more: str = ""
+    blind: Sequence[str] = ()
+    failing: int = 0
 
     @property
     def found(self) -> int:
@@ -66,7 +69,7 @@ class Overview:
 async def overview(office: Office, wanted: Wanted) -> Overview:
     """What `office.who` may see of it."""
     store, now = office.store, office.monitor.clock.now()
-    mine = _seen_by(office)
+    mine = office.who.seen_by
     everything = Sought(seen_by=mine)
     census = await store.census(everything)
     sought = await _from_there(office, replace(wanted.sought, seen_by=mine), wanted.after)
@@ -76,6 +79,7 @@ async def overview(office: Office, wanted: Wanted) -> Overview:
     more = len(page) > sought.limit
     page = page[: sought.limit]
     await office.monitor.name_sources([*wrong, *page])
+    blind, failing = await _not_of_machines(office, now)
     return Overview(
         now,
         _by_status(census),
@@ -84,7 +88,18 @@ async def overview(office: Office, wanted: Wanted) -> Overview:
         [describe(office, one, now, {}) for one in sorted(wrong, key=_seen)],
         await pictured(office, page, wanted.span, now),
         page[-1].machine.slug if more else "",
+        blind,
+        failing,
     )
+
+
+async def _not_of_machines(office: Office, now: datetime) -> tuple[Sequence[str], int]:
+    """`Overview.blind` and `failing`."""
+    if not isinstance(office.store, Insight):
+        return (), 0
+    gauges = await office.store.gauges(now)
+    blind = sorted(name for name, is_blind in gauges.blind.items() if is_blind)
+    return blind, gauges.channels.get("failing", 0) if office.who.is_admin else 0
 
 
 async def pictured(office: Office, page: Sequence[Standing], span: str, now: datetime) -> list[Pictured]:
@@ -100,11 +115,6 @@ async def pictured(office: Office, page: Sequence[Standing], span: str, now: dat
         (whole,) = uptimes(past, (edges[0], now), now)
         found.append(Pictured(describe(office, one, now, {}), whole, uptimes(past, edges, now)))
     return found
-
-
-def _seen_by(office: Office) -> int | None:
-    who = office.who
-    return None if who.is_admin else who.user_id or 0
 
 
 async def _from_there(office: Office, sought: Sought, after: str) -> Sought:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import html
 import io
 import re
@@ -336,3 +337,22 @@ async def test_pages_hold_nothing_inline_and_are_kept_by_nobody(site: Site) -> N
             assert page.headers["cache-control"] == "no-store"
             assert "default-src 'self'" in page.headers["content-security-policy"]
             assert "unsafe" not in page.headers["content-security-policy"]
+
+
+async def test_what_is_wrong_with_the_watching_stands_first(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    gauges = site.store.gauges
+
+    async def troubled(now: Any) -> Any:
+        return dataclasses.replace(
+            await gauges(now), blind={"<i>home</i>": True, "http": False}, channels={"failing": 2}
+        )
+
+    async with await browser(site) as admin, await browser(site, "viewer") as viewer:
+        assert "Nobody can be heard" not in (await admin.get("/")).text
+        monkeypatch.setattr(site.store, "gauges", troubled, raising=False)
+        page = (await admin.get("/")).text
+        assert "Nobody can be heard by: <b>&lt;i&gt;home&lt;/i&gt;</b>" in page
+        assert "Channels that fail: <b>2</b>" in page
+        seen = (await viewer.get("/")).text
+        assert "Nobody can be heard by" in seen
+        assert "Channels that fail" not in seen

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from playwright.async_api import expect
 
-from lastseen.manage import channel_setup
+from lastseen.manage import channel_setup, keys, kinds, silences
+from lastseen.model import Matcher
 from tests.pages.looking import Looking
+from tests.secrecy import secret
 from tests.support import eventually
 
 NASTY = "\"><img src=x onerror=window.pwned=1><script>window.pwned=1</script>'{{7*7}}"
@@ -100,9 +103,33 @@ async def _changed(time: object, first: str) -> bool:
 async def test_nothing_that_somebody_wrote_becomes_part_of_a_page(looking: Looking) -> None:
     body = json.dumps({"status": "error", "message": NASTY, "metrics": {NASTY: 1}, "x": [NASTY], NASTY: NASTY})
     said = {"name": NASTY[:200], "hostname": NASTY, "description": NASTY, "tags": [NASTY], "group": NASTY}
-    await machine(looking, "nasty", body.encode(), **said)
+    office, store = looking.served.app.office, looking.store
+    await kinds.put(office, NASTY, every="1d")
+    await machine(looking, "nasty", body.encode(), kind=NASTY, **said)
+    channel = await channel_setup.add(office, "webhook", NASTY, {"url": f"http://127.0.0.1:9/{NASTY}"})
+    secret(channel["secret"])
+    await store.add_user(NASTY, "viewer", None, looking.served.app.monitor.clock.now())
+    await silences.add(office, NASTY, timedelta(hours=1), Matcher(groups=(NASTY,)), NASTY)
+    await keys.add(office, "api", NASTY)
+    others = (
+        f"/channels/{channel['id']}",
+        "/channels",
+        "/silences",
+        "/people",
+        "/keys",
+        "/events",
+        "/system",
+        "/system/log",
+    )
     async with looking.by() as seen:
-        for path in ("/?q=nasty", "/machines/nasty", "/machines/nasty/edit", "/machines/nasty/connect", f"/?q={NASTY}"):
+        for path in (
+            *others,
+            "/?q=nasty",
+            "/machines/nasty",
+            "/machines/nasty/edit",
+            "/machines/nasty/connect",
+            f"/?q={NASTY}",
+        ):
             assert await seen.open(path) == 200
             assert await seen.page.evaluate("window.pwned") is None
             assert await seen.page.locator("img[src=x]").count() == 0
