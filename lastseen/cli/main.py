@@ -25,6 +25,7 @@ from lastseen.cli import (
     notifications,
     plugins,
     run,
+    public,
     serve,
     sources,
     uptime,
@@ -65,6 +66,8 @@ app.command("setup-link")(users.setup_link)
 app.command("audit")(users.audit)
 app.add_typer(database.app, name="db")
 app.add_typer(import_.app, name="import")
+app.add_typer(public.pages, name="status-pages")
+app.add_typer(public.badges, name="badges")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("nodes")(nodes.nodes)
