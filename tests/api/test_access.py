@@ -66,6 +66,7 @@ ROWS: dict[str, Row] = {
     **{f"machines_{what}": Row(OWN_SEEN, f"{MINE}/{what}") for what in ("events", "outages", "uptime", "why")},
     "machines_status": Row(OWN_SEEN | {"machine": YES}, f"{MINE}/status"),
     "devices_status": Row(OWN_SEEN | {"machine": YES}, "/devices/adas/status"),
+    "uptime_list": Row(WHOEVER_IS_LET_IN),
     "events_list": Row(WHOEVER_IS_LET_IN),
     "notifications_list": Row(WHOEVER_IS_LET_IN),
     "notifications_replay": Row(OWN_CHANGED, "/notifications/{told}/replay"),

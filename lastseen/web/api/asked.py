@@ -71,11 +71,11 @@ def _fit_all(value: Any, depth: int = 0) -> Any:
 Json = Annotated[dict[str, Any], AfterValidator(_fit_all)]
 """An object whose fields somebody else checks."""
 
-Ref = Annotated[Text, Path(alias="id", description="its id or its slug", max_length=200, examples=["db-01"])]
-"""Which machine."""
+Ref = Annotated[str, Path(alias="id", description="its id or its slug", examples=["db-01"])]
+"""Which machine. What nobody can be called is nobody."""
 
-Name = Annotated[Text, Path(alias="id", description="its id or its name", max_length=200, examples=["ops"])]
-"""Which channel, kind or source."""
+Name = Annotated[str, Path(alias="id", description="its id or its name", examples=["ops"])]
+"""Which channel or source."""
 
 Number = Annotated[int, Path(alias="id", description="its id", ge=1, le=2**63 - 1, examples=[7])]
 """Which silence, notification or key."""

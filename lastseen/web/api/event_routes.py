@@ -10,12 +10,12 @@ from fastapi import Query as InQuery
 from lastseen.manage import events, notifications
 from lastseen.model.directory import Leaf
 from lastseen.web.api import event_models as models
-from lastseen.web.api.asked import PREFIX, Asked, Text, answer
+from lastseen.web.api.asked import PREFIX, Asked, answer
 from lastseen.web.api.models import Page
 
 router = APIRouter(prefix=PREFIX)
 
-Uid = Annotated[Text, Path(alias="id", description="its id or its uid", max_length=200, examples=["7"])]
+Uid = Annotated[str, Path(alias="id", description="its id or its uid", examples=["7"])]
 
 
 @router.get("/events", tags=["events"], response_model=Page[models.Event], operation_id="events_list")
@@ -39,6 +39,7 @@ async def told(office: Asked, query: Annotated[models.NotificationQuery, InQuery
             state=query.state,
             channel=query.channel,
             machine=query.machine,
+            since=query.since,
             limit=query.limit,
             cursor=query.cursor,
         )

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Response
 from fastapi import Query as InQuery
 
 from lastseen.manage import sources as verbs
 from lastseen.web.api import other_models as models
-from lastseen.web.api.asked import PREFIX, Asked, Paged, Text, answer, everything, renamed
+from lastseen.web.api.asked import PREFIX, Asked, Name, Paged, answer, everything, renamed
 from lastseen.web.api.models import Page
 
 router = APIRouter(prefix=f"{PREFIX}/sources", tags=["sources"])
-
-SourceName = Annotated[Text, Path(alias="id", description="its name or its id", max_length=200, examples=["house"])]
 
 
 @router.get("", response_model=Page[models.ListedSource], operation_id="sources_list")
@@ -32,20 +30,20 @@ async def add(office: Asked, new: models.NewSource) -> Response:
 
 
 @router.get("/{id}", response_model=models.OneSource, operation_id="sources_show")
-async def show(office: Asked, name: SourceName) -> Response:
+async def show(office: Asked, name: Name) -> Response:
     """Show a source, how it fares, and what it hears that no machine has"""
     return answer(await verbs.show(office, name))
 
 
 @router.patch("/{id}", response_model=models.Source, operation_id="sources_change")
-async def change(office: Asked, name: SourceName, changes: models.SourceChanges) -> Response:
+async def change(office: Asked, name: Name, changes: models.SourceChanges) -> Response:
     """Change a source"""
     with renamed(kind="machine_kind"):
         return answer(await verbs.change(office, name, changes.options()))
 
 
 @router.delete("/{id}", response_model=models.RemovedSource, operation_id="sources_remove")
-async def remove(office: Asked, name: SourceName) -> Response:
+async def remove(office: Asked, name: Name) -> Response:
     """Listen to it no more
 
     What it calls machines is forgotten; the machines and their history stay."""
@@ -53,6 +51,6 @@ async def remove(office: Asked, name: SourceName) -> Response:
 
 
 @router.get("/{id}/blind", response_model=Page[models.Blind], operation_id="sources_blind")
-async def blind(office: Asked, name: SourceName, query: Annotated[Paged, InQuery()]) -> Response:
+async def blind(office: Asked, name: Name, query: Annotated[Paged, InQuery()]) -> Response:
     """When it could not have heard anybody, the newest first"""
     return answer(await verbs.blind(office, name, query.limit, query.cursor))
