@@ -140,6 +140,59 @@ async def test_viewers_see_no_addresses_and_change_nothing_and_members_make_thei
         assert (await member.post("/channels/new/email", data={"name": "b"})).status_code == 403
 
 
+async def test_what_a_channel_wishes_is_a_form_too(site: Site) -> None:
+    office, path = site.app.office, await webhook(site)
+    await webhook(site, "pager")
+    async with await browser(site) as admin:
+        begun = await admin.get(f"{path}/wishes")
+        assert (value(begun, "fallback_after"), value(begun, "notify_after")) == ("15m", "")
+        good = {
+            "severity": "info",
+            "events": "machine.*, source.blind",
+            "notify_after": "5m",
+            "machines.names": "cam-*",
+            "quiet.start": "22:00",
+            "quiet.end": "07:00",
+            "quiet.days": "mon, tue",
+            "fallback": "pager",
+            "fallback_after": "1h30m",
+        }
+        for wrong, field in (
+            ({"notify_after": "soon"}, "notify_after"),
+            ({"repeat_every": "5s"}, "repeat_every"),
+            ({"fallback_after": "31d"}, "fallback_after"),
+            ({"quiet.start": "late"}, "quiet.start"),
+            ({"quiet.end": ""}, "quiet.end"),
+            ({"quiet.timezone": "Mars/Olympus"}, "quiet.timezone"),
+            ({"quiet.days": "someday"}, "quiet.days"),
+            ({"severity": "loud"}, "severity"),
+            ({"fallback": "hook"}, "fallback"),
+            ({"fallback": "nobody"}, "fallback"),
+        ):
+            page = await admin.post(f"{path}/wishes", data={**good, **wrong})
+            assert page.status_code == 422, wrong
+            assert fault(page, field), wrong
+            assert value(page, "machines.names") == "cam-*"
+        assert (await channels.show(office, "hook"))["wishes"] == {}
+        assert (await admin.post(f"{path}/wishes", data=good)).headers["location"] == path
+        hook = await channels.show(office, "hook")
+        assert hook["fallback"] == "pager"
+        assert hook["wishes"] == {
+            "severity": "info",
+            "events": ("machine.*", "source.blind"),
+            "notify_after": 300.0,
+            "machines": {"names": ("cam-*",)},
+            "quiet": {"start": "22:00", "end": "07:00", "days": ("mon", "tue")},
+            "fallback_after": 5400.0,
+        }
+        assert "<dd>22:00–07:00 mon, tue</dd>" in (await admin.get(path)).text
+        again = await admin.get(f"{path}/wishes")
+        assert (value(again, "fallback_after"), value(again, "quiet.days")) == ("1h30m", "mon, tue")
+        await admin.post(f"{path}/wishes", data={"severity": "alert", "fallback": "", "fallback_after": "15m"})
+        hook = await channels.show(office, "hook")
+        assert (hook["wishes"], hook["fallback"]) == ({"fallback_after": 900.0}, None)  # as it is without, too
+
+
 @pytest.mark.parametrize(
     ("about", "text", "value"),
     [

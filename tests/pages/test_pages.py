@@ -140,7 +140,14 @@ async def test_nothing_that_somebody_wrote_becomes_part_of_a_page(looking: Looki
 
 PAGES = ("/", "/?span=90d&sort=name", "/machines/new", "/machines/seen", "/machines/seen/edit")
 MORE = ("/machines/seen/connect", "/machines/seen/keys", "/machines/seen/remove", "/machines/nobody", "/events")
-CHANNELS = ("/channels", "/channels/new", "/channels/new/email", "/channels/invite", "/channels/1")
+CHANNELS = (
+    "/channels",
+    "/channels/new",
+    "/channels/new/email",
+    "/channels/invite",
+    "/channels/1",
+    "/channels/1/wishes",
+)
 SETTINGS = ("/silences", "/keys", "/people", "/people/1/remove", "/sources", "/sources/0", "/system", "/system/log")
 
 

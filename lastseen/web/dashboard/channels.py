@@ -16,6 +16,7 @@ from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.inviting import invite_routes
 from lastseen.web.dashboard.rendering import templates
 from lastseen.web.dashboard.schema_form import Field, begun_with, changes_in, fields_of, values_in
+from lastseen.web.dashboard.wishes import in_words, wish_routes
 
 LOG: Final = 50
 """Deliveries on a page."""
@@ -35,6 +36,7 @@ def channel_routes() -> APIRouter:
         return templates(request, "channels.html", channels=known, may_edit=office.who.edits_something)
 
     router.include_router(invite_routes())
+    router.include_router(wish_routes())
     _add_making(router)
     _add_page(router)
     _add_changing(router)
@@ -179,6 +181,7 @@ async def _channel(
     found = await channels.find(office, ref)
     log = await notifications.page(office, channel=str(found.id), limit=LOG, cursor=cursor or None)
     given: dict[str, Any] = {"channel": await channels.shown(office, found), "log": log, "cursor": cursor}
+    given["wishes"] = in_words(found.prefs)
     may_edit = office.who.edits(found.owner_id)
     may = {"may_edit": may_edit, "may_configure": may_edit and (office.who.is_admin or found.owner_id is not None)}
     when = When(office.monitor.clock.now(), office.zone)

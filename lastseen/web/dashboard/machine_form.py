@@ -22,7 +22,7 @@ _UNITS = (("d", 86400), ("h", 3600), ("m", 60))
 def typed_of(machine: Machine) -> dict[str, str]:
     """What the form of a machine begins with."""
     typed = {name: getattr(machine, name) for name in TEXTS}
-    typed |= {name: _written(getattr(machine, name)) for name in OWN}
+    typed |= {name: written(getattr(machine, name)) for name in OWN}
     return {**typed, "tags": ", ".join(machine.tags), "shared": "yes" if machine.owner is None else ""}
 
 
@@ -61,14 +61,16 @@ def _tags(text: str) -> list[str]:
     return [tag for tag in (part.strip() for part in text.split(",")) if tag]
 
 
-def _written(value: str | timedelta | None) -> str:
-    """As it is typed: `1h30m`."""
+def written(value: str | timedelta | float | None) -> str:
+    """As it is typed: `1h30m`; of no seconds, nothing."""
     if value is None or isinstance(value, str):
         return value or ""
     if value == NEVER:
         return "never"
-    rest, text = value.total_seconds(), ""
+    rest, text = value.total_seconds() if isinstance(value, timedelta) else value, ""
+    if not rest:
+        return ""
     for unit, size in _UNITS:
         many, rest = divmod(rest, size)
         text += f"{many:g}{unit}" if many else ""
-    return text + (f"{rest:g}s" if rest or not text else "")
+    return text + (f"{rest:g}s" if rest else "")
