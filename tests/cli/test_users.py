@@ -9,7 +9,6 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.secrecy import secret
-from tests.test_docs import commands
 
 
 def test_the_first_admin_comes_by_a_link_that_is_printed(cli: Cli) -> None:
@@ -108,16 +107,6 @@ def test_what_was_done_is_listed(cli: Cli) -> None:
     assert [deed["id"] for deed in cli.json("audit", "--before", str(newest["id"]))] == [
         deed["id"] for deed in done[1:]
     ]
-
-
-def test_what_the_page_says_can_be_typed_from_top_to_bottom(cli: Cli) -> None:
-    typed = list(commands(Path("docs/people.md"), running_text=False))
-    assert len(typed) > 10
-    for words in typed:
-        done = cli(*words)
-        assert done.code == 0, (words, done.err)
-    assert [user["name"] for user in cli.json("users", "list")] == ["ada"]
-    assert [key["user"] for key in cli.json("keys", "list")] == [None, None, "ada"]
 
 
 def test_a_database_with_nothing_but_a_user_is_not_taken_for_an_empty_one(cli: Cli, tmp_path: Path) -> None:
