@@ -17,6 +17,7 @@ LastseenError
 ├── Conflict                it is there already, or somebody else changed it meanwhile
 ├── Busy                    the queue of heartbeats is full: try again in a moment
 ├── StoreUnavailable        the store cannot be read or written now: try again later
+├── Unreachable             a server that is asked over HTTP does not answer, or is none of ours
 └── ForbiddenAddress        an outgoing request to an address that is not allowed
 """
 
@@ -102,6 +103,10 @@ class Busy(LastseenError):
 
 class StoreUnavailable(LastseenError):
     """The store cannot be read or written now. What was not acknowledged was not kept, or may have been: repeat it."""
+
+
+class Unreachable(LastseenError):
+    """A server that is asked over HTTP does not answer, or what answers is no lastseen server."""
 
 
 class ForbiddenAddress(LastseenError):

@@ -12,7 +12,7 @@ import typer
 from lastseen.cli.channel_add import AddGroup
 from lastseen.cli.invites import invite
 from lastseen.cli.output import Json, answer, print_json, table
-from lastseen.cli.session import do
+from lastseen.cli.session import call
 from lastseen.cli.wishes import set_
 
 app = typer.Typer(help="Who is told: add, test, list, switch off and on.", no_args_is_help=True)
@@ -35,7 +35,7 @@ def list_(as_json: Json = False) -> None:
 
     from lastseen.manage import channels
 
-    found = do(channels.listed)
+    found = call(channels.listed)
     if as_json:
         print_json(found)
         return
@@ -53,7 +53,7 @@ def _aim(config: Mapping[str, Any]) -> str:
 def _switch(text: str, as_json: bool, enabled: bool, reason: str | None = None) -> None:
     from lastseen.manage import channels
 
-    channel = do(lambda office: channels.switch(office, text, enabled, reason))
+    channel = call(channels.switch, text, enabled, reason)
     answer(
         as_json,
         channel,
@@ -89,7 +89,7 @@ def rotate_secret(
     from lastseen.manage import channels
 
     span = parse_duration(keep, "--keep")
-    changed = do(lambda office: channels.rotate_secret(office, channel, span))
+    changed = call(channels.rotate_secret, channel, span)
     answer(
         as_json,
         changed,
@@ -103,7 +103,7 @@ def remove(channel: Ref, as_json: Json = False) -> None:
 
     from lastseen.manage import channels
 
-    gone = do(lambda office: channels.remove(office, channel))
+    gone = call(channels.remove, channel)
     answer(as_json, gone, f"{gone['name']} is removed")
 
 
@@ -115,7 +115,7 @@ def try_(channel: Ref, as_json: Json = False) -> None:
 
     # A console channel prints where the program runs: that is here, and programs want one JSON value and nothing else.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-        result = do(lambda office: test(office, channel))
+        result = call(test, channel)
     answer(as_json, result, f"{'It works' if result['ok'] else 'It does not work'}: {result['detail']}")
     if not result["ok"]:
         raise typer.Exit(1)

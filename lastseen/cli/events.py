@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lastseen.cli.output import Json, local, print_json, table
-from lastseen.cli.session import do
+from lastseen.cli.session import call
 
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest.")]
 
@@ -22,7 +22,7 @@ def events(
 
     from lastseen.manage import events as verbs
 
-    found = do(lambda office: verbs.listed(office, machine, type_, limit))
+    found = call(verbs.listed, machine, type_, limit)
     if as_json:
         print_json(found)
         return

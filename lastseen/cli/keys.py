@@ -9,7 +9,7 @@ import typer
 
 from lastseen.cli.options import naming
 from lastseen.cli.output import Json, answer, local, print_json, table
-from lastseen.cli.session import do
+from lastseen.cli.session import call
 from lastseen.durations import parse_duration
 
 app = typer.Typer(help="Keys for programs: for the API, for fleets, and for pings.", no_args_is_help=True)
@@ -81,7 +81,7 @@ def _add(
 
     span = None if expires is None else parse_duration(expires, "--expires")
     with naming(lambda field: {"tags": "--tag"}.get(field, f"--{field}" if field in _FLAGS else field)):
-        made = do(lambda office: keys.add(office, scope, label, span, defaults, **whose))
+        made = call(keys.add, scope, label, span, defaults, **whose)
     if as_json:
         print_json(made)
         return
@@ -136,7 +136,7 @@ def list_(
 
     from lastseen.manage import keys
 
-    found = do(lambda office: keys.listed(office, show=show))
+    found = call(keys.listed, show=show)
     if as_json:
         print_json(found)
     else:
@@ -148,5 +148,5 @@ def revoke(key: Annotated[int, typer.Argument(metavar="ID", min=1, help="Its id.
     """Make a key worthless, at once."""
     from lastseen.manage import keys
 
-    revoked = do(lambda office: keys.revoke(office, key))
+    revoked = call(keys.revoke, key)
     answer(as_json, revoked, f"Key {revoked['id']} is revoked.")

@@ -8,17 +8,18 @@ import typer
 
 from lastseen.cli.options import naming, own
 from lastseen.cli.output import Json, print_json, seconds, table
-from lastseen.cli.session import do, settings
+from lastseen.cli.session import call, settings
+from lastseen.cli.where import there
 
 app = typer.Typer(help="Thresholds that machines have in common.", no_args_is_help=True)
 
 
 def _table(kinds: list[dict[str, Any]]) -> None:
-    default = settings().offline_threshold.total_seconds()
+    default = settings().offline_threshold.total_seconds() if there() is None else None
 
     def limit(value: float | None) -> str:
         if value is None:
-            return f"{limit(default)} (the default)"
+            return "the default" if default is None else f"{limit(default)} (the default)"
         return "never" if value == 0 else seconds(value)
 
     rows = [
@@ -34,7 +35,7 @@ def list_(as_json: Json = False) -> None:
 
     from lastseen.manage import kinds
 
-    found = do(kinds.listed)
+    found = call(kinds.listed)
     if as_json:
         print_json(found)
     else:
@@ -54,7 +55,7 @@ def set_(
     given = {"offline_after": offline_after, "every": every}
     said = {field: own(value) for field, value in given.items() if value is not None}
     with naming(lambda field: f"--{field.replace('_', '-')}" if field in given else field):
-        kind = do(lambda office: kinds.put(office, name, **said))
+        kind = call(kinds.put, name, **said)
     if as_json:
         print_json(kind)
     else:

@@ -14,7 +14,7 @@ from lastseen.cli.machine_options import MachineOptions, flag_of
 from lastseen.cli.options import UsageError, naming, spread
 from lastseen.cli.output import Json, answer, facts, local, print_json, seconds, table
 from lastseen.cli.secret_file import secret_file
-from lastseen.cli.session import do
+from lastseen.cli.session import call
 from lastseen.errors import InvalidInput
 
 app = typer.Typer(help="What is watched: add, change, list, pause, remove.", no_args_is_help=True)
@@ -46,7 +46,7 @@ def add(
 
     _check_slug(slug)
     with naming(flag_of), secret_file(key_file, "key_file") as write:
-        made = do(lambda office: machines.add(office, slug, given.changes(), if_missing=if_missing))
+        made = call(machines.add, slug, given.changes(), if_missing=if_missing)
         if key_file is not None and made["key"] is not None:
             write(made["key"])
             made = {**made, "key": None, "key_file": str(key_file)}
@@ -84,7 +84,7 @@ def set_(
     from lastseen.manage import machines
 
     with naming(flag_of):
-        changed = do(lambda office: machines.change(office, machine, said))
+        changed = call(machines.change, machine, said)
     _print_machine(changed, as_json)
 
 
@@ -98,7 +98,7 @@ def list_(
 
     from lastseen.manage import machines
 
-    found = do(lambda office: machines.listed(office, kind, group, urls=as_json))
+    found = call(machines.listed, kind, group, urls=as_json)
     if as_json:
         print_json(found)
         return
@@ -117,7 +117,7 @@ def show(machine: Ref, as_json: Json = False) -> None:
     """Show one machine."""
     from lastseen.manage import machines
 
-    _print_machine(do(lambda office: machines.show(office, machine)), as_json)
+    _print_machine(call(machines.show, machine), as_json)
 
 
 @app.command("rotate-key")
@@ -126,7 +126,7 @@ def rotate_key(machine: Ref, as_json: Json = False) -> None:
 
     from lastseen.manage import machines
 
-    made = do(lambda office: machines.rotate_key(office, machine))
+    made = call(machines.rotate_key, machine)
     _print_key(made, as_json, "The new key (the old one works until this one is first used, at most 7 days):")
 
 
@@ -136,13 +136,13 @@ def new_addresses_of(machine: Ref, as_json: Json = False) -> None:
 
     from lastseen.manage import machines
 
-    _print_machine(do(lambda office: machines.renew_addresses(office, machine)), as_json)
+    _print_machine(call(machines.renew_addresses, machine), as_json)
 
 
 def _order(machine: str, verb: str, as_json: bool, **arguments: Any) -> None:
     from lastseen.manage import machines
 
-    shown = do(lambda office: machines.order(office, machine, verb, **arguments))
+    shown = call(machines.order, machine, verb, **arguments)
     answer(as_json, shown, f"{shown['slug']} is {_status(shown)}")
 
 
@@ -180,7 +180,7 @@ def remove(machine: Ref, as_json: Json = False) -> None:
 
     from lastseen.manage import machines
 
-    gone = do(lambda office: machines.remove(office, machine))
+    gone = call(machines.remove, machine)
     answer(as_json, gone, f"{gone['slug']} is removed; its history stays.")
 
 

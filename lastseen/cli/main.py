@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,14 +25,15 @@ from lastseen.cli import (
     nodes,
     notifications,
     plugins,
-    run,
     public,
+    run,
     serve,
     sources,
     uptime,
     users,
-    webhook,
     watch,
+    webhook,
+    where,
     why,
     wishes,
 )
@@ -54,8 +56,8 @@ app.add_typer(kinds.app, name="kinds")
 app.add_typer(sources.app, name="sources")
 app.add_typer(channels.app, name="channels")
 app.add_typer(wishes.app, name="silences")
-app.command("why")(why.why)
 app.command("watch")(watch.watch)
+app.command("why")(why.why)
 app.command("uptime")(uptime.uptime)
 app.command("ack")(wishes.ack)
 app.command("events")(events.events)
@@ -64,10 +66,10 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(users.app, name="users")
 app.command("setup-link")(users.setup_link)
 app.command("audit")(users.audit)
-app.add_typer(database.app, name="db")
-app.add_typer(import_.app, name="import")
 app.add_typer(public.pages, name="status-pages")
 app.add_typer(public.badges, name="badges")
+app.add_typer(database.app, name="db")
+app.add_typer(import_.app, name="import")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("nodes")(nodes.nodes)
@@ -92,8 +94,18 @@ def root(
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show where an error came from, for a report.")
     ] = False,
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="Ask this server, instead of the database here.")
+    ] = None,
+    api_key_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file with the key for that server (`lsa_…`).")
+    ] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Trust only the certificates in this file, for that server.")
+    ] = None,
 ) -> None:
     context.obj = {"traceback": traceback}
+    where.choose(server, api_key_file, ca_file, context.invoked_subcommand)
 
 
 @cache

@@ -12,7 +12,8 @@ import typer
 from lastseen.cli.events import Limit
 from lastseen.cli.options import UsageError
 from lastseen.cli.output import Json, local, print_json, table
-from lastseen.cli.session import do
+from lastseen.cli.session import call, do, settings
+from lastseen.clock import SystemClock
 from lastseen.durations import parse_duration
 from lastseen.errors import InvalidInput
 from lastseen.model.words import NotificationState
@@ -51,14 +52,10 @@ def list_(
 
     from lastseen.manage import notifications
 
-    async def work(office: Office) -> list[Mapping[str, Any]]:
-        those = await notifications.which(office, channel, machine, _since(since, office))
-        return await notifications.listed(office, those, state, limit)
-
-    found = do(work)
+    found = call(notifications.found, state, channel, machine, _since(since), limit)
     chosen = state or channel or machine or since
     if as_json:
-        print_json([dict(one) for one in found])
+        print_json(found)
     else:
         _table(found, "None of them is like that." if chosen else "No notifications.")
 
@@ -92,9 +89,9 @@ def replay(
 def _replay_one(notification: str, as_json: bool) -> None:
     from lastseen.manage import notifications
 
-    made = do(lambda office: notifications.replay(office, notification))
+    made = call(notifications.replay, notification)
     if as_json:
-        print_json(dict(made))
+        print_json(made)
     else:
         _table([made], "")
 
@@ -105,7 +102,7 @@ def _replay_dead(filters: tuple[str | None, str | None, str | None], dry_run: bo
     channel, machine, since = filters
 
     async def look(office: Office) -> tuple[Which, GivenUp]:
-        those = await notifications.which(office, channel, machine, _since(since, office))
+        those = await notifications.which(office, channel, machine, _since(since))
         return those, await notifications.given_up(office, those, SHOWN)
 
     those, found = do(look)
@@ -149,19 +146,19 @@ def _summary(found: GivenUp, made: int, dry_run: bool) -> str:
     return " ".join(parts)
 
 
-def _since(text: str | None, office: Office) -> datetime | None:
+def _since(text: str | None) -> datetime | None:
     """`2h`, as long ago, or a moment."""
     from lastseen.monitor.moment import named
 
     if text is None:
         return None
-    now = office.monitor.clock.now()
+    now = SystemClock().now()
     try:
         return now - parse_duration(text, "--since")
     except InvalidInput:
         pass
     try:
-        return named(text, now, office.zone, "--since")[0]
+        return named(text, now, settings().timezone, "--since")[0]
     except InvalidInput as error:
         if "still to come" in error.message:
             raise

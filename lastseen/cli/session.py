@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
+from lastseen.cli.where import counterpart, must_be_here, remote, there
 from lastseen.errors import ConfigurationError, UnknownMachine
 
 if TYPE_CHECKING:
     from lastseen.manage.office import Office
 
 T = TypeVar("T")
+P = ParamSpec("P")
 LARGEST_ID = 2**63 - 1
 
 
@@ -45,6 +47,7 @@ async def session() -> AsyncIterator[Any]:
     from lastseen.monitor.heartbeat import HeartbeatMonitor
     from lastseen.protocols import Catalog
 
+    must_be_here()
     chosen = settings()
     file = database_file(chosen.database)
     if file is not None:
@@ -81,11 +84,10 @@ def ask(work: Callable[[Any], Awaitable[T]]) -> T:
 
 
 def do(work: Callable[[Office], Awaitable[T]]) -> T:
-    """As `ask`, with the verbs' office on that monitor."""
+    """As `ask`, with the verbs' office on that monitor; only where the database is."""
 
     async def done(monitor: Any) -> T:
         from lastseen.compose import Notifiers
-
         from lastseen.manage.nearest import meant
 
         async with Notifiers(settings(), monitor.clock) as senders:
@@ -96,6 +98,20 @@ def do(work: Callable[[Office], Awaitable[T]]) -> T:
                 raise await meant(verbs, error) from None
 
     return ask(done)
+
+
+def call(verb: Callable[Concatenate[Office, P], Awaitable[T]], *given: P.args, **named: P.kwargs) -> T:
+    """What one verb of `lastseen.manage` answers: here, or from the server that was named."""
+    chosen = there()
+    if chosen is None:
+        return do(lambda office: verb(office, *given, **named))
+
+    async def asked() -> T:
+        async with remote(chosen) as server:
+            answer: T = await counterpart(verb)(server, *given, **named)
+            return answer
+
+    return run(asked)
 
 
 def office(monitor: Any, senders: Any = None) -> Office:

@@ -9,7 +9,7 @@ import typer
 
 from lastseen.cli.options import UsageError, naming, spread
 from lastseen.cli.output import Json, answer, facts, local, print_json, table
-from lastseen.cli.session import do
+from lastseen.cli.session import call, do
 from lastseen.cli.source_options import SourceOptions, flag_of
 
 app = typer.Typer(help="Brokers that machines report through.", no_args_is_help=True)
@@ -61,7 +61,7 @@ def list_(as_json: Json = False) -> None:
 
     from lastseen.manage import sources
 
-    found = do(sources.listed)
+    found = call(sources.listed)
     if as_json:
         print_json(found)
         return
@@ -78,7 +78,7 @@ def show(name: Name, as_json: Json = False) -> None:
 
     from lastseen.manage import sources
 
-    shown = do(lambda office: sources.show(office, name))
+    shown = call(sources.show, name)
     if as_json:
         print_json(shown)
         return
@@ -98,7 +98,7 @@ def remove(name: Name, as_json: Json = False) -> None:
 
     from lastseen.manage import sources
 
-    gone = do(lambda office: sources.remove(office, name))
+    gone = call(sources.remove, name)
     answer(as_json, gone, f"{gone['name']} is removed")
 
 

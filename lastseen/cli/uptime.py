@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lastseen.cli.output import Json, print_json, table
-from lastseen.cli.session import do, settings
+from lastseen.cli.session import call
 from lastseen.durations import parse_duration, spell
-
-if TYPE_CHECKING:
-    from lastseen.manage.office import Office
-    from lastseen.model import Standing
-    from lastseen.monitor.uptime import Uptime
 
 STRIP = {"up": ("█", "green"), "down": ("▄", "bold red"), "unknown": ("░", "dim"), "none": ("·", "dim")}
 """A day in a row of days: without an outage, with one, nothing known, not watched."""
+
+SHOWN_FIRST = {"down": "down", "up": "known", "unknown": "unknown"}
+"""What a day is shown as, by the first of these that there was of it."""
+
+Counted = Mapping[str, Any]
+"""As `manage.uptimes` describes it."""
 
 
 def uptime(
@@ -36,60 +37,51 @@ def uptime(
     from lastseen.manage import uptimes as verbs
 
     span = parse_duration(window, "--window")
-
-    async def all_of_them(office: Office) -> list[tuple[Any, ...]]:
-        found = await verbs.of_all(office, span, without_silenced=without_silenced)
-        return [(verbs.described(office, *one), *one) for one in found]
-
-    async def single(office: Office) -> tuple[Any, Standing, Uptime, Sequence[Uptime]]:
-        found = await verbs.of_one(office, machine or "", span, without_silenced=without_silenced)
-        return verbs.described(office, *found), *found
-
     if machine is None:
-        found = do(all_of_them)
+        every = call(verbs.listed, span, without_silenced=without_silenced)
         if as_json:
-            print_json([value for value, *_ in found])
+            print_json(every)
         else:
-            _table([(standing, whole) for _, standing, whole in found], spell(span, 1))
+            _table(every, spell(span, 1))
         return
-    value, standing, whole, days = do(single)
+    found = call(verbs.show, machine, span, without_silenced=without_silenced)
     if as_json:
-        print_json(value)
+        print_json(found)
     else:
-        _one(standing, whole, days, spell(span, 1))
+        _one(found, spell(span, 1))
 
 
-def _day(one: Uptime) -> str:
-    return one.start.astimezone(settings().timezone).date().isoformat()
-
-
-def _table(found: Sequence[tuple[Standing, Uptime]], span: str) -> None:
-    rows = [
-        (standing.machine.slug, _percent(whole), whole.outages, whole.down, whole.unknown) for standing, whole in found
-    ]
+def _table(found: Sequence[Counted], span: str) -> None:
+    rows = [(one["machine"], *_figures(one)) for one in found]
     table(("machine", f"up in {span}", "outages", "down", "unknown"), rows, "No machines yet.")
 
 
-def _one(standing: Standing, whole: Uptime, days: Sequence[Uptime], span: str) -> None:
+def _one(whole: Counted, span: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    typer.echo(f"{standing.machine.slug}  {_percent(whole)} in {span}")
-    outages = f"{whole.outages} outage{'' if whole.outages == 1 else 's'}"
+    percent, outages, *_ = _figures(whole)
+    typer.echo(f"{whole['machine']}  {percent} in {span}")
+    known = _span(whole["known_seconds"])
+    many = f"{outages} outage{'' if outages == 1 else 's'}"
     typer.echo(
-        f"{_span(whole.known)} known, of it {_span(whole.down)} down in {outages}; {_span(whole.unknown)} unknown"
+        f"{known} known, of it {_span(whole['down_seconds'])} down in {many}; {_span(whole['unknown_seconds'])} unknown"
     )
-    Console(highlight=False).print(Text.assemble(*(STRIP[day.kind] for day in days)))
-    table(
-        ("day", "up", "outages", "down", "unknown"),
-        [(_day(one), _percent(one), one.outages, one.down, one.unknown) for one in days if one.down or one.unknown],
-        "",
-    )
+    Console(highlight=False).print(Text.assemble(*(STRIP[_kind(day)] for day in whole["days"])))
+    wrong = [day for day in whole["days"] if day["down_seconds"] or day["unknown_seconds"]]
+    table(("day", "up", "outages", "down", "unknown"), [(day["day"], *_figures(day)) for day in wrong], "")
 
 
-def _percent(one: Uptime) -> str:
-    return "unknown" if one.percent is None else f"{one.percent} %"
+def _figures(one: Counted) -> tuple[str, int, timedelta, timedelta]:
+    """How much of it, how many outages, how long down and how long unknown."""
+    down, unknown = (timedelta(seconds=one[f"{what}_seconds"]) for what in ("down", "unknown"))
+    return "unknown" if one["percent"] is None else f"{one['percent']} %", one["outages"], down, unknown
 
 
-def _span(span: timedelta) -> str:
-    return spell(span) if span else "none"
+def _kind(day: Counted) -> str:
+    """As `monitor.uptime.Uptime.kind`."""
+    return next((kind for kind, what in SHOWN_FIRST.items() if day[f"{what}_seconds"]), "none")
+
+
+def _span(seconds: float) -> str:
+    return spell(timedelta(seconds=seconds)) if seconds else "none"

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from lastseen.cli.options import naming
 from lastseen.cli.output import Json, print_json, printable
-from lastseen.cli.session import do
+from lastseen.cli.session import call, settings
+from lastseen.clock import SystemClock
 
 
 def why(
@@ -22,10 +24,12 @@ def why(
 ) -> None:
     """Say what happened to a machine, who was told of it, and why somebody was not."""
     from lastseen.manage import why as verbs
-    from lastseen.monitor.story_layout import as_dict, printed
+    from lastseen.monitor.story_layout import printed
+    from lastseen.notifiers.wording import When
 
-    told, when = do(lambda office: verbs.told(office, machine, at, "--at", guess=True))
+    with naming(lambda field: f"--{field}" if field == "at" else field):
+        told = call(verbs.described, machine, at)
     if as_json:
-        print_json(as_dict(told))
+        print_json(told)
     else:
-        typer.echo(printable(printed(told, when)))
+        typer.echo(printable(printed(told, When(SystemClock().now(), settings().timezone))))

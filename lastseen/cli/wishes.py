@@ -12,7 +12,7 @@ import typer
 
 from lastseen.cli.options import UsageError, own, spread
 from lastseen.cli.output import Json, answer, local, print_json, table
-from lastseen.cli.session import do, settings
+from lastseen.cli.session import call, do, settings
 from lastseen.durations import parse_duration, spell
 from lastseen.errors import InvalidInput
 
@@ -203,7 +203,7 @@ def add(
 
     begins, span = None if start is None else _moment(start), parse_duration(lasting, "--for")
     matcher = _matcher(group, tag, kind, machine)
-    made = do(lambda office: silences.add(office, name, span, matcher, _who(), begins))
+    made = call(silences.add, name, span, matcher, _who(), begins)
     text = (
         f"{made['name']}: nothing is told of {made['machines']} until {local(made['ends_at'])} (silence {made['id']})"
     )
@@ -231,7 +231,7 @@ def list_(as_json: Json = False) -> None:
 
     from lastseen.manage import silences
 
-    found = do(silences.listed)
+    found = call(silences.listed)
     if as_json:
         print_json(found)
         return
@@ -251,7 +251,7 @@ def end(silence: Annotated[int, typer.Argument(metavar="ID", help="Which one.")]
 
     from lastseen.manage import silences
 
-    ended = do(lambda office: silences.end(office, silence))
+    ended = call(silences.end, silence)
     answer(as_json, ended, f"{ended['name']} is over")
 
 
@@ -268,5 +268,5 @@ def ack(
 
     from lastseen.manage import machines
 
-    seen = do(lambda office: machines.acknowledge(office, machine, who))
+    seen = call(machines.acknowledge, machine, who)
     answer(as_json, seen, f"Reminders stopped for {seen['slug']}.")

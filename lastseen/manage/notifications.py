@@ -27,14 +27,17 @@ async def page(
     state: str | None = None,
     channel: str | None = None,
     machine: str | None = None,
+    since: datetime | None = None,
     limit: int = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """`{"items": […], "next": …}`, the newest first. Raises UnknownMachine, UnknownChannel, InvalidInput."""
+    """`{"items": […], "next": …}`, the newest first. `since`: what ended then or later, or was made. Raises
+    UnknownMachine, UnknownChannel, InvalidInput."""
     leaf = Leaf(
         machine=None if machine is None else (await find(office, machine)).machine.id,
         channel=None if channel is None else (await find_channel(office, channel)).id,
         state=None if state is None else NotificationState(state),
+        since=since,
         limit=limit,
     )
     return await page_through(office, office.store.said, leaf, cursor)
@@ -52,6 +55,20 @@ async def listed(
     """The newest first, for who sees everything. Raises Forbidden."""
     office.who.must_be_admin()
     return list(await _replays(office).told(those, state, limit))
+
+
+async def found(
+    office: Office,
+    state: str | None = None,
+    channel: str | None = None,
+    machine: str | None = None,
+    since: datetime | None = None,
+    limit: int = 100,
+) -> list[dict[str, Any]]:
+    """The same by these names, those of removed channels too. Raises UnknownMachine, UnknownChannel, Forbidden."""
+    those = await which(office, channel, machine, since)
+    chosen = None if state is None else NotificationState(state)
+    return [dict(one) for one in await listed(office, those, chosen, limit)]
 
 
 async def given_up(office: Office, those: Which, limit: int) -> GivenUp:

@@ -8,6 +8,7 @@ from typing import Any
 
 from lastseen.clock import rfc3339
 from lastseen.errors import ConfigurationError
+from lastseen.manage.cursors import cursor_of, page_of, place_in
 from lastseen.manage.machines import find
 from lastseen.manage.office import Office
 from lastseen.model import Standing
@@ -15,17 +16,39 @@ from lastseen.monitor.uptime import Uptime, day_edges, uptimes
 from lastseen.protocols import Pasts
 
 PAGE = 500
+ORDER = "id"
 
 
-async def of_all(office: Office, span: timedelta, *, without_silenced: bool = False) -> list[tuple[Standing, Uptime]]:
+async def listed(office: Office, span: timedelta, *, without_silenced: bool = False) -> list[dict[str, Any]]:
     """Of every machine, by id, over so long until now."""
-    found: list[tuple[Standing, Uptime]] = []
-    after = 0
-    while some := await office.store.machines(after, PAGE):
-        seen = [one for one in some if office.who.sees(one.machine.owner)]
-        found += [(one, whole) for one, (whole, *_) in await _counted(office, seen, span, without_silenced, days=False)]
-        after = some[-1].machine.id
-    return found
+    found: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        some = await page(office, span, without_silenced=without_silenced, cursor=cursor)
+        found += some["items"]
+        cursor = some["next"]
+        if cursor is None:
+            return found
+
+
+async def page(
+    office: Office, span: timedelta, *, without_silenced: bool = False, limit: int = PAGE, cursor: str | None = None
+) -> dict[str, Any]:
+    """`{"items": […], "next": …}`, by id; fewer than `limit` where some are not for who asks. Raises InvalidInput."""
+    (after,) = place_in(cursor, ORDER, False) or (0,)
+    found = page_of(
+        await office.store.machines(after, limit + 1),
+        limit,
+        lambda last: cursor_of(ORDER, False, (last.machine.id,)),
+    )
+    seen = [one for one in found["items"] if office.who.sees(one.machine.owner)]
+    counted = await _counted(office, seen, span, without_silenced, days=False)
+    return {**found, "items": [described(office, one, whole) for one, (whole, *_) in counted]}
+
+
+async def show(office: Office, ref: str, span: timedelta, *, without_silenced: bool = False) -> dict[str, Any]:
+    """Of one machine, and of each day of it, for programs. Raises UnknownMachine."""
+    return described(office, *await of_one(office, ref, span, without_silenced=without_silenced))
 
 
 async def of_one(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from lastseen.clock import rfc3339
@@ -13,41 +14,44 @@ from lastseen.monitor.story_words import Moment, Said, to_nobody
 from lastseen.notifiers.wording import Line, When
 
 
-def printed(told: Story, when: When) -> str:
-    """For a terminal: times in one column, who was told below each event in columns."""
-    rows = [(span(moment, when), moment) for moment in told.moments]
+def printed(told: Mapping[str, Any], when: When) -> str:
+    """What `as_dict` says, for a terminal: times in one column, who was told below each event in columns."""
+    rows = [(_span(moment, when), moment) for moment in told["timeline"]]
     width = max((len(times) for times, _ in rows), default=0)
-    said = [one for moment in told.moments for one in moment.told]
-    names, types = (max((len(text) for text in texts), default=0) for texts in _columns(said))
-    out = [f"{told.name}  {told.headline}"]
-    if rows or told.notes:
+    said = [one for _, moment in rows for one in moment["told"]]
+    names, types = (max((len(one[name]) for one in said), default=0) for name in ("channel", "channel_type"))
+    out = [f"{told['machine']}  {told['headline']}"]
+    if rows or told["notes"]:
         out.append("")
     for times, moment in rows:
-        number = told.facts.numbers.get(moment.event.uid) if moment.event else None
-        out.append(f"{times:<{width}}  {moment.what}" + (f"   event {number}" if number else ""))
-        brief = to_nobody(moment)
-        below = [brief] if brief else [f"{_channel(one, names, types)}  {one.words}" for one in moment.told]
+        number = moment["event_id"]
+        out.append(f"{times:<{width}}  {moment['what']}" + (f"   event {number}" if number else ""))
+        columns = (
+            f"{one['channel']:<{names}}  {one['channel_type']:<{types}}  {one['said']}" for one in moment["told"]
+        )
+        below = [moment["to_nobody"]] if moment["to_nobody"] else columns
         out += [f"{'':<{width}}  {line}" for line in below]
-        if moment.do:
-            out.append(f"{'':<{width}}  {moment.do}")
-    return "\n".join([*out, *told.notes])
+        if moment["do"]:
+            out.append(f"{'':<{width}}  {moment['do']}")
+    return "\n".join([*out, *told["notes"]])
 
 
-def _channel(one: Said, names: int, types: int) -> str:
-    return f"{one.row.channel:<{names}}  {one.row.channel_type:<{types}}"
-
-
-def _columns(said: Sequence[Said]) -> tuple[list[str], list[str]]:
-    return [one.row.channel for one in said], [one.row.channel_type for one in said]
+def _span(moment: Mapping[str, Any], when: When) -> str:
+    at, until = (moment[name] and datetime.fromisoformat(moment[name]) for name in ("at", "until"))
+    return _times(at, until, moment["lasts"], when)
 
 
 def span(moment: Moment, when: When) -> str:
     """`03:02:12`, `03:10 →` where it goes on, `03:00–03:40`."""
-    if moment.lasts:
-        return f"{when.at(moment.at)} →"
-    if moment.until is None or moment.until == moment.at:
-        return when.at(moment.at, seconds=True)
-    return when.span(moment.at, moment.until)
+    return _times(moment.at, moment.until, moment.lasts, when)
+
+
+def _times(at: datetime, until: datetime | None, lasts: bool, when: When) -> str:
+    if lasts:
+        return f"{when.at(at)} →"
+    if until is None or until == at:
+        return when.at(at, seconds=True)
+    return when.span(at, until)
 
 
 def lines(told: Story, when: When, mark: str = "") -> tuple[Line, ...]:
@@ -89,6 +93,7 @@ def _moment(moment: Moment, facts: Facts) -> dict[str, Any]:
         "lasts": moment.lasts,
         "what": moment.what,
         "do": moment.do,
+        "to_nobody": to_nobody(moment) or None,
         "event_id": None if event is None else facts.numbers.get(event.uid),
         "type": None if event is None else event.type,
         "told": [_told(one) for one in moment.told],

@@ -197,10 +197,11 @@ def said(connection: Connection, leaf: Leaf) -> list[dict[str, Any]]:
         query = query.where(notifications.c.state == leaf.state.value)
     if leaf.channel is not None:
         query = query.where(notifications.c.channel_id == leaf.channel)
-    return [named(row) for row in _page(connection, query, leaf, notifications, notifications.c.created_at)]
+    ended = func.coalesce(notifications.c.finished_at, notifications.c.created_at)
+    return [named(row) for row in _page(connection, query, leaf, notifications, ended)]
 
 
-def _page(connection: Connection, query: Select[Any], leaf: Leaf, table: Any, at: Column[Any]) -> Sequence[Any]:
+def _page(connection: Connection, query: Select[Any], leaf: Leaf, table: Any, at: ColumnElement[Any]) -> Sequence[Any]:
     """`query` joins machines and channels, outer where there may be none."""
     if leaf.machine is not None:
         query = query.where(table.c.machine_id == machine_id_of(connection, leaf.machine))

@@ -9,7 +9,7 @@ import pytest
 
 from lastseen.model import Preferences, Quiet
 from lastseen.monitor.story import Asked, story
-from lastseen.monitor.story_layout import printed
+from lastseen.monitor.story_layout import as_dict, printed
 from lastseen.notifiers.wording import When
 from tests.monitor.cases import STORES, Scene, scene
 from tests.monitor.people import Chat, Editable, prefer, reasons
@@ -179,7 +179,7 @@ async def test_what_cannot_be_changed_is_told_nothing_and_the_reason_is_kept(tmp
         now = s.clock.now()
         facts = await s.sql.account("web", now, now, now)
         told = story(facts, s.monitor.described(facts.standing, now), Asked(now, now), When(now, UTC))
-        words = [line.strip() for line in printed(told, When(now, UTC)).splitlines()]
+        words = [line.strip() for line in printed(as_dict(told), When(now, UTC)).splitlines()]
         assert "plain  code  not shown: it cannot change what it has said" in words
         await s.clock.advance("3h")
         assert late.screen["m1"].splitlines()[-1] == "Ack: Eva 12:04", "what is told late says it at once"

@@ -39,7 +39,7 @@ async def why(s: Scene, name: str, at: str | None = None) -> Story:
 
 async def said(s: Scene, name: str, at: str | None = None) -> list[str]:
     """The lines that a terminal shows."""
-    return printed(await why(s, name, at), When(s.clock.now(), UTC)).splitlines()
+    return printed(as_dict(await why(s, name, at)), When(s.clock.now(), UTC)).splitlines()
 
 
 def line_of(lines: Sequence[str], word: str) -> str:

@@ -49,7 +49,14 @@ Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 """Each part that is not ready, with why; empty: heartbeats are accepted and the monitor runs."""
 
 ROUTES = (
-    *(machines.router, machine_past.router, status.router, event_routes.router, channels.router),
+    *(
+        machines.router,
+        machine_past.router,
+        machine_past.everybodys,
+        status.router,
+        event_routes.router,
+        channels.router,
+    ),
     *(wishes.router, sources.router, people.router, stream.router, docs.router),
 )
 

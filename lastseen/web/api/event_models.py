@@ -79,3 +79,4 @@ class NotificationQuery(Paged):
     state: Literal["pending", "sending", "delivered", "dead", "cancelled", "skipped"] | None = None
     channel: Word | None = Field(default=None, description="its id or its name")
     machine: Word | None = Field(default=None, description="its id or its slug")
+    since: Moment | None = Field(default=None, description="only what ended from then on, or was made")

@@ -153,9 +153,12 @@ class Day(Uptime):
     day: str = Field(examples=["2026-06-01"])
 
 
-class MachineUptime(Uptime):
+class WholeUptime(Uptime):
     id: int
     machine: str
+
+
+class MachineUptime(WholeUptime):
     days: list[Day]
 
 
@@ -218,6 +221,10 @@ class SomeMachines(Query):
 class UptimeQuery(Query):
     window: str = Field(default="30d", max_length=50, description="how far back, at most a year")
     without_silenced: bool = Field(default=False, description="leave out the time for which a silence was set")
+
+
+class AllUptimeQuery(UptimeQuery, Paged):
+    """Of all, some at a time."""
 
 
 class WhyQuery(Query):

@@ -17,6 +17,7 @@ from lastseen.web.api.event_models import Event
 from lastseen.web.api.models import Page
 
 router = APIRouter(prefix=f"{PREFIX}/machines/{{id}}", tags=["machines"])
+everybodys = APIRouter(prefix=PREFIX, tags=["machines"])
 
 
 @router.get("/events", response_model=Page[Event], operation_id="machines_events")
@@ -38,8 +39,17 @@ async def uptime(office: Asked, ref: Ref, query: Annotated[models.UptimeQuery, I
 
     Time in which nobody could have known does not count. Days are those of the server's time zone."""
     span = parse_duration(query.window, "window")
-    counted = await uptimes.of_one(office, ref, span, without_silenced=query.without_silenced)
-    return answer(uptimes.described(office, *counted))
+    return answer(await uptimes.show(office, ref, span, without_silenced=query.without_silenced))
+
+
+@everybodys.get("/uptime", response_model=Page[models.WholeUptime], operation_id="uptime_list")
+async def uptime_of_all(office: Asked, query: Annotated[models.AllUptimeQuery, InQuery()]) -> Response:
+    """How much of the time each machine was up, by id
+
+    A page may hold fewer than were asked for, and another one still follow."""
+    span = parse_duration(query.window, "window")
+    left_out, limit = query.without_silenced, query.limit
+    return answer(await uptimes.page(office, span, without_silenced=left_out, limit=limit, cursor=query.cursor))
 
 
 @router.get("/why", response_model=models.Why, operation_id="machines_why")

@@ -1,0 +1,246 @@
+"""What a server answers, as JSON: times are RFC 3339 texts. A newer server says more, which is kept."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+
+class KeyedMachine(TypedDict):
+    """`key`: shown this once; None: it was there already."""
+
+    id: int
+    slug: str
+    name: str
+    key: str | None
+    ping_url: str | None
+    push_url: str | None
+
+
+class MachineStatus(TypedDict):
+    """The status of one machine at this moment."""
+
+    id: int
+    slug: str
+    name: str
+    status: str
+    late: bool
+    last_seen: str | None
+    status_since: str
+    offline_after_seconds: float | None
+    seconds_until_offline: float | None
+    notified_at: str | None
+    sources: list[str]
+    group: str
+    flapping_since: str | None
+
+
+class Machine(MachineStatus):
+    """Its status, and what people wrote of it."""
+
+    acknowledged_by: str | None
+    acknowledged_at: str | None
+    hostname: str
+    description: str
+    kind: str
+    tags: list[str]
+    enabled: bool
+    schedule: str | None
+    timezone: str | None
+    grace_seconds: float | None
+    max_runtime_seconds: float
+    ping_url: str | None
+    push_url: str | None
+    owner: str | None
+
+
+class Run(TypedDict):
+    run: str | None
+    started_at: str | None
+    ended_at: str | None
+    seconds: float | None
+    outcome: str | None
+    exit_code: int | None
+    last_line: str
+    output: str
+
+
+class OneMachine(Machine):
+    next_due: list[str]
+    runs: list[Run]
+
+
+class Removed(TypedDict):
+    id: int
+    slug: str
+    removed: bool
+
+
+class Acknowledged(TypedDict):
+    id: int
+    slug: str
+    acknowledged_by: str
+
+
+class Statuses(TypedDict):
+    items: list[MachineStatus]
+    unknown: list[str]
+
+
+class Counted(TypedDict):
+    """How much of a span a machine was up."""
+
+    start: str
+    end: str
+    uptime: float | None
+    percent: str | None
+    known_seconds: float
+    down_seconds: float
+    unknown_seconds: float
+    silenced_seconds: float
+    outages: int
+
+
+class Day(Counted):
+    day: str
+
+
+class Uptime(Counted):
+    id: int
+    machine: str
+
+
+class MachineUptime(Uptime):
+    days: list[Day]
+
+
+class Why(TypedDict):
+    """What happened to a machine, in facts and in words."""
+
+    machine: str
+    status: dict[str, Any] | None
+    headline: str
+    timeline: list[dict[str, Any]]
+    notes: list[str]
+    complete: bool
+
+
+class Event(TypedDict):
+    id: int
+    uid: str
+    type: str
+    severity: str
+    machine_id: int | None
+    machine: str | None
+    at: str
+    previous_status: str | None
+    status: str | None
+    reason: str | None
+    last_seen: str | None
+    incident_id: int | None
+
+
+class Notification(TypedDict):
+    """One event for one channel. Those that are listed name what they are about."""
+
+    id: int
+    uid: str
+    event_id: int
+    channel_id: int
+    cause: str
+    state: str
+    reason: str | None
+    attempts: int
+    due_at: str
+    finished_at: str | None
+    channel: NotRequired[str | None]
+    machine: NotRequired[str | None]
+    type: NotRequired[str | None]
+
+
+class Kind(TypedDict):
+    """`offline_after_seconds`: 0 is never, None the default threshold."""
+
+    name: str
+    offline_after_seconds: float | None
+    every_seconds: float | None
+
+
+class Silence(TypedDict):
+    id: int
+    name: str
+    starts_at: str
+    ends_at: str
+    machines: str
+    matcher: dict[str, Any]
+    one_chat: bool
+    created_by: str
+
+
+class Source(TypedDict):
+    """With its options beside these, for who may change something."""
+
+    id: int
+    name: str
+    kind: str
+
+
+class ListedSource(Source):
+    hears: bool
+
+
+class OneSource(ListedSource):
+    blind_since: str | None
+    blind_reason: str | None
+    strangers: list[dict[str, Any]]
+
+
+class Key(TypedDict):
+    id: int
+    scope: str
+    label: str
+    hint: str
+    machine_id: int | None
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+    defaults: dict[str, Any]
+
+
+class MadeKey(TypedDict):
+    """`key`: shown this once."""
+
+    id: int
+    scope: str
+    label: str
+    key: str
+
+
+class Channel(TypedDict):
+    id: int
+    type: str
+    name: str
+    enabled: bool
+    disabled_by: str | None
+    disabled_reason: str | None
+    config: dict[str, Any]
+    wishes: dict[str, Any]
+    fallback: str | None
+    owner: str | None
+
+
+class MadeChannel(TypedDict):
+    id: int
+    type: str
+    name: str
+    secret: NotRequired[str | None]
+
+
+class Tried(TypedDict):
+    ok: bool
+    detail: str
+
+
+class RemovedNamed(TypedDict):
+    id: int
+    name: str
+    removed: bool

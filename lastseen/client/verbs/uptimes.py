@@ -1,0 +1,24 @@
+"""How much of the time machines were up."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from lastseen.client.remote import Remote
+from lastseen.client.shapes import MachineUptime, Uptime
+
+
+async def listed(server: Remote, span: timedelta, *, without_silenced: bool = False) -> list[Uptime]:
+    """Of every machine, by id."""
+    window, leave_out = _asked(span, without_silenced)
+    return [one async for one in server.pages(Uptime, "uptime", window=window, without_silenced=leave_out)]
+
+
+async def show(server: Remote, ref: str, span: timedelta, *, without_silenced: bool = False) -> MachineUptime:
+    """Of one, and of each day of it."""
+    window, leave_out = _asked(span, without_silenced)
+    return await server.get(MachineUptime, "machines", ref, "uptime", window=window, without_silenced=leave_out)
+
+
+def _asked(span: timedelta, without_silenced: bool) -> tuple[str, str | None]:
+    return str(span.total_seconds()), "true" if without_silenced else None

@@ -1,0 +1,56 @@
+"""One server and its database, asked by commands that have the database, and by others that only know the address."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli, Done
+from tests.cli.test_replay import give_up
+from tests.fresh import new_database
+
+SILENT = ["pump-01", "pump-02", "pump-03"]
+
+
+@dataclass
+class Both:
+    """`here` has the database, `there` the address and a key that may everything; neither knows what the other does."""
+
+    here: Cli
+    there: Cli
+    url: str
+    files: Path
+
+    def ask(self, *arguments: str, may: str = "write", server: str | None = None) -> Done:
+        """The command with --server."""
+        key = str(self.files / may)
+        return self.there("--server", server or self.url, "--api-key-file", key, *arguments)
+
+    def key(self, name: str, *arguments: str) -> str:
+        """A file with a new key in it."""
+        text = self.here.json("keys", "add", "api", *arguments)["key"]
+        (self.files / name).write_text(text + "\n")
+        return str(text)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    folder = tmp_path_factory.mktemp("client")
+    (folder / "data").mkdir(0o700)
+    (folder / "files").mkdir()
+    new_database(folder / "data" / "lastseen.db")
+    env = {"LASTSEEN_PUBLIC_URL": "https://status.example.org", "LASTSEEN_TIMEZONE": "Europe/Berlin"}
+    here, there = Cli(folder / "data", env), Cli(folder / "nothing", {"LASTSEEN_TIMEZONE": "Europe/Berlin"})
+    for name in ("ops", "boss"):
+        here.json("channels", "add", "console", "--name", name)
+    asyncio.run(give_up(here, SILENT))
+    with here.serving() as url:
+        two = Both(here, there, url, folder / "files")
+        two.key("write", "--may", "write")
+        two.key("read")
+        yield two
+    assert not (folder / "nothing").exists(), "whoever asks a server makes no files"

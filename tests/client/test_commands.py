@@ -1,0 +1,142 @@
+"""Commands do and print the same, whether they have the database or ask a server."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Done
+from tests.client.conftest import Both
+
+READ = [
+    *("machines list", "machines list --kind default", "machines list --group nowhere", "machines show pump-01"),
+    *("machines show 1", "kinds list", "sources list", "sources show http", "channels list", "silences list"),
+    *("events", "events --limit 2", "events --machine pump-01", "events --type machine.offline", "keys list"),
+    *("notifications list", "notifications list --state dead --channel ops --machine pump-02 --limit 1"),
+    *("notifications list --since 2026-03-01", "notifications list --since 2h"),
+    *("uptime", "uptime pump-01", "uptime pump-01 --window 2d --without-silenced", "uptime --window 1h"),
+    *("why pump-01", "why pump-01 --at 2026-03-01T02:00", "why 3"),
+]
+
+DEFAULT = re.compile(r"(never|[0-9]+ \w+) \(the default\)")
+"""Of kinds: what it is, only who has the settings knows."""
+
+MOVES = ("uptime", "why")
+"""What counts until now, which goes on meanwhile."""
+
+WRITE = [
+    "machines add NAME --name Größe --tag a --tag b --every 1m --group g --description d --hostname h",
+    "machines add NAME --if-missing",
+    "machines add NAME",
+    "machines set NAME --offline-after never --every none --tag= --name other",
+    "machines set NAME --schedule",
+    "machines set NAME --offline-after soon",
+    "machines set NAME --kind nothing",
+    "machines rotate-key NAME",
+    "machines new-addresses NAME",
+    "machines pause NAME --until-ping",
+    "machines resume NAME",
+    "machines disable NAME",
+    "machines enable NAME",
+    "ack NAME --by me",
+    "silences add NAME --for 90m --machine NAME",
+    "silences add NAME --from 2030-06-01T22:00 --tag a --group g",
+    "kinds set NAME --offline-after 5m",
+    "kinds set NAME --offline-after none --every 30s",
+    "kinds set NAME --every soon",
+    "keys add api --label NAME --expires 90d",
+    "keys add fleet --label NAME --may-create --group g --tag a",
+    "keys add ping --label NAME",
+    "keys add fleet --kind nothing",
+    "machines remove NAME",
+    "machines remove NAME",
+    "machines show NAME",
+    "events --machine NAME",
+    "uptime NAME",
+    "silences end 999",
+    "keys revoke 999",
+    "sources show NAME",
+    "sources remove http",
+    "channels enable NAME",
+    "notifications replay 999999",
+    "notifications list --channel NAME",
+]
+
+
+def same(done: Done, moves: bool = False) -> str:
+    """What was printed, without what is another each time."""
+    text = done.out + done.err
+    text = DEFAULT.sub("the default", text)
+    if done.out.startswith(("{", "[")):
+        text = json.dumps(without_rest(json.loads(done.out)), indent=1, sort_keys=True) + done.err
+    return re.sub(r"\d+(\.\d+)?", "0", text) if moves else text
+
+
+def without_rest(value: Any) -> Any:
+    """What is left of the time until it is offline goes on meanwhile, and so does what was last used."""
+    if isinstance(value, dict):
+        moving = ("seconds_until_offline", "last_used_at", "hears")
+        return {name: without_rest(one) for name, one in value.items() if name not in moving}
+    return [without_rest(one) for one in value] if isinstance(value, list) else value
+
+
+def scrubbed(done: Done, name: str) -> str:
+    """Without names, keys and numbers, and without the width of columns."""
+    text = re.sub(r"ls[mfpau]_[\w-]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "SECRET", same(done))
+    text = re.sub(r'"created_by": "[^"]*"', "", text.replace(name or "NAME", "NAME"))
+    return " ".join(re.sub(r"\d+", "0", text.replace("─", "")).split())
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("command", READ)
+def test_the_same_is_shown(both: Both, command: str, form: str) -> None:
+    words = [*command.split(), *(["--json"] if form == "json" else [])]
+    here, there = both.here(*words), both.ask(*words)
+    assert here.code == 0, here.err
+    moves = words[0] in MOVES
+    if form == "text" and words[0] in ("keys", "sources", "kinds"):
+        assert scrubbed(there, "") == scrubbed(here, "")
+    else:
+        assert same(there, moves) == same(here, moves)
+    assert there.code == 0
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_same_is_done_and_the_same_refused(both: Both, form: str) -> None:
+    for command in WRITE:
+        name = {"here": f"h-{form}", "there": f"t-{form}"}
+        words = [*command.split(), *(["--json"] if form == "json" else [])]
+        here = both.here(*(word.replace("NAME", name["here"]) for word in words))
+        there = both.ask(*(word.replace("NAME", name["there"]) for word in words))
+        assert "bug" not in here.err, here.err
+        assert scrubbed(there, name["there"]) == scrubbed(here, name["here"]), command
+        assert there.code == here.code, command
+
+
+def test_a_server_tells_again_what_was_given_up(both: Both) -> None:
+    dead = both.ask("notifications", "list", "--state", "dead", "--json").value[0]
+    made = both.ask("notifications", "replay", str(dead["id"]), "--json").value
+    assert (made["cause"], made["event_id"], made["channel_id"]) == ("replay", dead["event_id"], dead["channel_id"])
+    assert both.ask("notifications", "replay", dead["uid"]).code == 0
+
+
+def test_a_server_tries_its_channel_and_switches_it(both: Both) -> None:
+    tried = both.ask("channels", "test", "boss", "--json")
+    assert (tried.code, tried.value) == (0, both.here("channels", "test", "boss", "--json").value)
+    assert both.ask("channels", "test", "boss").out == "It works: delivered\n"
+    assert both.ask("channels", "disable", "boss", "--reason", "moved", "--json").value["disabled_reason"] == "moved"
+    assert both.ask("channels", "enable", "boss").out == "boss is enabled\n"
+    assert "only webhooks" in both.ask("channels", "rotate-secret", "boss", "--keep", "90m").err
+    both.here.json("channels", "add", "webhook", "--name", "hook", "--url", "https://hooks.example.org/x")
+    assert both.ask("channels", "rotate-secret", "hook", "--json").value["secret"].startswith("whsec_")
+    assert both.ask("channels", "remove", "hook").out == "hook is removed\n"
+
+
+def test_long_lists_are_read_page_by_page(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lastseen.client.remote.PAGE", 2)
+    for command in ("machines list", "events --limit 5", "notifications list", "uptime"):
+        words = command.split()
+        assert same(both.ask(*words), moves=True) == same(both.here(*words), moves=True)

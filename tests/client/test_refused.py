@@ -1,0 +1,195 @@
+"""What goes wrong between a command and a server is one sentence, and no key is in it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.cli.conftest import Cli, Done
+from tests.client.conftest import Both
+
+PROBLEM = "application/problem+json"
+
+
+class StandIn(ThreadingHTTPServer):
+    """Answers everything with `status`, `kind` and `body`; after `refusals` times 503. What it was asked is `asked`."""
+
+    status, kind, body, refusals = 200, "text/html", b"<h1>It works!</h1>", 0
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.asked: list[tuple[str, str]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: StandIn
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.asked.append((self.command, self.path))
+        refused = len(self.server.asked) <= self.server.refusals
+        status, kind, body = (
+            (503, PROBLEM, b'{"detail": "not now"}')
+            if refused
+            else (self.server.status, self.server.kind, self.server.body)
+        )
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        if 300 <= status < 400:
+            self.send_header("Location", "https://elsewhere.example/api/v1")
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_DELETE = answer  # noqa: N815  (as http.server wants them)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def stand_in() -> Iterator[StandIn]:
+    with StandIn() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def said(done: Done, both: Both) -> str:
+    """The one line on standard error."""
+    assert (done.code, done.out) == (1, "")
+    for name in ("write", "read"):
+        assert (both.files / name).read_text().strip() not in done.err
+    (line,) = done.err.splitlines()
+    return line
+
+
+def test_a_key_that_reads_changes_nothing(both: Both) -> None:
+    before = both.here.json("machines", "list")
+    line = said(both.ask("machines", "add", "new", may="read"), both)
+    assert "read" in line
+    assert both.here.json("machines", "list") == before
+    assert both.ask("machines", "list", may="read").code == 0
+
+
+def test_a_wrong_key_is_named_as_wrong_and_not_shown(both: Both) -> None:
+    (both.files / "wrong").write_text("lsa_" + "x" * 43)
+    line = said(both.ask("machines", "list", may="wrong"), both)
+    assert "this key is not valid" in line
+    assert "xxx" not in line
+    (both.files / "spaced").write_text("lsa_ secret word")
+    line = said(both.ask("machines", "list", may="spaced"), both)
+    assert "secret" not in line
+
+
+def test_a_user_s_key_sees_what_they_see(both: Both) -> None:
+    both.here.json("users", "add", "vera", "--role", "viewer")
+    both.key("vera", "--user", "vera", "--may", "write")
+    assert both.ask("machines", "show", "pump-01", may="vera").code == 0
+    assert "ping_url" not in both.ask("machines", "show", "pump-01", may="vera").out
+    said(both.ask("machines", "pause", "pump-01", may="vera"), both)
+    said(both.ask("keys", "list", "--show"), both)
+
+
+def test_a_server_that_is_away_is_named(both: Both, stand_in: StandIn) -> None:
+    url = stand_in.url
+    stand_in.server_close()
+    for command in ("machines list", "machines pause pump-01"):
+        assert said(both.ask(*command.split(), server=url), both).startswith(f"lastseen: {url} cannot be reached: ")
+
+
+def test_who_is_no_lastseen_server_is_told_apart(both: Both, stand_in: StandIn) -> None:
+    answers = [
+        (200, "text/html", b"<h1>It works!</h1>", "no lastseen server"),
+        (404, "text/html", b"", "answers 404 without saying why"),
+        (502, "text/html", b"<h1>Bad gateway</h1>", "answers 502 without saying why"),
+        (301, "text/html", b"", "redirects elsewhere (301)"),
+        (200, "application/json", b'{"items": [{"slug": 1}], "next": null}', "of another version"),
+        (200, "application/json", b'{"machines": []}', "of another version"),
+        (500, PROBLEM, b'{"detail": "something went\\u001b[31m wrong"}', "answers 500: something went [31m wrong"),
+        (429, PROBLEM, b'{"detail": "too often"}', "too often"),
+        (422, PROBLEM, b'{"detail": "a: b", "errors": [{"field": "kind", "detail": "is none"}]}', "kind: is none"),
+    ]
+    for status, kind, body, words in answers:
+        stand_in.status, stand_in.kind, stand_in.body = status, kind, body
+        assert words in said(both.ask("machines", "list", server=stand_in.url), both)
+        assert len(stand_in.asked) == 1, "a redirect is not followed, an answer is not asked for again"
+        stand_in.asked.clear()
+
+
+def test_what_only_reads_is_asked_again_and_what_changes_something_is_not(both: Both, stand_in: StandIn) -> None:
+    stand_in.refusals, stand_in.kind, stand_in.body = 2, "application/json", b'{"items": [], "next": null}'
+    assert both.ask("machines", "list", "--json", server=stand_in.url).value == []
+    assert len(stand_in.asked) == 3
+    stand_in.asked.clear()
+    assert "not now" in said(both.ask("machines", "pause", "pump-01", server=stand_in.url), both)
+    assert stand_in.asked == [("POST", "/api/v1/machines/pump-01/pause")]
+
+
+def test_what_a_newer_server_says_beside_is_passed_on(both: Both, stand_in: StandIn) -> None:
+    kind = b'{"name": "server", "offline_after_seconds": 5, "every_seconds": null, "colour": "red"}'
+    stand_in.kind, stand_in.body = "application/json", b'{"items": [%s], "next": null, "total": 1}' % kind
+    (found,) = both.ask("kinds", "list", "--json", server=stand_in.url).value
+    assert found["colour"] == "red"
+    assert "server" in both.ask("kinds", "list", server=stand_in.url).out
+
+
+def test_a_name_that_means_something_in_a_path_does_not(both: Both, stand_in: StandIn) -> None:
+    stand_in.kind, stand_in.status, stand_in.body = PROBLEM, 404, b'{"detail": "no such"}'
+    for name in ("..", "."):
+        said(both.ask("machines", "remove", name, server=stand_in.url), both)
+    assert stand_in.asked == []
+    said(both.ask("machines", "remove", "a/../b?c#d", server=stand_in.url), both)
+    assert stand_in.asked == [("DELETE", "/api/v1/machines/a%2F..%2Fb%3Fc%23d")]
+
+
+def test_a_machine_called_status_is_found_by_its_id(both: Both) -> None:
+    both.here.json("machines", "add", "status")
+    assert both.ask("machines", "show", "status", "--json").value["slug"] == "status"
+    assert both.ask("machines", "remove", "status", "--json").value["removed"]
+    assert "no machine 'status'" in said(both.ask("machines", "show", "status"), both)
+
+
+def test_what_works_here_alone_says_so(both: Both) -> None:
+    for command in ("db check", "backup x", "serve", "import", "doctor", "users list", "agent"):
+        line = said(both.ask(*command.split()), both)
+        assert line == f"lastseen: lastseen {command.split()[0]} works here alone: leave out --server" + (
+            ", or give it behind agent" if command == "agent" else ""
+        )
+    for command in (
+        "channels set ops --severity alert",
+        "sources add mqtt x --url mqtt://x",
+        "machines advice pump-01",
+    ):
+        assert "only where the database is" in said(both.ask(*command.split()), both)
+
+
+def test_the_environment_names_the_server_where_it_names_the_key_too(both: Both) -> None:
+    env = {"LASTSEEN_SERVER": both.url, "LASTSEEN_API_KEY_FILE": str(both.files / "read")}
+    there = Cli(both.there.folder, env)
+    assert there.json("machines", "list") == both.ask("machines", "list", "--json").value
+    assert "only where the database is" in said(there("users", "list"), both)
+    assert there("plugins").code == 0
+    alone = Cli(both.here.folder, {"LASTSEEN_SERVER": "http://127.0.0.1:1"})
+    assert alone("machines", "list").code == 0, "what an agent is told is no reason to leave the database"
+
+
+def test_who_names_half_of_it_is_told_the_other_half(both: Both) -> None:
+    done = both.there("--server", both.url, "machines", "list")
+    assert (done.code, "--api-key-file" in done.err) == (2, True)
+    done = both.there("--api-key-file", str(both.files / "read"), "machines", "list")
+    assert (done.code, "--server" in done.err) == (2, True)
+    assert "cannot be read" in said(both.ask("machines", "list", may="nothing"), both)
+    for server in ("ftp://x", "nothing", "http://[::1", "http://"):
+        assert "--server: " in said(both.ask("machines", "list", server=server), both)
+    line = said(both.ask("machines", "list", server="http://ada:hunter2@127.0.0.1:1"), both)
+    assert "hunter2" not in line
