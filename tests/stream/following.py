@@ -69,8 +69,11 @@ class Read:
 
 
 @asynccontextmanager
-async def stream(http: httpx.AsyncClient, key: str, position: str = "", **query: Any) -> AsyncIterator[Read]:
-    headers = {"Authorization": f"Bearer {key}", **({"Last-Event-ID": position} if position else {})}
+async def stream(
+    http: httpx.AsyncClient, key: str, position: str = "", *, cookie: str = "", **query: Any
+) -> AsyncIterator[Read]:
+    who = {"Cookie": f"lastseen={cookie}"} if cookie else {"Authorization": f"Bearer {key}"}
+    headers = {**who, **({"Last-Event-ID": position} if position else {})}
     async with http.stream("GET", STREAM, params=query, headers=headers) as answer:
         if answer.status_code != 200:
             await answer.aread()
