@@ -48,14 +48,13 @@ async def log_in(request: Request, response: Response, name: str, password: str)
     return session, user
 
 
-async def log_out(request: Request, response: Response, *, everywhere: bool = False) -> User | None:
-    """Whose session ended, None: there was none. Raises Refused (403) for what another site's page sent."""
+async def log_out(request: Request, response: Response) -> None:
+    """This browser, if it was logged in. Raises Refused (403) for what another site's page sent."""
     entrance = entrance_of(request)
-    person = await entrance.person(request)  # which looks at who made the request
-    user = await entrance.sessions.end(request, response, everywhere=everywhere)
-    if user is not None and person is not None:
+    await entrance.person(request)  # which looks at who made the request
+    user = await entrance.sessions.end(request, response)
+    if user is not None:
         await note(entrance, request, user, "users.log-out")
-    return user
 
 
 async def end_sessions(request: Request, response: Response, who: Who, session: int | None = None) -> None:

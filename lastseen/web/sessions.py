@@ -74,19 +74,19 @@ class LoggedIn:
         self._set(request, response, token, LASTS)
         return begun
 
-    async def end(self, request: Request, response: Response, *, everywhere: bool = False) -> User | None:
-        """Log this browser out, or all of this user's. Whose it was, None: it was not logged in."""
-        user = await self._end(request, everywhere=everywhere)
+    async def end(self, request: Request, response: Response) -> User | None:
+        """Log this browser out. Whose session it was, None: it was not logged in."""
+        user = await self._end(request)
         if self.cookie(request) in request.cookies:
             self._set(request, response, "", timedelta())
         return user
 
-    async def _end(self, request: Request, *, everywhere: bool = False) -> User | None:
+    async def _end(self, request: Request) -> User | None:
         found = await self.find(request)
         if found is None or self._store is None:
             return None
         session, user = found
-        await self._store.end_sessions(user=user.id, session=None if everywhere else session.id)
+        await self._store.end_sessions(user=user.id, session=session.id)
         return user
 
     def cookie(self, request: Request) -> str:

@@ -11,7 +11,7 @@ from lastseen.clock import rfc3339
 from lastseen.manage.who import Who
 from lastseen.web import login
 from lastseen.web.api.heartbeat import problem_responses
-from lastseen.web.who import who_of
+from lastseen.web.who import entrance_of, who_of
 
 router = APIRouter(prefix="/api/v1/session", tags=["session"])
 
@@ -85,11 +85,15 @@ async def who_asks(who: Annotated[Who, Depends(who_of)]) -> Asker:
     operation_id="log_out",
     status_code=204,
     responses=problem_responses("403", "503"),  # type: ignore[arg-type]
-    openapi_extra={"security": [{"session": []}]},
+    openapi_extra={"security": [{"session": []}, {}]},
 )
 async def log_out(
     request: Request, everywhere: Annotated[bool, Query(description="also in all other browsers")] = False
 ) -> Response:
     answer = Response(status_code=204)
-    await login.log_out(request, answer, everywhere=everywhere)
+    person = await entrance_of(request).person(request) if everywhere else None
+    if person is None:
+        await login.log_out(request, answer)
+    else:
+        await login.end_sessions(request, answer, person)
     return answer
