@@ -99,6 +99,7 @@ class Looking:
     async def by(self, role: str = "admin", *, dark: bool = False, phone: bool = False) -> AsyncIterator[Seen]:
         """A browser of somebody with this role; "" for nobody's. Fails where anything went wrong in it."""
         context = await self.browser.new_context(
+            base_url=self.url,
             viewport=PHONE if phone else WIDE,  # type: ignore[arg-type]  # a TypedDict
             color_scheme="dark" if dark else "light",
             reduced_motion="reduce",
@@ -123,11 +124,11 @@ async def _log_in(context: BrowserContext, url: str, token: str) -> None:
 
 
 @asynccontextmanager
-async def looking_at(folder: Path, *flags: str) -> AsyncIterator[Looking]:
-    """`flags`: more of Chromium's."""
+async def looking_at(folder: Path, *flags: str, **given: Any) -> AsyncIterator[Looking]:
+    """`flags`: more of Chromium's. `given`: settings of the server."""
     chromium = find("chromium")
     need(chromium, "not installed: chromium")
-    async with a_server(folder, rate_limit="off") as served, async_playwright() as playwright:
+    async with a_server(folder, rate_limit="off", **given) as served, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", *flags])
         try:
             yield Looking(served, browser)
