@@ -7,16 +7,17 @@ is given up. Turns go round: each machine has its own, in the order of their ids
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
 from lastseen.clock import Clock
 from lastseen.model import Standing
-from lastseen.model.intervals import Turn
-from lastseen.model.past import UNWATCHED
+from lastseen.model.intervals import Counted, Heard, Turn
+from lastseen.model.past import UNWATCHED, Past
 from lastseen.monitor.deadline import Rules, threshold
 from lastseen.monitor.intervals import counted
 from lastseen.protocols import Catalog, Intervals, Leases, Notes, Pasts, Store
@@ -99,9 +100,7 @@ class Counting:
     async def _count_some(self, turns: Sequence[Turn], parts: Any, horizon: datetime, now: datetime) -> None:
         known = await self._store.liveness([turn.machine_id for turn in turns])
         pasts = await self._store.pasts(list(known.values()), min(map(_known_from, turns)), now)
-        found = [
-            counted(turn, parts, pasts[turn.machine_id], horizon) for turn in turns if turn.machine_id in pasts
-        ]  # fmt: skip
+        found = await anyio.to_thread.run_sync(_counted, turns, parts, pasts, horizon)
         await self._store.keep_counted(found)
 
     async def _choose(self, horizon: datetime, now: datetime) -> None:
@@ -147,6 +146,12 @@ class Counting:
     def span_of(self, one: Standing) -> timedelta:
         limit = threshold(one.machine, one.kind, self._rules).limit
         return UNLIMITED if limit is None else min(max(LIMITS * limit, SHORTEST), LONGEST)
+
+
+def _counted(
+    turns: Sequence[Turn], parts: Sequence[Heard], pasts: Mapping[int, Past], until: datetime
+) -> list[Counted]:
+    return [counted(turn, parts, pasts[turn.machine_id], until) for turn in turns if turn.machine_id in pasts]
 
 
 def _known_from(turn: Turn) -> datetime:

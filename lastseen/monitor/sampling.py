@@ -19,7 +19,7 @@ from lastseen.errors import LastseenError
 from lastseen.log import get_logger
 from lastseen.model import HEARTBEATS, Beat, MachineRef
 from lastseen.model.intervals import Heard, Turn
-from lastseen.monitor.counting import EVERY, Counting
+from lastseen.monitor.counting import AT_ONCE, EVERY, Counting
 from lastseen.monitor.deadline import Rules
 from lastseen.protocols import Intervals, Store
 
@@ -77,7 +77,7 @@ class Sampler:
             await self._begin()
             return
         start, end = self._since, max(self._since, self._received())
-        moments = self._taken(end)
+        moments = await self._taken(end)
         heard = Heard(self._node, start, end, self._newest, moments, frozenset(self._lost))
         turns = await self._store.hand_in(heard)
         self._since = end
@@ -104,11 +104,13 @@ class Sampler:
         if await self._store.hand_in(Heard(self._node, begun, ready, self._newest, lost=None)) is not None:
             self._since = ready
 
-    def _taken(self, end: datetime) -> dict[int, Sequence[datetime]]:
-        """By machine, what was noted until then. What is too much to be kept is lost."""
+    async def _taken(self, end: datetime) -> dict[int, Sequence[datetime]]:
+        """By machine, what was noted until then: all of it is noted already. What is too much to be kept is lost."""
         taken: dict[int, Sequence[datetime]] = {}
         until = end.timestamp()
-        for machine in self._turns:
+        for number, machine in enumerate(self._turns):
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)  # heartbeats go on meanwhile
             moments = self._noted[machine]
             if len(moments) > MOST:
                 self._lost.add(machine)

@@ -28,15 +28,23 @@ from lastseen.model import (
     Watch,
     replace,
 )
+from lastseen.model.intervals import Turn
 from lastseen.monitor.counting import EVERY, GIVEN_UP, SETTLED, Counting
 from lastseen.monitor.deadline import Rules
+from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.monitor.intervals import bucket_of
 from lastseen.monitor.recorder import Recorder
 from lastseen.monitor.sampling import MOST, Sampler
 from lastseen.storage import open_store
+from lastseen.storage.postgres import PostgresDatabase
+from lastseen.storage.secrets import SecretBox
+from lastseen.storage.sql import SqlStore
 from lastseen.testing.script import by_rule, move
 from tests.fresh import new_database
 from tests.server.fakes import HandClock
+from tests.servers.postgres import PostgresServer
+from tests.storage.test_suite_postgres import KEY
+from tests.support import eventually
 
 pytestmark = pytest.mark.anyio
 WATCH = Watch()
@@ -119,12 +127,17 @@ class Fleet:
 
 @asynccontextmanager
 async def a_fleet(folder: Path) -> AsyncIterator[Fleet]:
-    store = open_store(new_database(folder / "store.db"))
-    await store.open()  # type: ignore[attr-defined]
+    async with on(open_store(new_database(folder / "store.db"))) as fleet:
+        yield fleet
+
+
+@asynccontextmanager
+async def on(store: Any) -> AsyncIterator[Fleet]:
+    await store.open()
     try:
         yield Fleet(store)
     finally:
-        await store.close()  # type: ignore[attr-defined]
+        await store.close()
 
 
 @pytest.fixture
@@ -154,6 +167,49 @@ async def test_what_machines_send_to_whichever_process_is_counted_once(fleet: Fl
         assert await fleet.counted(slug) == await fleet.expected(slug)
         assert (await fleet.counted(slug)).total() > 100
     assert (await fleet.store.handed_in())[1] == []
+
+
+async def test_it_is_the_same_on_postgresql(postgres_server: PostgresServer) -> None:
+    store = SqlStore(PostgresDatabase(postgres_server.migrated(), "check"), SecretBox(key_text=KEY))
+    async with on(store) as fleet:
+        await started(fleet, "a", "b", slugs=["pump", "lamp"])
+        await fleet.pass_(1500, 20, random.Random(6), ["pump", "lamp"])
+        await fleet.settle()
+        for slug in ("pump", "lamp"):
+            assert await fleet.counted(slug) == await fleet.expected(slug)
+            assert (await fleet.counted(slug)).total() > 40
+
+
+async def test_a_monitor_that_runs_hands_in_what_it_hears(tmp_path: Path) -> None:
+    """From the first heartbeat on it listens, and it hands in the rest when it stops."""
+    store: Any = open_store(new_database(tmp_path / "store.db"))
+
+    async def listening() -> bool:
+        return "n1" in (await store.handed_in())[0]
+
+    async with HeartbeatMonitor(store, node="n1") as monitor:
+        await monitor.heartbeat("pump")
+        await eventually(listening)
+        turn = Turn((await monitor.status("pump")).id, "pump", monitor.clock.now(), monitor.clock.now() + EVERY)
+        await store.change_turns((), [turn])
+        await monitor._loops.sampler.hand_in()
+        heard = [await noted(monitor) for _ in range(3)]
+        await monitor._loops.sampler.hand_in()
+        (part,) = [one for one in (await store.handed_in())[1] if one.moments]
+        assert list(part.moments.values()) == [heard]
+        last = await noted(monitor)
+    async with on(store):
+        until, parts = await store.handed_in()
+        assert until == {}
+        assert [one.moments for one in parts if one.moments][1:] == [{turn.machine_id: [last]}]
+
+
+async def noted(monitor: HeartbeatMonitor) -> datetime:
+    """When the machine was heard, as the database has it."""
+    await monitor.heartbeat("pump")
+    found = await monitor.last_seen("pump")
+    assert found is not None
+    return found
 
 
 async def test_a_process_that_is_killed_leaves_no_interval_that_nobody_sent(fleet: Fleet) -> None:
