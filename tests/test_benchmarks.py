@@ -52,6 +52,14 @@ def test_a_dark_site_makes_two_sounds_and_a_fleet_five_messages_at_most(tmp_path
     assert all(1 <= count <= 5 for counts in fleets for count in counts)
 
 
+def test_many_clients_are_sent_each_event_once_while_a_fleet_flaps_in_bounded_memory(tmp_path: Path) -> None:
+    said, found = figures("bench_stream", tmp_path)
+    assert "50 clients were sent 804 events each, once and without a gap" in said
+    assert "events to 50 clients" in "".join(found)
+    (grown,) = found["… and more at most while all machines flap"]["ours"]
+    assert grown < 100, "megabytes: what waits for a client is bounded"
+
+
 def test_the_copy_in_valkey_answers_as_the_store_does_and_is_written(tmp_path: Path) -> None:
     _, found = figures("bench_redis", tmp_path)
     ways = {"read 1 from the copy": 2, "read 100 from the copy": 2, "write 1": 1, "write 100": 1}
