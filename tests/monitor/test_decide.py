@@ -76,6 +76,7 @@ class Oracle:
     grace: int | None = None
     told: list[tuple[int, str]] = field(default_factory=list)
     moment: float = 0.0
+    refreshed: float = 0.0
     changed: list[float] = field(default_factory=list)
     flaps: bool = False
 
@@ -103,10 +104,15 @@ class Oracle:
 
     def refresh(self) -> None:
         self.heard, self.patience, self.credits, self.grace = True, LIMIT, 2, None
+        self.refreshed = self.moment
+
+    def is_over(self) -> bool:
+        """To the thousandth: patience is counted in seconds."""
+        return self.patience <= 0 and round(self.moment - self.refreshed, 3) >= LIMIT
 
     def say(self, word: str, second: int) -> None:
         if word == "goodbye":
-            if self.status in ("online", "error") and self.patience <= 0:
+            if self.status in ("online", "error") and self.is_over():
                 self.become("offline", "offline", second)  # it says so when its time is over already
             elif self.status in ("online", "error"):
                 self.grace = GRACE
@@ -127,6 +133,7 @@ class Oracle:
         elif word == "resume" and self.status == "paused":
             self.become("online" if self.heard else "provisioning", "resumed", second)
             self.patience, self.credits, self.grace = LIMIT, 2, None
+            self.refreshed = self.moment
 
     def tick(self, second: int) -> None:
         if self.status not in ("online", "error"):
