@@ -6,6 +6,8 @@ import asyncio
 import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -127,3 +129,19 @@ async def test_what_waited_for_a_process_that_was_stopped_counts_as_of_the_stop(
 def seen(folder: Path) -> datetime:
     (text,) = rows(folder, "SELECT last_seen FROM liveness")[0]
     return datetime.fromisoformat(str(text)).replace(tzinfo=UTC)
+
+
+def test_what_waited_is_later_than_all_that_was_heard_before_it_and_stays_in_its_order() -> None:
+    """The last look at the clock before a stop is older than what was received between the two."""
+    clock, since = FakeClock(), list[datetime | None]([None])
+    port: Any = SimpleNamespace(clock=clock, said_since=lambda: since[-1])
+    of = session.Session(MqttSource("mqtt://localhost", presets=["devices"]), port)
+    heard, tick = clock.now(), timedelta(microseconds=1)
+    assert of._waited() is None
+    since.append(heard - timedelta(seconds=0.4))
+    assert [of._waited() for _ in range(3)] == [heard + tick, heard + 2 * tick, heard + 3 * tick]
+    since.append(None)
+    assert of._waited() is None
+    later = heard + timedelta(minutes=1)
+    since.append(later)
+    assert [of._waited(), of._waited()] == [later, later + tick]
