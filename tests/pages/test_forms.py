@@ -147,6 +147,7 @@ async def test_only_what_was_changed_in_the_form_is_changed(site: Site) -> None:
     async with await browser(site) as admin:
         shown = await admin.get("/machines/db/edit")
         assert (value(shown, "every"), value(shown, "tags")) == ("1m30s", "a, b")
+        assert "Which limit would fit it" in shown.text
         was = hidden(shown)
         await machines.change(site.app.office, "db", {"description": "by somebody else"})
         form = {**was, **_now(was), "every": "", "tags": "c", "name": "db two"}

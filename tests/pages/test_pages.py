@@ -192,6 +192,27 @@ async def test_the_colours_that_were_chosen_stay(looking: Looking) -> None:
         assert await seen.page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
 
 
+async def test_a_page_that_is_left_open_goes_to_the_log_in_when_the_session_ends(looking: Looking) -> None:
+    async with looking.by("member") as seen:
+        await seen.open("/?sort=name")
+        await expect(seen.page.locator("#live")).to_have_attribute("data-live", "yes")
+        await looking.store.end_sessions(user=looking.people["member"])
+        await machine(looking, "something-happens")
+        await seen.page.wait_for_url(f"{looking.url}/login*", timeout=60_000)
+
+
+async def test_what_is_typed_into_a_page_outlives_its_news(looking: Looking) -> None:
+    key = await machine(looking, "typed-on")
+    async with looking.by() as seen:
+        await seen.open("/machines/typed-on")
+        at = seen.page.get_by_label("Around another time")
+        await at.press_sequentially("Tue 03")
+        await looking.served.beat(key, b'{"status": "error", "message": "news"}')
+        await expect(seen.page.locator("#now")).to_contain_text("news", timeout=30_000)
+        await expect(at).to_have_value("Tue 03")
+        await expect(at).to_be_focused()
+
+
 async def test_a_line_is_copied_by_its_button(looking: Looking) -> None:
     await machine(looking, "copied")
     async with looking.by() as seen:

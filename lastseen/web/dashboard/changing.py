@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
-from lastseen.errors import Conflict, InvalidInput
-from lastseen.manage import kinds, machines
+from lastseen.errors import ConfigurationError, Conflict, InvalidInput
+from lastseen.manage import advice, kinds, machines
 from lastseen.manage.office import Office
 from lastseen.web.dashboard.asking import Asked, Page, back_to, typed_in
 from lastseen.web.dashboard.machine import machine_page
@@ -101,4 +101,14 @@ async def _form(
     """`was`: what the form began with."""
     given: dict[str, Any] = {"said": typed, "was": was, "errors": errors, "shown": SHOWN}
     one, known = await machines.show(office, slug), await kinds.listed(office)
-    return templates(request, "machine_edit.html", status=status, one=one, kinds=known, **given)
+    advised = await _advice(office, slug)
+    return templates(request, "machine_edit.html", status=status, one=one, kinds=known, advice=advised, **given)
+
+
+async def _advice(office: Office, slug: str) -> Sequence[str]:
+    """Which limit would fit it, as far as it was listened to."""
+    try:
+        found: Sequence[str] = (await advice.of_one(office, slug))["text"]
+    except ConfigurationError:  # this store counts no intervals
+        return ()
+    return found

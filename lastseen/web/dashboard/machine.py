@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
-from markupsafe import Markup, escape
 
 from lastseen.errors import InvalidInput, UnknownMachine
 from lastseen.manage import events, machines, reports, why
@@ -20,7 +18,7 @@ from lastseen.monitor.story_words import to_nobody
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page
 from lastseen.web.dashboard.pictures import Picture, picture
-from lastseen.web.dashboard.rendering import environment, is_fragment, templates
+from lastseen.web.dashboard.rendering import is_fragment, templates
 
 OUTAGES: Final = 20
 """That are listed."""
@@ -101,10 +99,4 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-def _codes(text: str) -> Markup:
-    """What stands between backticks is to be typed."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  (escaped before)
-
-
 _LAYOUT: Final = {"span": span, "to_nobody": to_nobody, "moment_of": moment_of}
-environment().filters["codes"] = _codes

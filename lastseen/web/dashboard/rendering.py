@@ -3,6 +3,7 @@ can collect them."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lastseen.clock import rfc3339
 from lastseen.durations import spell
@@ -31,7 +32,7 @@ def environment() -> Environment:
     )
     made.install_null_translations(newstyle=True)  # type: ignore[attr-defined]  # the extension adds it
     made.globals["asset"] = asset
-    made.filters.update(ago=ago, moment=moment, lasting=lasting)
+    made.filters.update(ago=ago, moment=moment, lasting=lasting, codes=codes)
     return made
 
 
@@ -65,6 +66,11 @@ def moment(at: datetime | str | None, when: When) -> Markup:
     if at is None:
         return Markup("–")
     return Markup('<time datetime="{}">{}</time>').format(rfc3339(_aware(at)), when.at(_aware(at), seconds=True))
+
+
+def codes(text: str) -> Markup:
+    """What stands between backticks is to be typed."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  (escaped before)
 
 
 def lasting(seconds: float | timedelta | None, units: int = 2) -> str:
