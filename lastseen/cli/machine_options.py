@@ -14,7 +14,7 @@ FIELDS = {"tag": "tags", "tz": "timezone"}
 
 FLAGS = {"machine": "SLUG", **{field: f"--{option}" for option, field in FIELDS.items()}}
 
-TAKEN_BACK = {"every", "offline_after", "schedule", "timezone", "grace", "max_runtime"}
+TAKEN_BACK = {"every", "offline_after", "schedule", "timezone", "grace", "max_runtime", "owner"}
 """Fields that a machine need not have of its own."""
 
 
@@ -48,6 +48,8 @@ class MachineOptions:
         str | None,
         typer.Option(help="How long a run may take: its grace unless told otherwise; `default` takes it back."),
     ] = None
+
+    owner: Annotated[str | None, typer.Option(help="The user whose it is; `none` for everybody's.")] = None
 
     def changes(self) -> dict[str, Any]:
         """Only what was said, by field of Machine; the words for "not its own" become None."""

@@ -52,11 +52,12 @@ async def find_to_edit(office: Office, text: str) -> Standing:
 
 async def add(office: Office, slug: str, said: Mapping[str, Any], *, if_missing: bool = False) -> dict[str, Any]:
     """With its key, this once: `{id, slug, name, key, ping_url, push_url}`. `said`: by field of Machine, as `watch`
-    takes them, and `shared`. Raises Conflict where it is there, unless `if_missing`: then there is no key in it."""
+    takes them, with `owner` as a name, or `shared`. Raises Conflict where it is there, unless `if_missing`: then there
+    is no key in it."""
     office.who.must_edit()
     if not SLUG.fullmatch(slug):
         raise InvalidInput(f"must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {slug!r}", "slug")
-    wanted = owners.of_new(office, said)
+    wanted = owners.of_new(office, await owners.named(office, said))
     try:
         await office.monitor.watch(slug, expect="new", **jobs.with_zone(office, wanted))
     except Conflict:
@@ -74,7 +75,7 @@ async def change(office: Office, ref: str, said: Mapping[str, Any]) -> dict[str,
     same, the later. As it is then."""
     standing = await find_to_edit(office, ref)
     machine = standing.machine
-    wanted = owners.of_changed(office, said, machine.owner)
+    wanted = owners.of_changed(office, await owners.named(office, said), machine.owner)
     await office.monitor.watch(machine.id, expect="known", **jobs.with_zone(office, wanted, machine))
     await office.note("machines.change", f"machine {machine.slug}", said)
     return await show(office, str(machine.id))

@@ -22,13 +22,30 @@ def described(owner: int | None, known: Mapping[int, str]) -> dict[str, Any]:
     return {"owner": None if owner is None else known.get(owner, str(owner))}
 
 
+async def named(office: Office, said: Mapping[str, Any]) -> dict[str, Any]:
+    """With the id of the user that `owner` names; null: everybody's. Only admins say whose something is. Raises
+    InvalidInput, Forbidden."""
+    done = dict(said)
+    if "owner" not in done:
+        return done
+    office.who.must_be_admin()
+    if "shared" in done:
+        raise InvalidInput("says whose it is, and so does `shared`: one of them will do", "owner")
+    if done["owner"] is not None:
+        found = await office.store.user(done["owner"]) if isinstance(office.store, People) else None
+        if found is None:
+            raise InvalidInput(f"there is no user {done['owner']!r}", "owner")
+        done["owner"] = found[0].id
+    return done
+
+
 def of_new(office: Office, said: Mapping[str, Any]) -> dict[str, Any]:
     """With `owner`, an id, in the place of `shared`: what members make is theirs, unless they say that it is shared.
     Raises InvalidInput, Forbidden."""
     done = dict(said)
     shared = done.pop("shared", None)
     mine = office.who.role == "member" if shared is None else not shared
-    if mine:
+    if mine and "owner" not in done:
         done["owner"] = _self(office)
     return done
 

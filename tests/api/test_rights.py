@@ -79,6 +79,17 @@ async def test_what_members_make_is_theirs_unless_they_say_that_it_is_shared(peo
     assert await refused(machines.show(people["ada"], "roots")) is UnknownMachine
 
 
+async def test_only_an_admin_says_whose_something_is(people: People) -> None:
+    assert (await machines.change(people["root"], "shared", {"owner": "ben"}))["owner"] == "ben"
+    assert await refused(machines.show(people["ada"], "shared")) is UnknownMachine
+    assert (await machines.change(people["operator"], "shared", {"owner": None}))["owner"] is None
+    await machines.add(people["operator"], "given", {"owner": "ada"})
+    assert (await machines.show(people["ada"], "given"))["owner"] == "ada"
+    assert await refused(machines.change(people["ada"], "adas", {"owner": "ben"})) is Forbidden
+    assert await refused(machines.change(people["root"], "adas", {"owner": "nobody"})) is InvalidInput
+    assert await refused(machines.change(people["root"], "adas", {"owner": "ben", "shared": True})) is InvalidInput
+
+
 async def test_what_is_anothers_is_not_there(people: People) -> None:
     for name in ("ben", "vic"):
         who = people[name]

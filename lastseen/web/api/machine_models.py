@@ -36,6 +36,9 @@ class Changes(Said):
     grace: Span | None = Field(default=None, description="how long after it is due it may be silent")
     max_runtime: Span | None = Field(default=None, description="how long a run may take")
     shared: bool = Field(default=True, description="everybody's; false: of who asks. What members make is theirs.")
+    owner: Annotated[Text, Field(min_length=1, max_length=200)] | None = Field(
+        default=None, description="the user whose it is, for admins to say; null: everybody's"
+    )
 
 
 class NewMachine(Changes):
