@@ -25,7 +25,10 @@ from lastseen.variables import Layer, default_folder, may_be_a_file, places, var
 
 DATABASE_NAME = "lastseen.db"
 
-OTHER_VARIABLES = {"LASTSEEN_SERVER", "LASTSEEN_KEY", "LASTSEEN_KEY_FILE", "LASTSEEN_INTERVAL", "LASTSEEN_PING_URL"}
+OTHER_VARIABLES = {
+    *("LASTSEEN_SERVER", "LASTSEEN_KEY", "LASTSEEN_KEY_FILE", "LASTSEEN_INTERVAL", "LASTSEEN_PING_URL"),
+    "LASTSEEN_API_KEY_FILE",
+}
 """Variables of the agent and the command line, which are no settings of the server."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

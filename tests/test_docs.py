@@ -234,6 +234,7 @@ def test_the_example_of_a_webhook_has_the_fields_of_a_webhook() -> None:
 # these need a server, or are one: the test after this one, and tests/cli
 NOT_ALONE = {"serve", "agent", "run", "demo", "doctor", "webhook", "drill"}
 NOT_ALONE |= {"watch"}  # goes on until it is interrupted: tests/stream/test_watch.py
+NOT_ALONE |= {"--server"}  # needs one: tests/client
 NOT_ALONE |= {"import"}  # from the databases of other programs: tests/imports/test_docs_import.py
 FAR_ENDS = {("channels", "test"), ("channels", "add", "telegram"), ("notifications", "replay")}
 FAR_ENDS |= {("channels", "invite")}  # tests/cli/test_invites.py

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,3 +143,13 @@ def test_long_lists_are_read_page_by_page(both: Both, monkeypatch: pytest.Monkey
     for command in ("machines list", "events --limit 5", "notifications list", "uptime"):
         words = command.split()
         assert same(both.ask(*words), moves=True) == same(both.here(*words), moves=True)
+
+
+def test_the_program_of_the_page_works(both: Both) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "remote.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    key = (both.files / "read").read_text().strip()
+    program = program.replace("https://status.example.org", both.url).replace("lsa_…", key).replace("berlin", "http")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0].startswith("pump-01 offline 2026-03-01T")
+    assert "'machine.offline'" in done.stdout.splitlines()[-1]
