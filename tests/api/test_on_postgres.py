@@ -42,7 +42,7 @@ async def test_odd_questions_are_answered(postgres: Api) -> None:
         for path in (f"notifications/{odd}/replay", f"channels/{odd}/test", f"machines/{odd}/pause"):
             assert (await api.ask("POST", f"/{path}")).status_code in (404, 422), path
         for path in (f"silences/{odd}", f"keys/{odd}", f"users/{odd}", f"sources/{odd}"):
-            assert (await api.ask("DELETE", f"/{path}")).status_code in (404, 422), path
+            assert (await api.ask("DELETE", f"/{path}")).status_code in (404, 409, 422), path
 
 
 @pytest.mark.parametrize(
