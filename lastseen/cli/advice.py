@@ -8,10 +8,10 @@ import typer
 
 from lastseen.cli.options import naming
 from lastseen.cli.output import Json, answer, local, print_json, seconds, table
-from lastseen.cli.session import do
+from lastseen.cli.session import call
 from lastseen.durations import parse_duration
 
-FLAGS = {"window": "--window", "listen": "--listen"}
+FLAGS = {"window": "--window", "lasting": "--listen"}
 
 
 def advice(
@@ -35,8 +35,8 @@ def advice(
 
     with naming(lambda field: FLAGS.get(field, field)):
         if listen is not None:
-            span = parse_duration(listen, "listen")
-            asked = do(lambda office: verbs.listen(office, machine, span))
+            span = parse_duration(listen, "lasting")
+            asked = call(verbs.listen, machine, span)
             until = local(asked["listening_until"])
             text = f"{asked['machine']} is listened to until {until}, while `lastseen serve` runs."
             answer(as_json, asked, text)
@@ -44,7 +44,7 @@ def advice(
         span = parse_duration(window, "window")
         below = None if under is None else parse_duration(under, "--false-alarms-under")
         other = None if limit is None else parse_duration(limit, "--limit")
-        found = do(lambda office: verbs.of_one(office, machine, window=span, brief_under=below, limit=other))
+        found = call(verbs.of_one, machine, window=span, brief_under=below, limit=other)
     if as_json:
         print_json(found)
     else:

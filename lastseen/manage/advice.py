@@ -71,7 +71,7 @@ async def listen(office: Office, ref: str, span: timedelta) -> dict[str, Any]:
     UnknownMachine, Forbidden, InvalidInput, Busy."""
     standing, now = await find_to_edit(office, ref), office.monitor.clock.now()
     if not timedelta(minutes=10) <= span <= PRIVATE:
-        raise InvalidInput(f"must be from 10m to {PRIVATE.days}d", "listen")
+        raise InvalidInput(f"must be from 10m to {PRIVATE.days}d", "lasting")
     _check(office)
     machine = standing.machine
     turn = await office.store.ask_turn(Turn(machine.id, machine.slug, now, now + span, asked=True), ASKED)

@@ -184,7 +184,7 @@ async def test_a_monitor_that_runs_hands_in_what_it_hears(tmp_path: Path) -> Non
     """From the first heartbeat on it listens, and it hands in the rest when it stops."""
     store: Any = open_store(new_database(tmp_path / "store.db"))
 
-    async def listening() -> bool:
+    async def listening() -> Any:
         return "n1" in (await store.handed_in())[0]
 
     async with HeartbeatMonitor(store, node="n1") as monitor:

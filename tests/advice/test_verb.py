@@ -79,7 +79,7 @@ async def test_what_cannot_be_is_refused_by_its_name(fleet: Fleet) -> None:
     for span in (timedelta(minutes=9), timedelta(days=31)):
         with pytest.raises(InvalidInput) as caught:
             await advice.listen(office, "pump", span)
-        assert caught.value.field == "listen"
+        assert caught.value.field == "lasting"
     with pytest.raises(Forbidden):
         await advice.listen(office.of(Who("v", "viewer", 7)), "pump", timedelta(hours=1))
     assert await fleet.store.turns() == []

@@ -64,6 +64,8 @@ ROWS: dict[str, Row] = {
         for verb in ("rotate-key", "new-addresses", "pause", "resume", "disable", "enable", "ack")
     },
     **{f"machines_{what}": Row(OWN_SEEN, f"{MINE}/{what}") for what in ("events", "outages", "uptime", "why")},
+    "machines_advice": Row(OWN_SEEN, f"{MINE}/advice"),
+    "machines_listen": Row(OWN_CHANGED, f"{MINE}/listen", {"lasting": "1h"}),
     "machines_status": Row(OWN_SEEN | {"machine": YES}, f"{MINE}/status"),
     "devices_status": Row(OWN_SEEN | {"machine": YES}, "/devices/adas/status"),
     "uptime_list": Row(WHOEVER_IS_LET_IN),

@@ -17,3 +17,20 @@ def test_the_command_says_what_is_not_known_yet(cli: Cli) -> None:
         done = cli("machines", "advice", "db-01", *wrong)
         assert (done.code, done.out) == (1, "")
         assert wrong[0] in done.err
+
+
+def test_a_server_says_the_same(cli: Cli) -> None:
+    with cli.serving() as url:
+        cli.json("machines", "add", "db-01")
+        key = cli.folder / "api.key"
+        key.write_text(cli.json("keys", "add", "api", "--may", "write")["key"])
+        there = ("--server", url, "--api-key-file", str(key))
+        asked = cli.json(*there, "machines", "advice", "db-01", "--listen", "1h")
+        far, near = cli.json(*there, "machines", "advice", "db-01"), cli.json("machines", "advice", "db-01")
+        wrong = cli(*there, "machines", "advice", "db-01", "--listen", "40d")
+    assert asked["machine"] == "db-01"
+    moving = {"start", "end"}
+    assert {name: far[name] for name in far.keys() - moving} == {name: near[name] for name in near.keys() - moving}
+    assert far["listening_since"] is not None
+    assert (wrong.code, wrong.out) == (1, "")
+    assert "--listen" in wrong.err

@@ -21,6 +21,7 @@ from lastseen.monitor.live import Live
 from lastseen.problems import MEDIA_TYPE, UNEXPECTED, Problem, problem_of
 from lastseen.web import login_pages
 from lastseen.web.api import (
+    advice,
     channels,
     docs,
     event_routes,
@@ -53,6 +54,7 @@ ROUTES = (
         machines.router,
         machine_past.router,
         machine_past.everybodys,
+        advice.router,
         status.router,
         event_routes.router,
         channels.router,
