@@ -35,9 +35,9 @@ class Page(TypedDict):
 
 
 class Remote:
-    """A server by its address, asked with a key (`lsa_…`). `verify`: whose certificates are believed, all that the
-    system does by default. What only reads is tried again where nothing came back; what changes something only where
-    it cannot have arrived. No redirect is followed: the key would go along."""
+    """A server by its address, asked with a key (`lsa_…`). `verify`: whose certificates are believed, by default
+    certifi's. What only reads is tried again where the connection failed or the answer is 503; what changes something
+    only where there was no connection. No redirect is followed: the key would go along."""
 
     def __init__(
         self,

@@ -5,11 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+from lastseen.client import Remote
+from lastseen.client.verbs import machines
+from lastseen.errors import Unreachable
 from tests.cli.conftest import Cli, Done
 from tests.client.conftest import Both
+from tests.standins.smtp import silent_port
+from tests.standins.tls import issue
 
 PROBLEM = "application/problem+json"
 
@@ -100,6 +106,45 @@ def test_a_user_s_key_sees_what_they_see(both: Both) -> None:
     said(both.ask("keys", "list", "--show"), both)
 
 
+def test_what_is_another_s_is_in_no_list(both: Both) -> None:
+    for name in ("mia", "max"):
+        both.here.json("users", "add", name, "--role", "member")
+        both.key(name, "--user", name, "--may", "write")
+    assert both.ask("machines", "add", "hers", may="mia").code == 0
+    assert both.here.json("machines", "show", "hers")["owner"] == "mia"
+    for command in ("machines list", "uptime", "events", "notifications list"):
+        assert "hers" not in both.ask(*command.split(), may="max").out
+    for command in ("machines list", "uptime", "events"):
+        assert "hers" in both.ask(*command.split(), may="mia").out
+    for command in ("machines show hers", "uptime hers", "why hers", "machines remove hers"):
+        assert "no machine 'hers'" in said(both.ask(*command.split(), may="max"), both)
+    assert both.ask("machines", "remove", "hers", may="mia").code == 0
+
+
+def test_a_certificate_is_believed_by_the_file_that_was_named_and_no_other(
+    both: Both, stand_in: StandIn, tmp_path: Path
+) -> None:
+    issued = issue(tmp_path / "own.pem", "localhost", "127.0.0.1")
+    stand_in.kind, stand_in.body = "application/json", b'{"items": [], "next": null}'
+    stand_in.socket = issued.context.wrap_socket(stand_in.socket, server_side=True)
+    url = stand_in.url.replace("http:", "https:")
+    line = said(both.ask("machines", "list", server=url), both)
+    assert "certificate verify failed" in line.lower()
+    assert stand_in.asked == []
+    done = both.ask("--ca-file", str(issued.file), "machines", "list", "--json", server=url)
+    assert (done.code, done.out) == (0, "[]\n")
+    assert "--ca-file" in said(both.ask("--ca-file", str(tmp_path / "none.pem"), "machines", "list", server=url), both)
+
+
+async def test_a_server_that_says_nothing_is_left_and_who_changed_something_is_told_the_doubt() -> None:
+    with silent_port() as port:
+        async with Remote(f"http://127.0.0.1:{port}", "lsa_key", timeout=0.1) as remote:
+            with pytest.raises(Unreachable, match=r"did not answer within 0.1 s$"):
+                await machines.listed(remote)
+            with pytest.raises(Unreachable, match="may have been done all the same"):
+                await machines.remove(remote, "db-01")
+
+
 def test_a_server_that_is_away_is_named(both: Both, stand_in: StandIn) -> None:
     url = stand_in.url
     stand_in.server_close()
@@ -165,11 +210,7 @@ def test_what_works_here_alone_says_so(both: Both) -> None:
         assert line == f"lastseen: lastseen {command.split()[0]} works here alone: leave out --server" + (
             ", or give it behind agent" if command == "agent" else ""
         )
-    for command in (
-        "channels set ops --severity alert",
-        "sources add mqtt x --url mqtt://x",
-        "machines advice pump-01",
-    ):
+    for command in ("channels set ops --severity alert", "sources add mqtt x --url mqtt://x"):
         assert "only where the database is" in said(both.ask(*command.split()), both)
 
 
