@@ -1,4 +1,4 @@
-"""Who asks: a machine with its own key, or a program with an API key."""
+"""Whose key a request brings: a machine's, or a program's. Who asks by it, or without one: `lastseen.web.who`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from lastseen.clock import Clock
 from lastseen.ingest.asgi import Refused
 from lastseen.ingest.gate import key_of
-from lastseen.problems import DISABLED, NO_KEY, WRONG_KEY, Problem
+from lastseen.problems import DISABLED, NO_KEY, WRONG_KEY
 
 
 class Holder(Protocol):
@@ -41,10 +41,3 @@ async def holder_of(request: Request, find_key: FindKey, clock: Clock) -> Holder
     if not holder.enabled:
         raise Refused(DISABLED)
     return holder
-
-
-def may_see(holder: Holder, machine_id: int | None) -> None:
-    """An API key sees every machine, a machine's key itself. Raises Refused (403) without telling what there is."""
-    if holder.scope == "api" or (machine_id is not None and holder.machine_id == machine_id):
-        return
-    raise Refused(Problem(403, "a machine's key shows that machine only; an lsa_ key shows all of them"))
