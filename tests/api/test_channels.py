@@ -124,6 +124,15 @@ async def test_a_test_says_what_the_far_end_answered(api: Api) -> None:
     await api.refused("POST", "/channels/nobody/test", 404)
 
 
+async def test_a_chat_is_invited_where_there_is_a_bot(api: Api) -> None:
+    said = await api.refused("POST", "/channels/invites", 409, json={"name": "phone"})
+    assert "TELEGRAM_BOT_TOKEN" in said["detail"]
+    for wrong, field in (({"lasting": "31d"}, "lasting"), ({"thread_id": 0}, "thread_id"), ({"name": ""}, "name")):
+        said = await api.refused("POST", "/channels/invites", 422, json={"name": "phone", **wrong})
+        assert [one["field"] for one in said["errors"]] == [field]
+    await api.refused("GET", "/channels/invites/1", 404)
+
+
 async def test_two_of_one_name_cannot_be(api: Api) -> None:
     await add(api)
     assert "already" in (await api.refused("POST", "/channels", 409, json=HOOK))["detail"]

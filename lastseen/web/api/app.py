@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lastseen.errors import LastseenError, PluginError, SecretsLocked
+from lastseen.errors import ConfigurationError, LastseenError
 from lastseen.ingest.asgi import Refused
 from lastseen.ingest.tally import count_key_refusal
 from lastseen.log import get_logger
@@ -168,7 +168,7 @@ def _add_errors(app: FastAPI, at_wrong_key: AtWrongKey) -> None:
 
     @app.exception_handler(LastseenError)
     async def ours(request: Request, error: LastseenError) -> Response:
-        if isinstance(error, PluginError | SecretsLocked):
+        if isinstance(error, ConfigurationError):
             return _respond(Problem(409, str(error)))
         return _respond(problem_of(error) or _unexpected(request, error))
 

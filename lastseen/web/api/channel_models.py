@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,6 +37,50 @@ class ChannelChanges(Said):
         "`repeat_every`, `fallback_after`; null takes one back",
     )
     fallback: Word | None = Field(default=None, description="who is told while it fails; null: nobody")
+
+
+class NewInvite(Said):
+    model_config = ConfigDict(json_schema_extra={"example": {"name": "ada's phone", "lasting": "24h"}})
+
+    name: Word
+    lasting: Span = Field(default="24h", description="how long the link is good, at most 30 days")
+    thread_id: Annotated[int, Field(ge=1, lt=2**31)] | None = Field(
+        default=None, description="the topic of a group that is told"
+    )
+    silent: bool = Field(default=False, description="it will never make a sound")
+
+    def wishes(self) -> dict[str, Any]:
+        return {name: value for name in ("thread_id", "silent") if (value := getattr(self, name))}
+
+
+class Invite(BaseModel):
+    """Good once, for whoever opens the link or sends `/start CODE` to the bot."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": 1,
+                "name": "ada's phone",
+                "bot": "our_bot",
+                "code": "…",
+                "link": "https://t.me/our_bot?start=…",
+                "group_link": "https://t.me/our_bot?startgroup=…",
+                "expires_at": "2025-10-11T16:30:00Z",
+            }
+        }
+    )
+
+    id: int
+    name: str
+    bot: str
+    code: str
+    link: str = Field(description="for a chat")
+    group_link: str = Field(description="for a group")
+    expires_at: datetime | None
+
+
+class Used(BaseModel):
+    channel: Channel | None = Field(description="whose chat used it; null: nobody's has")
 
 
 class Disabling(Said):

@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 
 from lastseen.durations import parse_duration
-from lastseen.manage import channel_setup, channel_test
+from lastseen.manage import channel_setup, channel_test, invites
 from lastseen.manage import channels as verbs
 from lastseen.web.api import channel_models as models
-from lastseen.web.api.asked import PREFIX, Asked, Name, answer, everything
+from lastseen.web.api.asked import PREFIX, Asked, Name, Number, answer, everything
 from lastseen.web.api.models import Page
 
 router = APIRouter(prefix=f"{PREFIX}/channels", tags=["channels"])
@@ -38,6 +38,23 @@ async def add(office: Asked, new: models.NewChannel) -> Response:
     with channel_setup.within("config", "name", "type", "shared", "body"):
         made = await channel_setup.add(office, new.type, new.name, new.config, shared=shared)
     return answer(made, 201, Location=f"{PREFIX}/channels/{made['id']}")
+
+
+@router.post("/invites", status_code=201, response_model=models.Invite, operation_id="channels_invite")
+async def invite(office: Asked, new: models.NewInvite) -> Response:
+    """Make a link that connects a Telegram chat or group
+
+    Good once. The channel that comes of it is everybody's."""
+    made = await invites.invite(office, new.name, new.wishes(), parse_duration(new.lasting, "lasting"))
+    shown = {"id": made.id, "name": made.name, "bot": made.bot, "code": made.code, "expires_at": made.expires_at}
+    return answer({**shown, "link": made.link, "group_link": made.group_link}, 201)
+
+
+@router.get("/invites/{id}", response_model=models.Used, operation_id="channels_invited")
+async def invited(office: Asked, number: Number) -> Response:
+    """Whether a link was used"""
+    channel = await invites.connected(office, number)
+    return answer({"channel": None if channel is None else await verbs.shown(office, channel)})
 
 
 @router.get("/{id}", response_model=models.Channel, operation_id="channels_show")
