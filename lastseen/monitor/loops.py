@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -70,9 +70,15 @@ class Loops:
         self._dispatcher = dispatcher
         self._threshold = spell(rules.offline_after) if rules.offline_after else "never"
         self._schedule = make_schedule(clock, interval, scheduler)
+        self._hangs = Hangs(clock)
         self.sampler = Sampler(store, clock, node, rules, self._received)
         self.recorder = Recorder(
-            store, clock, self._schedule.wake, lambda: self.listener.store_failed(), on_stored=self.sampler.hear
+            store,
+            clock,
+            self._schedule.wake,
+            lambda: self.listener.store_failed(),
+            on_stored=self.sampler.hear,
+            noticed=self._in_company_noticed,
         )
         self.listener = Listener(store, clock, node)
         self.listener.on_change, self.listener.on_stop = self._schedule.wake, self._glance
@@ -84,7 +90,6 @@ class Loops:
         self._pruner = Pruner(store, clock, node, keep, rules.flapping_window)
         self._sweeping = asyncio.Lock()
         self.listener.in_company = lambda: self._membership.company
-        self._hangs = Hangs(clock)
         self._backlog = Backlog(self.listener, self.recorder, clock)
         self._watching = False
         self.on_news: set[Callable[[], None]] = set()
@@ -291,13 +296,18 @@ class Loops:
         if self._membership.company:
             self._hangs.stood_still(look)
 
+    def _in_company_noticed(self) -> AbstractContextManager[None]:
+        """What we wait for ourselves is not overtaken anyhow; what others write is as slow."""
+        return self._hangs.noticed() if self._membership.company else nullcontext()
+
     async def _keep(self) -> None:
         """Leave a mark now and then, and notice deadlines that other processes have moved. Apart from the tick: a slow
         store must not look like a stalled process."""
         for number in itertools.count(1):
             await asyncio.sleep(TICK)
             try:
-                await self.listener.keep()
+                with self._hangs.noticed():
+                    await self.listener.keep()
                 if number % POLL == 0 or self._membership.doubtful:
                     with self._hangs.noticed():
                         await self._membership.keep()

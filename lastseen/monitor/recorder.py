@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 
 import msgspec
@@ -37,7 +38,7 @@ _log = get_logger()
 
 class Recorder:
     """Takes heartbeats, returns when they are stored. `on_due` is called when one of them wants a decision, `on_stored`
-    with each batch that is stored."""
+    with each batch that is stored; `noticed` is around each writing."""
 
     def __init__(
         self,
@@ -47,7 +48,9 @@ class Recorder:
         on_failed: Callable[[], None],
         capacity: int = CAPACITY,
         on_stored: Callable[[Batch], None] = lambda batch: None,
+        noticed: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
+        self._noticed = noticed
         self._store, self._clock, self._capacity, self._on_stored = store, clock, capacity, on_stored
         self._on_due, self._on_failed = on_due, on_failed
         self._waiting: Batch = []
@@ -147,7 +150,8 @@ class Recorder:
     async def _write(self, batch: Batch) -> None:
         began = self._clock.monotonic()
         try:
-            recorded = await self._store.record([beat for beat, _ in batch], self._clock.now())
+            with self._noticed():
+                recorded = await self._store.record([beat for beat, _ in batch], self._clock.now())
         except StoreUnavailable as error:
             _log.error("record_failed", error=str(error), beats=len(batch))
             self._on_failed()

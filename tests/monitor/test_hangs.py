@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import pytest
 
 from lastseen.clock import SystemClock
+from lastseen.errors import UnknownMachine
+from lastseen.model import Beat, Recorded
 from lastseen.monitor.blindness import Look
 from lastseen.monitor.hangs import HUNG, LONGEST, Hangs
+from lastseen.monitor.recorder import Recorder
+from lastseen.storage.memory import MemoryStore
 
 
 class Times:
@@ -96,3 +101,20 @@ def test_after_a_night_of_standing_still_there_is_no_second_night(times: Times) 
     hangs.stood_still(Look(times.clock.now(), False, 8 * 3600))
     times.seconds += LONGEST + 0.1
     assert hangs.limit(times.clock.now()) == times.clock.now()
+
+
+async def test_a_writing_that_hung_is_noticed_by_who_waited_for_it(times: Times) -> None:
+    class Slow(MemoryStore):
+        async def record(self, beats: Sequence[Beat], now: datetime) -> Recorded:
+            times.seconds += 1.5
+            return await super().record(beats, now)
+
+    hangs, began = Hangs(times.clock), times.clock.now()
+    recorder = Recorder(Slow(), times.clock, lambda: None, lambda: None, noticed=hangs.noticed)
+    recorder.open()
+    written = recorder.record(Beat("nobody", began))
+    recorder.close()
+    await recorder.run()
+    with pytest.raises(UnknownMachine):
+        await written
+    assert hangs.limit(times.clock.now()) == began
