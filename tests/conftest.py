@@ -26,6 +26,7 @@ LONGEST = (
     "tests/server/test_described_routes.py",
     "tests/metrics/test_ground_truth.py",
     "tests/watch/",
+    "tests/pages/",
     "tests/test_docs.py",
     "tests/test_plugin_package.py",
     "tests/test_write_pages.py",

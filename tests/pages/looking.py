@@ -96,7 +96,9 @@ class Looking:
         return token
 
     @asynccontextmanager
-    async def by(self, role: str = "admin", *, dark: bool = False, phone: bool = False) -> AsyncIterator[Seen]:
+    async def by(
+        self, role: str = "admin", *, dark: bool = False, phone: bool = False, scripts: bool = True
+    ) -> AsyncIterator[Seen]:
         """A browser of somebody with this role; "" for nobody's. Fails where anything went wrong in it."""
         context = await self.browser.new_context(
             base_url=self.url,
@@ -104,6 +106,7 @@ class Looking:
             color_scheme="dark" if dark else "light",
             reduced_motion="reduce",
             locale="en-GB",
+            java_script_enabled=scripts,
         )
         try:
             if role:

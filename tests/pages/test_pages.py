@@ -213,6 +213,24 @@ async def test_what_is_typed_into_a_page_outlives_its_news(looking: Looking) -> 
         await expect(at).to_be_focused()
 
 
+async def test_pages_work_without_a_script(looking: Looking) -> None:
+    await machine(looking, "unscripted", group="plain")
+    async with looking.by(scripts=False) as seen:
+        page = seen.page
+        await seen.open("/")
+        await page.get_by_label("Group").select_option("plain")
+        await page.get_by_role("button", name="Show").click()
+        await expect(page.locator(".machines:not(.wrong-now) .name a")).to_have_text(["unscripted"])
+        await page.get_by_role("link", name="unscripted").click()
+        await page.get_by_role("button", name="Pause").click()
+        await expect(page.locator("#how-it-is")).to_contain_text("paused")
+        await page.get_by_role("link", name="Machines").click()
+        await page.get_by_role("link", name="Add a machine", exact=True).click()
+        await page.get_by_label("Name").first.fill("by hand alone")
+        await page.get_by_role("button", name="Add it").click()
+        await expect(page.locator("#key")).to_contain_text("lsm_")
+
+
 async def test_a_line_is_copied_by_its_button(looking: Looking) -> None:
     await machine(looking, "copied")
     async with looking.by() as seen:

@@ -1,17 +1,20 @@
 // What happens, as the stream tells it: fragments with `hx-trigger="lastseen:news from:body"` ask again. That a machine
 // was heard is no news, so they ask now and then without any as well, while somebody looks.
-const SPACED = 300; // milliseconds between two rounds of asking, so that a storm is not answered by a storm
+const GATHERED = 300; // milliseconds in which what happens together is gathered
+const BETWEEN = 2000; // milliseconds between two rounds of asking, so that a storm is not answered by a storm
 const ANYWAY = 10_000; // milliseconds
 
 let waiting = null;
+let asked = -BETWEEN;
 let stream = null;
 
 const tell = () => {
   if (waiting !== null) return;
   waiting = setTimeout(() => {
     waiting = null;
+    asked = performance.now();
     document.body.dispatchEvent(new CustomEvent("lastseen:news"));
-  }, SPACED);
+  }, Math.max(GATHERED, asked + BETWEEN - performance.now()));
 };
 
 const seen = () => document.visibilityState === "visible";
