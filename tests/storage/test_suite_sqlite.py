@@ -10,6 +10,7 @@ from lastseen.protocols import (
     Accounts,
     Catalog,
     Channels,
+    Follows,
     History,
     Keys,
     Leases,
@@ -53,6 +54,19 @@ class TestSqliteStore(StoreSuite):
 
 def test_it_has_every_optional_protocol() -> None:
     store = open_store("sqlite:///never-opened.db")
-    optional = (Leases, Upkeep, Sources, Channels, Catalog, Keys, Refusals, Accounts, Replays, History, Retention)
+    optional = (
+        Leases,
+        Upkeep,
+        Sources,
+        Channels,
+        Catalog,
+        Keys,
+        Refusals,
+        Accounts,
+        Replays,
+        History,
+        Retention,
+        Follows,
+    )
     for protocol in (Store, Service, *optional):
         assert isinstance(store, protocol), protocol
