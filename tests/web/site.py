@@ -3,8 +3,9 @@ addresses of the test's choice."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,11 +15,13 @@ from fastapi import APIRouter, Depends
 
 from lastseen.app import App
 from lastseen.ingest.auth import digest_of, new_key
+from lastseen.ingest.gate import by_itself
 from lastseen.manage import passwords
 from lastseen.manage.who import Who
 from lastseen.model.people import User
 from lastseen.protocols import Service
 from lastseen.settings import Settings
+from lastseen.web.throttle import Throttle
 from lastseen.web.who import who_of
 from tests.fresh import new_database
 from tests.secrecy import secret
@@ -51,6 +54,16 @@ class Site:
     @property
     def store(self) -> Any:
         return self.app.store
+
+    def empty(self) -> None:
+        """Without the people, keys, links and lines of the tests before, and without their wrong passwords."""
+        with closing(sqlite3.connect(self.app.settings.data_dir / "lastseen.db", timeout=60)) as db, db:
+            db.execute("PRAGMA foreign_keys = ON")
+            for table in ("users", "link_tokens", "audit_log", "machine_api_keys"):
+                db.execute(f"DELETE FROM {table}")
+        entrance = self.app.api.state.entrance
+        entrance.throttle = Throttle(by_itself, self.clock.monotonic)
+        self.noted = 0
 
     def browser(self, address: str = ADDRESS, *, tls: bool = False, **headers: str) -> httpx.AsyncClient:
         """One that says where its requests come from, as browsers do for addresses without TLS."""

@@ -18,9 +18,11 @@ PROXY = "10.1.1.1"
 STRANGER = "198.51.100.9"
 
 
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with a_site(tmp_path, trusted_proxies="10.0.0.0/8", login_header="Remote-User") as made:
+@pytest.fixture(scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with a_site(
+        tmp_path_factory.mktemp("site"), trusted_proxies="10.0.0.0/8", login_header="Remote-User"
+    ) as made:
         yield made
 
 
