@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
-from lastseen.cli.options import UsageError, naming
+from lastseen.cli.options import UsageError, naming, spread
 from lastseen.cli.output import Json, answer, facts, print_json, table
 from lastseen.cli.session import do
 
@@ -39,16 +40,29 @@ IsListed = Annotated[
 FIELDS = {"slug": "SLUG", "lines": "--machine", "alias": "an alias"}
 
 
+@dataclass(frozen=True)
+class PageOptions:
+    title: Title = None
+    text: Text = None
+    machine: Machines = None
+    group: Groups = None
+    tag: Tags = None
+    every: All = False
+    public: IsPublic = None
+    listed: IsListed = None
+
+    def said(self) -> dict[str, Any]:
+        """What was said, as the verbs take it. Lines in the order: machines, groups, tags, all."""
+        named = {"machine": self.machine, "group": self.group, "tag": self.tag}
+        lines = [one for kind, given in named.items() for one in _named(kind, given or ())]
+        lines += [{"all": True}] if self.every else []
+        given: dict[str, Any] = {"title": self.title, "text": self.text, "lines": lines or None}
+        given |= {"public": self.public, "listed": self.listed}
+        return {name: value for name, value in given.items() if value is not None}
+
+
 def _flag(field: str) -> str:
     return FIELDS.get(field, f"--{field}")
-
-
-def _lines(
-    machines: list[str] | None, groups: list[str] | None, tags: list[str] | None, every: bool
-) -> list[dict[str, Any]] | None:
-    """In the order: machines, groups, tags, all. None: nothing was said of them."""
-    found = [*_named("machine", machines or ()), *_named("group", groups or ()), *_named("tag", tags or ())]
-    return [*found, *([{"all": True}] if every else [])] or None
 
 
 def _named(kind: str, given: Iterable[str]) -> list[dict[str, Any]]:
@@ -57,50 +71,31 @@ def _named(kind: str, given: Iterable[str]) -> list[dict[str, Any]]:
 
 
 @pages.command()
-def add(
-    slug: Slug,
-    title: Title = None,
-    text: Text = None,
-    machine: Machines = None,
-    group: Groups = None,
-    tag: Tags = None,
-    every: All = False,
-    public: IsPublic = None,
-    listed: IsListed = None,
-    as_json: Json = False,
-) -> None:
+@spread
+def add(slug: Slug, given: PageOptions, as_json: Json = False) -> None:
     """Make a status page. Everybody who has its address sees it, unless it is --off."""
     from lastseen.manage import statuspages as verbs
 
-    lines = _lines(machine, group, tag, every)
-    if lines is None:
+    said = given.said()
+    if "lines" not in said:
         raise UsageError("say what it shows: --machine, --group, --tag or --all")
-    said = {"title": title, "text": text, "lines": lines, "public": public, "listed": listed}
     with naming(_flag):
         made = do(lambda office: verbs.add(office, slug, said))
     answer(as_json, made, _where(made))
 
 
 @pages.command("set")
+@spread
 def set_(
     slug: Slug,
+    given: PageOptions,
     new_slug: Annotated[str | None, typer.Option("--slug", help="Another name in the address.")] = None,
-    title: Title = None,
-    text: Text = None,
-    machine: Machines = None,
-    group: Groups = None,
-    tag: Tags = None,
-    every: All = False,
-    public: IsPublic = None,
-    listed: IsListed = None,
     as_json: Json = False,
 ) -> None:
     """Change a status page; what is not named stays. What it shows is named as a whole."""
     from lastseen.manage import statuspages as verbs
 
-    lines = _lines(machine, group, tag, every)
-    given = {"slug": new_slug, "title": title, "text": text, "lines": lines, "public": public, "listed": listed}
-    said = {name: value for name, value in given.items() if value is not None}
+    said = given.said() | ({} if new_slug is None else {"slug": new_slug})
     if not said:
         raise UsageError("say what to change")
     with naming(lambda field: "--slug" if field == "slug" else _flag(field)):
