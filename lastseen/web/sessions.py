@@ -35,6 +35,9 @@ LASTS: Final = timedelta(days=90)
 WRITTEN: Final = timedelta(minutes=1)
 """That a session was used is written down so often at most."""
 
+REMEMBERED: Final = 10_000
+"""Sessions of which it is known when that was."""
+
 AGENT: Final = 200
 """So much of a browser's own name is kept."""
 
@@ -46,6 +49,7 @@ class LoggedIn:
 
     def __init__(self, store: Any, clock: Clock, front: Front) -> None:
         self._clock, self._front = clock, front
+        self._written: dict[int, datetime] = {}
         self._store: Sessions | None = store if isinstance(store, Sessions) else None
 
     async def find(self, request: Request) -> tuple[Session, User] | None:
@@ -56,9 +60,19 @@ class LoggedIn:
         now = self._clock.now()
         found = await self._store.session(digest_of(token), now)
         if found is not None and now - found[0].used_at >= WRITTEN:
-            with suppress(LastseenError):  # where nothing can be written one may still look
-                await self._store.session_used(found[0].id, now, _until(found[0].created_at, now))
+            await self._used(found[0], now)
         return found
+
+    async def _used(self, session: Session, now: datetime) -> None:
+        """Written down once, however many requests a page sends at once."""
+        written = self._written.get(session.id)
+        if self._store is None or (written is not None and now - written < WRITTEN):
+            return
+        if len(self._written) >= REMEMBERED:
+            self._written.clear()
+        self._written[session.id] = now
+        with suppress(LastseenError):  # where nothing can be written one may still look
+            await self._store.session_used(session.id, now, _until(session.created_at, now))
 
     async def begin(self, request: Request, response: Response, user: User) -> Session:
         """A new session of this user, whose cookie goes with the answer; the one that this browser had is over: what it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 
@@ -160,6 +161,31 @@ async def test_somebody_who_is_removed_while_they_log_in_is_not_let_in(
 
     monkeypatch.setattr(passwords, "matches", overtaken)
     assert (await log_in(site.browser())).status_code == 401
+
+
+async def test_that_a_session_is_used_is_written_down_once_a_minute(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.person()
+    browser = site.browser()
+    await log_in(browser)
+    written: list[object] = []
+    write = type(site.store).session_used
+
+    async def counted(store: object, *args: object) -> None:
+        written.append(args)
+        await write(store, *args)
+
+    monkeypatch.setattr(type(site.store), "session_used", counted)
+    for _ in range(3):
+        site.clock.seconds += 59
+        await browser.get("/test/who")
+    assert len(written) == 1
+    site.clock.seconds += 61
+    await asyncio.gather(*(browser.get("/test/who") for _ in range(10)))
+    assert len(written) == 2
+    ((session, _),) = await site.store.sessions(None, site.clock.now())
+    assert session.used_at == site.clock.now()
 
 
 async def test_a_session_may_be_looked_with_where_nothing_can_be_written(

@@ -6,7 +6,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from lastseen.ingest.limits import Limiter, Rate
 from tests.web.site import PASSWORD, Site, a_site, log_in
 
 TIMES = 10
@@ -134,3 +137,17 @@ async def test_nodes_that_share_rates_count_together() -> None:
     with pytest.raises(Exception, match="too many wrong passwords"):
         async with throttle.attempt("203.0.113.1", "eve"):
             pass
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from([0.0, 1.0, 29.9, 30.0, 300.0])), max_size=40))
+def test_what_is_said_of_a_try_before_it_is_what_taking_it_says(tries: list[tuple[str, float]]) -> None:
+    now = 0.0
+    limiter = Limiter[str](Rate(3, 90.0), lambda: now, 2)
+    for who, later in tries:
+        now += later
+        ahead = [limiter.wait(who, n) for n in range(4)]
+        assert ahead == sorted(ahead)
+        assert limiter.take(who) == pytest.approx(ahead[0])
+        if not ahead[0]:
+            assert limiter.wait(who) == pytest.approx(ahead[1])
+    assert Limiter[str](None, lambda: now).wait("a", 5) == 0
