@@ -30,7 +30,9 @@ PAGE = 500
 MOST_WAITING = 2000
 """Events that wait in memory for one who follows. Whoever does not take them reads them from the store later."""
 
-MOST_FOLLOWING = 2000
+MOST_FOLLOWING, MOST_OF_ONE = 2000, 1000
+"""At once, and for one person or key: nobody can keep all others out."""
+
 BEHIND = 4
 """Of those who are behind, how many read from the store at once."""
 
@@ -75,10 +77,10 @@ its machine as it is printed; None: it has none (any more)."""
 
 class Follower(Generic[F]):
     """Somebody who follows; used by one task. `reset`: their position was one of another past, as after a restore, and
-    they have begun anew."""
+    they have begun anew. `by`: who it is."""
 
-    def __init__(self, live: Live[F], seen: Seen | None) -> None:
-        self.seen, self.reset = seen, False
+    def __init__(self, live: Live[F], seen: Seen | None, by: str) -> None:
+        self.seen, self.by, self.reset = seen, by, False
         self.begun = self.up_to_date = False
         self._live = live
         self._queue: deque[Batch[F]] = deque()
@@ -170,13 +172,15 @@ class Live(Generic[F]):
         for follower in self._followers:
             follower.wake()
 
-    def follow(self, seen: Seen | None = None) -> Follower[F]:
+    def follow(self, seen: Seen | None = None, by: str = "") -> Follower[F]:
         """Follow from this position on, or from now on, until they `leave`. Raises Busy."""
         if not self._running or self._store is None:
             raise Busy(NOT_HERE)
         if len(self._followers) >= MOST_FOLLOWING:
             raise Busy(f"{MOST_FOLLOWING} follow what happens already")
-        follower = Follower(self, seen)
+        if sum(each.by == by for each in self._followers) >= MOST_OF_ONE:
+            raise Busy(f"you follow what happens {MOST_OF_ONE} times already")
+        follower = Follower(self, seen, by)
         self._followers.add(follower)
         self._there.set()
         return follower

@@ -160,6 +160,16 @@ async def test_only_so_many_may_follow(stand: Stand, monkeypatch: pytest.MonkeyP
     assert stand.live.follow()
 
 
+async def test_nobody_keeps_all_others_out(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_OF_ONE", 2)
+    ann = [stand.live.follow(by="ann") for _ in range(2)]
+    with pytest.raises(Busy):
+        stand.live.follow(by="ann")
+    assert stand.live.follow(by="bob")
+    stand.live.leave(ann[0])
+    assert stand.live.follow(by="ann")
+
+
 async def test_a_position_that_never_was_begins_anew(stand: Stand) -> None:
     follower = stand.live.follow(Seen(1_000))
     assert not await follower.next()

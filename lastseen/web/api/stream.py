@@ -94,7 +94,7 @@ async def stream(
     if request.scope.get(HEAD):
         return Response(headers={"Cache-Control": "no-store"}, media_type=EventStream.media_type)
     live: Live[bytes] = request.app.state.live
-    return EventStream(Told(request, live, live.follow(seen), wanted, who))
+    return EventStream(Told(request, live, live.follow(seen, who.name), wanted, who))
 
 
 @dataclass(slots=True)
