@@ -3,6 +3,7 @@ who is not about to write."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import psycopg
@@ -12,7 +13,7 @@ from lastseen.storage.sql_follow import BACK
 from lastseen.testing.script import at, by_rule
 from lastseen.testing.suite_base import online
 from lastseen.testing.suite_following import since
-from tests.storage.postgres.stage import Stage
+from tests.storage.postgres.stage import Pause, Stage
 
 RULE = by_rule()
 LATE = (
@@ -24,12 +25,19 @@ def machines(events: list[Any]) -> set[str]:
     return {event["machine"] for event in events}
 
 
+async def under_way(stage: Stage, held: int, others: int) -> tuple[Seen, Pause, asyncio.Task[Any], set[str | None]]:
+    """So many machines are decided on by one node, which does not commit, and then others by the other, which does:
+    the position before, what holds it up, the first node's events to come, and whose the others are."""
+    one, two = stage.nodes
+    await online(one, *(f"m{number}" for number in range(held + others)))
+    start = await two.seen_all()
+    pause, settling = await stage.before_commit(one, "write_beside", one.settle(RULE, at(200), held))
+    return start, pause, settling, {event.machine for event in await two.settle(RULE, at(200), others)}
+
+
 async def test_what_a_node_commits_after_later_events_of_another_is_given_once(stage: Stage) -> None:
     one, two = stage.nodes
-    await online(one, *(f"m{number}" for number in range(8)))
-    start = await two.seen_all()
-    pause, settling = await stage.before_commit(one, "write_beside", one.settle(RULE, at(200), 4))
-    others = {event.machine for event in await two.settle(RULE, at(200), 4)}
+    start, pause, settling, others = await under_way(stage, 4, 4)
     first, seen = await since(two, start)
     assert machines(first) == others
     assert len(seen.gaps) == 1, "four ids were given to somebody who has not committed"
@@ -87,11 +95,8 @@ async def test_a_transaction_that_only_reads_or_began_later_keeps_no_gap_open(st
 
 async def test_within_a_position_its_gaps_stay_gaps(stage: Stage) -> None:
     """As whoever resumes reads up to where the others are."""
-    one, two = stage.nodes
-    await online(one, *(f"m{number}" for number in range(6)))
-    start = await two.seen_all()
-    pause, settling = await stage.before_commit(one, "write_beside", one.settle(RULE, at(200), 3))
-    await two.settle(RULE, at(200), 3)
+    _, two = stage.nodes
+    start, pause, settling, _ = await under_way(stage, 3, 3)
     _, there = await since(two, start)
     sequel = await two.sequel(start, 500, there)
     assert (len(sequel.events), sequel.seen, sequel.more) == (3, there, False)
@@ -105,11 +110,8 @@ async def test_within_a_position_its_gaps_stay_gaps(stage: Stage) -> None:
 
 
 async def test_what_was_a_gap_there_and_is_committed_by_now_is_given_once(stage: Stage) -> None:
-    one, two = stage.nodes
-    await online(one, *(f"m{number}" for number in range(6)))
-    start = await two.seen_all()
-    pause, settling = await stage.before_commit(one, "write_beside", one.settle(RULE, at(200), 3))
-    await two.settle(RULE, at(200), 3)
+    _, two = stage.nodes
+    start, pause, settling, _ = await under_way(stage, 3, 3)
     _, there = await since(two, start)
     pause.go()
     await settling
@@ -118,11 +120,8 @@ async def test_what_was_a_gap_there_and_is_committed_by_now_is_given_once(stage:
 
 
 async def test_many_late_events_come_in_pages(stage: Stage) -> None:
-    one, two = stage.nodes
-    await online(one, *(f"m{number}" for number in range(9)))
-    start = await two.seen_all()
-    pause, settling = await stage.before_commit(one, "write_beside", one.settle(RULE, at(200), 8))
-    await two.settle(RULE, at(200), 1)
+    _, two = stage.nodes
+    start, pause, settling, _ = await under_way(stage, 8, 1)
     _, seen = await since(two, start)
     pause.go()
     mine = [event.uid for event in await settling]
