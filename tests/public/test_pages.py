@@ -188,3 +188,14 @@ async def test_a_page_of_a_member_shows_what_is_theirs_and_what_is_shared(shop: 
     await statuspages.add(shop.office, "all", everything)
     assert set(lines_of((await shop.get("/status/ada")).text)) == {"shared", "of-ada"}
     assert set(lines_of((await shop.get("/status/all")).text)) == {"shared"}
+
+
+async def test_a_machine_that_becomes_somebodys_is_not_on_what_is_shared_any_more(shop: Shop) -> None:
+    ada = (await shop.site.person("ada", "member", None)).id
+    await shop.machine("pump")
+    lines = [{"machine": "pump"}, {"machine": "pump", "alias": "Water"}]
+    await statuspages.add(shop.office, "s", {"title": "S", "lines": lines})
+    assert lines_of((await shop.get("/status/s")).text) == {"pump": "up", "Water": "up"}
+    await shop.machine("pump", heard=False, owner=ada)
+    shop.later()
+    assert lines_of((await shop.get("/status/s")).text) == {"Water": "not watched"}
