@@ -18,7 +18,7 @@ from lastseen.log import get_logger
 from lastseen.manage.office import Office
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.monitor.live import Live
-from lastseen.problems import MEDIA_TYPE, UNEXPECTED, Problem, problem_of
+from lastseen.problems import MEDIA_TYPE, NO_KEY, UNEXPECTED, Problem, problem_of
 from lastseen.web import login_pages
 from lastseen.web.api import (
     advice,
@@ -44,7 +44,7 @@ from lastseen.web.front import Front
 from lastseen.web.headers import Guarded
 from lastseen.web.metrics import metrics_routes
 from lastseen.web.public.routes import public_routes
-from lastseen.web.who import Entrance, NotLoggedIn
+from lastseen.web.who import Entrance, NotLoggedIn, entrance_of
 
 Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 """Each part that is not ready, with why; empty: heartbeats are accepted and the monitor runs."""
@@ -164,7 +164,10 @@ def _add_errors(app: FastAPI, at_wrong_key: AtWrongKey) -> None:
 
     @app.exception_handler(NotLoggedIn)
     async def not_logged_in(request: Request, error: NotLoggedIn) -> Response:
-        return _respond(error.problem)
+        if entrance_of(request).sessions.cookie(request) in request.cookies:
+            return _respond(error.problem)  # a session that is over is nobody's guess at a key
+        count_key_refusal(NO_KEY)
+        return _respond(at_wrong_key(request.scope, error.problem))
 
     @app.exception_handler(LastseenError)
     async def ours(request: Request, error: LastseenError) -> Response:
