@@ -15,7 +15,8 @@ import typer.main
 
 from lastseen.cli.options import UsageError, naming
 from lastseen.cli.output import Json, print_json
-from lastseen.cli.session import do
+from lastseen.cli.session import call, do
+from lastseen.cli.where import there
 from lastseen.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -142,13 +143,25 @@ def _values(type_: str, fields: Mapping[str, Any], given: Mapping[str, Any]) -> 
 
 
 def _add(type_: str, name: str, values: Values, as_json: bool) -> None:
-    made = do(lambda office: _made(office, type_, name, values))
+    made = (
+        do(lambda office: _made(office, type_, name, values)) if there() is None else _made_there(type_, name, values)
+    )
     if as_json:
         print_json(made)
         return
     typer.echo(f"{made['name']} is channel {made['id']}. Try it: lastseen channels test {made['name']}")
     if "secret" in made:
         typer.echo(f"Its signing secret, shown this once:\n\n    {made['secret']}\n")
+
+
+def _made_there(type_: str, name: str, values: Values) -> Values:
+    """By a server, which has settings of its own."""
+    from lastseen.manage import channel_setup
+
+    if type_ == "telegram" and "chat_id" not in values:
+        raise UsageError("--chat-id must be given: a chat is looked for only where the database is")
+    with naming(lambda field: _flag(type_, field) if field and field != "name" else field):
+        return call(channel_setup.add, type_, name, values)
 
 
 async def _made(office: Office, type_: str, name: str, values: Values) -> Values:

@@ -9,7 +9,7 @@ import typer
 
 from lastseen.cli.options import UsageError, naming, spread
 from lastseen.cli.output import Json, answer, facts, local, print_json, table
-from lastseen.cli.session import call, do
+from lastseen.cli.session import call
 from lastseen.cli.source_options import SourceOptions, flag_of
 
 app = typer.Typer(help="Brokers that machines report through.", no_args_is_help=True)
@@ -36,7 +36,7 @@ def add_mqtt(name: Name, given: SourceOptions, as_json: Json = False) -> None:
     from lastseen.manage import sources
 
     with naming(_flag):
-        made = do(lambda office: sources.add(office, name, given.said()))
+        made = call(sources.add, name, given.said())
     text = f"{made['name']} is source {made['id']}. What it hears: lastseen sources show {made['name']}"
     answer(as_json, made, text)
 
@@ -51,7 +51,7 @@ def set_(name: Name, given: SourceOptions, as_json: Json = False) -> None:
     from lastseen.manage import sources
 
     with naming(_flag):
-        changed = do(lambda office: sources.change(office, name, given.said()))
+        changed = call(sources.change, name, given.said())
     answer(as_json, changed, f"{changed['name']} is changed")
 
 

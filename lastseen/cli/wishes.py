@@ -12,7 +12,7 @@ import typer
 
 from lastseen.cli.options import UsageError, own, spread
 from lastseen.cli.output import Json, answer, local, print_json, table
-from lastseen.cli.session import call, do, settings
+from lastseen.cli.session import call, settings
 from lastseen.durations import parse_duration, spell
 from lastseen.errors import InvalidInput
 
@@ -151,11 +151,12 @@ def set_(
         raise UsageError("nothing to change: see --help")
 
     from lastseen.manage import channels
+    from lastseen.model import preferences_from
 
     fallback = channels.KEEP if wishes.fallback is None else own(wishes.fallback)
-    changed = do(lambda office: channels.prefer(office, channel, wishes.changed, fallback))
-    value = {"name": changed.name, **channels.wished(changed.prefs)}
-    answer(as_json, value, f"{changed.name} {spoken(changed.prefs)}.")
+    changed = call(channels.wish, channel, wishes.changed, fallback)
+    value = {name: changed[name] for name in ("name", "wishes")}
+    answer(as_json, value, f"{changed['name']} {spoken(preferences_from(changed['wishes']))}.")
 
 
 def spoken(wishes: Preferences) -> str:

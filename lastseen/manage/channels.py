@@ -118,6 +118,13 @@ async def prefer(
     return changed
 
 
+async def wish(
+    office: Office, text: str, change: Callable[[Preferences], Preferences], fallback: str | None = KEEP
+) -> dict[str, Any]:
+    """The same for programs. As it is then."""
+    return await shown(office, await prefer(office, text, change, fallback))
+
+
 def merged(before: Preferences, said: Mapping[str, Any]) -> Preferences:
     """Wishes with these fields as JSON has them; null takes one back. Raises InvalidInput naming the field."""
     value = {**msgspec.to_builtins(before), **said}

@@ -54,6 +54,25 @@ WRITE = [
     "keys add fleet --label NAME --may-create --group g --tag a",
     "keys add ping --label NAME",
     "keys add fleet --kind nothing",
+    "channels add webhook --name NAME --url http://127.0.0.1:9/hook",
+    "channels add webhook --name NAME --url http://127.0.0.1:9/hook",
+    "channels add webhook --name NAME-2 --url nothing",
+    "channels add email --name NAME-2 --host h --from b@example.org --to a@example.org --security perhaps",
+    "channels set NAME --event machine.* --severity info --tag a --quiet 22:00-07:00 --quiet-day mon --notify-after 5m",
+    "channels set NAME --fallback ops --repeat-every 1h --quiet none --tag= --event=",
+    "channels set NAME --fallback NAME",
+    "channels set NAME --fallback nobody",
+    "channels set NAME --severity loud",
+    "channels set nobody --severity info",
+    "channels remove NAME",
+    "sources add mqtt NAME --url mqtt://127.0.0.1:9 --preset zigbee2mqtt --kind device --auto-add",
+    "sources add mqtt NAME --url mqtt://127.0.0.1:9 --preset zigbee2mqtt",
+    "sources add mqtt NAME-2 --url nothing",
+    "sources add mqtt NAME-2 --url mqtt://127.0.0.1:9 --preset zigbee2mqtt --kind nothing",
+    "sources set NAME --offline-after 5m --no-auto-add --kind=",
+    "sources set NAME --preset nothing",
+    "sources set nobody --kind device",
+    "sources remove NAME",
     "machines remove NAME",
     "machines remove NAME",
     "machines show NAME",
@@ -65,7 +84,7 @@ WRITE = [
     "sources remove http",
     "channels enable NAME",
     "notifications replay 999999",
-    "notifications list --channel NAME",
+    "notifications list --channel NAME-9",
 ]
 
 
@@ -88,7 +107,7 @@ def without_rest(value: Any) -> Any:
 
 def scrubbed(done: Done, name: str) -> str:
     """Without names, keys and numbers, and without the width of columns."""
-    text = re.sub(r"ls[mfpau]_[\w-]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "SECRET", same(done))
+    text = re.sub(r"ls[mfpau]_[\w-]+|whsec_[\w+/=]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "SECRET", same(done))
     text = re.sub(r'"created_by": "[^"]*"', "", text.replace(name or "NAME", "NAME"))
     return " ".join(re.sub(r"\d+", "0", text.replace("─", "")).split())
 

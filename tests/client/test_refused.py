@@ -210,8 +210,14 @@ def test_what_works_here_alone_says_so(both: Both) -> None:
         assert line == f"lastseen: lastseen {command.split()[0]} works here alone: leave out --server" + (
             ", or give it behind agent" if command == "agent" else ""
         )
-    for command in ("channels set ops --severity alert", "sources add mqtt x --url mqtt://x"):
+    for command in ("channels invite ops", "notifications replay --state dead"):
         assert "only where the database is" in said(both.ask(*command.split()), both)
+
+
+def test_what_a_new_channel_lacks_is_named_by_its_option(both: Both) -> None:
+    assert "--url: " in said(both.ask("channels", "add", "webhook", "--name", "x"), both)
+    done = both.ask("channels", "add", "telegram", "--name", "x", "--bot-token-file", str(both.files / "read"))
+    assert (done.code, "--chat-id must be given" in done.err) == (2, True)
 
 
 def test_the_environment_names_the_server_where_it_names_the_key_too(both: Both) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 
 from lastseen.client.remote import Remote
 
+BACK = timedelta(days=30)
+
 
 async def of_one(
     server: Remote,
     ref: str,
     *,
-    window: timedelta,
+    window: timedelta = BACK,
     brief_under: timedelta | None = None,
     limit: timedelta | None = None,
 ) -> dict[str, Any]:

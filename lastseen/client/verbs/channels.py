@@ -1,11 +1,18 @@
-"""Who is told: listed, switched, removed."""
+"""Who is told: listed, switched, removed, and what each wishes to hear. Making one is in `channel_setup`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+
+import msgspec
 
 from lastseen.client.remote import Remote
 from lastseen.client.shapes import Channel, MadeChannel, RemovedNamed
+from lastseen.model import Preferences, preferences_from
+
+KEEP = "\0keep"
+"""A fallback that is not said."""
 
 
 async def listed(server: Remote) -> list[Channel]:
@@ -25,6 +32,17 @@ async def switch(server: Remote, text: str, enabled: bool, reason: str | None = 
 
 async def remove(server: Remote, text: str) -> RemovedNamed:
     return await server.delete(RemovedNamed, "channels", text)
+
+
+async def wish(
+    server: Remote, text: str, change: Callable[[Preferences], Preferences], fallback: str | None = KEEP
+) -> Channel:
+    """What it wishes from now on, from what it wished; `fallback`: another channel, None: no other."""
+    before = await show(server, text)
+    wishes = change(preferences_from(before["wishes"]))
+    said = {**dict.fromkeys(Preferences.__struct_fields__), **msgspec.to_builtins(wishes)}
+    body = {"wishes": said, **({} if fallback == KEEP else {"fallback": fallback})}
+    return await server.patch(Channel, "channels", str(before["id"]), body=body)
 
 
 async def rotate_secret(server: Remote, text: str, keep: timedelta) -> MadeChannel:
