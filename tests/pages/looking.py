@@ -11,7 +11,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    async_playwright,
+    expect,
+)
 
 from lastseen.ingest.auth import digest_of
 from lastseen.web.sessions import COOKIE
@@ -20,6 +29,11 @@ from tests.server.conftest import Served, a_server
 from tests.support import find, need
 
 AXE = (Path(__file__).parents[1] / "vendor" / "axe-4.14.1.min.js").read_text(encoding="utf-8")
+
+PATIENT = 90_000
+"""Milliseconds that a busy machine may take for anything."""
+
+expect.set_options(timeout=PATIENT)
 
 WIDE = {"width": 1200, "height": 900}
 PHONE = {"width": 360, "height": 740}
@@ -108,6 +122,7 @@ class Looking:
             locale="en-GB",
             java_script_enabled=scripts,
         )
+        context.set_default_timeout(PATIENT)
         try:
             if role:
                 await _log_in(context, self.url, await self.token(role))

@@ -13,9 +13,6 @@ from tests.standins.telegram import TOKEN, BotApi
 from tests.standins.webhook import WebhookReceiver
 from tests.support import eventually
 
-PATIENT = 60_000
-"""Milliseconds that a busy machine may take."""
-
 
 async def make_webhook(page: Page, receiver: WebhookReceiver) -> None:
     await page.goto("/channels")
@@ -27,7 +24,7 @@ async def make_webhook(page: Page, receiver: WebhookReceiver) -> None:
     await page.get_by_role("button", name="Add it").click()
     receiver.secret(secret(await page.locator("#secret").inner_text()))
     await page.get_by_role("button", name="Send a test").click()
-    await expect(page.locator("#tested")).to_contain_text("The test arrived", timeout=PATIENT)
+    await expect(page.locator("#tested")).to_contain_text("The test arrived")
 
 
 async def connect_telegram(page: Page, api: BotApi) -> None:
@@ -38,7 +35,7 @@ async def connect_telegram(page: Page, api: BotApi) -> None:
     link = await page.locator("#link").get_attribute("href")
     assert link is not None
     api.open_link(7, secret(link.rpartition("=")[2]))
-    await expect(page.locator("#yet")).to_contain_text("Connected: family", timeout=PATIENT)
+    await expect(page.locator("#yet")).to_contain_text("Connected: family")
 
 
 async def add_machine(page: Page) -> str:
@@ -64,22 +61,22 @@ async def test_from_the_first_machine_to_its_recovery_by_pages_alone(tmp_path: P
         await connect_telegram(admin.page, api)
         key = await add_machine(admin.page)
         assert (await looking.served.beat(key)).status_code == 204
-        await expect(admin.page.locator("#alive.fine")).to_be_visible(timeout=PATIENT)
+        await expect(admin.page.locator("#alive.fine")).to_be_visible()
         for seen in (admin, viewer):
             await seen.open("/")
         wrong = ".wrong-now li"
         for seen in (admin, viewer):
             mine = seen.page.locator(wrong, has_text="cellar pump")
-            await expect(mine).to_contain_text("offline", timeout=PATIENT)
+            await expect(mine).to_contain_text("offline")
         assert await viewer.page.get_by_role("button", name="Acknowledge").count() == 0
         await admin.page.get_by_role("button", name="Acknowledge cellar pump").click()
-        await expect(viewer.page.locator(wrong)).to_contain_text("seen by admin", timeout=PATIENT)
+        await expect(viewer.page.locator(wrong)).to_contain_text("seen by admin")
         await eventually(lambda: [one.machine for one in receiver.messages if one.type == "machine.offline"])
         await eventually(lambda: any("🔴 cellar pump offline" in one.text for one in api.messages))
         await looking.served.app.monitor.watch("cellar-pump", offline_after="1h")  # it is not to fall silent again
         assert (await looking.served.beat(key)).status_code == 204
         for seen in (admin, viewer):
-            await expect(seen.page.locator(wrong)).to_have_count(0, timeout=PATIENT)
+            await expect(seen.page.locator(wrong)).to_have_count(0)
         await eventually(lambda: [one.machine for one in receiver.messages if one.type == "machine.online"])
         await eventually(lambda: any("🟢 cellar pump back" in one.text for one in api.messages))
         await admin.open("/machines/cellar-pump")

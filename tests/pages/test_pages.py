@@ -46,7 +46,7 @@ async def test_a_machine_is_added_by_the_keyboard_alone_and_seen_to_come_alive(l
         assert key in line
         assert f"{looking.url}/api/v1/heartbeat" in line
         assert (await looking.served.beat(key)).status_code == 204
-        await expect(page.locator("#alive.fine")).to_contain_text("It reports", timeout=30_000)
+        await expect(page.locator("#alive.fine")).to_contain_text("It reports")
 
 
 async def test_what_becomes_wrong_appears_on_the_overview_by_itself_and_is_acknowledged(looking: Looking) -> None:
@@ -59,11 +59,11 @@ async def test_what_becomes_wrong_appears_on_the_overview_by_itself_and_is_ackno
         await eventually(lambda: page.evaluate("window.answered"))  # when the stream began; from then on it is told
         await looking.served.beat(key, b'{"status": "error", "message": "no water"}')
         mine = page.locator(".wrong-now li", has_text="boiler")
-        await expect(mine).to_contain_text("error", timeout=30_000)
+        await expect(mine).to_contain_text("error")
         await mine.get_by_role("button", name="Acknowledge boiler").click()
         await expect(page.locator(".wrong-now li", has_text="boiler")).to_contain_text("seen by admin")
         await looking.served.beat(key, b'{"status": "ok"}')
-        await expect(page.locator(".wrong-now li", has_text="boiler")).to_have_count(0, timeout=30_000)
+        await expect(page.locator(".wrong-now li", has_text="boiler")).to_have_count(0)
 
 
 async def test_the_list_is_searched_filtered_and_sorted_without_leaving_the_page(looking: Looking) -> None:
@@ -148,7 +148,17 @@ CHANNELS = (
     "/channels/1",
     "/channels/1/wishes",
 )
-SETTINGS = ("/silences", "/keys", "/people", "/people/1/remove", "/sources", "/sources/0", "/system", "/system/log")
+SETTINGS = (
+    "/silences",
+    "/keys",
+    "/people",
+    "/people/1/remove",
+    "/sources",
+    "/sources/0",
+    "/status-pages",
+    "/system",
+    "/system/log",
+)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -198,7 +208,7 @@ async def test_a_page_that_is_left_open_goes_to_the_log_in_when_the_session_ends
         await expect(seen.page.locator("#live")).to_have_attribute("data-live", "yes")
         await looking.store.end_sessions(user=looking.people["member"])
         await machine(looking, "something-happens")
-        await seen.page.wait_for_url(f"{looking.url}/login*", timeout=60_000)
+        await seen.page.wait_for_url(f"{looking.url}/login*")
 
 
 async def test_what_is_typed_into_a_page_outlives_its_news(looking: Looking) -> None:
@@ -208,7 +218,7 @@ async def test_what_is_typed_into_a_page_outlives_its_news(looking: Looking) -> 
         at = seen.page.get_by_label("Around another time")
         await at.press_sequentially("Tue 03")
         await looking.served.beat(key, b'{"status": "error", "message": "news"}')
-        await expect(seen.page.locator("#now")).to_contain_text("news", timeout=30_000)
+        await expect(seen.page.locator("#now")).to_contain_text("news")
         await expect(at).to_have_value("Tue 03")
         await expect(at).to_be_focused()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lastseen.manage import keys, people, silences
+from lastseen.manage import badges, keys, people, silences, statuspages
 from lastseen.manage.who import OPERATOR
 from tests.pages.test_forms import add, browser, fault, site, value
 from tests.secrecy import secret
@@ -136,3 +136,61 @@ async def test_a_source_says_when_it_could_have_heard_nobody(site: Site) -> None
         assert path
         assert "When it could have heard nobody" in (await viewer.get(path[1])).text
         assert (await viewer.get("/sources/9999")).status_code == 404
+
+
+async def test_status_pages_and_badges_are_made_changed_and_removed(site: Site) -> None:
+    office = site.app.office.of(OPERATOR)
+    await add(site, "db", group="berlin")
+    async with await browser(site) as admin, site.browser() as nobody:
+        good = {
+            "slug": "shop",
+            "title": "<b>Our</b> shop",
+            "lines": "machine db = Shop\ngroup berlin\nall",
+            "public": "yes",
+        }
+        for wrong, field in (
+            ({"slug": "No Slug"}, "slug"),
+            ({"title": ""}, "title"),
+            ({"lines": "planet mars"}, "lines"),
+            ({"lines": "machine nobody"}, "lines"),
+        ):
+            page = await admin.post("/status-pages", data={**good, **wrong})
+            assert page.status_code == 422, wrong
+            assert fault(page, field), wrong
+        assert await statuspages.listed(office) == []
+        assert (await admin.post("/status-pages", data={**good, "shared": "yes"})).headers[
+            "location"
+        ] == "/status-pages"
+        assert "already" in fault(await admin.post("/status-pages", data=good), "slug")
+        public = await nobody.get("/status/shop")
+        assert public.status_code == 200
+        assert "&lt;b&gt;Our&lt;/b&gt; shop" in public.text
+        form = await admin.get("/status-pages/shop/edit")
+        assert "machine db = Shop\ngroup berlin\nall" in form.text
+        changed = await admin.post("/status-pages/shop/edit", data={"title": "Shop", "lines": "all"})
+        assert changed.status_code == 303
+        assert (await statuspages.show(office, "shop"))["public"] is False
+        assert fault(await admin.post("/status-pages/shop/edit", data={"title": "Shop", "lines": "x"}), "lines")
+        assert fault(await admin.post("/status-pages/badges", data={"of": "x"}), "of")
+        assert (
+            await admin.post("/status-pages/badges", data={"of": "machine db", "shows": "uptime"})
+        ).status_code == 303
+        (badge,) = await badges.listed(office)
+        assert f'src="/badge/{badge["key"]}.svg"' in (await admin.get("/status-pages")).text
+        assert (await admin.post(f"/status-pages/badges/{badge['id']}/remove")).status_code == 303
+        assert (await admin.post("/status-pages/shop/remove")).status_code == 303
+        assert (await badges.listed(office), await statuspages.listed(office)) == ([], [])
+
+
+async def test_viewers_make_no_status_pages(site: Site) -> None:
+    await statuspages.add(site.app.office.of(OPERATOR), "shop", {"title": "Shop", "lines": [{"all": True}]})
+    async with await browser(site, "viewer") as viewer:
+        page = (await viewer.get("/status-pages")).text
+        assert "Shop" in page
+        assert '<form method="post" action="/status-pages' not in page
+        assert (await viewer.get("/status-pages/shop/edit")).status_code == 403
+        for path in ("", "/badges", "/shop/edit", "/shop/remove"):
+            answer = await viewer.post(
+                f"/status-pages{path}", data={"slug": "x", "title": "x", "lines": "all", "of": "all"}
+            )
+            assert answer.status_code == 403, path

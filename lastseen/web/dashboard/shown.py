@@ -1,0 +1,142 @@
+"""The page of what everybody may look at: status pages, and badges for other pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from lastseen.errors import Conflict, InvalidInput
+from lastseen.manage import badges, statuspages
+from lastseen.manage.office import Office
+from lastseen.web.dashboard.asking import Asked, Page, typed_in
+from lastseen.web.dashboard.rendering import templates
+
+ABOUT: Final = ("machine", "group", "tag")
+ALL: Final = "all"
+ALIAS: Final = " = "
+BEGUN: Final = {"lines": ALL, "public": "yes", "of": ALL}
+
+PAGE_FIELDS: Final = ("slug", "title", "text", "lines", "public", "listed", "shared")
+BADGE_FIELDS: Final = ("of", "shows", "label")
+
+
+def shown_routes() -> APIRouter:
+    router = APIRouter(prefix="/status-pages", route_class=Page, include_in_schema=False)
+
+    @router.get("")
+    async def listed(request: Request, office: Asked) -> Response:
+        return await _page(request, office, BEGUN, {})
+
+    @router.post("")
+    async def add(request: Request, office: Asked) -> Response:
+        said = await typed_in(request)
+        try:
+            await statuspages.add(office, said.get("slug", ""), {**_wanted(said), **_shared(office, said)})
+        except (InvalidInput, Conflict) as error:
+            return await _page(request, office, {**BEGUN, **said}, _faults(error), 422)
+        return RedirectResponse("/status-pages", 303)
+
+    @router.get("/{slug}/edit")
+    async def edit(request: Request, office: Asked, slug: str) -> Response:
+        office.who.must_edit()
+        return _form(request, slug, _typed(await statuspages.show(office, slug)), {})
+
+    @router.post("/{slug}/edit")
+    async def save(request: Request, office: Asked, slug: str) -> Response:
+        said = await typed_in(request)
+        try:
+            await statuspages.change(office, slug, _wanted(said))
+        except (InvalidInput, Conflict) as error:
+            return _form(request, slug, said, _faults(error), 422)
+        return RedirectResponse("/status-pages", 303)
+
+    @router.post("/{slug}/remove")
+    async def remove(request: Request, office: Asked, slug: str) -> Response:
+        await statuspages.remove(office, slug)
+        return RedirectResponse("/status-pages", 303)
+
+    _add_badges(router)
+    return router
+
+
+def _add_badges(router: APIRouter) -> None:
+    @router.post("/badges")
+    async def add(request: Request, office: Asked) -> Response:
+        said = await typed_in(request)
+        try:
+            wanted = {"shows": said.get("shows"), "label": said.get("label"), **_shared(office, said)}
+            await badges.add(office, {**_line(said.get("of", ""), "of"), **wanted})
+        except InvalidInput as error:
+            field = error.field if error.field in BADGE_FIELDS else "of"
+            return await _page(request, office, {**BEGUN, **said}, {field: error.message}, 422)
+        return RedirectResponse("/status-pages", 303)
+
+    @router.post("/badges/{number}/remove")
+    async def remove(request: Request, office: Asked, number: int) -> Response:
+        await badges.remove(office, number)
+        return RedirectResponse("/status-pages", 303)
+
+
+def _shared(office: Office, said: Mapping[str, str]) -> dict[str, Any]:
+    """Only somebody who is a user could keep it for themselves."""
+    return {} if office.who.user_id is None else {"shared": bool(said.get("shared"))}
+
+
+def _wanted(said: Mapping[str, str]) -> dict[str, Any]:
+    """As the verbs take it. Raises InvalidInput."""
+    lines = [_line(line, "lines") for line in said.get("lines", "").splitlines() if line.strip()]
+    ticks = {name: bool(said.get(name)) for name in ("public", "listed")}
+    return {"title": said.get("title", ""), "text": said.get("text", ""), "lines": lines, **ticks}
+
+
+def _line(text: str, field: str) -> dict[str, Any]:
+    """`group berlin`, `machine db-01 = Shop`, `all`. Raises InvalidInput."""
+    about, _, alias = text.strip().partition(ALIAS)
+    kind, _, name = about.strip().partition(" ")
+    given = {"alias": alias.strip()} if alias.strip() else {}
+    if kind == ALL and not name:
+        return {ALL: True, **given}
+    if kind not in ABOUT or not name.strip():
+        raise InvalidInput(f"must be `machine NAME`, `group NAME`, `tag NAME` or `all`, not {text!r}", field)
+    return {kind: name.strip(), **given}
+
+
+def _typed(page: Mapping[str, Any]) -> dict[str, str]:
+    """What the form of a page begins with."""
+    ticks = {name: "yes" if page[name] else "" for name in ("public", "listed")}
+    lines = "\n".join(written_line(line) for line in page["lines"])
+    return {"title": page["title"], "text": page["text"], "lines": lines, **ticks}
+
+
+def written_line(line: Mapping[str, Any]) -> str:
+    """As `_line` reads it."""
+    about = next((f"{name} {line[name]}" for name in ABOUT if line.get(name)), ALL)
+    return f"{about}{ALIAS}{line['alias']}" if line.get("alias") else about
+
+
+def _faults(error: InvalidInput | Conflict) -> dict[str, str]:
+    """What is wrong with a machine, a group, a tag or an alias is wrong with the lines."""
+    if isinstance(error, Conflict):
+        return {"slug": str(error)}
+    return {error.field if error.field in PAGE_FIELDS else "lines": error.message}
+
+
+def _form(
+    request: Request, slug: str, said: Mapping[str, str], errors: Mapping[str, str], status: int = 200
+) -> Response:
+    return templates(request, "status_page_edit.html", status=status, slug=slug, said=said, errors=errors)
+
+
+async def _page(
+    request: Request, office: Office, said: Mapping[str, str], errors: Mapping[str, str], status: int = 200
+) -> Response:
+    given: dict[str, Any] = {
+        "pages": await statuspages.listed(office),
+        "badges": [{**one, "of": written_line(one)} for one in await badges.listed(office)],
+        "may_edit": office.who.edits_something,
+        "person": office.who.user_id is not None,
+    }
+    return templates(request, "status_pages.html", status=status, said=said, errors=errors, **given)
