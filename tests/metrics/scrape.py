@@ -27,7 +27,9 @@ class Page:
 
     def __getitem__(self, wanted: tuple[str, ...] | str) -> float:
         name, *labels = (wanted,) if isinstance(wanted, str) else wanted
-        return self.numbers[(name, *sorted(labels))]
+        one = name, *sorted(labels)
+        assert one in self.numbers, f"{one} is not on the page"  # yet: it is waited for as any other number
+        return self.numbers[one]
 
     def all(self, name: str) -> dict[tuple[str, ...], float]:
         """Every series of a name, those at zero left out."""
