@@ -8,7 +8,7 @@ import typer
 
 from lastseen.cli.options import naming
 from lastseen.cli.output import Json, answer, local, print_json, table
-from lastseen.cli.session import do
+from lastseen.cli.session import call, do
 
 app = typer.Typer(help="People who use the pages and the API.", no_args_is_help=True)
 
@@ -41,7 +41,7 @@ def list_(as_json: Json = False) -> None:
     """Who there is."""
     from lastseen.manage import people
 
-    found = do(people.listed)
+    found = call(people.listed)
     if as_json:
         print_json(found)
         return
@@ -64,12 +64,9 @@ def add(
     """Add somebody, and print the link by which they choose a password."""
     from lastseen.manage import people
 
-    async def added(office: Any) -> dict[str, Any]:
-        user = await people.add(office, name, role)
-        return {**user, **await people.reset_link(office, user["name"])}
-
     with naming(_flag_of):
-        made = do(added)
+        user = call(people.add, name, role)
+    made = {**user, **call(people.reset_link, user["name"])}
     if as_json:
         print_json(made)
     else:
@@ -82,7 +79,7 @@ def set_(name: Name, role: Role, as_json: Json = False) -> None:
     from lastseen.manage import people
 
     with naming(_flag_of):
-        changed = do(lambda office: people.change(office, name, role))
+        changed = call(people.change, name, role)
     answer(as_json, changed, f"{changed['name']} is {changed['role']} now.")
 
 
@@ -91,7 +88,7 @@ def remove(name: Name, as_json: Json = False) -> None:
     """Let somebody in no more. Their keys end; their machines are shared, their channels switched off."""
     from lastseen.manage import people
 
-    gone = do(lambda office: people.remove(office, name))
+    gone = call(people.remove, name)
     answer(as_json, gone, f"{gone['name']} is no user any more.")
 
 
@@ -100,7 +97,7 @@ def reset_password(name: Name, as_json: Json = False) -> None:
     """Print a link by which somebody chooses a new password. Until then the old one is good."""
     from lastseen.manage import people
 
-    made = do(lambda office: people.reset_link(office, name))
+    made = call(people.reset_link, name)
     if as_json:
         print_json(made)
     else:
@@ -159,7 +156,8 @@ def audit(
     """Who did what, the newest first."""
     from lastseen.manage import deeds
 
-    found = do(lambda office: deeds.listed(office, limit, before, subject))
+    with naming(lambda field: f"--{field}"):
+        found = call(deeds.listed, limit, before, subject)
     if as_json:
         print_json(found)
         return

@@ -26,7 +26,7 @@ PAUSES = (0.2, 1.0)
 """Seconds before what changes nothing is asked once more, each time."""
 
 LONGEST_PAUSE = 5.0
-PAGE = 1000
+PAGE = 500
 
 
 class Page(TypedDict):

@@ -244,3 +244,25 @@ class RemovedNamed(TypedDict):
     id: int
     name: str
     removed: bool
+
+
+class User(TypedDict):
+    id: int
+    name: str
+    role: str
+
+
+class ResetLink(TypedDict):
+    name: str
+    url: str
+    expires_at: str
+
+
+class Deed(TypedDict):
+    """Who did what."""
+
+    id: int
+    at: str
+    by: str
+    verb: str
+    subject: str

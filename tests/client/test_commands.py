@@ -21,6 +21,7 @@ READ = [
     *("notifications list", "notifications list --state dead --channel ops --machine pump-02 --limit 1"),
     *("notifications list --since 2026-03-01", "notifications list --since 2h"),
     *("uptime", "uptime pump-01", "uptime pump-01 --window 2d --without-silenced", "uptime --window 1h"),
+    *("users list", "audit --limit 3", "audit --limit 1000 --subject nothing"),
     *("why pump-01", "why pump-01 --at 2026-03-01T02:00", "why 3"),
 ]
 
@@ -73,6 +74,12 @@ WRITE = [
     "sources set NAME --preset nothing",
     "sources set nobody --kind device",
     "sources remove NAME",
+    "users add NAME --role viewer",
+    "users add NAME",
+    "users set NAME --role member",
+    "users reset-password NAME",
+    "users remove NAME",
+    "users remove NAME",
     "machines remove NAME",
     "machines remove NAME",
     "machines show NAME",
@@ -107,7 +114,9 @@ def without_rest(value: Any) -> Any:
 
 def scrubbed(done: Done, name: str) -> str:
     """Without names, keys and numbers, and without the width of columns."""
-    text = re.sub(r"ls[mfpau]_[\w-]+|whsec_[\w+/=]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "SECRET", same(done))
+    text = re.sub(
+        r"ls[mfpau]_[\w-]+|whsec_[\w+/=]+|token=[\w-]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "SECRET", same(done)
+    )
     text = re.sub(r'"created_by": "[^"]*"', "", text.replace(name or "NAME", "NAME"))
     return " ".join(re.sub(r"\d+", "0", text.replace("─", "")).split())
 

@@ -205,16 +205,17 @@ def test_a_machine_called_status_is_found_by_its_id(both: Both) -> None:
 
 
 def test_what_works_here_alone_says_so(both: Both) -> None:
-    for command in ("db check", "backup x", "serve", "import", "doctor", "users list", "agent"):
+    for command in ("db check", "backup x", "serve", "import", "doctor", "nodes", "agent"):
         line = said(both.ask(*command.split()), both)
         assert line == f"lastseen: lastseen {command.split()[0]} works here alone: leave out --server" + (
             ", or give it behind agent" if command == "agent" else ""
         )
-    for command in ("channels invite ops", "notifications replay --state dead"):
+    for command in ("channels invite ops", "notifications replay --state dead", "users sessions", "audit --before 9"):
         assert "only where the database is" in said(both.ask(*command.split()), both)
 
 
-def test_what_a_new_channel_lacks_is_named_by_its_option(both: Both) -> None:
+def test_what_only_the_server_finds_wrong_is_named_by_its_option(both: Both) -> None:
+    assert "--role: " in said(both.ask("users", "add", "x", "--role", "king"), both)
     assert "--url: " in said(both.ask("channels", "add", "webhook", "--name", "x"), both)
     done = both.ask("channels", "add", "telegram", "--name", "x", "--bot-token-file", str(both.files / "read"))
     assert (done.code, "--chat-id must be given" in done.err) == (2, True)
@@ -224,7 +225,7 @@ def test_the_environment_names_the_server_where_it_names_the_key_too(both: Both)
     env = {"LASTSEEN_SERVER": both.url, "LASTSEEN_API_KEY_FILE": str(both.files / "read")}
     there = Cli(both.there.folder, env)
     assert there.json("machines", "list") == both.ask("machines", "list", "--json").value
-    assert "only where the database is" in said(there("users", "list"), both)
+    assert "only where the database is" in said(there("users", "sessions"), both)
     assert there("plugins").code == 0
     alone = Cli(both.here.folder, {"LASTSEEN_SERVER": "http://127.0.0.1:1"})
     assert alone("machines", "list").code == 0, "what an agent is told is no reason to leave the database"
