@@ -12,6 +12,7 @@ import pytest
 from tests.cli.conftest import Cli, Done
 from tests.cli.test_replay import give_up
 from tests.fresh import new_database
+from tests.support import until
 
 SILENT = ["pump-01", "pump-02", "pump-03"]
 
@@ -52,5 +53,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         two = Both(here, there, url, folder / "files")
         two.key("write", "--may", "write")
         two.key("read")
+        two.ask("kinds", "list")
+        until(lambda: here.json("keys", "list")[0]["first_used_at"], "that its key was used is written")
         yield two
     assert not (folder / "nothing").exists(), "whoever asks a server makes no files"
