@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 from benchmarks.scale_costs import Costs
 from benchmarks.scale_limits import table
+from tests.support import needs_programs
 
 ROOT = Path(__file__).parent.parent
 
@@ -97,3 +98,11 @@ def test_a_simulated_fleet_is_found_as_it_was(tmp_path: Path) -> None:
 
 def test_the_page_of_scale_has_the_table_that_the_costs_give() -> None:
     assert "\n".join(table(Costs())) in (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+
+
+@needs_programs("wrk", "chromium")
+def test_what_people_read_is_measured_on_the_pages_they_see(tmp_path: Path) -> None:
+    _, found = figures("bench_api", tmp_path)
+    assert {"overview of 200 machines", "list of 200 machines", "a change to the screen"} < set(found)
+    (kilobytes,) = found["… with gzip"]["ours"]
+    assert 0 < kilobytes < 300
