@@ -63,14 +63,14 @@ class Started:
 class _Passed:
     """An open file on its way to the new process."""
 
-    def __init__(self, file: IO[Any]) -> None:
-        self._file = file
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
 
     def __getstate__(self) -> Any:
-        return DupFd(self._file.fileno())
+        return DupFd(self.descriptor)
 
     def __setstate__(self, passed: Any) -> None:
-        self.descriptor: int = passed.detach()
+        self.descriptor = passed.detach()
 
 
 def start(
@@ -86,7 +86,7 @@ def start(
     if any(environment.get(name) != os.environ.get(name) for name in environment if name.startswith(OF_A_START)):
         command = [sys.executable, "-c", program, *words]
         return subprocess.Popen(command, env=environment, stdout=output, stderr=errors)
-    files = {number: _Passed(file) for number, file in ((1, output), (2, errors)) if file is not None}
+    files = {number: _Passed(number if file is None else file.fileno()) for number, file in ((1, output), (2, errors))}
     given = program, list(words), dict(environment), str(Path.cwd()), files
     process = _CONTEXT.Process(target=_run, args=given, daemon=True)
     process.start()

@@ -68,6 +68,7 @@ class Asker:
         return await self._api.http.request(**taken)
 
 
+@pytest.mark.filterwarnings("ignore:Do not use the .random. module")  # the server uses it beside, in another thread
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fitting", "unfitting"])
 async def test_no_request_breaks_the_management_api(tmp_path: Path, mode: GenerationMode) -> None:
     async with an_api(tmp_path, rate_limit="off") as api:

@@ -108,6 +108,7 @@ async def a_site(folder: Path, **given: Any) -> AsyncIterator[Site]:
     try:
         yield Site(app, clock)
     finally:
+        await app.notifiers.close()
         await app.store.close()
 
 

@@ -17,7 +17,7 @@ from tests.cli.conftest import Cli
 from tests.fresh import new_database
 from tests.servers.postgres import PostgresServer
 from tests.stopped import killed_at
-from tests.storage.postgres.test_partitioned_suite import partitioned
+from tests.storage.postgres.test_partitioned import partitioned
 from tests.storage.schema_rows import GOOD, fill
 
 MOVED = {"leases", "nodes", "sessions", "link_tokens", "liveness", "delivery_attempts", "notifications", "meta"}
