@@ -1,24 +1,20 @@
 // What happens, as the stream tells it: fragments with `hx-trigger="lastseen:news from:body"` ask again. That a machine
 // was heard is no news, so they ask now and then without any as well, while somebody looks.
 const GATHERED = 100; // milliseconds in which what happens together is gathered
-const BETWEEN = [600, 5000]; // milliseconds between two rounds of asking: more as long as much happens, so that a storm
-// is not answered by a storm
+const BETWEEN = 700; // milliseconds between two rounds of asking, however much happens
 const ANYWAY = 10_000; // milliseconds
 
 let waiting = null;
 let asked = -Infinity;
-let between = BETWEEN[0];
 let stream = null;
 
 const tell = () => {
   if (waiting !== null) return;
   waiting = setTimeout(() => {
-    const now = performance.now();
-    between = now - asked < 1.5 * between ? Math.min(2 * between, BETWEEN[1]) : BETWEEN[0];
-    asked = now;
+    asked = performance.now();
     waiting = null;
     document.body.dispatchEvent(new CustomEvent("lastseen:news"));
-  }, Math.max(GATHERED, asked + between - performance.now()));
+  }, Math.max(GATHERED, asked + BETWEEN - performance.now()));
 };
 
 const seen = () => document.visibilityState === "visible";
