@@ -10,7 +10,7 @@ import typer
 
 from lastseen.cli.options import UsageError, naming, spread
 from lastseen.cli.output import Json, answer, facts, print_json, table
-from lastseen.cli.session import do
+from lastseen.cli.session import call
 
 pages = typer.Typer(help="Status pages that everybody may look at, at /status/SLUG.", no_args_is_help=True)
 badges = typer.Typer(help="Small pictures of how machines are, for other pages.", no_args_is_help=True)
@@ -62,7 +62,9 @@ class PageOptions:
 
 
 def _flag(field: str) -> str:
-    return FIELDS.get(field, f"--{field}")
+    """What is wrong with a line (`lines.0.group`) is wrong with its option."""
+    name = field.rpartition(".")[2]
+    return FIELDS.get(name, f"--{name}")
 
 
 def _named(kind: str, given: Iterable[str]) -> list[dict[str, Any]]:
@@ -80,7 +82,7 @@ def add(slug: Slug, given: PageOptions, as_json: Json = False) -> None:
     if "lines" not in said:
         raise UsageError("say what it shows: --machine, --group, --tag or --all")
     with naming(_flag):
-        made = do(lambda office: verbs.add(office, slug, said))
+        made = call(verbs.add, slug, said)
     answer(as_json, made, _where(made))
 
 
@@ -99,7 +101,7 @@ def set_(
     if not said:
         raise UsageError("say what to change")
     with naming(lambda field: "--slug" if field == "slug" else _flag(field)):
-        changed = do(lambda office: verbs.change(office, slug, said))
+        changed = call(verbs.change, slug, said)
     answer(as_json, changed, _where(changed))
 
 
@@ -108,7 +110,7 @@ def list_(as_json: Json = False) -> None:
     """List the status pages."""
     from lastseen.manage import statuspages as verbs
 
-    found = do(verbs.listed)
+    found = call(verbs.listed)
     if as_json:
         print_json(found)
         return
@@ -121,7 +123,7 @@ def show(slug: Slug, as_json: Json = False) -> None:
     """Show one: what it shows, and by which name."""
     from lastseen.manage import statuspages as verbs
 
-    found = do(lambda office: verbs.show(office, slug))
+    found = call(verbs.show, slug)
     if as_json:
         print_json(found)
         return
@@ -133,10 +135,7 @@ def show(slug: Slug, as_json: Json = False) -> None:
             ("seen by", _seen(found)),
             ("search engines", "may list it" if found["listed"] else "are asked not to list it"),
             ("address", found["url"]),
-            *(
-                ("shows", _about(line) + (f', as "{line["alias"]}"' if line["alias"] else ""))
-                for line in found["lines"]
-            ),
+            *(("shows", _about(line)) for line in found["lines"]),
         ]
     )
 
@@ -146,7 +145,7 @@ def remove(slug: Slug, as_json: Json = False) -> None:
     """Remove a status page; its machines stay."""
     from lastseen.manage import statuspages as verbs
 
-    gone = do(lambda office: verbs.remove(office, slug))
+    gone = call(verbs.remove, slug)
     answer(as_json, gone, f"The status page {slug} is removed.")
 
 
@@ -184,7 +183,7 @@ def add_badge(
 
     said = {"machine": machine, "group": group, "tag": tag, "all": every, "shows": shows, "label": label}
     with naming(_flag):
-        made = do(lambda office: verbs.add(office, said))
+        made = call(verbs.add, said)
     at = made["svg_url"] or f"/badge/{made['key']}.svg"
     answer(as_json, made, f"Badge {made['id']}, for everybody who has its address:\n\n    {at}\n")
 
@@ -194,7 +193,7 @@ def list_badges(as_json: Json = False) -> None:
     """List badges with their addresses."""
     from lastseen.manage import badges as verbs
 
-    found = do(verbs.listed)
+    found = call(verbs.listed)
     if as_json:
         print_json(found)
         return
@@ -212,5 +211,5 @@ def remove_badge(
     """Remove a badge; its address shows nothing any more."""
     from lastseen.manage import badges as verbs
 
-    gone = do(lambda office: verbs.remove(office, badge))
+    gone = call(verbs.remove, badge)
     answer(as_json, gone, f"Badge {badge} is removed.")

@@ -28,16 +28,18 @@ async def add(office: Office, slug: str, said: Mapping[str, Any]) -> dict[str, A
     page = await _changed(office, StatusPage(slug, slug, owner=wanted.get("owner")), {**said, "slug": slug})
     if len(await office.store.status_pages()) >= PAGES:
         raise InvalidInput(f"there are {PAGES} status pages already", "slug")
-    made = await office.store.add_status_page(page, office.monitor.clock.now())
-    await office.note("status-pages.add", f"status page {slug}", {"title": made.title, "public": made.is_public})
+    adding = office.store.add_status_page(page, office.monitor.clock.now())
+    about = {"title": page.title, "public": page.is_public}
+    made = await office.do(adding, "status-pages.add", f"status page {slug}", about)
     return (await _described(office, [made]))[0]
 
 
 async def change(office: Office, slug: str, said: Mapping[str, Any]) -> dict[str, Any]:
     """What is not named stays. As it is then. Raises NotFound, Conflict, InvalidInput, Forbidden."""
     known = await _find_to_edit(office, slug)
-    page = await office.store.change_status_page(await _changed(office, known, said))
-    await office.note("status-pages.set", f"status page {slug}", {name: said[name] for name in said if name != "lines"})
+    changing = office.store.change_status_page(await _changed(office, known, said))
+    about = {name: said[name] for name in said if name != "lines"}
+    page = await office.do(changing, "status-pages.set", f"status page {slug}", about)
     return (await _described(office, [page]))[0]
 
 
@@ -54,8 +56,7 @@ async def show(office: Office, slug: str) -> dict[str, Any]:
 async def remove(office: Office, slug: str) -> dict[str, Any]:
     """Raises NotFound, Forbidden."""
     page = await _find_to_edit(office, slug)
-    await office.store.remove_status_page(page.id)
-    await office.note("status-pages.remove", f"status page {slug}")
+    await office.do(office.store.remove_status_page(page.id), "status-pages.remove", f"status page {slug}")
     return {"id": page.id, "slug": slug, "removed": True}
 
 
@@ -96,9 +97,12 @@ async def _lines(office: Office, said: Sequence[Mapping[str, Any]], owner: int |
     if len(said) > LINES:
         raise InvalidInput(f"must be {LINES} at most", "lines")
     found = []
-    for one in said:
-        alias = _text(one, "alias", "", subjects.LONGEST)
-        found.append(Line(await subjects.subject_of(office, one, owner), alias or None))
+    for number, one in enumerate(said):
+        try:
+            alias = _text(one, "alias", "", subjects.LONGEST)
+            found.append(Line(await subjects.subject_of(office, one, owner), alias or None))
+        except InvalidInput as error:
+            raise InvalidInput(error.message, f"lines.{number}.{error.field}") from error.__cause__
     return tuple(found)
 
 

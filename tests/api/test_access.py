@@ -97,7 +97,15 @@ ROWS: dict[str, Row] = {
     "sources_blind": Row(WHOEVER_IS_LET_IN, "/sources/http/blind"),
     "keys_list": Row(WHOEVER_IS_LET_IN),
     "keys_add": Row(WRITERS, body={"scope": "api"}),
-    "keys_revoke": Row(OWN_SEEN | {"reads": 403}, "/keys/{key}"),
+    "keys_revoke": Row(OWN_SEEN | {"reads": 403}, "/keys/{made}", anew="key"),
+    "status_pages_list": Row(WHOEVER_IS_LET_IN),
+    "status_pages_add": Row(EDITORS, body={"slug": "{new}", "lines": [{"all": True}]}),
+    "status_pages_show": Row(OWN_SEEN, "/status-pages/adas"),
+    "status_pages_change": Row(OWN_CHANGED, "/status-pages/adas", {"text": "hello"}),
+    "status_pages_remove": Row(OWN_CHANGED, "/status-pages/{new}", anew="status page"),
+    "badges_list": Row(WHOEVER_IS_LET_IN),
+    "badges_add": Row(EDITORS, body={"all": True}),
+    "badges_remove": Row(OWN_CHANGED, "/badges/{made}", anew="badge"),
     "users_list": Row(ADMINS_SEE),
     "users_add": Row(ADMINS, body={"name": "{new}"}),
     "users_show": Row(OWN_SEEN, "/users/owner"),
@@ -144,6 +152,16 @@ PAGES = sorted(
 )
 
 
+ANEW: dict[str, tuple[str, dict[str, Any]]] = {
+    "machine": ("machines", {"slug": "{new}"}),
+    "channel": ("channels", {**HOOK, "name": "{new}"}),
+    "key": ("keys", {"scope": "api"}),
+    "status page": ("status-pages", {"slug": "{new}", "lines": [{"all": True}]}),
+    "badge": ("badges", {"all": True}),
+}
+"""What can be made of each kind, so that it can be taken away."""
+
+
 @dataclass
 class House:
     """What is there, and how each of those who ask says who they are."""
@@ -156,24 +174,18 @@ class House:
     async def ask(self, operation: str, row: Row, who: str) -> httpx.Response:
         route, self.made = OPERATIONS[operation], self.made + 1
         new = f"new-{self.made}"
-        if row.anew:
-            await self.anew(row.anew, new)
-        key = await self.owners_key() if "{key}" in row.path else 0
-        places = {"{new}": new, "{told}": str(self.told), "{key}": str(key)}
+        made = await self.anew(row.anew, new) if row.anew else 0
+        places = {"{new}": new, "{told}": str(self.told), "{made}": str(made)}
         path = filled(f"/api/v1{row.path}" if row.path else route.path, places)
         body = None if row.body is None else {name: filled(value, places) for name, value in row.body.items()}
         (method,) = route.methods
         return await self.api.http.request(method, path, json=body, params=row.query, headers=self.headers[who])
 
-    async def anew(self, what: str, name: str) -> None:
-        owner = {"headers": self.headers["owner"]}
-        if what == "machine":
-            await self.api.http.post("/api/v1/machines", json={"slug": name}, **owner)
-        else:
-            await self.api.http.post("/api/v1/channels", json={**HOOK, "name": name}, **owner)
-
-    async def owners_key(self) -> int:
-        made = await self.api.http.post("/api/v1/keys", json={"scope": "api"}, headers=self.headers["owner"])
+    async def anew(self, what: str, name: str) -> int:
+        """The id of such a thing of the owner's."""
+        path, body = ANEW[what]
+        said = {field: filled(value, {"{new}": name}) for field, value in body.items()}
+        made = await self.api.http.post(f"/api/v1/{path}", json=said, headers=self.headers["owner"])
         return int(made.json()["id"])
 
 
@@ -212,6 +224,9 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         }
         headers |= {name: {"Authorization": f"Bearer {key}"} for name, key in keys.items()}
         await api.http.post("/api/v1/channels", json={**HOOK, "name": "hook"}, headers=headers["owner"])
+        await api.http.post(
+            "/api/v1/status-pages", json={"slug": "adas", "lines": [{"machine": "adas"}]}, headers=headers["owner"]
+        )
         await api.post("/silences", json={"name": "s"})
         await api.post("/sources", json={"name": "house", "url": "mqtt://127.0.0.1:9", "presets": ["devices"]})
         await api.app.monitor.heartbeat("adas", {"status": "error", "message": "disk"})

@@ -22,7 +22,7 @@ def test_every_line_does_what_it_is_there_for(tmp_path: Path) -> None:
         key = cli.json("keys", "add", "api", "--may", "write")["key"]
         env = {**cli.environment(), "URL": url, "API": key}
         blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.S)
-        _, machines, lists, channels = (pasted(block, env) for block in blocks)
+        _, machines, lists, channels, public = (pasted(block, env) for block in blocks)
         made, changed, shown = values(machines)
         assert made["key"].startswith("lsm_")
         assert (changed["offline_after_seconds"], changed["tags"]) == (300, ["berlin"])
@@ -35,6 +35,9 @@ def test_every_line_does_what_it_is_there_for(tmp_path: Path) -> None:
         assert {one["type"] for one in types["items"]} >= {"webhook", "console"}
         assert (channel["name"], tried["ok"], wishes["wishes"]["notify_after"]) == ("out", True, 300)
         assert told == {"items": [], "next": None}
+        page, changed, badge = values(public)
+        assert (page["slug"], page["lines"]) == ("shop", [{"machine": "db-01", "alias": "Database"}])
+        assert (changed["text"], badge["shows"]) == ("Questions: 555-0100", "uptime")
 
 
 def values(said: str) -> list[dict[str, object]]:
@@ -53,8 +56,8 @@ async def test_the_page_shows_a_problem_as_it_is(api: Api) -> None:
 
 async def test_every_call_that_the_page_names_is_there(api: Api) -> None:
     paths = (await api.ask("GET", "/openapi.json")).json()["paths"]
-    known = {path.removeprefix("/api/v1").replace("{name}", "{id}") for path in paths}
+    known = {path.removeprefix("/api/v1").replace("{name}", "{id}").replace("{slug}", "{id}") for path in paths}
     named = re.findall(r"`(?:(?:GET|POST|PUT|PATCH|DELETE) )?(/[a-z{][^`?]*)", PAGE.read_text())
     for path in named:
-        whole = path.replace("{name}", "{id}")
+        whole = path.replace("{name}", "{id}").replace("{slug}", "{id}")
         assert whole in known or f"/machines/{{id}}{whole}" in known or whole.startswith("/api/"), path

@@ -49,6 +49,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     for name in ("ops", "boss"):
         here.json("channels", "add", "console", "--name", name)
     asyncio.run(give_up(here, SILENT))
+    here.json("status-pages", "add", "shop", "--machine", "pump-01=Pump", "--group", "web", "--tag", "t=T", "--all")
+    here.json("badges", "add", "--machine", "pump-01")
     with here.serving() as url:
         two = Both(here, there, url, folder / "files")
         two.key("write", "--may", "write")

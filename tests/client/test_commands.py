@@ -21,6 +21,7 @@ READ = [
     *("notifications list", "notifications list --state dead --channel ops --machine pump-02 --limit 1"),
     *("notifications list --since 2026-03-01", "notifications list --since 2h"),
     *("uptime", "uptime pump-01", "uptime pump-01 --window 2d --without-silenced", "uptime --window 1h"),
+    *("status-pages list", "status-pages show shop", "badges list"),
     *("users list", "audit --limit 3", "audit --limit 1000 --subject nothing"),
     *("why pump-01", "why pump-01 --at 2026-03-01T02:00", "why 3"),
 ]
@@ -80,6 +81,20 @@ WRITE = [
     "users reset-password NAME",
     "users remove NAME",
     "users remove NAME",
+    "status-pages add NAME --title T --machine NAME=Pump --group g --tag a=A --all",
+    "status-pages add NAME --all",
+    "status-pages add NAME-2 --machine nobody",
+    "status-pages add NAME. --all",
+    "status-pages set NAME --text hello --off --listed --machine NAME",
+    "status-pages set NAME --slug NAME-2",
+    "status-pages set NAME --text x",
+    "status-pages show NAME-2",
+    "status-pages remove NAME-2",
+    "status-pages remove NAME-2",
+    "badges add --machine NAME --shows uptime --label NAME",
+    "badges add --shows status",
+    "badges add --group g --tag a",
+    "badges remove 999",
     "machines remove NAME",
     "machines remove NAME",
     "machines show NAME",
@@ -114,9 +129,8 @@ def without_rest(value: Any) -> Any:
 
 def scrubbed(done: Done, name: str) -> str:
     """Without names, keys and numbers, and without the width of columns."""
-    text = re.sub(
-        r"ls[mfpau]_[\w-]+|whsec_[\w+/=]+|token=[\w-]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "SECRET", same(done)
-    )
+    uuid, badge = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", r"(?<![\w-])[\w-]{22}(?=\.svg|\.json|\")"
+    text = re.sub(rf"ls[mfpau]_[\w-]+|whsec_[\w+/=]+|token=[\w-]+|{uuid}|{badge}", "SECRET", same(done))
     text = re.sub(r'"created_by": "[^"]*"', "", text.replace(name or "NAME", "NAME"))
     return " ".join(re.sub(r"\d+", "0", text.replace("─", "")).split())
 

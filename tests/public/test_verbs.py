@@ -46,12 +46,12 @@ async def test_a_page_is_described_as_it_was_given(shop: Shop) -> None:
         ({"title": "a\0"}, "title"),
         ({"text": "x" * 2001}, "text"),
         ({"lines": [{"all": True}] * 201}, "lines"),
-        ({"lines": [{}]}, "machine"),
-        ({"lines": [{"group": "a", "tag": "b"}]}, "group"),
-        ({"lines": [{"machine": "nobody"}]}, "machine"),
-        ({"lines": [{"group": " "}]}, "group"),
-        ({"lines": [{"tag": "x" * 201}]}, "tag"),
-        ({"lines": [{"all": True, "alias": "x" * 201}]}, "alias"),
+        ({"lines": [{}]}, "lines.0.machine"),
+        ({"lines": [{"all": True}, {"group": "a", "tag": "b"}]}, "lines.1.group"),
+        ({"lines": [{"machine": "nobody"}]}, "lines.0.machine"),
+        ({"lines": [{"group": " "}]}, "lines.0.group"),
+        ({"lines": [{"tag": "x" * 201}]}, "lines.0.tag"),
+        ({"lines": [{"all": True, "alias": "x" * 201}]}, "lines.0.alias"),
     ],
 )
 async def test_bad_input_is_named_and_changes_nothing(shop: Shop, said: dict[str, Any], field: str) -> None:
@@ -104,7 +104,7 @@ async def test_viewers_change_nothing_and_what_is_somebody_elses_is_not_there(sh
     for office, owner in ((mine, "ada"), (shop.office, None)):
         with pytest.raises(InvalidInput) as caught:
             await statuspages.change(office, "ada" if owner else "shared", {"lines": [{"machine": "of-bob"}]})
-        assert caught.value.field == "machine"
+        assert caught.value.field == "lines.0.machine"
     assert [one["slug"] for one in await statuspages.listed(shop.office)] == ["ada", "shared"], "an admin sees all"
 
 

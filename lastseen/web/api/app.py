@@ -28,6 +28,7 @@ from lastseen.web.api import (
     machine_past,
     machines,
     people,
+    public,
     sources,
     status,
     stream,
@@ -59,7 +60,7 @@ ROUTES = (
         event_routes.router,
         channels.router,
     ),
-    *(wishes.router, sources.router, people.router, stream.router, docs.router),
+    *(wishes.router, sources.router, people.router, public.router, stream.router, docs.router),
 )
 
 _log = get_logger()
