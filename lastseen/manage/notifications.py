@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -72,9 +73,8 @@ async def found(
 
 
 async def given_up(office: Office, those: Which, limit: int) -> GivenUp:
-    """What `replay_dead` would tell again, for who sees everything. Raises Forbidden."""
-    office.who.must_be_admin()
-    return await _replays(office).given_up(those, limit)
+    """What `replay_dead` would tell again. Raises Forbidden, UnknownChannel."""
+    return await _replays(office).given_up(_theirs(office, those), limit)
 
 
 async def replay(office: Office, ref: str) -> dict[str, Any]:
@@ -92,8 +92,9 @@ async def replay(office: Office, ref: str) -> dict[str, Any]:
 
 
 async def replay_dead(office: Office, those: Which, most: int) -> Sequence[Mapping[str, Any]]:
-    """Tell up to `most` of what was given up again. Raises Forbidden."""
-    office.who.must_be_admin()
+    """Tell up to `most` of what was given up again, of what who asks may see and change. Raises Forbidden,
+    UnknownChannel."""
+    those = _theirs(office, those)
     done: list[Mapping[str, Any]] = []
     while len(done) < most:
         now = office.monitor.clock.now()
@@ -108,6 +109,12 @@ async def replay_dead(office: Office, those: Which, most: int) -> Sequence[Mappi
 async def _row(office: Office, number: int) -> Mapping[str, Any] | None:
     """Where who asks may see it."""
     before = min(number, LARGEST_ID - 1) + 1
+def _theirs(office: Office, those: Which) -> Which:
+    """Who may change something may change all that they see. Raises Forbidden."""
+    office.who.must_edit()
+    return replace(those, seen_by=office.who.seen_by)
+
+
     for one in await office.store.said(Leaf(before=before, seen_by=office.who.seen_by, limit=1)):
         if one["id"] == number:
             return dict(one)

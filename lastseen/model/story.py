@@ -67,11 +67,13 @@ class UnknownKeys:
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Which notifications: of the channel with this name, of this machine, given up or made since then."""
+    """Which notifications: of the channel with this name, of this machine, given up or made since then; `seen_by`: that
+    this user sees, the machine and the channel (0: what is shared)."""
 
     channel: str | None = None
     machine: MachineRef | None = None
     since: datetime | None = None
+    seen_by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
     Select,
@@ -43,7 +42,7 @@ from lastseen.storage.rows import (
 from lastseen.storage.sql_cases import standings
 from lastseen.storage.sql_history import as_event_printed, machine_id_of
 from lastseen.storage.sql_replay import named
-from lastseen.storage.sqltools import GREATEST_NUMBER, most
+from lastseen.storage.sqltools import GREATEST_NUMBER, most, visible
 
 SEARCHED = (machines.c.slug, machines.c.name, machines.c.hostname, machines.c.description)
 
@@ -134,12 +133,8 @@ def _filters(sought: Sought) -> list[ColumnElement[bool]]:
         part = folded_text(sought.text)
         found.append(or_(*(folded(column).contains(part, autoescape=True) for column in SEARCHED)))
     if sought.seen_by is not None:
-        found.append(_visible(machines.c.owner_id, sought.seen_by))
+        found.append(visible(machines.c.owner_id, sought.seen_by))
     return found
-
-
-def _visible(owner: Column[Any], user: int) -> ColumnElement[bool]:
-    return or_(owner.is_(None), owner == user)
 
 
 # --- what happened ----------------------------------------------------------------------------------------------------
@@ -212,7 +207,7 @@ def _page(connection: Connection, query: Select[Any], leaf: Leaf, table: Any, at
     if leaf.until is not None:
         query = query.where(at < leaf.until)
     if leaf.seen_by is not None:
-        query = query.where(_visible(machines.c.owner_id, leaf.seen_by), _visible(channels.c.owner_id, leaf.seen_by))
+        query = query.where(visible(machines.c.owner_id, leaf.seen_by), visible(channels.c.owner_id, leaf.seen_by))
     return connection.execute(query.order_by(table.c.id.desc()).limit(most(leaf.limit))).all()
 
 

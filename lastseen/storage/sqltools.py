@@ -8,7 +8,19 @@ from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import BigInteger, BindParameter, Connection, Table, Text, bindparam, delete, select
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    or_,
+    select,
+)
 from sqlalchemy import cast as cast_
 from sqlalchemy.dialects.postgresql import insert  # SQLite renders it too
 from sqlmodel import SQLModel
@@ -45,6 +57,11 @@ def most(limit: int) -> int:
     if limit < 0:
         raise InvalidInput("must not be negative", "limit")
     return min(limit, GREATEST_NUMBER)
+
+
+def visible(owner: Column[Any], user: int) -> ColumnElement[bool]:
+    """What belongs to this user (0: nobody), or is shared."""
+    return or_(owner.is_(None), owner == user)
 
 
 def table(model: type[SQLModel]) -> Table:

@@ -147,6 +147,9 @@ CHANNELS = (
     "/channels/invite",
     "/channels/1",
     "/channels/1/wishes",
+    "/channels/1/secret",
+    "/channels/given-up",
+    "/channels/given-up?channel=1&told=2",
 )
 SETTINGS = (
     "/silences",
