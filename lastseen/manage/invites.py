@@ -104,7 +104,7 @@ async def _bot(office: Office) -> Bot:
 
 async def _called(office: Office, bot: Bot) -> str:
     """Its user name. Raises ConfigurationError."""
-    desk = Desk(office.monitor, bot, office.zone)
+    desk = Desk(office.monitor, bot, office.own_zone)
     try:
         name: str = await desk.line.name()
     except desk.library.TelegramError as error:

@@ -18,16 +18,16 @@ SHOWN = 3
 
 
 def with_zone(office: Office, said: Mapping[str, Any], machine: Machine | None = None) -> dict[str, Any]:
-    """A schedule without a zone is meant in the one that people here read times in. It is written down, so that another
-    setting later does not move the job. Raises InvalidInput for one that will not come, while somebody is there to read
-    it."""
+    """A schedule without a zone is meant in the one that the settings name, wherever who says it reads times. It is
+    written down, so that another setting later does not move the job. Raises InvalidInput for one that will not come,
+    while somebody is there to read it."""
     done = dict(said)
     if not done.get("schedule"):
         return done
     check_schedule(done["schedule"], done.get("timezone"), office.monitor.clock.now())
     known = machine is not None and machine.timezone is not None
-    if "timezone" not in done and not known and not names_zone(done["schedule"]) and office.zone is not None:
-        done["timezone"] = office.zone.key
+    if "timezone" not in done and not known and not names_zone(done["schedule"]) and office.own_zone is not None:
+        done["timezone"] = office.own_zone.key
     return done
 
 

@@ -37,17 +37,19 @@ class Senders(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """`zone`: the one that people here read times in, None for the computer's. `base_url`: how the server is reached,
-    None while nobody knows. `warn`: takes what is wrong beside what was asked for. `who` asks, and may do what they
-    may. `senders`: None where no channel is made or tried. `broker_given`: the settings name a broker."""
+    """`own_zone`: what the settings say that people here read times in, None for the computer's; `their_zone`: of who
+    asks, None where nobody knows. `base_url`: how the server is reached, None while nobody knows. `warn`: takes what is
+    wrong beside what was asked for. `who` asks, and may do what they may. `senders`: None where no channel is made or
+    tried. `broker_given`: the settings name a broker."""
 
     monitor: HeartbeatMonitor
-    zone: ZoneInfo | None
+    own_zone: ZoneInfo | None
     base_url: Callable[[], str | None]
     warn: Callable[[str], None]
     who: Who = OPERATOR
     senders: Senders | None = None
     broker_given: bool = False
+    their_zone: ZoneInfo | None = None
 
     async def note(self, verb: str, subject: str, changed: Mapping[str, Any] | None = None) -> None:
         """Write down that they did this: `machines.change`, to `machine db-01`; what was said, by field, without
@@ -57,6 +59,15 @@ class Office:
     def of(self, who: Who) -> Office:
         """The same for somebody else."""
         return replace(self, who=who)
+
+    def read_in(self, zone: ZoneInfo | None) -> Office:
+        """The same for somebody who reads times there; None: nobody knows where."""
+        return self if zone is None else replace(self, their_zone=zone)
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The one that who asks reads times in, None for the computer's."""
+        return self.their_zone or self.own_zone
 
     @property
     def store(self) -> Any:

@@ -194,5 +194,6 @@ def _named(facts: Facts, event: Event, when: When) -> str:
 
 
 def moment_of(at: datetime, when: When) -> str:
-    """As `--at` takes it."""
-    return at.astimezone(when.zone).strftime("%Y-%m-%dT%H:%M:%S")
+    """As `--at` takes it; with its offset where a command would read it in another zone."""
+    local = at.astimezone(when.zone).replace(microsecond=0)
+    return (local if when.abroad else local.replace(tzinfo=None)).isoformat()

@@ -90,10 +90,12 @@ def _units(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """Speaks of moments as they look from `now` in `zone` (None: the computer's)."""
+    """Speaks of moments as they look from `now` in `zone` (None: the computer's). `abroad`: that is not the zone that a
+    command would read a time in."""
 
     now: datetime
     zone: tzinfo | None = None
+    abroad: bool = False
 
     def at(self, moment: datetime, seconds: bool = False) -> str:
         """`03:00`, `Tue 03:00` when it is another day, `2025-10-10 03:00` when it is more than six days away."""

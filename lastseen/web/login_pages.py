@@ -20,6 +20,7 @@ from lastseen.web.dashboard.asking import Page
 from lastseen.web.dashboard.rendering import templates
 from lastseen.web.forms import form_of
 from lastseen.web.who import NotLoggedIn, entrance_of, who_of
+from lastseen.web.zones import zone_of
 
 HOME: Final = "/"
 LOG_IN: Final = "/login"
@@ -213,6 +214,6 @@ async def _account_page(request: Request, who: Who, errors: Errors, status: int 
         "sessions": [one for one, _ in await entrance.office.store.sessions(who.user_id, entrance.clock.now())],
         "mine": None if mine is None else mine[0].id,
         "done": request.query_params.get("done", ""),
-        "when": When(entrance.clock.now(), entrance.office.zone),
+        "when": When(entrance.clock.now(), entrance.office.read_in(zone_of(request)).zone),
     }
     return templates(request, "account.html", status=status, errors=errors, said={}, **given)

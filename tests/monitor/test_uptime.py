@@ -130,6 +130,26 @@ def test_a_day_has_the_minutes_that_its_zone_gives_it(name: str, now: datetime, 
     assert found == pytest.approx(wanted, abs=1), "a zone may be off by seconds"
 
 
+@given(
+    st.sampled_from(ZONES),
+    st.integers(0, 67 * 365 * 24 * 60).map(lambda minutes: datetime(1970, 2, 1, tzinfo=UTC) + minutes * MINUTE),
+    st.integers(0, 3 * 24 * 60),
+    st.integers(1, 40 * 60),
+)
+def test_an_outage_is_counted_on_the_days_of_the_zone_that_its_minutes_are_on(
+    name: str, now: datetime, ago: int, length: int
+) -> None:
+    zone, since = ZoneInfo(name), now - 5 * 24 * 60 * MINUTE
+    begun = now - ago * MINUTE
+    ended = min(now, begun + length * MINUTE)
+    days = uptimes(Past([(since, None)], outages=[(begun, ended)]), day_edges(now, 6, zone), now)
+    minutes = (begun + MINUTE * number for number in range((ended - begun) // MINUTE))
+    wanted = Counter(minute.astimezone(zone).date() for minute in minutes)
+    found = {one.start.astimezone(zone).date(): one.down / MINUTE for one in days if one.down >= MINUTE}
+    assert found == pytest.approx({day: count for day, count in wanted.items() if day in found}, abs=1)
+    assert sum(found.values()) == pytest.approx(wanted.total(), abs=len(wanted))
+
+
 @pytest.mark.parametrize(
     ("zone", "now", "hours"),
     [

@@ -111,15 +111,23 @@ class Looking:
 
     @asynccontextmanager
     async def by(
-        self, role: str = "admin", *, dark: bool = False, phone: bool = False, scripts: bool = True
+        self,
+        role: str = "admin",
+        *,
+        dark: bool = False,
+        phone: bool = False,
+        scripts: bool = True,
+        zone: str | None = None,
     ) -> AsyncIterator[Seen]:
-        """A browser of somebody with this role; "" for nobody's. Fails where anything went wrong in it."""
+        """A browser of somebody with this role; "" for nobody's. Fails where anything went wrong in it. `zone`: where
+        it is."""
         context = await self.browser.new_context(
             base_url=self.url,
             viewport=PHONE if phone else WIDE,  # type: ignore[arg-type]  # a TypedDict
             color_scheme="dark" if dark else "light",
             reduced_motion="reduce",
             locale="en-GB",
+            timezone_id=zone,
             java_script_enabled=scripts,
         )
         context.set_default_timeout(PATIENT)

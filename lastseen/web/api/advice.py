@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from lastseen.durations import parse_duration
 from lastseen.manage import advice
-from lastseen.web.api.asked import PREFIX, Asked, Query, Ref, Said, answer
+from lastseen.web.api.asked import PREFIX, Asked, Query, Ref, Said, Zone, answer, zone
 
 router = APIRouter(prefix=f"{PREFIX}/machines/{{id}}", tags=["machines"])
 
@@ -24,6 +24,7 @@ class AdviceQuery(Query):
         default=None, description="shorter silences are; else under twice its limit"
     )
     limit: Span | None = Field(default=None, description="what would this limit have made of that time?")
+    timezone: Zone = None
 
 
 class Listening(Said):
@@ -84,6 +85,7 @@ async def advise(office: Asked, ref: Ref, query: Annotated[AdviceQuery, InQuery(
     window = parse_duration(query.window, "window")
     under = None if query.false_alarms_under is None else parse_duration(query.false_alarms_under, "false_alarms_under")
     limit = None if query.limit is None else parse_duration(query.limit, "limit")
+    office = office.read_in(zone(query.timezone))
     return answer(await advice.of_one(office, ref, window=window, brief_under=under, limit=limit))
 
 

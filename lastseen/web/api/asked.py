@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from fastapi import Depends, Path, Response
@@ -16,6 +17,7 @@ from lastseen.errors import InvalidInput
 from lastseen.manage.office import Office
 from lastseen.model.texts import refuse_unfit
 from lastseen.web.who import office_of
+from lastseen.web.zones import zone_named
 
 PREFIX = "/api/v1"
 MEDIA_TYPE = "application/json"
@@ -118,6 +120,23 @@ class Query(BaseModel):
 class Paged(Query):
     limit: int = Field(default=100, ge=1, le=LONGEST_LIST, description="how many at most")
     cursor: str | None = Field(default=None, max_length=2000, description="`next` of the page before")
+
+
+Zone = Annotated[
+    str | None,
+    Field(max_length=100, description="IANA name of the zone that days and times are in; else the server's"),
+]
+"""As an address says it."""
+
+
+def zone(name: str | None) -> ZoneInfo | None:
+    """Raises InvalidInput where there is none of this name."""
+    if name is None:
+        return None
+    found = zone_named(name)
+    if found is None:
+        raise InvalidInput(f"there is no time zone {name!r}; wanted is one such as Europe/Berlin", "timezone")
+    return found
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lastseen.model import Status
 from lastseen.model.directory import Sought
-from lastseen.web.api.asked import Paged, Query, Said, Span, Text
+from lastseen.web.api.asked import Paged, Query, Said, Span, Text, Zone
 from lastseen.web.api.models import MachineStatus
 
 Word = Annotated[Text, Field(max_length=200)]
@@ -230,7 +230,12 @@ class AllUptimeQuery(UptimeQuery, Paged):
     """Of all, some at a time."""
 
 
+class ZonedUptimeQuery(UptimeQuery):
+    timezone: Zone = None
+
+
 class WhyQuery(Query):
+    timezone: Zone = None
     at: Word | None = Field(
         default=None, description="around this time: 03:12 (the latest past one), Tue 03:12, 2026-06-01T03:12"
     )

@@ -12,7 +12,7 @@ from lastseen.manage import events, uptimes, why
 from lastseen.manage.machines import find
 from lastseen.model.directory import Leaf
 from lastseen.web.api import machine_models as models
-from lastseen.web.api.asked import PREFIX, Asked, Paged, Ref, answer
+from lastseen.web.api.asked import PREFIX, Asked, Paged, Ref, answer, zone
 from lastseen.web.api.event_models import Event
 from lastseen.web.api.models import Page
 
@@ -34,11 +34,12 @@ async def outages(office: Asked, ref: Ref, query: Annotated[Paged, InQuery()]) -
 
 
 @router.get("/uptime", response_model=models.MachineUptime, operation_id="machines_uptime")
-async def uptime(office: Asked, ref: Ref, query: Annotated[models.UptimeQuery, InQuery()]) -> Response:
+async def uptime(office: Asked, ref: Ref, query: Annotated[models.ZonedUptimeQuery, InQuery()]) -> Response:
     """How much of the time it was up
 
-    Time in which nobody could have known does not count. Days are those of the server's time zone."""
+    Time in which nobody could have known does not count. Days are those of `timezone`."""
     span = parse_duration(query.window, "window")
+    office = office.read_in(zone(query.timezone))
     return answer(await uptimes.show(office, ref, span, without_silenced=query.without_silenced))
 
 
@@ -57,4 +58,4 @@ async def explained(office: Asked, ref: Ref, query: Annotated[models.WhyQuery, I
     """What happened to it, who was told, and who was not, and why
 
     Of machines that were removed too."""
-    return answer(await why.described(office, ref, query.at))
+    return answer(await why.described(office.read_in(zone(query.timezone)), ref, query.at))

@@ -18,6 +18,7 @@ from lastseen.problems import UNEXPECTED, Problem, problem_of
 from lastseen.web.dashboard.rendering import is_fragment, templates
 from lastseen.web.forms import form_of
 from lastseen.web.who import NotLoggedIn, office_of
+from lastseen.web.zones import zone_of
 
 
 class Page(APIRoute):
@@ -42,8 +43,8 @@ class Page(APIRoute):
 
 
 async def _office(request: Request) -> Office:
-    """Of who looks. Raises Refused."""
-    office = await office_of(request)
+    """Of who looks, where they read times. Raises Refused."""
+    office = (await office_of(request)).read_in(zone_of(request))
     request.state.who = office.who
     return office
 

@@ -6,8 +6,10 @@ import csv
 import io
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -35,6 +37,8 @@ COLUMNS: Final = (
     "id", "uid", "type", "severity", "machine_id", "machine", "at", "previous_status", "status", "reason", "last_seen",
     "incident_id",
 )  # fmt: skip
+
+TIMES: Final = ("at", "last_seen")
 
 FILTERS: Final = ("machine", "type", "since", "until")
 
@@ -91,7 +95,9 @@ def event_routes() -> APIRouter:
         first = await events.page(office, asking.leaf)
         write, media_type = _FILES[file]
         headers = {"Content-Disposition": f'attachment; filename="lastseen-events.{file}"', "Cache-Control": "no-store"}
-        return StreamingResponse(write(_all(office, asking.leaf, first)), headers=headers, media_type=media_type)
+        return StreamingResponse(
+            write(_all(office, asking.leaf, first), office.zone), headers=headers, media_type=media_type
+        )
 
     return router
 
@@ -119,7 +125,8 @@ async def _all(office: Office, leaf: Leaf, page: Mapping[str, Any]) -> AsyncIter
         page = await events.page(office, leaf, page["next"])
 
 
-async def _as_json(rows: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[bytes]:
+async def _as_json(rows: AsyncIterator[Mapping[str, Any]], zone: ZoneInfo | None) -> AsyncIterator[bytes]:
+    """As the API has it: times are in UTC, wherever they are read."""
     before = b"[\n"
     async for row in rows:
         yield before + msgspec.json.encode(row)
@@ -127,10 +134,16 @@ async def _as_json(rows: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[byte
     yield b"\n]\n" if before == b",\n" else b"[]\n"
 
 
-async def _as_csv(rows: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[bytes]:
+async def _as_csv(rows: AsyncIterator[Mapping[str, Any]], zone: ZoneInfo | None) -> AsyncIterator[bytes]:
+    """For people: times are where they read them, with their offset."""
     yield _line(COLUMNS)
     async for row in rows:
-        yield _line([_cell(row.get(name)) for name in COLUMNS])
+        read = {name: _local(row[name], zone) for name in TIMES if row.get(name)}
+        yield _line([_cell({**row, **read}.get(name)) for name in COLUMNS])
+
+
+def _local(moment: str, zone: ZoneInfo | None) -> str:
+    return datetime.fromisoformat(moment).astimezone(zone).isoformat()
 
 
 def _line(cells: Any) -> bytes:

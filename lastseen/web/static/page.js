@@ -2,12 +2,14 @@
 import { tick, explain } from "./times.js";
 import { listen } from "./news.js";
 import { makeCopies } from "./copying.js";
+import { tellZone } from "./zone.js";
 
 const settle = (root) => {
   explain(root);
   makeCopies(root);
 };
 
+tellZone();
 settle(document);
 tick();
 setInterval(tick, 1000);

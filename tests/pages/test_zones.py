@@ -1,0 +1,132 @@
+"""Times and days of pages go by where their reader is."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.async_api import expect
+
+from lastseen.web.zones import COOKIE, zone_named
+from tests.pages.looking import Looking
+from tests.pages.test_forms import add, browser, machine
+from tests.public.conftest import Shop
+from tests.web.site import Site, a_site
+
+
+@pytest.fixture(scope="module")
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """At 16:16:40 UTC on 10 October 2025."""
+    folder = tmp_path_factory.mktemp("zones")
+    async with a_site(folder, timezone="Europe/London") as made, made.app.monitor:
+        await add(made, "db")
+        yield made
+
+
+async def seen_in(site: Site, zone: str, path: str = "/events", **more: str) -> httpx.Response:
+    site.empty()
+    async with await browser(site) as admin:
+        if zone:
+            admin.cookies.set(COOKIE, zone)
+        return await admin.get(path, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [
+        ("", "17:16:40"),
+        ("Asia/Tokyo", "Sat 01:16:40"),
+        ("Asia/Kolkata", "21:46:40"),
+        ("Europe/Nowhere", "17:16:40"),
+        ("../../etc/passwd", "17:16:40"),
+        ("posixrules", "17:16:40"),
+    ],
+)
+async def test_times_are_in_the_zone_that_the_browser_says_or_else_in_that_of_the_settings(
+    site: Site, zone: str, shown: str
+) -> None:
+    """Tokyo's tomorrow is not today's page: it is read there as today."""
+    wanted = shown.removeprefix("Sat ")
+    page = await seen_in(site, zone)
+    assert page.status_code == 200
+    assert f">{wanted}</time>" in page.text
+
+
+async def test_a_file_for_people_has_times_where_they_read_them_and_one_for_programs_has_not(site: Site) -> None:
+    def first(answer: httpx.Response) -> str:
+        return next(csv.DictReader(io.StringIO(answer.text)))["at"]
+
+    assert first(await seen_in(site, "Asia/Kolkata", "/events.csv")) == "2025-10-10T21:46:40+05:30"
+    assert first(await seen_in(site, "", "/events.csv")) == "2025-10-10T17:16:40+01:00"
+    assert (await seen_in(site, "Asia/Kolkata", "/events.json")).json()[0]["at"] == "2025-10-10T16:16:40Z"
+
+
+async def test_what_is_asked_for_by_a_time_is_meant_where_it_is_read(site: Site) -> None:
+    empty = await seen_in(site, "Asia/Kolkata", "/events.csv?since=2025-10-10T21:47")
+    assert "is still to come" in empty.text
+    assert "2025" in (await seen_in(site, "Asia/Kolkata", "/events.csv?since=2025-10-10T21:46")).text
+
+
+async def test_a_job_is_due_by_the_servers_zone_wherever_it_was_written_down(tmp_path: Path) -> None:
+    async with a_site(tmp_path, timezone="Europe/London") as site, site.app.monitor, await browser(site) as admin:
+        admin.cookies.set(COOKIE, "Asia/Tokyo")
+        made = await admin.post("/machines/new", data={"name": "backup", "schedule": "30 2 * * *", "shared": "yes"})
+        assert made.status_code == 200
+        assert (await machine(site, "backup")).timezone == "Europe/London"
+
+
+@pytest.fixture(scope="module")
+async def night(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, tuple[str, str]]]:
+    """The first page and that of a machine, by zone: it was silent from Friday to Sunday, at 16:26 UTC."""
+    folder = tmp_path_factory.mktemp("night")
+    async with a_site(folder, timezone="UTC", offline_threshold="2m") as site:
+        shop = Shop(site)
+        await shop.machine("db")
+        await shop.pass_(timedelta(minutes=10))
+        await shop.pass_(timedelta(days=2), ["db"])
+        await shop.pass_(timedelta(days=1), ["db"])
+        shown = {}
+        async with await browser(site) as admin:
+            for zone in ("", "Asia/Tokyo"):
+                admin.cookies.set(COOKIE, zone)
+                pages = [await admin.get(path) for path in ("/?span=30d", "/machines/db?at=2025-10-13T10:00")]
+                shown[zone] = pages[0].text, pages[1].text
+        yield shown
+
+
+async def test_the_days_of_a_picture_are_those_of_its_reader(night: dict[str, tuple[str, str]]) -> None:
+    assert "the last on Sun 12 Oct" in night[""][0]
+    assert "the last on Mon 13 Oct" in night["Asia/Tokyo"][0]
+
+
+async def test_the_command_that_a_page_names_means_the_same_moment_on_the_server(
+    night: dict[str, tuple[str, str]],
+) -> None:
+    """Which reads times in another zone."""
+    assert "--at 2025-10-12T16:26:40</code>" in night[""][1]
+    assert "--at 2025-10-13T01:26:40+09:00</code>" in night["Asia/Tokyo"][1]
+
+
+def test_no_file_is_looked_for_by_what_a_browser_says() -> None:
+    assert zone_named("Europe/Vienna") is not None
+    for name in ("", "/etc/passwd", "../UTC", "Europe", "Europe/Vienna\0", "x" * 10_000):
+        assert zone_named(name) is None
+
+
+async def test_a_browser_says_its_zone_by_itself_and_is_shown_times_in_it(looking: Looking) -> None:
+    key = await looking.served.machine("far")
+    assert (await looking.served.beat(key)).status_code == 204
+    async with looking.by(zone="Pacific/Chatham") as seen:
+        await seen.open("/machines/far")
+        told = await seen.page.evaluate("document.cookie")
+        assert f"{COOKIE}=Pacific/Chatham" in told
+        moment = seen.page.locator("#now time:not([data-ago])").first
+        local = await moment.evaluate(
+            "(one) => new Date(one.dateTime).toLocaleTimeString('en-GB', { timeZone: 'Pacific/Chatham' })"
+        )
+        await expect(moment).to_contain_text(local)
