@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from lastseen.cli.options import naming, own
-from lastseen.cli.output import Json, print_json, seconds, table
+from lastseen.cli.output import Json, answer, print_json, seconds, table
 from lastseen.cli.session import call, settings
 from lastseen.cli.where import there
 
@@ -40,6 +40,16 @@ def list_(as_json: Json = False) -> None:
         print_json(found)
     else:
         _table(found)
+
+
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The kind; no machine is of it.")], as_json: Json = False
+) -> None:
+    """Remove a kind that nothing uses."""
+    from lastseen.manage import kinds
+
+    answer(as_json, call(kinds.remove, name), f"the kind {name} is removed")
 
 
 @app.command("set")

@@ -165,6 +165,11 @@ class Kind(TypedDict):
     every_seconds: float | None
 
 
+class RemovedKind(TypedDict):
+    name: str
+    removed: bool
+
+
 class Silence(TypedDict):
     id: int
     name: str

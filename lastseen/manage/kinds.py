@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from lastseen.durations import parse_duration, parse_threshold
-from lastseen.errors import InvalidInput
+from lastseen.errors import Conflict, InvalidInput, NotFound
 from lastseen.manage.office import Office
 from lastseen.model import Kind, replace
+from lastseen.model.directory import Sought
 from lastseen.monitor.snapshot import whole_seconds
 
 KEEP = object()
 """What is not said."""
+
+LONGEST = 100
+"""Characters of a name."""
+
+SOME = 20
+"""Machines that are named."""
 
 
 async def listed(office: Office) -> list[dict[str, Any]]:
@@ -23,14 +30,48 @@ async def put(office: Office, name: str, *, offline_after: Any = KEEP, every: An
     """Make it or change what is said; None takes a value back. Its machines are looked at again at once. Raises
     InvalidInput, Forbidden."""
     office.who.must_be_admin()
+    if not name.strip() or len(name) > LONGEST:
+        raise InvalidInput(f"must have 1 to {LONGEST} characters", "name")
     kind = next((known for known in await office.store.kinds() if known.name == name), Kind(name))
     if offline_after is not KEEP:
         kind = replace(kind, offline_after=parse_threshold(offline_after, "offline_after"))
     if every is not KEEP:
         kind = replace(kind, every=None if every is None else parse_duration(every, "every"))
-    done = describe(await office.store.set_kind(kind, office.monitor.clock.now()))
-    await office.note("kinds.set", f"kind {name}", done)
-    return done
+    setting = office.store.set_kind(kind, office.monitor.clock.now())
+    return describe(await office.do(setting, "kinds.set", f"kind {name}", describe))
+
+
+async def remove(office: Office, name: str) -> dict[str, Any]:
+    """Raises NotFound, Forbidden, Conflict: it is in use."""
+    office.who.must_be_admin()
+    users = await used_by(office, name)
+    makers = [*(f"the source {one}" for one in users["sources"]), *(f"the key {one}" for one in users["keys"])]
+    if makers:
+        raise Conflict(f"{makers[0]} adds machines of the kind {name!r}: let it add others first")
+    await office.do(office.store.remove_kind(name), "kinds.remove", f"kind {name}")
+    return {"name": name, "removed": True}
+
+
+async def used_by(office: Office, name: str) -> dict[str, Any]:
+    """`machines`: how many are of it; `some`: the first of them; `sources` and `keys`: those that add such. Raises
+    NotFound, Forbidden."""
+    office.who.must_be_admin()
+    if name not in {known.name for known in await office.store.kinds()}:
+        raise NotFound(f"there is no kind {name!r}")
+    sought = Sought(kinds=(name,), limit=SOME)
+    keys = [one for one in await office.store.keys(machines=False) if one.revoked_at is None]
+    return {
+        "machines": await machines(office, name),
+        "some": [one.machine.slug for one in await office.store.seek(sought)],
+        "sources": [row.name for row in await office.store.sources() if row.config.get("kind") == name],
+        "keys": [f"{one.hint} {one.label}".strip() for one in keys if one.defaults.get("kind") == name],
+    }
+
+
+async def machines(office: Office, name: str) -> int:
+    """How many who asks may see are of it."""
+    found = await office.store.census(Sought(kinds=(name,), seen_by=office.who.seen_by))
+    return sum(one.machines for one in found)
 
 
 async def check(office: Office, name: str | None) -> None:

@@ -29,6 +29,9 @@ class Catalog(Protocol):
     async def set_kind(self, kind: Kind, now: datetime) -> Kind:
         """Make or change it; every machine of it is looked at again."""
 
+    async def remove_kind(self, name: str) -> None:
+        """No machine is of it. Raises NotFound, Conflict: some are, or it is `default` or `job`."""
+
     async def default_threshold(self, offline_after: timedelta, now: datetime) -> None:
         """The default threshold is this now; if it was another before, machines are looked at again."""
 

@@ -338,6 +338,9 @@ class SqlStore(SqlReading, SqlKeyring, SqlPeople, SqlPruning, SqlSampled):
         return await self.database.write(lambda c: sql_catalog.set_kind(c, kind, now))
 
     async def default_threshold(self, offline_after: timedelta, now: datetime) -> None:
+    async def remove_kind(self, name: str) -> None:
+        await self.database.write(lambda c: sql_catalog.remove_kind(c, name))
+
         await self.database.write(lambda c: sql_catalog.default_threshold(c, offline_after, now))
 
     # -- Arrivals

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, select, update
 
-from lastseen.errors import InvalidInput
+from lastseen.errors import Conflict, InvalidInput, NotFound
 from lastseen.model import Kind, Standing, Status
 from lastseen.model.insight import Roll
 from lastseen.model.texts import refuse_unfit
@@ -16,6 +16,12 @@ from lastseen.storage import dialect as sql
 from lastseen.storage.rows import as_kind, kinds, liveness, machines
 from lastseen.storage.sql_cases import standings
 from lastseen.storage.sqltools import bounded, meta_value, most, seconds, set_meta
+
+USUAL = "default"
+"""The kind of what is of no other."""
+
+NEEDED = (USUAL, "job")
+"""Kinds that mean something to the program."""
 
 WATCHED = (Status.ONLINE.value, Status.ERROR.value)
 
@@ -44,6 +50,22 @@ def set_kind(connection: Connection, kind: Kind, now: datetime) -> Kind:
     concerned = select(machines.c.id).where(machines.c.kind == kind.name, machines.c.deleted_at.is_(None))
     _look_at(connection, concerned, now)
     return kind
+
+
+def remove_kind(connection: Connection, name: str) -> None:
+    """`Catalog.remove_kind`. Machines that were removed are kept as of the usual kind; one that comes in meanwhile is
+    refused by the schema, or refuses this."""
+    if name in NEEDED:
+        raise Conflict(f"the kind {name!r} is always there")
+    there = select(func.count()).select_from(machines).where(machines.c.kind == name, machines.c.deleted_at.is_(None))
+    count = connection.execute(there).scalar() or 0
+    if count:
+        are = "machine is" if count == 1 else "machines are"
+        raise Conflict(f"{count} {are} of the kind {name!r}: another must be given first")
+    gone = update(machines).where(machines.c.kind == name, machines.c.deleted_at.is_not(None))
+    connection.execute(gone.values(kind=USUAL))
+    if not connection.execute(delete(kinds).where(kinds.c.name == name)).rowcount:
+        raise NotFound(f"there is no kind {name!r}")
 
 
 def default_threshold(connection: Connection, offline_after: timedelta, now: datetime) -> None:

@@ -14,6 +14,7 @@ from lastseen.model import (
     BlindReason,
     Case,
     Disable,
+    Forget,
     Kind,
     NotificationState,
     Status,
@@ -225,6 +226,24 @@ class OptionalSuite(StoreSuiteBase):
             assert (await standing(store, "lamp")).liveness.check_at == at(120)
             await store.set_kind(Kind("fridge", NEVER, None), at(3))
             assert Kind("fridge", NEVER, None) in await store.kinds()
+
+    async def test_a_kind_that_no_machine_is_of_can_be_removed(self) -> None:
+        self.needs("catalog")
+        async with self.opened() as store:
+            await online(store, "pump", "lamp")
+            await store.set_kind(Kind("fridge", NEVER, None), at(0))
+            for slug in ("pump", "lamp"):
+                await store.order(slug, Watch({"kind": "fridge"}), lambda case: keep(case, at(120)), at(1))
+            for name in ("fridge", "default", "job"):
+                with pytest.raises(Conflict):
+                    await store.remove_kind(name)
+            await store.order("pump", Watch({"kind": "server"}), lambda case: keep(case, at(120)), at(2))
+            await store.order("lamp", Forget(), lambda case: replace(keep(case), removed=True), at(2))
+            await store.remove_kind("fridge")
+            assert "fridge" not in {kind.name for kind in await store.kinds()}
+            for name in ("fridge", "nonsense"):
+                with pytest.raises(NotFound):
+                    await store.remove_kind(name)
 
     async def test_another_default_threshold_makes_it_look_again(self) -> None:
         self.needs("catalog")

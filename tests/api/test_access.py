@@ -86,6 +86,7 @@ ROWS: dict[str, Row] = {
     "channels_rotate_secret": Row(OWN_CHANGED, f"{HOOKED}/rotate-secret"),
     "kinds_list": Row(WHOEVER_IS_LET_IN),
     "kinds_set": Row(ADMINS, "/kinds/cam", {"every": "1m"}),
+    "kinds_remove": Row(ADMINS, "/kinds/default"),
     "silences_list": Row(WHOEVER_IS_LET_IN),
     "silences_add": Row(EDITORS, body={"name": "s", "lasting": "1m"}),
     "silences_end": Row(EDITORS, "/silences/1"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from playwright.async_api import expect
@@ -112,6 +113,9 @@ async def test_nothing_that_somebody_wrote_becomes_part_of_a_page(looking: Looki
     await silences.add(office, NASTY, timedelta(hours=1), Matcher(groups=(NASTY,)), NASTY)
     await keys.add(office, "api", NASTY)
     others = (
+        "/kinds",
+        f"/kinds/edit?name={quote(NASTY)}",
+        f"/kinds/remove?name={quote(NASTY)}",
         f"/channels/{channel['id']}",
         "/channels",
         "/silences",
@@ -153,6 +157,10 @@ CHANNELS = (
 )
 SETTINGS = (
     "/silences",
+    "/kinds",
+    "/kinds/edit?name=default",
+    "/kinds/remove?name=default",
+    "/kinds/remove?name=server",
     "/keys",
     "/people",
     "/people/1/remove",

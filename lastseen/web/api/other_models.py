@@ -32,6 +32,11 @@ class Kind(BaseModel):
     every_seconds: float | None
 
 
+class RemovedKind(BaseModel):
+    name: str
+    removed: bool
+
+
 class Which(Said):
     """Machines that each given field names; none: all."""
 

@@ -32,6 +32,14 @@ async def set_kind(office: Asked, name: KindName, changes: models.KindChanges) -
     return answer(await kinds.put(office, name, **changes.said()))
 
 
+@router.delete("/kinds/{id}", tags=["kinds"], response_model=models.RemovedKind, operation_id="kinds_remove")
+async def remove_kind(office: Asked, name: KindName) -> Response:
+    """Remove a kind that nothing uses
+
+    No machine is of it, and no source or key adds such."""
+    return answer(await kinds.remove(office, name))
+
+
 @router.get("/silences", tags=["silences"], response_model=Page[models.Silence], operation_id="silences_list")
 async def all_silences(office: Asked) -> Response:
     """List silences that are not over"""

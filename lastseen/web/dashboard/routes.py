@@ -10,6 +10,7 @@ from lastseen.web.dashboard.changing import changing_routes
 from lastseen.web.dashboard.channels import channel_routes
 from lastseen.web.dashboard.happenings import event_routes
 from lastseen.web.dashboard.keys import key_routes
+from lastseen.web.dashboard.kinds import kind_routes
 from lastseen.web.dashboard.machine import machine_routes
 from lastseen.web.dashboard.overview import overview_routes
 from lastseen.web.dashboard.people import people_routes
@@ -20,7 +21,7 @@ from lastseen.web.dashboard.system import system_routes
 PARTS = (
     asset_routes, overview_routes, adding_routes, changing_routes, machine_routes, event_routes, channel_routes,
     silence_routes, key_routes, people_routes, system_routes,
-    shown_routes,
+    shown_routes, kind_routes,
 )  # fmt: skip
 """In their order: `/machines/new` comes before `/machines/{slug}`."""
 
