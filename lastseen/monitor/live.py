@@ -44,6 +44,9 @@ SPACED, SPACED_EACH = 0.05, 0.001
 be all the time there is."""
 
 AFTER_TROUBLE = 1.0
+PLACED_WITHIN = 1.0
+"""Seconds that whoever comes waits at most to know from where on they follow."""
+
 NOT_HERE = "nothing can be followed here now: it starts or stops"
 
 _log = get_logger()
@@ -183,7 +186,16 @@ class Live(Generic[F]):
         follower = Follower(self, seen, by)
         self._followers.add(follower)
         self._there.set()
+        if self._seen is None:
+            self._news.set()  # look at once, not when the next look is due
         return follower
+
+    async def place(self, follower: Follower[F]) -> None:
+        """Return when it is settled from where on they follow: what is committed later is told to them. Where the store
+        does not answer soon, they follow all the same, and it is settled later."""
+        if follower.seen is None:
+            with anyio.move_on_after(PLACED_WITHIN):
+                await self._begin(follower)
 
     def leave(self, follower: Follower[F]) -> None:
         """More than once is harmless."""

@@ -115,6 +115,33 @@ async def test_nothing_is_read_while_nobody_follows(stand: Stand) -> None:
     assert await taken(again, 1) == [6], "from now on, and not from where somebody left"
 
 
+async def test_who_comes_right_after_the_last_one_left_follows_from_then_on(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POLL", 600.0)  # nobody looks without a reason
+    monkeypatch.setattr(module, "PLACED_WITHIN", 600.0)
+    before = await stand.follower()
+    await stand.happen(1)
+    assert await taken(before, 1) == [2]
+    stand.live.leave(before)
+    again = stand.live.follow()
+    await asyncio.wait_for(stand.live.place(again), 60)
+    assert again.up_to_date
+    await stand.happen(1)
+    assert await taken(again, 1) == [3]
+
+
+async def test_who_cannot_be_told_from_where_on_follows_all_the_same(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PLACED_WITHIN", 0.01)
+    monkeypatch.setattr(stand.store, "seen_all", asyncio.Event().wait)  # it does not answer
+    follower = stand.live.follow()
+    await stand.live.place(follower)
+    assert follower in stand.live.followers
+    assert not follower.begun
+
+
 async def test_what_happens_while_the_store_fails_is_told_when_it_can_be_read(stand: Stand) -> None:
     follower, behind = await stand.follower(), stand.live.follow(Seen(0))
     stand.store.failing = True

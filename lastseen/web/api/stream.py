@@ -27,6 +27,9 @@ from lastseen.web.who import who_of
 BEAT = 15.0
 """Seconds after which something is sent although nothing happens, and it is asked whether they still may look."""
 
+LOOK = 5.0
+"""Seconds that this may take, and they stay: from a database that hangs nothing can be read for them either."""
+
 HEAD = "lastseen.head"
 """In the scope of a request that asks for the headers alone."""
 
@@ -94,7 +97,13 @@ async def stream(
     if request.scope.get(HEAD):
         return Response(headers={"Cache-Control": "no-store"}, media_type=EventStream.media_type)
     live: Live[bytes] = request.app.state.live
-    return EventStream(Told(request, live, live.follow(seen, who.name), wanted, who))
+    follower = live.follow(seen, who.name)
+    try:
+        await live.place(follower)
+    except BaseException:  # they hung up
+        live.leave(follower)
+        raise
+    return EventStream(Told(request, live, follower, wanted, who))
 
 
 @dataclass(slots=True)
@@ -114,6 +123,9 @@ class Told:
         yield opening()
         monotonic = self.request.app.state.entrance.clock.monotonic
         looked, placed = monotonic(), False
+        if self.follower.up_to_date and self.follower.seen is not None:
+            yield idle(self.follower.seen.text)
+            placed = True
         while True:
             some: Sequence[Tiding[bytes]] | None = ()
             with anyio.move_on_after(looked + BEAT - monotonic()):
@@ -123,13 +135,13 @@ class Told:
             for piece in self._said(some):
                 yield piece
             due = monotonic() - looked >= BEAT
+            if (due or not placed) and self.follower.seen is not None:
+                yield idle(self.follower.seen.text)
+                placed = True
             if due:
                 if not await self._may_stay():
                     return
                 looked = monotonic()
-            if (due or not placed) and self.follower.seen is not None:
-                yield idle(self.follower.seen.text)
-                placed = True
 
     def _said(self, some: Sequence[Tiding[bytes]]) -> list[bytes]:
         said = [RESET] if self.follower.reset else []
@@ -139,7 +151,8 @@ class Told:
     async def _may_stay(self) -> bool:
         """Sessions end, keys are revoked, people become something else."""
         try:
-            self.who = await who_of(self.request)
+            with anyio.move_on_after(LOOK):
+                self.who = await who_of(self.request)
         except Refused:
             return False
         except StoreUnavailable:
