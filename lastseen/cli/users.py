@@ -112,7 +112,7 @@ def sessions(
     """Who is logged in, from where, and since when."""
     from lastseen.manage import people
 
-    found = do(lambda office: people.sessions(office, name))
+    found = call(people.sessions, name)
     if as_json:
         print_json(found)
         return
@@ -137,7 +137,7 @@ def log_out(
     """End somebody's sessions. They may log in again."""
     from lastseen.manage import people
 
-    done = do(lambda office: people.log_out(office, name, session))
+    done = call(people.log_out, name, session)
     answer(as_json, done, f"{done['name']}: {done['ended']} logged out.")
 
 

@@ -301,6 +301,25 @@ class ResetLink(TypedDict):
     expires_at: str
 
 
+class Session(TypedDict):
+    """A session of somebody."""
+
+    id: int
+    created_at: str
+    used_at: str
+    expires_at: str
+    address: str
+    agent: str
+    user: str
+
+
+class LoggedOut(TypedDict):
+    """`ended`: how many sessions."""
+
+    name: str
+    ended: int
+
+
 class Deed(TypedDict):
     """Who did what."""
 

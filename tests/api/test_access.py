@@ -37,6 +37,7 @@ OWN_SEEN = WHOEVER_IS_LET_IN | {"viewer": 404, "other": 404}
 OWN_CHANGED = OWN_SEEN | {"reads": 403}
 ADMINS = NO_KEYS | dict.fromkeys(PEOPLE, 403) | {"writes": YES, "admin": YES}
 ADMINS_SEE = ADMINS | {"reads": YES}
+LOGGED_IN = WHOEVER_IS_LET_IN | {"reads": 403, "writes": 403}
 WRITERS = WHOEVER_IS_LET_IN | {"reads": 403}
 
 
@@ -85,8 +86,8 @@ ROWS: dict[str, Row] = {
     "channels_disable": Row(OWN_CHANGED, f"{HOOKED}/disable"),
     "channels_rotate_secret": Row(OWN_CHANGED, f"{HOOKED}/rotate-secret"),
     "kinds_list": Row(WHOEVER_IS_LET_IN),
-    "kinds_set": Row(ADMINS, "/kinds/cam", {"every": "1m"}),
     "kinds_remove": Row(ADMINS, "/kinds/default"),
+    "kinds_set": Row(ADMINS, "/kinds/cam", {"every": "1m"}),
     "silences_list": Row(WHOEVER_IS_LET_IN),
     "silences_add": Row(EDITORS, body={"name": "s", "lasting": "1m"}),
     "silences_end": Row(EDITORS, "/silences/1"),
@@ -113,6 +114,11 @@ ROWS: dict[str, Row] = {
     "users_change": Row(ADMINS, "/users/owner", {"role": "member"}),
     "users_remove": Row(ADMINS, "/users/nobody-at-all"),
     "users_reset_password": Row(ADMINS, "/users/owner/reset-password"),
+    "sessions_list": Row(ADMINS_SEE),
+    "users_sessions": Row(OWN_SEEN, "/users/owner/sessions"),
+    "users_log_out": Row(OWN_CHANGED, "/users/owner/sessions"),
+    "users_end_session": Row(OWN_CHANGED, "/users/owner/sessions/{made}", anew="session"),
+    "set_password": Row(LOGGED_IN, "/session/password", {"current": "wrong", "password": "correct horse battery"}),
     "audit_list": Row(ADMINS_SEE),
     "stream": Row(WHOEVER_IS_LET_IN, query={"after": "\0"}),
     "who_asks": Row(WHOEVER_IS_LET_IN, "/session"),
@@ -169,6 +175,7 @@ class House:
 
     api: Api
     headers: dict[str, dict[str, str]]
+    ids: dict[str, int]
     told: int = 0
     made: int = 0
 
@@ -180,14 +187,30 @@ class House:
         path = filled(f"/api/v1{row.path}" if row.path else route.path, places)
         body = None if row.body is None else {name: filled(value, places) for name, value in row.body.items()}
         (method,) = route.methods
-        return await self.api.http.request(method, path, json=body, params=row.query, headers=self.headers[who])
+        said = await self.api.http.request(method, path, json=body, params=row.query, headers=self.headers[who])
+        if operation == "users_log_out" and said.is_success:
+            await self.log_in("owner")
+        return said
+
+    async def log_in(self, name: str, browser: str = "") -> int:
+        """The id of a new session."""
+        now, digest = self.api.clock.now(), digest_of(token_of(name + browser))
+        until = now + timedelta(days=30)
+        made = await self.api.app.store.begin_session(self.ids[name], digest, now, until, "", "")
+        return int(made.id)
 
     async def anew(self, what: str, name: str) -> int:
         """The id of such a thing of the owner's."""
+        if what == "session":
+            return await self.log_in("owner", name)
         path, body = ANEW[what]
         said = {field: filled(value, {"{new}": name}) for field, value in body.items()}
         made = await self.api.http.post(f"/api/v1/{path}", json=said, headers=self.headers["owner"])
         return int(made.json()["id"])
+
+
+def token_of(name: str) -> str:
+    return name.ljust(43, "-")
 
 
 def filled(value: Any, places: dict[str, str]) -> Any:
@@ -211,9 +234,10 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         headers: dict[str, dict[str, str]] = {"nobody": {}}
         for name, role in (("admin", "admin"), ("owner", "member"), ("other", "member"), ("viewer", "viewer")):
             ids[name] = (await store.add_user(name, role, None, now)).id
-            token = name.ljust(43, "-")
-            await store.begin_session(ids[name], digest_of(token), now, now + timedelta(days=30), "", "")
-            headers[name] = {"Cookie": f"lastseen={token}", "Sec-Fetch-Site": "same-origin"}
+            headers[name] = {"Cookie": f"lastseen={token_of(name)}", "Sec-Fetch-Site": "same-origin"}
+        house = House(api, headers, ids)
+        for name in ids:
+            await house.log_in(name)
         owner = api.app.office.of(Who("owner", "member", ids["owner"], through="session"))
         made = await api.http.post("/api/v1/machines", json={"slug": "adas"}, headers=headers["owner"])
         keys = {
@@ -231,7 +255,6 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         await api.post("/silences", json={"name": "s"})
         await api.post("/sources", json={"name": "house", "url": "mqtt://127.0.0.1:9", "presets": ["devices"]})
         await api.app.monitor.heartbeat("adas", {"status": "error", "message": "disk"})
-        house = House(api, headers)
         house.told = await told_of(owner)
         yield house
 

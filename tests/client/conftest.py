@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from lastseen.clock import SystemClock
+from lastseen.ingest.auth import digest_of
+from lastseen.storage import open_store
 from tests.cli.conftest import Cli, Done
 from tests.cli.test_replay import give_up
 from tests.fresh import new_database
@@ -38,6 +42,19 @@ class Both:
         return str(text)
 
 
+async def log_in(cli: Cli, name: str) -> None:
+    """A user, who is logged in twice."""
+    store, now = open_store(f"sqlite:///{cli.folder / 'lastseen.db'}", migrate="check"), SystemClock().now()
+    await store.open()  # type: ignore[attr-defined]
+    user = await store.add_user(name, "member", None, now)  # type: ignore[attr-defined]
+    for token in "ab":
+        until = now + timedelta(days=30)
+        await store.begin_session(  # type: ignore[attr-defined]
+            user.id, digest_of(token), now, until, "192.0.2.7", "a browser"
+        )
+    await store.close()  # type: ignore[attr-defined]
+
+
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     folder = tmp_path_factory.mktemp("client")
@@ -49,6 +66,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     for name in ("ops", "boss"):
         here.json("channels", "add", "console", "--name", name)
     asyncio.run(give_up(here, SILENT))
+    asyncio.run(log_in(here, "ada"))
     here.json("status-pages", "add", "shop", "--machine", "pump-01=Pump", "--group", "web", "--tag", "t=T", "--all")
     here.json("badges", "add", "--machine", "pump-01")
     with here.serving() as url:

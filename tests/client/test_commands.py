@@ -22,7 +22,7 @@ READ = [
     *("notifications list --since 2026-03-01", "notifications list --since 2h"),
     *("uptime", "uptime pump-01", "uptime pump-01 --window 2d --without-silenced", "uptime --window 1h"),
     *("status-pages list", "status-pages show shop", "badges list"),
-    *("users list", "audit --limit 3", "audit --limit 1000 --subject nothing"),
+    *("users list", "users sessions", "users sessions ada", "audit --limit 3", "audit --limit 1000 --subject nothing"),
     *("why pump-01", "why pump-01 --at 2026-03-01T02:00", "why 3"),
 ]
 
@@ -79,8 +79,13 @@ WRITE = [
     "users add NAME",
     "users set NAME --role member",
     "users reset-password NAME",
+    "users sessions NAME",
+    "users log-out NAME",
+    "users log-out NAME --session 999",
     "users remove NAME",
     "users remove NAME",
+    "users sessions NAME",
+    "users log-out NAME",
     "status-pages add NAME --title T --machine NAME=Pump --group g --tag a=A --all",
     "status-pages add NAME --all",
     "status-pages add NAME-2 --machine nobody",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lastseen.client.remote import Remote
-from lastseen.client.shapes import RemovedNamed, ResetLink, User
+from lastseen.client.shapes import LoggedOut, RemovedNamed, ResetLink, Session, User
 
 
 async def listed(server: Remote) -> list[User]:
@@ -31,3 +31,13 @@ async def remove(server: Remote, ref: str) -> RemovedNamed:
 async def reset_link(server: Remote, ref: str) -> ResetLink:
     """By which they set their password, once."""
     return await server.post(ResetLink, "users", ref, "reset-password")
+
+
+async def sessions(server: Remote, ref: str | None = None) -> list[Session]:
+    """Who is logged in, the latest used first: one user's, or everybody's."""
+    return await server.all(Session, *(("sessions",) if ref is None else ("users", ref, "sessions")))
+
+
+async def log_out(server: Remote, ref: str, session: int | None = None) -> LoggedOut:
+    """End one session of a user, or all."""
+    return await server.delete(LoggedOut, "users", ref, "sessions", *(() if session is None else (str(session),)))

@@ -220,6 +220,39 @@ class ResetLink(BaseModel):
     expires_at: datetime
 
 
+class Session(BaseModel):
+    """A session of somebody."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": 7,
+                "created_at": "2025-10-01T08:00:00Z",
+                "used_at": "2025-10-10T16:30:00Z",
+                "expires_at": "2025-11-09T16:30:00Z",
+                "address": "192.0.2.10",
+                "agent": "Mozilla/5.0",
+                "user": "ada",
+            }
+        }
+    )
+
+    id: int
+    created_at: datetime
+    used_at: datetime
+    expires_at: datetime = Field(description="unless it is used before")
+    address: str = Field(description="from where they logged in")
+    agent: str = Field(description="what their browser says it is")
+    user: str
+
+
+class LoggedOut(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"example": {"name": "ada", "ended": 2}})
+
+    name: str
+    ended: int = Field(description="how many sessions")
+
+
 class Deed(BaseModel):
     model_config = ConfigDict(extra="allow")
 

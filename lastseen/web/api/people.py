@@ -18,6 +18,8 @@ router = APIRouter(prefix=PREFIX)
 
 UserName = Annotated[Text, Path(alias="id", description="their name or id", max_length=200, examples=["ada"])]
 
+SessionId = Annotated[int, Path(description="its id", ge=1, le=2**63 - 1, examples=[7])]
+
 
 @router.get("/keys", tags=["keys"], response_model=Page[models.Key], operation_id="keys_list")
 async def all_keys(office: Asked) -> Response:
@@ -91,6 +93,39 @@ async def reset_password(office: Asked, name: UserName) -> Response:
 
     Older ones are worthless; the password stays until then."""
     return answer(await people.reset_link(office, name))
+
+
+@router.get("/sessions", tags=["users"], response_model=Page[models.Session], operation_id="sessions_list")
+async def all_sessions(office: Asked) -> Response:
+    """Who is logged in, the latest used first"""
+    return everything(await people.sessions(office))
+
+
+@router.get("/users/{id}/sessions", tags=["users"], response_model=Page[models.Session], operation_id="users_sessions")
+async def sessions(office: Asked, name: UserName) -> Response:
+    """Where somebody is logged in, the latest used first
+
+    An admin sees anybody's, others their own."""
+    return everything(await people.sessions(office, name))
+
+
+@router.delete("/users/{id}/sessions", tags=["users"], response_model=models.LoggedOut, operation_id="users_log_out")
+async def log_out(office: Asked, name: UserName) -> Response:
+    """End all sessions of somebody
+
+    They may log in again. Everybody ends their own."""
+    return answer(await people.log_out(office, name))
+
+
+@router.delete(
+    "/users/{id}/sessions/{session}",
+    tags=["users"],
+    response_model=models.LoggedOut,
+    operation_id="users_end_session",
+)
+async def end_session(office: Asked, name: UserName, session: SessionId) -> Response:
+    """End a session of somebody"""
+    return answer(await people.log_out(office, name, session))
 
 
 @router.get("/audit", tags=["users"], response_model=Page[models.Deed], operation_id="audit_list")

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from lastseen.clock import rfc3339
+from lastseen.errors import Forbidden
 from lastseen.manage.who import Who
 from lastseen.web import login
 from lastseen.web.api.heartbeat import problem_responses
@@ -77,6 +78,35 @@ async def log_in(request: Request, said: LogIn) -> Response:
 )
 async def who_asks(who: Annotated[Who, Depends(who_of)]) -> Asker:
     return Asker(name=who.name, role=who.role, user_id=who.user_id, writes=who.writes, through=who.through)
+
+
+class NewPassword(BaseModel):
+    """Which of one's own."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"current": "…", "password": "correct horse battery"}]}
+    )
+
+    current: SecretStr = Field(max_length=10_000, description="the one until now")
+    password: SecretStr = Field(max_length=10_000, description="the one from now on")
+
+
+@router.post(
+    "/password",
+    summary="Change one's own password",
+    operation_id="set_password",
+    status_code=204,
+    description="For who is logged in. All sessions end, and the answer sets the cookie of a new one. Wrong ones are "
+    "counted as at log-in. No key may: whoever finds one would keep its owner out.",
+    responses=problem_responses("401", "403", "422", "429", "503"),  # type: ignore[arg-type]
+    openapi_extra={"security": [{"session": []}]},
+)
+async def set_password(request: Request, said: NewPassword, who: Annotated[Who, Depends(who_of)]) -> Response:
+    if not who.is_person:
+        raise Forbidden("a key changes no password: log in with the one until now")
+    answer = Response(status_code=204)
+    await login.change_password(request, answer, who, said.current.get_secret_value(), said.password.get_secret_value())
+    return answer
 
 
 @router.delete(
