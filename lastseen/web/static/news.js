@@ -20,20 +20,25 @@ const tell = () => {
 const seen = () => document.visibilityState === "visible";
 
 const follow = (lamp) => {
-  const show = (live) => { lamp.dataset.live = live ? "yes" : "no"; };
   if (stream) stream.close();
   stream = new EventSource(lamp.dataset.stream);
-  stream.addEventListener("open", () => { show(true); tell(); });
+  stream.addEventListener("open", () => { show(lamp, true); tell(); });
   stream.addEventListener("message", tell);
   stream.addEventListener("reset", tell);
-  stream.addEventListener("error", () => show(false));
+  stream.addEventListener("error", () => show(lamp, false));
+};
+
+const show = (lamp, live) => {
+  lamp.dataset.live = live ? "yes" : "no";
+  lamp.title = live ? lamp.dataset.yes : lamp.dataset.no;
+  lamp.setAttribute("aria-label", lamp.title);
 };
 
 // A browser has few connections to a server at once: a page that nobody looks at needs none of them.
 const leave = (lamp) => {
   if (stream) stream.close();
   stream = null;
-  lamp.dataset.live = "no";
+  show(lamp, false);
 };
 
 export const listen = () => {
