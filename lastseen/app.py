@@ -150,9 +150,10 @@ class App:
         """The API, with a shorter way to the status of a machine."""
         from lastseen.web.api.quick_status import QuickStatus
         from lastseen.web.headers import Guarded
+        from lastseen.web.in_time import InTime
 
         front = self.api.state.entrance.front
-        return Guarded(QuickStatus(self.office, self.keys.known, front, self.api), front)
+        return Guarded(InTime(QuickStatus(self.office, self.keys.known, front, self.api)), front)
 
     def _reached_at(self) -> str | None:
         return self.settings.public_url or (None if self.url is None else reached_at(self.url))

@@ -12,7 +12,7 @@ from lastseen.manage.office import Office, Senders
 from lastseen.manage.owners import of_new
 from lastseen.model import Channel
 from lastseen.notifiers.webhook import new_secret
-from lastseen.plugins import check_config, load_notifier, notifier_types, split_secrets
+from lastseen.plugins import check_config, load_notifier, notifier_types, split_secrets, unguarded_in
 
 FILLED_IN: Mapping[str, frozenset[str]] = {"webhook": frozenset({"previous_secret", "previous_until"})}
 """Fields that a change of secret fills in, and nobody says."""
@@ -50,7 +50,7 @@ async def add(
     whole, made = {**senders.given(type_), **values}, {}
     if type_ == "webhook" and "secret" not in whole:
         whole["secret"] = made["secret"] = new_secret()
-    await _tried(type_, whole)
+    await _tried(type_, whole, owner)
     config, secrets = split_secrets(type_, whole)
     lane = await senders.lane(type_, name, config, secrets, owner)
     now = office.monitor.clock.now()
@@ -68,7 +68,7 @@ async def configure(office: Office, text: str, values: Mapping[str, Any]) -> dic
         raise Conflict(f"{channel.name} is given in a program's code: only that says where it sends to")
     _may_be_of(office, channel.type)
     known = await office.store.channel_secrets(channel.uid)
-    await _tried(channel.type, {**channel.config, **known, **values})
+    await _tried(channel.type, {**channel.config, **known, **values}, channel.owner_id)
     config, secrets = split_secrets(channel.type, values)
     config |= {name: None for name, value in values.items() if value is None}
     await senders.lane(channel.type, channel.name, {**channel.config, **config}, {**known, **secrets}, channel.owner_id)
@@ -91,6 +91,8 @@ def within(place: str, *but: str) -> Iterator[None]:
 
 async def _tried(type_: str, values: Mapping[str, Any]) -> None:
     """Raises InvalidInput naming the field. Apprise is asked whether it knows the addresses."""
+    for field in unguarded_in(type_, values) if owner is not None else ():
+        raise InvalidInput("is for channels that everybody shares: nothing guards where it leads", field)
     checked = check_config(type_, values)
     if type_ == "apprise":
         await load_notifier("apprise")(checked).start()

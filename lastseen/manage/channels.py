@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lastseen.errors import Conflict, Forbidden, UnknownChannel
+from lastseen.errors import Conflict, Forbidden, InvalidInput, UnknownChannel
 from lastseen.manage import owners
 from lastseen.manage.office import Office
 from lastseen.model import Channel, Preferences, preferences_from
@@ -109,7 +109,7 @@ async def prefer(
     channel = await find_to_edit(office, text)
     other = channel.fallback
     if fallback != KEEP:
-        other = None if fallback is None else (await find_to_edit(office, fallback)).uid
+        other = None if fallback is None else await _stand_in(office, channel, fallback)
     if other == channel.uid:
         raise Conflict("a channel cannot stand in for itself")
     now = office.monitor.clock.now()
@@ -121,6 +121,14 @@ async def prefer(
 async def wish(
     office: Office, text: str, change: Callable[[Preferences], Preferences], fallback: str | None = KEEP
 ) -> dict[str, Any]:
+async def _stand_in(office: Office, channel: Channel, text: str) -> str:
+    """The uid of one that may be told what this one is."""
+    other = await find_to_edit(office, text)
+    if other.owner_id not in (None, channel.owner_id):
+        raise InvalidInput("must be a channel that everybody shares, or of whom this one is", "fallback")
+    return other.uid
+
+
     """The same for programs. As it is then."""
     return await shown(office, await prefer(office, text, change, fallback))
 

@@ -96,7 +96,8 @@ async def _bot(office: Office) -> Bot:
     if token := senders.given("telegram").get("token"):
         return Bot(token, server)
     tokens = Tokens(office.store)
-    found = {await tokens.of(one) for one in await office.store.channels() if one.type == "telegram"} - {""}
+    shared = [one for one in await office.store.channels() if one.type == "telegram" and one.owner_id is None]
+    found = {await tokens.of(one) for one in shared} - {""}
     if len(found) != 1:
         raise ConfigurationError(NO_TOKEN if not found else f"there are several bots: {NO_TOKEN}")
     return Bot(found.pop(), server)

@@ -104,5 +104,7 @@ def roll(connection: Connection, group: str, names: int) -> Roll:
     joined = select(func.count()).select_from(machines).join(liveness, liveness.c.machine_id == machines.c.id)
     total = connection.execute(joined.where(mine)).scalar() or 0
     there = select(machines.c.name).join(liveness, liveness.c.machine_id == machines.c.id)
-    up = connection.execute(there.where(mine, liveness.c.status == "online").order_by(machines.c.id).limit(names))
+    shared = machines.c.owner_id.is_(None)  # everybody hears the names
+    online = there.where(mine, shared, liveness.c.status == "online")
+    up = connection.execute(online.order_by(machines.c.id).limit(names))
     return Roll(total, tuple(up.scalars()))

@@ -7,6 +7,7 @@ name is not looked at then, since anybody between here and the browser could hav
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from contextlib import suppress
@@ -35,6 +36,9 @@ LASTS: Final = timedelta(days=90)
 WRITTEN: Final = timedelta(minutes=1)
 """That a session was used is written down so often at most."""
 
+WRITING: Final = 0.5
+"""Seconds that a page waits for that: where the one writer is held up, it is written when its turn comes."""
+
 REMEMBERED: Final = 10_000
 """Sessions of which it is known when that was."""
 
@@ -50,6 +54,7 @@ class LoggedIn:
     def __init__(self, store: Any, clock: Clock, front: Front) -> None:
         self._clock, self._front = clock, front
         self._written: dict[int, datetime] = {}
+        self._writing: set[asyncio.Task[None]] = set()
         self._store: Sessions | None = store if isinstance(store, Sessions) else None
 
     async def find(self, request: Request) -> tuple[Session, User] | None:
@@ -59,20 +64,26 @@ class LoggedIn:
             return None
         now = self._clock.now()
         found = await self._store.session(digest_of(token), now)
-        if found is not None and now - found[0].used_at >= WRITTEN:
+        if found is not None and abs(now - found[0].used_at) >= WRITTEN:  # later than now: the clock was put back
             await self._used(found[0], now)
         return found
 
     async def _used(self, session: Session, now: datetime) -> None:
         """Written down once, however many requests a page sends at once."""
         written = self._written.get(session.id)
-        if self._store is None or (written is not None and now - written < WRITTEN):
+        if self._store is None or (written is not None and abs(now - written) < WRITTEN):
             return
         if len(self._written) >= REMEMBERED:
             self._written.clear()
         self._written[session.id] = now
+        writing = asyncio.create_task(self._write(self._store, session, now))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+        await asyncio.wait([writing], timeout=WRITING)
+
+    async def _write(self, store: Sessions, session: Session, now: datetime) -> None:
         with suppress(LastseenError):  # where nothing can be written one may still look
-            await self._store.session_used(session.id, now, _until(session.created_at, now))
+            await store.session_used(session.id, now, _until(session.created_at, now))
 
     async def begin(self, request: Request, response: Response, user: User) -> Session:
         """A new session of this user, whose cookie goes with the answer; the one that this browser had is over: what it

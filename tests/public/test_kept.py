@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from lastseen.errors import StoreUnavailable
+from lastseen.web.public import kept as kept_module
 from lastseen.web.public.kept import STALE, Kept, Shelf
 from tests.server.fakes import HandClock
 
@@ -68,3 +69,30 @@ async def test_a_shelf_holds_so_many_and_forgets_what_was_asked_for_longest_ago(
 async def test_what_is_of_something_else_now_is_made_anew() -> None:
     shelf, make = Shelf[int](HandClock(), 10), Made()
     assert [await shelf.get("a", of, make) for of in ("one", "one", "two", "two")] == [1, 1, 2, 2]
+
+
+async def test_what_hangs_is_waited_for_once_in_a_while_where_something_old_can_be_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kept_module, "PATIENCE", 0.05)
+    clock, hangs, asked = HandClock(), asyncio.Event(), 0
+
+    async def make() -> int:
+        nonlocal asked
+        asked += 1
+        if hangs.is_set():
+            await asyncio.Event().wait()
+        return asked
+
+    kept = Kept(make, clock, 10)
+    assert await kept.get() == 1
+    hangs.set()
+    clock.seconds += 10
+    assert await asyncio.gather(*(kept.get() for _ in range(20))) == [1] * 20
+    assert asked == 2
+    clock.seconds += 10
+    assert await kept.get() == 1
+    assert asked == 3
+    hangs.clear()
+    clock.seconds += 10
+    assert await kept.get() == 4

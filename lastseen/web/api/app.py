@@ -43,6 +43,7 @@ from lastseen.web.dashboard.routes import dashboard_routes
 from lastseen.web.frames import frame
 from lastseen.web.front import Front
 from lastseen.web.headers import Guarded
+from lastseen.web.in_time import InTime
 from lastseen.web.metrics import metrics_routes
 from lastseen.web.public.routes import public_routes
 from lastseen.web.who import Entrance, NotLoggedIn, entrance_of
@@ -116,7 +117,7 @@ def create_api(
 def _guard(app: FastAPI, front: Front) -> None:
     """Around everything: what is added as a middleware does not see answers to unexpected errors."""
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: Guarded(build(), front)  # type: ignore[method-assign]
+    app.build_middleware_stack = lambda: Guarded(InTime(build()), front)  # type: ignore[method-assign]
 
 
 class HeadIsGet:

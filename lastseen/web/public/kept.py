@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import anyio
+
 from lastseen.clock import Clock
 from lastseen.errors import StoreUnavailable
 
@@ -17,6 +19,9 @@ T = TypeVar("T")
 
 STALE = 300.0
 """Seconds for which what was made is still shown when nothing can be read."""
+
+PATIENCE = 5.0
+"""Seconds that making may take where something old can be shown instead."""
 
 MOST = 256
 """Answers that are kept; the one that was asked for longest ago goes first."""
@@ -29,27 +34,34 @@ class Kept(Generic[T]):
     def __init__(self, make: Callable[[], Awaitable[T]], clock: Clock, fresh: float) -> None:
         self._make, self._clock, self._fresh = make, clock, fresh
         self._made: tuple[float, T] | None = None
+        self._failed = float("-inf")
         self._making = asyncio.Lock()
 
     async def get(self) -> T:
         """Raises StoreUnavailable where it cannot be made, and was not for long."""
-        found = self._young(self._fresh)
+        found = self._good()
         if found is None:
             async with self._making:
-                found = self._young(self._fresh) or await self._anew()
+                found = self._good() or await self._anew()
         return found[1]
+
+    def _good(self) -> tuple[float, T] | None:
+        """What need not be made: it is new enough, or could not be made anew a moment ago."""
+        return self._young(STALE if self._clock.monotonic() - self._failed < self._fresh else self._fresh)
 
     def _young(self, age: float) -> tuple[float, T] | None:
         made = self._made
         return made if made is not None and self._clock.monotonic() - made[0] < age else None
 
     async def _anew(self) -> tuple[float, T]:
+        old = self._young(STALE)
         try:
-            value = await self._make()
-        except StoreUnavailable:
-            old = self._young(STALE)
+            with anyio.fail_after(None if old is None else PATIENCE):
+                value = await self._make()
+        except (StoreUnavailable, TimeoutError):
             if old is None:
                 raise
+            self._failed = self._clock.monotonic()
             return old
         self._made = self._clock.monotonic(), value
         return self._made
