@@ -130,10 +130,13 @@ class Notifiers:
 
     def __call__(self, channel: Channel, secrets: Mapping[str, str]) -> Notifier:
         """Raises PluginError and InvalidInput."""
-        from lastseen.plugins import load_notifier, make_notifier
+        from lastseen.plugins import load_notifier, make_notifier, unguarded_in
 
-        if channel.owner_id is not None and getattr(load_notifier(channel.type), "operators_only", False):
-            raise PluginError(f"channels of type {channel.type} are made by the command line only")
+        if channel.owner_id is not None:
+            if getattr(load_notifier(channel.type), "operators_only", False):
+                raise PluginError(f"channels of type {channel.type} are made by the command line only")
+            for field in unguarded_in(channel.type, channel.config):
+                raise PluginError(f"nothing guards where {field} leads: it is for channels that everybody shares")
         remember_secrets(*secrets.values())
         return make_notifier(channel.type, channel.config, secrets, self.tools(by_hand=channel.owner_id is None))
 

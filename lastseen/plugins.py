@@ -63,6 +63,12 @@ def load_notifier(type_: str) -> type[Any]:
     return notifier
 
 
+def unguarded_in(type_: str, values: Mapping[str, Any]) -> list[str]:
+    """Of a notifier's config the fields that are said and lead to where nothing guards: for operators alone."""
+    unguarded: frozenset[str] = getattr(load_notifier(type_), "operators_fields", frozenset())
+    return sorted(name for name in unguarded if values.get(name) is not None)
+
+
 def load_store(scheme: str) -> Callable[..., Store]:
     """What opens the stores of this scheme, given the URL. PluginError as for notifiers."""
     opener: Callable[..., Store] = _load(STORES, scheme, "store")

@@ -75,12 +75,16 @@ class Bots:
             group.start_soon(self._read, Poller(desk, self._monitor.node), scope)
 
     async def _wanted(self) -> dict[str, Bot]:
-        """By the bot's id; of several tokens of one bot that of the settings, or of the newest channel."""
+        """By the bot's id; of several tokens of one bot that of the settings, or of the newest channel, of those that
+        everybody shares if there are any: nobody else says by which token, or where, a bot is read that is not theirs
+        alone."""
         found: dict[str, Bot] = {}
-        for channel in await self._monitor.store.channels():  # type: ignore[attr-defined]
-            token = await self._tokens.of(channel) if channel.type == TYPE else ""
-            if token:
-                bot = Bot(token, channel.config.get("api_url") or self._api_url)
+        known = [one for one in await self._monitor.store.channels() if one.type == TYPE]  # type: ignore[attr-defined]
+        for channel in sorted(known, key=lambda one: one.owner_id is None):
+            token = await self._tokens.of(channel)
+            api_url = channel.config.get("api_url")
+            if token and (channel.owner_id is None or not api_url):
+                bot = Bot(token, api_url or self._api_url)
                 found[bot.id] = bot
         if self._token:
             bot = Bot(self._token, self._api_url)

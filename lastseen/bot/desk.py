@@ -173,6 +173,8 @@ class Desk:
 
 def _hears(channel: Channel, standing: Standing) -> bool:
     machine = standing.machine
+    if not channel.hears_of(machine.owner):
+        return False
     named = {"machine": {"name": machine.name}, "slug": machine.slug}
     snapshot = {**named, "group": machine.group, "kind": machine.kind, "tags": machine.tags}
     return channel.prefs.machines.misses(snapshot) is None

@@ -89,7 +89,7 @@ def within(place: str, *but: str) -> Iterator[None]:
         raise InvalidInput(error.message, f"{place}.{error.field}" if error.field else place) from None
 
 
-async def _tried(type_: str, values: Mapping[str, Any]) -> None:
+async def _tried(type_: str, values: Mapping[str, Any], owner: int | None) -> None:
     """Raises InvalidInput naming the field. Apprise is asked whether it knows the addresses."""
     for field in unguarded_in(type_, values) if owner is not None else ():
         raise InvalidInput("is for channels that everybody shares: nothing guards where it leads", field)

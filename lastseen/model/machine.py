@@ -270,6 +270,12 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     began_to_flap: Callable[[], Event | None] = lambda: None
     told_of: Callable[[str], frozenset[str]] = lambda _: frozenset()
 
+    @property
+    def audience(self) -> tuple[Channel, ...]:
+        """Those of `channels` that may hear of it."""
+        owner = self.standing.machine.owner
+        return tuple(channel for channel in self.channels if channel.hears_of(owner))
+
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """Everything a store writes for one machine, in one transaction.

@@ -64,6 +64,11 @@ class Channel:
         mine = (other for other in known if self.owner_id is None or other.owner_id == self.owner_id)
         return tuple(other for other in mine if other.enabled and other.uid != self.uid)
 
+    def hears_of(self, owner: int | None) -> bool:
+        """What is this user's, None: shared. Somebody's channel hears of that and of what is theirs, one that everybody
+        shares of all."""
+        return self.owner_id is None or owner is None or owner == self.owner_id
+
     def declines(self, event: Event) -> str | None:
         """Why its preferences leave the event out, whatever it was told before; None: they do not."""
         wishes = self.prefs

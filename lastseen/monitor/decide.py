@@ -287,7 +287,7 @@ class _Turn:
             self.told |= {row.channel for row in rows if row.state is NotificationState.PENDING}
 
     def _announce(self, event: Event, told: frozenset[str]) -> tuple[Notification, ...]:
-        rows = notify(event, self.case.channels, told, self.rules.told_for)
+        rows = notify(event, self.case.audience, told, self.rules.told_for)
         self.events.append(event)
         self.notifications += rows
         return rows
@@ -329,7 +329,7 @@ class _Turn:
         if self.row.flapping_since is not None:
             began = self.case.began_to_flap()
             return [] if began is None else sorted(self.case.told_of(began.uid))
-        return sorted(channel.uid for channel in self.case.channels if channel.enabled)
+        return sorted(channel.uid for channel in self.case.audience if channel.enabled)
 
     def _tell_of_flapping(
         self,
@@ -364,7 +364,7 @@ class _Turn:
         self.row = replace(row, seq=row.seq + 1)
         if reason not in ("flapping", "steady"):
             self.events.append(event)
-            self.notifications += skipped(event, f"it flaps no more: {reason}", self.case.channels, frozenset())
+            self.notifications += skipped(event, f"it flaps no more: {reason}", self.case.audience, frozenset())
             return
         self._announce(event, self.case.told_of(incident) if incident and severity is Severity.INFO else frozenset())
 

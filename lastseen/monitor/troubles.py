@@ -217,7 +217,7 @@ class OwnTroubles:
         event = self._never_heard(replace(case.standing, liveness=verdict.liveness), case.now)
         if event is None or verdict.liveness.status is not Status.PROVISIONING:
             return verdict
-        rows = notify(event, case.channels, frozenset(), self._rules.told_for)
+        rows = notify(event, case.audience, frozenset(), self._rules.told_for)
         return Verdict(
             liveness=replace(verdict.liveness, seq=verdict.liveness.seq + 1),
             events=(*verdict.events, event),

@@ -63,6 +63,7 @@ class Telegram:
                 raise ValueError("must be a bot's token as @BotFather gives it: digits, a colon, letters")
             return value
 
+    operators_fields = frozenset({"api_url"})
     max_batch = 4096
     schedule = "chat"
     timeout = 15.0

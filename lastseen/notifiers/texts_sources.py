@@ -60,8 +60,9 @@ def again(event: Event, when: When) -> str:
     if isinstance(heard, int) and isinstance(held, int):
         names = [str(name) for name in waiting] if isinstance(waiting, list | tuple) else []
         left = max(held - heard, len(names))
-        more = f" and {left - MOST_NAMES} more" if left > MOST_NAMES else ""
-        rest = f" Waiting for: {', '.join(names[:MOST_NAMES])}{more}" if names else ""
+        shown = names[:MOST_NAMES]
+        more = f" and {left - len(shown)} more" if left > len(shown) else ""
+        rest = f" Waiting for: {', '.join(shown)}{more}" if shown else ""
         return f"{heard} of {held} heard again.{rest}"
     return f"{_counted(event)} {_were(event)} held; no outage is counted." if _counted(event) else ""
 

@@ -30,6 +30,7 @@ class Notifier(Protocol):
     - `lane`: channels whose notifiers name the same lane share one line to the far end (one bot);
     - `operators_only = False`: True says that nothing guards where it connects to: channels of it are written by the
       command line, and by nobody else;
+    - `operators_fields = frozenset()`: fields of its Config of which that is true: somebody's own channel has none;
     - `async edit(receipt, message)`: change what was sent under this receipt; Rejected where that is not possible;
     - `blocking = False`: True says that `send` is a plain function that may wait without awaiting; it runs in a thread;
     - `async start()`, `async close()`.

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select
+from sqlalchemy import Connection, Select, bindparam, func, literal_column, or_, select
 
 from lastseen.model import Cause, Channel, Notification, NotificationState, Severity, Trouble, notification_uid
-from lastseen.storage.rows import attempts, channel_state, channels, events, notifications
+from lastseen.storage.rows import attempts, channel_state, channels, events, machines, notifications
 from lastseen.storage.sql_cases import all_channels
 from lastseen.storage.sql_deliveries import Incidents, read_events
 from lastseen.storage.sql_outbox import PENDING, ROWS, is_open
 from lastseen.storage.sql_verdicts import write_notifications
+from lastseen.storage.sqltools import visible
 
 AT_ONCE = 500
 """Notifications that one transaction gives to a fallback: the others come with the next."""
@@ -72,7 +73,8 @@ _WAITING = (
 
 
 def _give(connection: Connection, channel: Channel, other: Channel, now: datetime) -> int:
-    rows: Sequence[Any] = connection.execute(_WAITING, {"channel": channel.id, "other": other.id}).all()
+    given = {"channel": channel.id, "other": other.id}
+    rows: Sequence[Any] = connection.execute(_heard_by(other), given).all()
     known = read_events(connection, {row.event_id for row in rows})
     incidents = Incidents(connection, channel.id, known.values())
     made = []
@@ -82,6 +84,15 @@ def _give(connection: Connection, channel: Channel, other: Channel, now: datetim
             made.append((row.event_id, _row(connection, row, event.uid, other, now)))
     write_notifications(connection, [one for _, one in made], {one.event: event_id for event_id, one in made})
     return len(made)
+
+
+def _heard_by(other: Channel) -> Select[Any]:
+    """Of what waits, what the fallback may hear of."""
+    if other.owner_id is None:
+        return _WAITING
+    others = select(machines.c.id).where(~visible(machines.c.owner_id, other.owner_id))
+    about = notifications.c.machine_id
+    return _WAITING.where(or_(about.is_(None), about.not_in(others)))
 
 
 def _row(connection: Connection, row: Any, event: str, other: Channel, now: datetime) -> Notification:

@@ -257,7 +257,8 @@ def muster(connection: Connection, source: int | None, since: datetime | None, n
         return Muster(held)
     unheard = (*watched, liveness.c.check_at.is_not(None), liveness.c.last_seen < since)
     waiting = connection.execute(select(func.count()).where(*unheard)).scalar() or 0
-    some = select(machines.c.name).join(liveness).where(*unheard).order_by(liveness.c.last_seen.desc()).limit(names)
+    told = select(machines.c.name).join(liveness).where(*unheard, machines.c.owner_id.is_(None))  # everybody hears them
+    some = told.order_by(liveness.c.last_seen.desc()).limit(names)
     return Muster(held, waiting, tuple(connection.execute(some).scalars()))
 
 

@@ -83,3 +83,15 @@ async def test_what_is_over_goes_to_no_fallback(tmp_path: Path) -> None:
         await s.beat("pump")
         await s.keep_beating(["pump"], 30)
         assert [e.type for m in spare.messages for e in m.events] == ["channel.failing"]
+
+
+async def test_somebodys_channel_as_a_fallback_hears_of_nothing_that_is_anothers(tmp_path: Path) -> None:
+    async with two(tmp_path, Preferences(fallback_after=600)) as (s, _, spare):
+        ada, ben = [(await s.sql.add_user(name, "member", None, s.clock.now())).id for name in ("ada", "ben")]
+        whose = "UPDATE channels SET owner_id = ? WHERE name = 'spare'"
+        await s.sql.database.write(lambda c: c.exec_driver_sql(whose, (ada,)))
+        for slug, owner in (("adas", ada), ("bens", ben), ("everybodys", None)):
+            await s.monitor.watch(slug, owner=owner)
+        await s.beat("adas", "bens", "everybodys")
+        await s.clock.advance("25m")
+        assert {e.machine for m in spare.messages for e in m.events if e.machine} == {"adas", "everybodys"}
