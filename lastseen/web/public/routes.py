@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import anyio
 from fastapi import APIRouter, Request, Response
@@ -23,7 +24,9 @@ from lastseen.protocols import Public
 from lastseen.web.dashboard.rendering import environment
 from lastseen.web.public import picture
 from lastseen.web.public.kept import Body, Kept, Shelf
+from lastseen.web.public.zones import Zones
 from lastseen.web.strip import strip
+from lastseen.web.zones import zone_named
 
 CATALOGUE, PAGE, BADGE = 3.0, 15.0, 15.0
 """Seconds for which an answer is given again: what there is, a page, a badge."""
@@ -51,8 +54,8 @@ STATES: Final = {
 _SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 PAGE_HEADERS: Final[Mapping[str, str]] = {
     **_SAFE,
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
     "Cache-Control": f"public, max-age={PAGE:g}",
     "Vary": "Accept-Encoding",
 }
@@ -78,6 +81,7 @@ class Publisher:
     def __init__(self, office: Office) -> None:
         self._office, clock = office, office.monitor.clock
         self._catalogue = Kept(self._read, clock, CATALOGUE)
+        self._zones = Zones(office.own_zone, clock)
         self._pages: Shelf[Body] = Shelf(clock, PAGE)
         self._badges: Shelf[tuple[Body, Body] | None] = Shelf(clock, BADGE, most=1_000)
         self._room = anyio.CapacityLimiter(AT_ONCE)
@@ -89,25 +93,30 @@ class Publisher:
         pages = {page.slug: page for page in await store.status_pages() if page.is_public}
         return Catalogue(pages, {badge.key: badge for badge in await store.badges()})
 
-    async def page(self, slug: str) -> tuple[StatusPage, Body] | None:
+    async def page(self, slug: str, zone: ZoneInfo | None = None) -> tuple[StatusPage, Body] | None:
+        """`zone`: where it is read."""
         found = (await self._catalogue.get()).pages.get(slug)
         if found is None:
             return None
 
+        office = self._office.read_in(self._zones.of(zone))
+
         async def make() -> Body:
             async with self._room:
-                view = await page_view(self._office, found)
-                return await anyio.to_thread.run_sync(self._rendered, view)
+                view = await page_view(office, found)
+                return await anyio.to_thread.run_sync(self._rendered, view, office.zone)
 
-        return found, await self._pages.get(slug, found, make)
+        name = slug if office.their_zone is None else f"{slug} {office.their_zone.key}"
+        return found, await self._pages.get(name, found, make)
 
-    def _rendered(self, view: View) -> Body:
-        when = When(view.at, self._office.zone)
+    def _rendered(self, view: View, zone: ZoneInfo | None) -> Body:
+        when = When(view.at, zone)
         text = environment().get_template("public_status.html").render(
             page=view.page,
             view=view,
             when=when,
-            zone=view.at.astimezone(self._office.zone).tzname(),
+            zone="" if zone is None else zone.key,
+            offset="UTC" + view.at.astimezone(zone).isoformat(timespec="minutes")[16:],
             strip=_strip,
             verdicts=VERDICTS,
             states=STATES,
@@ -139,8 +148,8 @@ def public_routes() -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/status/{slug}")
-    async def status_page(request: Request, slug: str) -> Response:
-        found = await _publisher(request).page(slug)
+    async def status_page(request: Request, slug: str, timezone: str = "") -> Response:
+        found = await _publisher(request).page(slug, zone_named(timezone))
         if found is None:
             raise HTTPException(404)
         page, body = found
