@@ -12,20 +12,22 @@ from collections.abc import Mapping, Sequence
 from lastseen.errors import SecretsLocked, UnknownMachine
 from lastseen.ingest.auth import new_key, new_ping_uuid
 from lastseen.manage.office import Office
+from lastseen.model import Machine
 from lastseen.model.keys import ShownKey
 
 NONE: Mapping[str, str | None] = {"ping_url": None, "push_url": None}
 _PATHS = {"ping": ("ping_url", "/ping/"), "push": ("push_url", "/api/push/")}
 
 
-async def new_addresses(office: Office, machine: int) -> None:
+async def new_addresses(office: Office, machine: Machine) -> None:
     """Make new ones; those that it had are worthless at once."""
     try:
-        made = await _make(office, [(machine, scope) for scope in _PATHS])
+        made = await _make(office, [(machine.id, scope) for scope in _PATHS])
     except SecretsLocked as error:
         office.warn(f"no ping and push addresses: {error}")
         return
-    await office.store.revoke_addresses(machine, office.monitor.clock.now(), [key.id for key in made])
+    revoking = office.store.revoke_addresses(machine.id, office.monitor.clock.now(), [key.id for key in made])
+    await office.do(revoking, "machines.new-addresses", f"machine {machine.slug}")
 
 
 async def addresses_of(office: Office, machine: int) -> Mapping[str, str | None]:

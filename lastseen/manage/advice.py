@@ -74,10 +74,15 @@ async def listen(office: Office, ref: str, span: timedelta) -> dict[str, Any]:
         raise InvalidInput(f"must be from 10m to {PRIVATE.days}d", "lasting")
     _check(office)
     machine = standing.machine
-    turn = await office.store.ask_turn(Turn(machine.id, machine.slug, now, now + span, asked=True), ASKED)
+    asking = office.store.ask_turn(Turn(machine.id, machine.slug, now, now + span, asked=True), ASKED)
+    turn = await office.do(
+        asking,
+        "machines.listen",
+        lambda turn: None if turn is None else f"machine {machine.slug}",
+        lambda turn: {"until": rfc3339(turn.ends_at)},
+    )
     if turn is None:
         raise Busy(f"{ASKED} machines are listened to more closely already: try again when their time is over")
-    await office.note("machines.listen", f"machine {machine.slug}", {"until": rfc3339(turn.ends_at)})
     return {"id": machine.id, "machine": machine.slug, "listening_until": rfc3339(turn.ends_at)}
 
 

@@ -29,11 +29,11 @@ async def add(office: Office, said: Mapping[str, Any]) -> dict[str, Any]:
     if len(await office.store.badges()) >= MOST:
         raise InvalidInput(f"there are {MOST} badges already", "label")
     badge = Badge(secrets.token_urlsafe(16), subject, shows, label, owner)
-    made = await office.store.add_badge(badge, office.monitor.clock.now())
-    (shown,) = await _described(office, [made])
-    about = {name: shown[name] for name in ("machine", "group", "tag", "all", "shows") if shown.get(name)}
-    await office.note("badges.add", f"badge {made.id}", about)
-    return shown
+    (planned,) = await _described(office, [badge])
+    about = {name: planned[name] for name in ("machine", "group", "tag", "all", "shows") if planned.get(name)}
+    adding = office.store.add_badge(badge, office.monitor.clock.now())
+    made = await office.do(adding, "badges.add", lambda made: f"badge {made.id}", about)
+    return (await _described(office, [made]))[0]
 
 
 async def listed(office: Office) -> list[dict[str, Any]]:
@@ -46,8 +46,7 @@ async def remove(office: Office, badge: int) -> dict[str, Any]:
     for one in await office.store.badges():
         if one.id == badge and office.who.sees(one.owner):
             office.who.must_edit(one.owner)
-            await office.store.remove_badge(badge)
-            await office.note("badges.remove", f"badge {badge}")
+            await office.do(office.store.remove_badge(badge), "badges.remove", f"badge {badge}")
             return {"id": badge, "removed": True}
     raise NotFound(f"there is no badge {badge}")
 

@@ -54,8 +54,8 @@ async def add(
     config, secrets = split_secrets(type_, whole)
     lane = await senders.lane(type_, name, config, secrets, owner)
     now = office.monitor.clock.now()
-    channel: Channel = await office.store.add_channel(type_, name, config, secrets, lane, now, owner)
-    await office.note("channels.add", f"channel {name}", {"type": type_})
+    adding = office.store.add_channel(type_, name, config, secrets, lane, now, owner)
+    channel: Channel = await office.do(adding, "channels.add", f"channel {name}", {"type": type_})
     return {"id": channel.id, "type": channel.type, "name": channel.name, **made}
 
 
@@ -73,9 +73,9 @@ async def configure(office: Office, text: str, values: Mapping[str, Any]) -> dic
     config |= {name: None for name, value in values.items() if value is None}
     await senders.lane(channel.type, channel.name, {**channel.config, **config}, {**known, **secrets}, channel.owner_id)
     now = office.monitor.clock.now()
-    changed = await office.store.change_channel(channel.uid, config, now, {**known, **secrets} if secrets else None)
-    await office.note("channels.configure", f"channel {channel.name}", dict.fromkeys(values, "said anew"))
-    return await shown(office, changed)
+    changing = office.store.change_channel(channel.uid, config, now, {**known, **secrets} if secrets else None)
+    said = dict.fromkeys(values, "said anew")
+    return await shown(office, await office.do(changing, "channels.configure", f"channel {channel.name}", said))
 
 
 @contextmanager

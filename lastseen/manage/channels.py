@@ -88,16 +88,17 @@ def wished(wishes: Preferences) -> dict[str, Any]:
 async def switch(office: Office, text: str, enabled: bool, reason: str | None = None) -> dict[str, Any]:
     """Disabling cancels what waits, enabling also forgets its failures. As it is then."""
     channel = await find_to_edit(office, text)
-    switched: Channel = await office.store.switch_channel(channel.uid, enabled, reason, office.monitor.clock.now())
-    await office.note(f"channels.{'enable' if enabled else 'disable'}", f"channel {channel.name}", {"reason": reason})
+    switching = office.store.switch_channel(channel.uid, enabled, reason, office.monitor.clock.now())
+    verb = f"channels.{'enable' if enabled else 'disable'}"
+    switched: Channel = await office.do(switching, verb, f"channel {channel.name}", {"reason": reason})
     return await shown(office, switched)
 
 
 async def remove(office: Office, text: str) -> dict[str, Any]:
     """With its secrets; what was told through it stays in the history."""
     channel = await find_to_edit(office, text)
-    await office.store.remove_channel(channel.uid, office.monitor.clock.now())
-    await office.note("channels.remove", f"channel {channel.name}")
+    removing = office.store.remove_channel(channel.uid, office.monitor.clock.now())
+    await office.do(removing, "channels.remove", f"channel {channel.name}")
     return {"id": channel.id, "name": channel.name, "removed": True}
 
 
@@ -113,14 +114,13 @@ async def prefer(
     if other == channel.uid:
         raise Conflict("a channel cannot stand in for itself")
     now = office.monitor.clock.now()
-    changed: Channel = await office.store.prefer(channel.uid, change(channel.prefs), other, now)
-    await office.note("channels.set", f"channel {channel.name}", wished(changed.prefs))
+    preferring = office.store.prefer(channel.uid, change(channel.prefs), other, now)
+    changed: Channel = await office.do(
+        preferring, "channels.set", f"channel {channel.name}", lambda changed: wished(changed.prefs)
+    )
     return changed
 
 
-async def wish(
-    office: Office, text: str, change: Callable[[Preferences], Preferences], fallback: str | None = KEEP
-) -> dict[str, Any]:
 async def _stand_in(office: Office, channel: Channel, text: str) -> str:
     """The uid of one that may be told what this one is."""
     other = await find_to_edit(office, text)
@@ -129,6 +129,9 @@ async def _stand_in(office: Office, channel: Channel, text: str) -> str:
     return other.uid
 
 
+async def wish(
+    office: Office, text: str, change: Callable[[Preferences], Preferences], fallback: str | None = KEEP
+) -> dict[str, Any]:
     """The same for programs. As it is then."""
     return await shown(office, await prefer(office, text, change, fallback))
 
@@ -149,6 +152,6 @@ async def rotate_secret(office: Office, text: str, keep: timedelta) -> dict[str,
     fresh = new_secret()
     secrets = {"secret": fresh, **({"previous_secret": old} if old else {})}
     until = {"previous_until": (clock.wall() + keep).isoformat()}  # receivers live in wall time
-    changed: Channel = await store.change_channel(channel.uid, until, clock.now(), secrets)
-    await office.note("channels.rotate-secret", f"channel {channel.name}")
+    changing = store.change_channel(channel.uid, until, clock.now(), secrets)
+    changed: Channel = await office.do(changing, "channels.rotate-secret", f"channel {channel.name}")
     return {"id": changed.id, "type": changed.type, "name": changed.name, "secret": fresh}

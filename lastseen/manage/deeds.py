@@ -1,10 +1,11 @@
-"""Who did what: a line for each verb that changed something, written when it is done."""
+"""Who did what: a line for each verb that changed something, written with that change."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -14,7 +15,7 @@ from lastseen.log import get_logger
 from lastseen.manage.who import Who
 from lastseen.model.people import Deed
 from lastseen.model.texts import cleaned
-from lastseen.protocols import Deeds
+from lastseen.protocols import Deeds, Witness
 
 if TYPE_CHECKING:
     from lastseen.manage.office import Office
@@ -28,23 +29,63 @@ HIDDEN: Final = frozenset({"password", "secret", "secrets", "token", "key", "dig
 _LONGEST = 500
 
 _log = get_logger()
+T = TypeVar("T")
 
 
-async def write(
-    store: Any, who: Who, verb: str, subject: str, changed: Mapping[str, Any] | None, now: datetime
-) -> None:
-    """A store that keeps no such thing has it in the log alone. What is done stays done where this cannot be written:
+@dataclass(frozen=True)
+class Doing(Generic[T]):
+    """`verb` to `subject`, by `who`. What of it is known only when it is done is made of what that came to; a `subject`
+    of None: nothing was done after all."""
+
+    who: Who | Callable[[T], Who]
+    verb: str
+    subject: str | Callable[[T], str | None]
+    changed: Mapping[str, Any] | Callable[[T], Mapping[str, Any] | None] | None
+    now: datetime
+
+    def told(self, came: T) -> Sequence[Deed]:
+        subject = self.subject(came) if callable(self.subject) else self.subject
+        if subject is None:
+            return []
+        said = self.changed(came) if callable(self.changed) else self.changed
+        who, changed = self.who(came) if callable(self.who) else self.who, _plain(said or {})
+        by, verb, subject, address = map(cleaned, (who.name, self.verb, subject[:_LONGEST], who.address))
+        return [Deed(self.now, by, verb, subject, who.user_id, who.through, address, changed)]
+
+
+async def do(store: Any, doing: Doing[T], change: Awaitable[T]) -> T:
+    """Await this change, by one verb of the store or several. Its deed is in the transaction of the first; a store that
+    is no `Witness` is told of it afterwards. What is refused is no deed."""
+    if not isinstance(store, Witness):
+        came = await change
+        await write(store, doing.told(came))
+        return came
+    with store.witness(doing.told) as witnessed:
+        try:
+            came = await change
+        finally:
+            _say(witnessed.deeds or [])
+    if witnessed.deeds is None:  # it changed nothing in the store, or not by itself
+        await write(store, doing.told(came))
+    return came
+
+
+async def write(store: Any, deeds: Sequence[Deed]) -> None:
+    """A store that keeps no such thing has them in the log alone. What is done stays done where this cannot be written:
     the log says so."""
-    verb, subject = cleaned(verb), cleaned(subject)[:_LONGEST]
-    _log.info("deed_done", by=who.name, through=who.through, verb=verb, subject=subject)
-    if not isinstance(store, Deeds):
+    _say(deeds)
+    if not deeds or not isinstance(store, Deeds):
         return
-    by, address = cleaned(who.name), cleaned(who.address)
-    deed = Deed(now, by, verb, subject, who.user_id, who.through, address, _plain(changed or {}))
     try:
-        await store.keep_deeds([deed])
+        await store.keep_deeds(deeds)
     except StoreUnavailable as error:
-        _log.error("deed_not_written", by=who.name, verb=verb, subject=subject, error=str(error))
+        for deed in deeds:
+            _log.error("deed_not_written", by=deed.by, verb=deed.verb, subject=deed.subject, error=str(error))
+
+
+def _say(deeds: Sequence[Deed]) -> None:
+    for deed in deeds:
+        _log.info("deed_done", by=deed.by, through=deed.through, verb=deed.verb, subject=deed.subject)
 
 
 def _plain(changed: Mapping[str, Any]) -> dict[str, Any]:

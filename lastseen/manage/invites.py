@@ -52,8 +52,8 @@ async def invite(office: Office, name: str, wishes: Mapping[str, Any], lasting: 
         raise InvalidInput("must be at most 30 days", "lasting")
     bot = await _bot(office)
     called = await _called(office, bot)
-    code, made = await promised(office.store, bot, name, wishes, lasting, office.monitor.clock.now())
-    await office.note("channels.invite", f"channel {name}")
+    promising = promised(office.store, bot, name, wishes, lasting, office.monitor.clock.now())
+    code, made = await office.do(promising, "channels.invite", f"channel {name}")
     return Invited(made.id, name, called, code, rfc3339(made.expires_at))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lastseen.clock import rfc3339
 from lastseen.errors import Conflict, InvalidInput, UnknownMachine
-from lastseen.ingest.auth import new_key
+from lastseen.ingest.auth import NewKey, new_key
 from lastseen.manage import jobs, owners
 from lastseen.manage.addresses import NONE, addresses, addresses_of, new_addresses
 from lastseen.manage.cursors import cursor_of, page_of, place_in
@@ -30,17 +30,15 @@ def id_in(text: str) -> int | None:
     return int(text) if int(text) <= LARGEST_ID else None
 
 
-async def find(office: Office, text: str) -> Standing:
-    """A machine by slug, or by id where no slug is written like that. Raises UnknownMachine, also where there is one
-    that is not for who asks to see."""
-    found: Mapping[Any, Standing] = await office.store.liveness([text])
-    number = id_in(text)
-    if text not in found and number is not None:
-        found = await office.store.liveness([number])
-    for standing in found.values():
-        if office.who.sees(standing.machine.owner):
-            return standing
-    raise UnknownMachine(text)
+async def find(office: Office, ref: MachineRef) -> Standing:
+    """A machine by id; a text is a slug, or an id where who asks sees no slug that is written like that. Raises
+    UnknownMachine, also where there is one that is not for who asks to see."""
+    for one in (ref, id_in(ref)) if isinstance(ref, str) else (ref,):
+        standing = None if one is None else (await office.store.liveness([one])).get(one)
+        if standing is not None and office.who.sees(standing.machine.owner):
+            found: Standing = standing
+            return found
+    raise UnknownMachine(ref)
 
 
 async def find_to_edit(office: Office, text: str) -> Standing:
@@ -59,15 +57,17 @@ async def add(office: Office, slug: str, said: Mapping[str, Any], *, if_missing:
         raise InvalidInput(f"must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {slug!r}", "slug")
     wanted = owners.of_new(office, await owners.named(office, said))
     try:
-        await office.monitor.watch(slug, expect="new", **jobs.with_zone(office, wanted))
+        making = office.monitor.watch(slug, expect="new", **jobs.with_zone(office, wanted))
+        await office.do(making, "machines.add", f"machine {slug}", said)
     except Conflict:
         known = await office.store.liveness([slug])
         if not if_missing or slug not in known or not office.who.edits(known[slug].machine.owner):
             raise
         return _keyed(known[slug], None, await addresses_of(office, known[slug].machine.id))
     known = await office.store.liveness([slug])
-    await office.note("machines.add", f"machine {slug}", said)
-    return await _with_key(office, known[slug], replaces=False)
+    key = new_key("machine")
+    await _keep_key(office, known[slug].machine.id, key, replaces=False)
+    return _keyed(known[slug], key.text, await addresses_of(office, known[slug].machine.id))
 
 
 async def change(office: Office, ref: str, said: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,9 +76,9 @@ async def change(office: Office, ref: str, said: Mapping[str, Any]) -> dict[str,
     standing = await find_to_edit(office, ref)
     machine = standing.machine
     wanted = owners.of_changed(office, await owners.named(office, said), machine.owner)
-    await office.monitor.watch(machine.id, expect="known", **jobs.with_zone(office, wanted, machine))
-    await office.note("machines.change", f"machine {machine.slug}", said)
-    return await show(office, str(machine.id))
+    changing = office.monitor.watch(machine.id, expect="known", **jobs.with_zone(office, wanted, machine))
+    await office.do(changing, "machines.change", f"machine {machine.slug}", said)
+    return await show(office, machine.id)
 
 
 async def listed(office: Office, kind: str | None = None, group: str | None = None, *, urls: bool = True) -> list[Any]:
@@ -115,7 +115,7 @@ async def _described(
     return [{**describe(office, one, now, shown), **owners.described(one.machine.owner, known)} for one in some]
 
 
-async def show(office: Office, ref: str) -> dict[str, Any]:
+async def show(office: Office, ref: MachineRef) -> dict[str, Any]:
     """One, with its next times and last runs; with its addresses for who may change it."""
     standing = await find(office, ref)
     machine = standing.machine
@@ -156,8 +156,9 @@ async def statuses(office: Office, refs: Sequence[str]) -> dict[str, Any]:
     found: dict[int, Standing] = {}
     unknown: list[str] = []
     for ref in dict.fromkeys(refs):
-        standing = known.get(ref) or known.get(id_in(ref) or 0)
-        if standing is None or not office.who.sees(standing.machine.owner):
+        named = [one for one in (known.get(ref), known.get(id_in(ref) or 0)) if one is not None]
+        standing = next((one for one in named if office.who.sees(one.machine.owner)), None)
+        if standing is None:
             unknown.append(ref)
         else:
             found[standing.machine.id] = standing
@@ -186,16 +187,17 @@ async def standings(office: Office, refs: Sequence[MachineRef]) -> Mapping[Machi
 async def rotate_key(office: Office, ref: str) -> dict[str, Any]:
     """A new key, as `add` shows it. The old one stays valid until the new one is first used, at most 7 days."""
     standing = await find_to_edit(office, ref)
-    await office.note("machines.rotate-key", f"machine {standing.machine.slug}")
-    return await _with_key(office, standing, replaces=True)
+    machine, key = standing.machine, new_key("machine")
+    making = _keep_key(office, machine.id, key, replaces=True)
+    await office.do(making, "machines.rotate-key", f"machine {machine.slug}")
+    return _keyed(standing, key.text, await addresses_of(office, machine.id))
 
 
 async def renew_addresses(office: Office, ref: str) -> dict[str, Any]:
     """New ping and push addresses; the old ones are worthless at once."""
     machine = (await find_to_edit(office, ref)).machine
-    await new_addresses(office, machine.id)
-    await office.note("machines.new-addresses", f"machine {machine.slug}")
-    return await show(office, str(machine.id))
+    await new_addresses(office, machine)
+    return await show(office, machine.id)
 
 
 async def order(office: Office, /, ref: str, verb: str, **given: Any) -> dict[str, Any]:
@@ -203,16 +205,15 @@ async def order(office: Office, /, ref: str, verb: str, **given: Any) -> dict[st
     if verb not in ORDERS:
         raise ValueError(f"no order is called {verb}")
     machine = (await find_to_edit(office, ref)).machine
-    await getattr(office.monitor, verb)(machine.id, **given)
-    await office.note(f"machines.{verb}", f"machine {machine.slug}", given)
-    return await show(office, str(machine.id))
+    ordering = getattr(office.monitor, verb)(machine.id, **given)
+    await office.do(ordering, f"machines.{verb}", f"machine {machine.slug}", given)
+    return await show(office, machine.id)
 
 
 async def remove(office: Office, ref: str) -> dict[str, Any]:
     """Its history stays."""
     machine = (await find_to_edit(office, ref)).machine
-    await office.monitor.forget(machine.id)
-    await office.note("machines.remove", f"machine {machine.slug}")
+    await office.do(office.monitor.forget(machine.id), "machines.remove", f"machine {machine.slug}")
     return {"id": machine.id, "slug": machine.slug, "removed": True}
 
 
@@ -224,16 +225,14 @@ async def acknowledge(office: Office, ref: str, by: str | None = None) -> dict[s
     if standing.liveness.incident is None:
         raise Conflict(f"{machine.slug}: is neither offline nor in error")
     name = office.who.name if by is None or office.who.is_person else by
-    await office.monitor.acknowledge(machine.id, name)
-    await office.note("machines.ack", f"machine {machine.slug}", {"by": name})
+    seeing = office.monitor.acknowledge(machine.id, name)
+    await office.do(seeing, "machines.ack", f"machine {machine.slug}", {"by": name})
     return {"id": machine.id, "slug": machine.slug, "acknowledged_by": name}
 
 
-async def _with_key(office: Office, standing: Standing, replaces: bool) -> dict[str, Any]:
-    key, machine = new_key("machine"), standing.machine
+async def _keep_key(office: Office, machine: int, key: NewKey, replaces: bool) -> None:
     now = office.monitor.clock.now()
-    await office.store.add_key("machine", key.digest, key.hint, now, machine_id=machine.id, replaces=replaces)
-    return _keyed(standing, key.text, await addresses_of(office, machine.id))
+    await office.store.add_key("machine", key.digest, key.hint, now, machine_id=machine, replaces=replaces)
 
 
 def _keyed(standing: Standing, key: str | None, urls: Mapping[str, str | None]) -> dict[str, Any]:

@@ -86,9 +86,8 @@ async def replay(office: Office, ref: str) -> dict[str, Any]:
         raise NotFound(f"no notification {number}")
     channel = next((one for one in await office.store.channels() if one.id == row["channel_id"]), None)
     office.who.must_edit(None if channel is None else channel.owner_id)
-    made = dict(await office.store.replay(number, office.monitor.clock.now()))
-    await office.note("notifications.replay", f"notification {number}")
-    return made
+    replaying = office.store.replay(number, office.monitor.clock.now())
+    return dict(await office.do(replaying, "notifications.replay", f"notification {number}"))
 
 
 async def replay_dead(office: Office, those: Which, most: int) -> Sequence[Mapping[str, Any]]:
@@ -98,23 +97,27 @@ async def replay_dead(office: Office, those: Which, most: int) -> Sequence[Mappi
     done: list[Mapping[str, Any]] = []
     while len(done) < most:
         now = office.monitor.clock.now()
-        some = await _replays(office).replay_dead(those, now, min(AT_ONCE, most - len(done)))
+        some = await office.do(
+            _replays(office).replay_dead(those, now, min(AT_ONCE, most - len(done))),
+            "notifications.replay",
+            lambda some: "what was given up" if some else None,
+            lambda some: {"told": len(some)},
+        )
         if not some:
             break
         done += some
-    await office.note("notifications.replay", "what was given up", {"told": len(done)})
     return done
 
 
-async def _row(office: Office, number: int) -> Mapping[str, Any] | None:
-    """Where who asks may see it."""
-    before = min(number, LARGEST_ID - 1) + 1
 def _theirs(office: Office, those: Which) -> Which:
     """Who may change something may change all that they see. Raises Forbidden."""
     office.who.must_edit()
     return replace(those, seen_by=office.who.seen_by)
 
 
+async def _row(office: Office, number: int) -> Mapping[str, Any] | None:
+    """Where who asks may see it."""
+    before = min(number, LARGEST_ID - 1) + 1
     for one in await office.store.said(Leaf(before=before, seen_by=office.who.seen_by, limit=1)):
         if one["id"] == number:
             return dict(one)

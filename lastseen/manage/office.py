@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from lastseen.manage import deeds
@@ -12,6 +12,8 @@ from lastseen.manage.who import OPERATOR, Who
 from lastseen.model import Channel
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.protocols import Notifier
+
+T = TypeVar("T")
 
 
 class Senders(Protocol):
@@ -51,10 +53,22 @@ class Office:
     broker_given: bool = False
     their_zone: ZoneInfo | None = None
 
+    async def do(
+        self,
+        change: Awaitable[T],
+        verb: str,
+        subject: str | Callable[[T], str | None],
+        changed: Mapping[str, Any] | Callable[[T], Mapping[str, Any] | None] | None = None,
+    ) -> T:
+        """Make this change, and write down with it that they did: `machines.change`, to `machine db-01`; what was said,
+        by field, without secrets."""
+        doing = deeds.Doing(self.who, verb, subject, changed, self.monitor.clock.now())
+        return await deeds.do(self.store, doing, change)
+
     async def note(self, verb: str, subject: str, changed: Mapping[str, Any] | None = None) -> None:
-        """Write down that they did this: `machines.change`, to `machine db-01`; what was said, by field, without
-        secrets."""
-        await deeds.write(self.store, self.who, verb, subject, changed, self.monitor.clock.now())
+        """Write down what they did that changed nothing here."""
+        doing = deeds.Doing[None](self.who, verb, subject, changed, self.monitor.clock.now())
+        await deeds.write(self.store, doing.told(None))
 
     def of(self, who: Who) -> Office:
         """The same for somebody else."""

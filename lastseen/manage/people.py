@@ -49,9 +49,8 @@ async def add(office: Office, name: str, role: str, password: str | None = None)
     Forbidden, Conflict, InvalidInput."""
     office.who.must_be_admin()
     stored = None if password is None else await hashed(password)
-    user = await _store(office).add_user(name, role, stored, office.monitor.clock.now())
-    await office.note("users.add", f"user {user.name}", {"role": role})
-    return describe(user)
+    adding = _store(office).add_user(name, role, stored, office.monitor.clock.now())
+    return describe(await office.do(adding, "users.add", lambda user: f"user {user.name}", {"role": role}))
 
 
 async def change(office: Office, ref: str, role: str) -> dict[str, Any]:
@@ -59,9 +58,8 @@ async def change(office: Office, ref: str, role: str) -> dict[str, Any]:
     admin), InvalidInput."""
     office.who.must_be_admin()
     user = await find(office, ref)
-    changed = await _store(office).change_user(user.id, role=role)
-    await office.note("users.set", f"user {user.name}", {"role": {"from": user.role, "to": role}})
-    return describe(changed)
+    said = {"role": {"from": user.role, "to": role}}
+    return describe(await office.do(_store(office).change_user(user.id, role=role), "users.set", _named(user), said))
 
 
 async def remove(office: Office, ref: str) -> dict[str, Any]:
@@ -69,8 +67,7 @@ async def remove(office: Office, ref: str) -> dict[str, Any]:
     Raises Forbidden, NotFound, Conflict (the last admin)."""
     office.who.must_be_admin()
     user = await find(office, ref)
-    await _store(office).remove_user(user.id, office.monitor.clock.now())
-    await office.note("users.remove", f"user {user.name}")
+    await office.do(_store(office).remove_user(user.id, office.monitor.clock.now()), "users.remove", _named(user))
     return {"id": user.id, "name": user.name, "removed": True}
 
 
@@ -85,9 +82,7 @@ async def needs_setup(office: Office) -> bool:
 async def setup_link(office: Office) -> dict[str, Any]:
     """`{url, expires_at}`: whoever opens it makes the first admin, once. Raises Conflict where there is one."""
     office.who.must_be_admin()
-    made = await _link(office, "setup", None)
-    await office.note("setup-link", "")
-    return made
+    return await office.do(_link(office, "setup", None), "setup-link", "")
 
 
 async def reset_link(office: Office, ref: str) -> dict[str, Any]:
@@ -95,8 +90,7 @@ async def reset_link(office: Office, ref: str) -> dict[str, Any]:
     password stays until then. Raises Forbidden, NotFound."""
     office.who.must_be_admin()
     user = await find(office, ref)
-    made = await _link(office, "password", user.id)
-    await office.note("users.reset-password", f"user {user.name}")
+    made = await office.do(_link(office, "password", user.id), "users.reset-password", _named(user))
     return {"name": user.name, **made}
 
 
@@ -125,13 +119,22 @@ async def sessions(office: Office, ref: str | None = None) -> list[dict[str, Any
 async def log_out(office: Office, ref: str, session: int | None = None) -> dict[str, Any]:
     """End one session of a user, or all. `{name, ended}`. Raises Forbidden, NotFound."""
     user = await find(office, ref)
+    office.who.must_write()
     if user.id != office.who.user_id:
         office.who.must_be_admin()
-    ended = await _sessions(office).end_sessions(user=user.id, session=session)
+    ended = await office.do(
+        _sessions(office).end_sessions(user=user.id, session=session),
+        "users.log-out",
+        lambda ended: _named(user) if ended or session is None else None,
+        lambda ended: {"sessions": ended},
+    )
     if session is not None and not ended:
         raise NotFound(f"{user.name} has no session {session}: it is over")
-    await office.note("users.log-out", f"user {user.name}", {"sessions": ended})
     return {"name": user.name, "ended": ended}
+
+
+def _named(user: User) -> str:
+    return f"user {user.name}"
 
 
 def describe(user: User) -> dict[str, Any]:

@@ -17,9 +17,9 @@ async def add(
     office.who.must_edit()
     now = office.monitor.clock.now()
     begins = start or now
-    made = describe(await office.store.add_silence(Silence(name, begins, begins + lasting, matcher, by), now))
-    await office.note("silences.add", f"silence {made['id']}", {"name": name, "machines": made["machines"]})
-    return made
+    adding = office.store.add_silence(Silence(name, begins, begins + lasting, matcher, by), now)
+    said = {"name": name, "machines": str(matcher)}
+    return describe(await office.do(adding, "silences.add", lambda made: f"silence {made.id}", said))
 
 
 async def listed(office: Office) -> list[dict[str, Any]]:
@@ -30,9 +30,8 @@ async def listed(office: Office) -> list[dict[str, Any]]:
 async def end(office: Office, silence: int) -> dict[str, Any]:
     """Now: what is still so is told. Raises NotFound, Forbidden."""
     office.who.must_edit()
-    ended = describe(await office.store.end_silence(silence, office.monitor.clock.now()))
-    await office.note("silences.end", f"silence {silence}", {"name": ended["name"]})
-    return ended
+    ending = office.store.end_silence(silence, office.monitor.clock.now())
+    return describe(await office.do(ending, "silences.end", f"silence {silence}", lambda ended: {"name": ended.name}))
 
 
 def describe(silence: Silence) -> dict[str, Any]:

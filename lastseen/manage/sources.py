@@ -99,8 +99,8 @@ async def add(office: Office, name: str, said: Mapping[str, Any]) -> dict[str, A
     if any(row.name == name for row in await office.store.sources()):
         raise Conflict(f"there is a source {name!r} already")
     await _tried(office, name, config, secrets)
-    made: Source = await office.store.add_source(MQTT, name, config, secrets, office.monitor.clock.now())
-    await office.note("sources.add", f"source {name}", {"url": config.get("url")})
+    adding = office.store.add_source(MQTT, name, config, secrets, office.monitor.clock.now())
+    made: Source = await office.do(adding, "sources.add", f"source {name}", {"url": config.get("url")})
     return describe(office, made)
 
 
@@ -115,8 +115,8 @@ async def change(office: Office, name: str, said: Mapping[str, Any]) -> dict[str
     known = {} if said.get("password") is not None else await office.store.source_secrets(row.name)
     config, secrets = said_anew(row.config, known, said)
     await _tried(office, row.name, config, secrets)
-    done: Source = await office.store.change_source(row.name, config, None if secrets == known else secrets)
-    await office.note("sources.change", f"source {row.name}")
+    changing = office.store.change_source(row.name, config, None if secrets == known else secrets)
+    done: Source = await office.do(changing, "sources.change", f"source {row.name}")
     return describe(office, done)
 
 
@@ -127,9 +127,10 @@ async def remove(office: Office, name: str) -> dict[str, Any]:
     if row.kind == "http":
         raise Conflict(f"{name} is the server's own way in: it cannot be removed")
     parts = [one.name for one in await office.store.sources() if one.name.startswith(f"{row.name}/")]
-    for each in (row.name, *parts):
-        await office.store.remove_source(each, office.monitor.clock.now())
-    await office.note("sources.remove", f"source {row.name}")
+    now = office.monitor.clock.now()
+    await office.do(office.store.remove_source(row.name, now), "sources.remove", f"source {row.name}")
+    for each in parts:
+        await office.store.remove_source(each, now)
     return {"id": row.id, "name": row.name, "removed": True}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -81,3 +81,16 @@ class Deed:
     address: str = ""
     changed: Mapping[str, Any] = field(default_factory=dict)
     id: int = 0
+
+
+Tell = Callable[[Any], Sequence[Deed]]
+"""Pure: the deeds of a change, from what the verb that made it came to."""
+
+
+@dataclass(slots=True, eq=False)
+class Witnessed:
+    """Something that is being done. `deeds`: what was committed with its first change; None: nothing has changed yet,
+    as far as the store knows."""
+
+    tell: Tell
+    deeds: Sequence[Deed] | None = None

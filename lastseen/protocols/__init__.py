@@ -38,6 +38,7 @@ monitor asks `isinstance(store, Leases)` and so on, and does without what is mis
 `People`       users of the pages and the API. Without: there are none.
 `Sessions`     people log in. Without: they cannot.
 `Deeds`        who did what is kept. Without: it is only logged.
+`Witness`      it is kept with the change itself. Without: after it.
 `Intervals`    limits are advised by how machines were heard. Without: nothing is.
 `Public`       status pages and badges. Without: there are none.
 `Insight`      `/metrics` and `doctor` say how the store stands. Without: what this process counted, alone.
@@ -60,7 +61,7 @@ from lastseen.protocols.intervals import Intervals
 from lastseen.protocols.keys import Keys, Refusals
 from lastseen.protocols.moving import Arrivals
 from lastseen.protocols.notifier import Notifier, Tools
-from lastseen.protocols.people import Deeds, People, Sessions
+from lastseen.protocols.people import Deeds, People, Sessions, Witness
 from lastseen.protocols.processes import Hints, Leases, Nodes, Notes, OnDisk, Timed, Upkeep
 from lastseen.protocols.public import Public
 from lastseen.protocols.reading import Accounts, Catalog, Glances, History, Insight, Pasts, Replays
@@ -114,4 +115,5 @@ __all__ = [
     "Upkeep",
     "Ways",
     "Wishes",
+    "Witness",
 ]

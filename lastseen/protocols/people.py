@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from lastseen.model.people import Deed, Session, User
+from lastseen.model.people import Deed, Session, Tell, User, Witnessed
 
 
 @runtime_checkable
@@ -79,3 +80,13 @@ class Deeds(Protocol):
 
     async def deeds(self, limit: int = 100, before: int | None = None, subject: str | None = None) -> Sequence[Deed]:
         """The newest first. `before`: with smaller ids. `subject`: about this alone, as it was written."""
+
+
+@runtime_checkable
+class Witness(Protocol):
+    """Deeds in the transaction of what they tell of."""
+
+    def witness(self, tell: Tell) -> AbstractContextManager[Witnessed]:
+        """Within, the first verb of this task that changes something writes what `tell` makes of its result too: both
+        are durable, or neither, and once, however often the transaction is begun. Tasks that are started meanwhile
+        write their own alone. Verbs of heartbeats, of sending and of keeping house need not see to it."""

@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from lastseen.storage.state import State
+from lastseen.storage.state_deeds import Attested
 from lastseen.storage.state_directory import Listed
 from lastseen.storage.state_following import Followable
-from lastseen.storage.state_retention import Forgets
 
 
 def open_memory(url: str = "memory:") -> MemoryStore:
     return MemoryStore()
 
 
-class MemoryStore(Forgets, Listed, Followable):
+class MemoryStore(Attested, Listed, Followable):
     """Safe among the tasks of one event loop."""
 
     def __init__(self) -> None:

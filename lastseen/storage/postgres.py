@@ -20,6 +20,7 @@ from lastseen import counters
 from lastseen.errors import ConfigurationError, StoreUnavailable
 from lastseen.storage.dialect_postgres import HINTS, hint
 from lastseen.storage.translate import translated
+from lastseen.storage.witness import Keep, forget, told
 from lastseen.storage.workers import Work, Workers
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class PostgresDatabase:
             raise ConfigurationError(f'migrate must be "auto" or "check", not {migrate!r}')
         self._url, self._migrate = dsn(url), migrate
         self.on_rollback: Callable[[], None] = lambda: None
+        self.keep_deeds: Keep = forget
         self._pools: dict[str, Workers] = {}
         self.sender = str(uuid.uuid4())
         self.held = HELD
@@ -129,7 +131,7 @@ class PostgresDatabase:
             hint(connection, self.sender)
             return result
 
-        return await self._pool("alone").run(hinting)
+        return await told(hinting, self._pool("alone").run, self.keep_deeds)
 
     async def write_beside(self, work: Work[T]) -> T:
         return await self._pool("work").run(work)

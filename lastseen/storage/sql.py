@@ -35,6 +35,7 @@ from lastseen.storage import (
     sql_arrivals,
     sql_catalog,
     sql_channels,
+    sql_deeds,
     sql_finish,
     sql_nodes,
     sql_outbox,
@@ -66,7 +67,7 @@ class SqlStore(SqlReading, SqlKeyring, SqlPeople, SqlPruning, SqlSampled):
     def __init__(self, database: Database, secrets: SecretBox) -> None:
         self.database, self.secrets = database, secrets
         self._slugs = sql_record.Slugs()
-        database.on_rollback = self._slugs.forget
+        database.on_rollback, database.keep_deeds = self._slugs.forget, sql_deeds.keep
 
     async def open(self) -> None:
         """Open the database; makes and upgrades it where that was asked for. Opening twice is harmless."""
@@ -319,7 +320,13 @@ class SqlStore(SqlReading, SqlKeyring, SqlPeople, SqlPruning, SqlSampled):
     async def change_channel(
         self, channel: str, changes: Mapping[str, Any], now: datetime, secrets: Mapping[str, str] | None = None
     ) -> Channel:
-        return await self.database.write(lambda c: sql_channels.change(c, self.secrets, channel, changes, secrets))
+        return await self.database.write(lambda c: sql_channels.change(c, self.secrets, channel, changes, now, secrets))
+
+    async def rename_channel(self, channel: str, name: str, now: datetime) -> Channel:
+        return await self.database.write(lambda c: sql_channels.rename(c, channel, name))
+
+    async def give_channel(self, channel: str, owner: int | None, now: datetime) -> Channel:
+        return await self.database.write(lambda c: sql_channels.give(c, channel, owner))
 
     # -- Catalog
 
@@ -337,10 +344,10 @@ class SqlStore(SqlReading, SqlKeyring, SqlPeople, SqlPruning, SqlSampled):
     async def set_kind(self, kind: Kind, now: datetime) -> Kind:
         return await self.database.write(lambda c: sql_catalog.set_kind(c, kind, now))
 
-    async def default_threshold(self, offline_after: timedelta, now: datetime) -> None:
     async def remove_kind(self, name: str) -> None:
         await self.database.write(lambda c: sql_catalog.remove_kind(c, name))
 
+    async def default_threshold(self, offline_after: timedelta, now: datetime) -> None:
         await self.database.write(lambda c: sql_catalog.default_threshold(c, offline_after, now))
 
     # -- Arrivals

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from lastseen.model.people import Deed, Session, User
-from lastseen.storage import sql_deeds, sql_sessions, sql_users
+from lastseen.model.people import Deed, Session, Tell, User, Witnessed
+from lastseen.storage import sql_deeds, sql_sessions, sql_users, witness
 
 if TYPE_CHECKING:
     from lastseen.storage.sql_reading import Database
@@ -65,7 +66,10 @@ class SqlPeople:
     async def use_link(self, purpose: str, digest: str, name: str, password: str, now: datetime) -> User:
         return await self.database.write(lambda c: sql_sessions.use_link(c, purpose, digest, name, password, now))
 
-    # -- Deeds
+    # -- Deeds, Witness
+
+    def witness(self, tell: Tell) -> AbstractContextManager[Witnessed]:
+        return witness.witness(tell)
 
     async def keep_deeds(self, deeds: Sequence[Deed]) -> None:
         await self.database.write_beside(lambda c: sql_deeds.keep(c, deeds))

@@ -27,6 +27,7 @@ from lastseen.storage import (
     sql_spoken,
     sql_unheard,
 )
+from lastseen.storage.witness import Keep
 from lastseen.storage.workers import Work
 
 T = TypeVar("T")
@@ -34,9 +35,10 @@ T = TypeVar("T")
 
 class Database(Protocol):
     """Runs transactions. Raises only errors of ours. `on_rollback` is called where a write was undone: what was learnt
-    in it may never have been."""
+    in it may never have been. `keep_deeds` writes the deeds that are due with what somebody changes (`write`)."""
 
     on_rollback: Callable[[], None]
+    keep_deeds: Keep
 
     async def open(self) -> None: ...
 

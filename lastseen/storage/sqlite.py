@@ -18,6 +18,7 @@ from lastseen import counters
 from lastseen.clock import SystemClock, rest
 from lastseen.errors import ConfigurationError, StoreUnavailable
 from lastseen.storage.translate import translated
+from lastseen.storage.witness import Keep, forget, told
 from lastseen.storage.workers import Work, Workers
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class SqliteDatabase:
             raise ConfigurationError(f'migrate must be "auto" or "check", not {migrate!r}')
         self.path, self._migrate = path, migrate
         self.on_rollback: Callable[[], None] = lambda: None
+        self.keep_deeds: Keep = forget
         self._writer: Workers | None = None
         self._readers: Workers | None = None
 
@@ -109,9 +111,12 @@ class SqliteDatabase:
                 await workers.close()
 
     async def write(self, work: Work[T]) -> T:
+        return await told(work, self._running(self._writer).run, self.keep_deeds)
+
+    async def write_beside(self, work: Work[T]) -> T:
         return await self._running(self._writer).run(work)
 
-    write_beside = record = write  # there is one writer at a time
+    record = write_beside  # there is one writer at a time
     sender = ""
 
     async def hints(self, hinted: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""What a store does that knows people: `People`, `Sessions` and `Deeds` (the capability `people`)."""
+"""What a store does that knows people: `People` and `Sessions` (the capability `people`)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import pytest
 
 from lastseen.errors import Conflict, InvalidInput, LastseenError, NotFound
 from lastseen.model import Watch, replace
-from lastseen.model.people import Deed, User
-from lastseen.model.retention import Keep
+from lastseen.model.people import User
 from lastseen.testing.script import at, keep
 from lastseen.testing.suite_base import StoreSuiteBase, standing
-from lastseen.testing.suite_retention import LATER, SHORT, a_round
 
 HOUR = 3600.0
 HASH = "hash of a new one"
@@ -314,6 +312,8 @@ class PeopleSuite(StoreSuiteBase):
             assert [key.id for key in await store.keys(machines=False)] == [reads.id, writes.id, other.id]
             assert [key.id for key in await store.keys(user=eva.id)] == [writes.id]
             assert await store.keys(user=2**40) == []
+            assert [key.id for key in await store.keys(after=reads.id, limit=1)] == [writes.id]
+            assert await store.keys(after=2**40) == []
             for wrong in ({"may": "all"}, {"scope": "fleet", "may": "read"}):
                 given = {"scope": "api", **wrong}
                 with pytest.raises(InvalidInput) as caught:
@@ -347,35 +347,3 @@ class PeopleSuite(StoreSuiteBase):
             keys = {key.id: (key.first_used_at, key.last_used_at) for key in await store.keys()}
             assert keys == {first.id: (at(5), at(70)), second.id: (None, at(60))}
             assert await store.keys_version() == before, "nobody need look at keys again for that"
-
-    # -- deeds
-
-    async def test_what_was_done_is_listed_the_newest_first(self) -> None:
-        self.needs("people")
-        async with self.opened() as store:
-            done = [
-                Deed(at(0), "eva", "add", "machine pump", 1, "session", "192.0.2.1", {"name": [None, "Pump"]}),
-                Deed(at(1), "command line", "pause", "machine pump"),
-                Deed(at(1), "udo", "remove", "machine vent"),
-            ]
-            await store.keep_deeds(done[:2])
-            await store.keep_deeds(done[2:])
-            await store.keep_deeds([])
-            listed = await store.deeds()
-            assert [replace(deed, id=0) for deed in listed] == done[::-1]
-            assert [deed.verb for deed in await store.deeds(limit=1)] == ["remove"]
-            assert [deed.verb for deed in await store.deeds(before=listed[0].id)] == ["pause", "add"]
-            assert [deed.by for deed in await store.deeds(subject="machine pump")] == ["command line", "eva"]
-            assert await store.deeds(before=0) == []
-            assert len(await store.deeds(before=2**70)) == 3
-
-    async def test_what_was_done_is_kept_as_long_as_events_are(self) -> None:
-        self.needs("people")
-        self.needs("retention")
-        async with self.opened() as store:
-            eva = await admin(store)
-            await store.keep_deeds([Deed(at(0), "eva", "add", "machine pump", eva.id)] * 3)
-            await store.keep_deeds([Deed(LATER, "eva", "remove", "machine pump", eva.id)])
-            assert await a_round(store, keeping=Keep(events=None)) == {}
-            assert await a_round(store, keeping=SHORT) == {"audit_log": 3}
-            assert [deed.verb for deed in await store.deeds()] == ["remove"]

@@ -6,7 +6,8 @@ name. What was typed as a name is written down only where it is one: it may have
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from collections.abc import Awaitable
+from typing import Any, Final, TypeVar, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from lastseen.ingest.asgi import Refused
 from lastseen.ingest.auth import digest_of
 from lastseen.log import get_logger
 from lastseen.manage import passwords, people
+from lastseen.manage.deeds import Doing, do
 from lastseen.manage.who import Who
 from lastseen.model.people import Session, User, check_name
 from lastseen.problems import Problem
@@ -27,6 +29,7 @@ WRONG: Final = Problem(401, "this name and this password do not belong together"
 NO_LINK: Final = "this link is not valid: it was used, is over, or a newer one was made"
 
 _log = get_logger()
+T = TypeVar("T")
 
 
 async def log_in(request: Request, response: Response, name: str, password: str) -> tuple[Session, User]:
@@ -39,31 +42,35 @@ async def log_in(request: Request, response: Response, name: str, password: str)
     if not await _right(entrance, request, name, password, stored):
         await _failed(entrance, request, user)
         raise Refused(WRONG)
-    session, user = await _begin(entrance, request, response, cast(User, user))
-    again = await _store(entrance).user(user.id)
+    known = cast(User, user)
+    session, _ = await _do(entrance, request, _begin(entrance, request, response, known), "users.log-in", known)
+    again = await _store(entrance).user(known.id)
     if again is None or again[1] != stored:  # changed while it was looked at: the old one is worth nothing
-        await _store(entrance).end_sessions(user=user.id, session=session.id)
+        ending = _store(entrance).end_sessions(user=known.id, session=session.id)
+        await _do(entrance, request, ending, "users.log-out", known)
         raise Refused(WRONG)
-    await note(entrance, request, user, "users.log-in")
-    return session, user
+    return session, known
 
 
 async def log_out(request: Request, response: Response) -> None:
     """This browser, if it was logged in. Raises Refused (403) for what another site's page sent."""
     entrance = entrance_of(request)
     await entrance.person(request)  # which looks at who made the request
-    user = await entrance.sessions.end(request, response)
-    if user is not None:
-        await note(entrance, request, user, "users.log-out")
+    found = await entrance.sessions.find(request)
+    ending = entrance.sessions.end(request, response)
+    if found is None:
+        await ending  # the cookie goes
+    else:
+        await _do(entrance, request, ending, "users.log-out", found[1])
 
 
 async def end_sessions(request: Request, response: Response, who: Who, session: int | None = None) -> None:
     """One of one's own, or all of them, this browser's as well. Raises NotFound for one that is over, or somebody
     else's."""
     entrance = entrance_of(request)
+    await people.log_out(entrance.office.of(who), who.name, session)
     if session is None:
         await entrance.sessions.end(request, response)
-    await people.log_out(entrance.office.of(who), who.name, session)
 
 
 async def whose_link(request: Request, purpose: str, token: str) -> User | None:
@@ -83,9 +90,9 @@ async def use_link(request: Request, response: Response, purpose: str, token: st
     if purpose == "setup":
         check_name(name)
     hashed = await passwords.hashed(password)
-    user: User = await _store(entrance).use_link(purpose, digest_of(token), name, hashed, _now(request))
+    using = _store(entrance).use_link(purpose, digest_of(token), name, hashed, _now(request))
+    user: User = await _do(entrance, request, using, "setup" if purpose == "setup" else "users.set-password")
     await _begin(entrance, request, response, user)
-    await note(entrance, request, user, "setup" if purpose == "setup" else "users.set-password")
     return user
 
 
@@ -101,15 +108,21 @@ async def change_password(request: Request, response: Response, who: Who, curren
         await _failed(entrance, request, user)
         raise InvalidInput("is not your password", "current")
     hashed = await passwords.hashed(new)
-    await _store(entrance).change_user(user.id, password=hashed)
+    changing = _store(entrance).change_user(user.id, password=hashed)
+    await _do(entrance, request, changing, "users.set-password", user)
     await _begin(entrance, request, response, user)
-    await note(entrance, request, user, "users.set-password")
 
 
-async def note(entrance: Entrance, request: Request, user: User, verb: str) -> None:
-    """A line of the audit log: this person did it, to themselves."""
-    who = Who(user.name, user.role, user.id, through="session", address=entrance.front.address(request.scope))
-    await entrance.office.of(who).note(verb, f"user {user.name}")
+async def _do(entrance: Entrance, request: Request, change: Awaitable[T], verb: str, user: User | None = None) -> T:
+    """With a line of the audit log: this person did it, to themselves; None: whoever it comes to."""
+
+    def who(came: Any) -> Who:
+        one: User = user or came
+        address = entrance.front.address(request.scope)
+        return Who(one.name, one.role, one.id, through="session", address=address)
+
+    doing = Doing[T](who, verb, lambda came: f"user {who(came).name}", None, _now(request))
+    return await do(entrance.office.store, doing, change)
 
 
 async def _named(entrance: Entrance, name: str) -> tuple[User, str | None] | None:

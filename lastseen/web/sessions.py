@@ -90,12 +90,12 @@ class LoggedIn:
         brings is never taken for the new one. Raises NotFound."""
         if self._store is None:
             raise NotFound("this store keeps no sessions: nobody can log in")
-        await self._end(request)
         token, now = secrets.token_urlsafe(32), self._clock.now()
         address, agent = self._front.address(request.scope), request.headers.get("user-agent", "")
         begun = await self._store.begin_session(
             user.id, digest_of(token), now, _until(now, now), address, _printable(agent)[:AGENT]
         )
+        await self._end(request)
         self._set(request, response, token, LASTS)
         return begun
 

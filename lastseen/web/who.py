@@ -14,6 +14,7 @@ from starlette.requests import Request
 from lastseen.errors import Conflict, InvalidInput
 from lastseen.ingest.asgi import Refused
 from lastseen.ingest.gate import MakeLimiter, by_itself, key_of
+from lastseen.manage.deeds import Doing, do
 from lastseen.manage.office import Office
 from lastseen.manage.who import Who
 from lastseen.model.people import User, check_name
@@ -113,16 +114,20 @@ class Entrance:
 
     async def _new(self, name: str, role: str, address: str) -> User:
         store = self.office.store
+
+        def vouched(user: User) -> Who:
+            return Who(user.name, role, user.id, through="header", address=address)
+
         try:
-            user: User = await store.add_user(name, role, None, self.clock.now())
+            now = self.clock.now()
+            doing = Doing[User](vouched, "users.add", lambda user: f"user {user.name}", {"role": role}, now)
+            added: User = await do(store, doing, store.add_user(name, role, None, now))
+            return added
         except Conflict:  # made meanwhile
             found = await store.user(name)
             if found is None:
                 raise
             return cast(User, found[0])
-        who = Who(user.name, role, user.id, through="header", address=address)
-        await self.office.of(who).note("users.add", f"user {user.name}", {"role": role})
-        return user
 
 
 def _one_name(said: list[bytes]) -> str | None:

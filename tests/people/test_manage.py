@@ -18,7 +18,7 @@ from lastseen.manage import deeds, keys, people
 from lastseen.manage.office import Office
 from lastseen.manage.who import Who
 from lastseen.model.people import User
-from lastseen.storage.memory import MemoryStore
+from lastseen.protocols import Deeds, Witness
 from tests.secrecy import secret
 from tests.web.site import Site, a_site
 
@@ -285,14 +285,45 @@ async def test_what_was_done_stays_done_where_it_cannot_be_written_down(
         raise StoreUnavailable("the disk is full")
 
     monkeypatch.setattr(site.store, "keep_deeds", full)
-    assert (await people.add(ada, "bob", "viewer"))["name"] == "bob"
+    await ada.note("channels.test", "channel ops")
+    with capture_logs() as logs:
+        assert await deeds.do(Core(site.store), deeds.Doing(ada.who, "x", "y", None, NOW), answer()) == 42
+    assert [log["event"] for log in logs] == ["deed_done", "deed_not_written"]
     assert await deeds.listed(ada) == []
+
+
+async def answer() -> int:
+    return 42
+
+
+class Core:
+    """A store that is told of deeds, and is no witness."""
+
+    def __init__(self, store: Any) -> None:
+        self.keep_deeds, self.deeds = store.keep_deeds, store.deeds
+
+
+async def test_a_store_that_is_no_witness_is_told_afterwards(site: Site, ada: Office) -> None:
+    store: Any = Core(site.store)
+    assert isinstance(store, Deeds)
+    assert not isinstance(store, Witness)
+    doing = deeds.Doing[int](ada.who, "x", lambda came: f"answer {came}", None, NOW)
+    assert await deeds.do(store, doing, answer()) == 42
+    assert [deed["subject"] for deed in await deeds.listed(ada)] == ["answer 42"]
+    with pytest.raises(Conflict):
+        await deeds.do(store, doing, refused())
+    assert len(await deeds.listed(ada)) == 1
+
+
+async def refused() -> int:
+    raise Conflict("no")
 
 
 async def test_where_nothing_of_it_is_kept_it_is_in_the_log() -> None:
     who = Who("eva", "admin", 1, through="session", address="192.0.2.7")
     with capture_logs() as logs:
-        await deeds.write(MemoryStore(), who, "machines.remove", "machine db-01", {"password": "x"}, NOW)
+        doing = deeds.Doing(who, "machines.remove", "machine db-01", {"password": "x"}, NOW)
+        await deeds.write(None, doing.told(None))
     assert logs == [
         {
             "event": "deed_done",

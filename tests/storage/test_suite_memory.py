@@ -7,7 +7,9 @@ from lastseen.testing import StoreSuite
 
 
 class TestMemoryStore(StoreSuite):
-    capabilities = frozenset({"upkeep", "accounts", "directory", "follows", "refusals", "retention"})
+    capabilities = frozenset(
+        {"upkeep", "accounts", "deeds", "directory", "follows", "refusals", "retention", "witness"}
+    )
 
     def make(self) -> MemoryStore:
         return MemoryStore()

@@ -23,6 +23,8 @@ class TestPostgresStore(StoreSuite):
         "public",
         "follows",
         "people",
+        "deeds",
+        "witness",
         "refusals",
         "replays",
         "retention",

@@ -36,6 +36,8 @@ class TestSqliteStore(StoreSuite):
         "public",
         "follows",
         "people",
+        "deeds",
+        "witness",
         "refusals",
         "replays",
         "retention",
