@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from lastseen.clock import rfc3339
 from lastseen.errors import InvalidInput, NotFound
 from lastseen.ingest.auth import new_key
 from lastseen.manage import kinds, owners, people
+from lastseen.manage.cursors import cursor_of, page_of, place_in
 from lastseen.manage.machines import LARGEST_ID
 from lastseen.manage.office import Office
 from lastseen.model.keys import Key
 from lastseen.model.people import User
 from lastseen.monitor.changes import checked
+
+AT_ONCE: Final = 1000
+"""Keys that are read together."""
 
 
 async def add(
@@ -31,11 +35,11 @@ async def add(
     of an API key: `read` (as without) or `write`. `user`: whose an API key is; without, who asks, and an operator's if
     that is no user. Raises InvalidInput, NotFound, Forbidden."""
     whose = await _whose(office, scope, user)
-    said = {name: value for name, value in (defaults or {}).items() if value}
-    made = {**said, **checked({name: value for name, value in said.items() if name != "may_create"})}
+    given = {name: value for name, value in (defaults or {}).items() if value}
+    made = {**given, **checked({name: value for name, value in given.items() if name != "may_create"})}
     await kinds.check(office, made.get("kind"))
     key, now = new_key(scope), office.monitor.clock.now()
-    added = await office.store.add_key(
+    adding = office.store.add_key(
         scope,
         key.digest,
         key.hint,
@@ -47,8 +51,12 @@ async def add(
         user_id=None if whose is None else whose.id,
         may=may,
     )
-    named = {"label": label, "may": added.may, "user": None if whose is None else whose.name}
-    await office.note(f"keys.add-{scope}", f"key {added.id}", {name: value for name, value in named.items() if value})
+
+    def said(added: Key) -> dict[str, Any]:
+        named = {"label": label, "may": added.may, "user": None if whose is None else whose.name}
+        return {name: value for name, value in named.items() if value}
+
+    added = await office.do(adding, f"keys.add-{scope}", lambda added: f"key {added.id}", said)
     return {"id": added.id, "scope": added.scope, "label": added.label, "key": key.text}
 
 
@@ -70,9 +78,24 @@ async def _whose(office: Office, scope: str, user: str | None) -> User | None:
 async def listed(office: Office, *, show: bool = False, machines: bool = True) -> list[dict[str, Any]]:
     """By their first characters: an admin all, others the API keys that are theirs. `show`: with the text of ping keys,
     the only ones that are stored: for admins, by no key that only reads. `machines`: also those of machines."""
-    keys = await _seen(office, machines)
     show = show and office.who.is_admin and office.who.writes
     texts = {key.id: key.text for key in await office.store.shown_keys()} if show else {}
+    found: list[dict[str, Any]] = []
+    while some := await _seen(office, machines, after=found[-1]["id"] if found else 0, limit=AT_ONCE):
+        found += await _described(office, some)
+    return [{**one, "key": texts.get(one["id"])} for one in found] if show else found
+
+
+async def page(office: Office, *, machines: bool = True, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
+    """`{"items": […], "next": …}`, by id, of what `listed` lists. Raises InvalidInput."""
+    place = place_in(cursor, "id", False)
+    after = 0 if place is None else int(place[0])
+    found = await _described(office, await _seen(office, machines, after=after, limit=limit + 1))
+    return page_of(found, limit, lambda last: cursor_of("id", False, (last["id"],)))
+
+
+async def _described(office: Office, keys: Sequence[Key]) -> list[dict[str, Any]]:
+    """With the slugs of machines and the names of users."""
     whose = await office.store.liveness(sorted({key.machine_id for key in keys if key.machine_id is not None}))
     users = await owners.names(office)
     return [
@@ -80,7 +103,6 @@ async def listed(office: Office, *, show: bool = False, machines: bool = True) -
             **describe(key),
             "machine": whose[key.machine_id].machine.slug if key.machine_id in whose else None,
             "user": None if key.user_id is None else users.get(key.user_id),
-            **({"key": texts.get(key.id)} if show else {}),
         }
         for key in keys
     ]
@@ -91,18 +113,26 @@ async def revoke(office: Office, key: int) -> dict[str, Any]:
     unknown = NotFound(f"no key {key}: see `lastseen keys list`")
     if not 0 < key <= LARGEST_ID:
         raise unknown
-    if not office.who.is_admin and key not in [one.id for one in await _seen(office)]:
+    if not office.who.is_admin and key not in [one.id for one in await _seen(office, after=key - 1, limit=1)]:
         raise unknown
     office.who.must_write()
-    revoked: Key = await office.store.revoke_key(key, office.monitor.clock.now())
-    await office.note("keys.revoke", f"key {key}", {"label": revoked.label} if revoked.label else None)
-    return describe(revoked)
+    revoking = office.store.revoke_key(key, office.monitor.clock.now())
+    return describe(await office.do(revoking, "keys.revoke", f"key {key}", _labelled))
 
 
-async def _seen(office: Office, machines: bool = True) -> list[Key]:
+async def _seen(office: Office, machines: bool = True, *, after: int, limit: int) -> Sequence[Key]:
+    """By id."""
     if office.who.is_admin:
-        return list(await office.store.keys(machines=machines))
-    return [] if office.who.user_id is None else list(await office.store.keys(user=office.who.user_id))
+        some: Sequence[Key] = await office.store.keys(machines=machines, after=after, limit=limit)
+        return some
+    if office.who.user_id is None:
+        return []
+    mine: Sequence[Key] = await office.store.keys(user=office.who.user_id, after=after, limit=limit)
+    return mine
+
+
+def _labelled(key: Key) -> dict[str, Any]:
+    return {"label": key.label} if key.label else {}
 
 
 def describe(key: Key) -> dict[str, Any]:

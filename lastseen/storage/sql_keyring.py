@@ -71,8 +71,10 @@ class SqlKeyring:
     async def keys_used(self, used: Mapping[int, datetime]) -> None:
         await self.database.write_beside(lambda c: sql_keys.used_again(c, used))
 
-    async def keys(self, *, machines: bool = True, user: int | None = None) -> Sequence[Key]:
-        return await self.database.read(lambda c: sql_keys.listed(c, machines, user))
+    async def keys(
+        self, *, machines: bool = True, user: int | None = None, after: int = 0, limit: int | None = None
+    ) -> Sequence[Key]:
+        return await self.database.read(lambda c: sql_keys.listed(c, machines, user, after, limit))
 
     async def revoke_key(self, key_id: int, now: datetime) -> Key:
         return await self.database.write(lambda c: sql_keys.revoke(c, key_id, now))

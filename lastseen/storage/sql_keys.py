@@ -15,7 +15,7 @@ from lastseen.model.texts import refuse_unfit
 from lastseen.storage import sql_users
 from lastseen.storage.rows import api_keys, liveness, machines, users
 from lastseen.storage.secrets import SecretBox
-from lastseen.storage.sqltools import bump, chunks, dumped, is_id, loaded, meta_value, several
+from lastseen.storage.sqltools import bump, chunks, dumped, is_id, loaded, meta_value, most, several
 
 OVERLAP = timedelta(days=7)
 """How long a replaced key stays valid if the new one is not used."""
@@ -127,8 +127,12 @@ def used_again(connection: Connection, used_at: Mapping[int, datetime]) -> None:
         connection.execute(update(api_keys).where(api_keys.c.id == key_id, older).values(last_used_at=at))
 
 
-def listed(connection: Connection, of_machines: bool, user: int | None) -> list[Key]:
+def listed(connection: Connection, of_machines: bool, user: int | None, after: int, limit: int | None) -> list[Key]:
     query = select(api_keys).order_by(api_keys.c.id)
+    if after:
+        query = query.where(api_keys.c.id > after if is_id(after) else false())
+    if limit is not None:
+        query = query.limit(most(limit))
     if not of_machines:
         query = query.where(api_keys.c.machine_id.is_(None))
     if user is not None:

@@ -136,6 +136,36 @@ async def test_keys_are_made_listed_and_revoked(api: Api) -> None:
     assert said["errors"][0]["field"] == "scope"
 
 
+async def test_keys_are_read_by_pages_however_many_machines_have_some(api: Api) -> None:
+    for slug in ("a", "b", "c"):
+        await api.add(slug)
+    await api.post("/keys", json={"scope": "fleet", "label": "bus"})
+    whole = (await api.get("/keys", params={"limit": 1000}))["items"]
+    assert [one["id"] for one in whole] == sorted(one["id"] for one in whole)
+    assert {one["machine"] for one in whole} == {"a", "b", "c", None}
+    first = await api.get("/keys", params={"limit": 2})
+    await api.add("d")
+    await api.delete(f"/keys/{whole[1]['id']}")
+    rest = await api.pages("/keys", limit=2, cursor=first["next"])
+    assert [one["id"] for page in [first["items"], *rest] for one in page][: len(whole)] == [one["id"] for one in whole]
+    (few,) = await api.pages("/keys", machines="false")
+    assert [one["label"] for one in few if one["scope"] == "fleet"] == ["bus"]
+    assert {one["machine"] for one in few} == {None}
+    said = await api.refused("GET", "/keys", 422, params={"cursor": "x"})
+    assert said["errors"][0]["field"] == "cursor"
+
+
+async def test_somebody_elses_key_is_not_there_to_be_revoked(api: Api) -> None:
+    for name in ("ada", "bob"):
+        await api.post("/users", json={"name": name, "role": "member"})
+    adas, bobs = [
+        await api.post("/keys", json={"scope": "api", "may": "write", "user": name}) for name in ("ada", "bob")
+    ]
+    assert [one["id"] for one in (await api.get("/keys", key=bobs["key"]))["items"]] == [bobs["id"]]
+    await api.refused("DELETE", f"/keys/{adas['id']}", 404, key=bobs["key"])
+    assert (await api.delete(f"/keys/{bobs['id']}", key=bobs["key"]))["revoked_at"]
+
+
 async def is_refused(api: Api, key: str) -> bool:
     await api.clock.advance(1)  # keys that are known are looked at again now and then
     return (await api.ask("GET", "/machines", key=key)).status_code == 401

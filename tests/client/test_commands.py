@@ -187,7 +187,8 @@ def test_a_server_tries_its_channel_and_switches_it(both: Both) -> None:
 
 def test_long_lists_are_read_page_by_page(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lastseen.client.remote.PAGE", 2)
-    for command in ("machines list", "events --limit 5", "notifications list", "uptime"):
+    monkeypatch.setattr("lastseen.manage.keys.AT_ONCE", 1)
+    for command in ("machines list", "events --limit 5", "notifications list", "uptime", "keys list", "audit --limit 5"):
         words = command.split()
         assert same(both.ask(*words), moves=True) == same(both.here(*words), moves=True)
 

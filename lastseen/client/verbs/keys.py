@@ -32,8 +32,8 @@ async def listed(server: Remote, *, show: bool = False, machines: bool = True) -
     """Raises Forbidden for `show`: a server tells nobody the text of a key again."""
     if show:
         raise Forbidden("the text of ping keys is shown only where the database is")
-    found = await server.all(Key, "keys")
-    return found if machines else [one for one in found if one["machine_id"] is None]
+    pages = server.pages(Key, "keys", machines=None if machines else "false")
+    return [one async for one in pages]
 
 
 async def revoke(server: Remote, key: int) -> Key:

@@ -184,6 +184,10 @@ class Key(BaseModel):
     defaults: dict[str, Any]
 
 
+class KeyQuery(Paged):
+    machines: bool = Field(default=True, description="also those of machines, which are most")
+
+
 class NewUser(Said):
     model_config = ConfigDict(json_schema_extra={"example": {"name": "ada", "role": "member"}})
 

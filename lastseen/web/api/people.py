@@ -22,11 +22,12 @@ SessionId = Annotated[int, Path(description="its id", ge=1, le=2**63 - 1, exampl
 
 
 @router.get("/keys", tags=["keys"], response_model=Page[models.Key], operation_id="keys_list")
-async def all_keys(office: Asked) -> Response:
-    """List keys by their first characters
+async def all_keys(office: Asked, query: Annotated[models.KeyQuery, InQuery()]) -> Response:
+    """List keys by their first characters, the oldest first
 
     An admin sees all, others the API keys that are theirs."""
-    return everything(await keys.listed(office))
+    found = await keys.page(office, machines=query.machines, limit=query.limit, cursor=query.cursor)
+    return answer(found)
 
 
 @router.post("/keys", tags=["keys"], status_code=201, response_model=models.MadeKey, operation_id="keys_add")
