@@ -10,6 +10,7 @@ from lastseen.errors import UnknownMachine
 from lastseen.manage.cursors import cursor_of, page_of, place_in
 from lastseen.manage.machines import find, id_in
 from lastseen.manage.office import Office
+from lastseen.model import MachineRef
 from lastseen.model.directory import Leaf
 
 ORDER = "id"
@@ -29,7 +30,7 @@ async def page(office: Office, leaf: Leaf, cursor: str | None = None) -> dict[st
     return await page_through(office, office.store.happened, leaf, cursor)
 
 
-async def outages(office: Office, machine: str, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
+async def outages(office: Office, machine: MachineRef, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
     """Of one machine, the newest first. Raises UnknownMachine, InvalidInput."""
     machine_id = (await find(office, machine)).machine.id
     return await page_through(office, office.store.outages, Leaf(machine_id, limit=limit), cursor)

@@ -30,11 +30,19 @@ def id_in(text: str) -> int | None:
     return int(text) if int(text) <= LARGEST_ID else None
 
 
+def _meant(ref: MachineRef) -> list[MachineRef]:
+    """What it may name, the likelier first."""
+    if isinstance(ref, int):
+        return [ref]
+    slug = [ref] if SLUG.fullmatch(ref) else []
+    return [*slug, *filter(None, [id_in(ref)])]
+
+
 async def find(office: Office, ref: MachineRef) -> Standing:
     """A machine by id; a text is a slug, or an id where who asks sees no slug that is written like that. Raises
     UnknownMachine, also where there is one that is not for who asks to see."""
-    for one in (ref, id_in(ref)) if isinstance(ref, str) else (ref,):
-        standing = None if one is None else (await office.store.liveness([one])).get(one)
+    for one in _meant(ref):
+        standing = (await office.store.liveness([one])).get(one)
         if standing is not None and office.who.sees(standing.machine.owner):
             found: Standing = standing
             return found
@@ -148,16 +156,16 @@ def describe(
     }
 
 
-async def statuses(office: Office, refs: Sequence[str]) -> dict[str, Any]:
+async def statuses(office: Office, refs: Sequence[MachineRef]) -> dict[str, Any]:
     """`{"items": […], "unknown": […]}`: the status objects of those that there are, in the order asked for, each once;
     digits are tried as a slug, then as an id."""
-    wanted: list[MachineRef] = [*(ref for ref in refs if SLUG.fullmatch(ref)), *filter(None, map(id_in, refs))]
-    known = await standings(office, wanted)
+    meant = {ref: _meant(ref) for ref in refs}
+    known = await standings(office, [one for each in meant.values() for one in each])
     found: dict[int, Standing] = {}
-    unknown: list[str] = []
-    for ref in dict.fromkeys(refs):
-        named = [one for one in (known.get(ref), known.get(id_in(ref) or 0)) if one is not None]
-        standing = next((one for one in named if office.who.sees(one.machine.owner)), None)
+    unknown: list[MachineRef] = []
+    for ref, names in meant.items():
+        there = (known[name] for name in names if name in known)
+        standing = next((one for one in there if office.who.sees(one.machine.owner)), None)
         if standing is None:
             unknown.append(ref)
         else:
@@ -167,7 +175,7 @@ async def statuses(office: Office, refs: Sequence[str]) -> dict[str, Any]:
     return {"items": [office.monitor.described(one, now).as_dict() for one in found.values()], "unknown": unknown}
 
 
-async def status(office: Office, ref: str) -> dict[str, Any]:
+async def status(office: Office, ref: MachineRef) -> dict[str, Any]:
     """The status object of one. Raises UnknownMachine."""
     found = await statuses(office, [ref])
     if not found["items"]:

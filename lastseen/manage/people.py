@@ -28,15 +28,16 @@ async def listed(office: Office) -> list[dict[str, Any]]:
     return [describe(user) for user in await _store(office).users()]
 
 
-async def show(office: Office, ref: str) -> dict[str, Any]:
+async def show(office: Office, ref: str | int) -> dict[str, Any]:
     """One, by name or id: an admin anybody, others themselves. Raises NotFound."""
     return describe(await find(office, ref))
 
 
-async def find(office: Office, ref: str) -> User:
-    """By name, or by id where nobody is called that. Others than admins find themselves alone. Raises NotFound."""
+async def find(office: Office, ref: str | int) -> User:
+    """By id; a text is a name, or an id where nobody is called that. Others than admins find themselves alone. Raises
+    NotFound."""
     found = await _store(office).user(ref)
-    number = id_in(ref)
+    number = id_in(ref) if isinstance(ref, str) else None
     if found is None and number is not None:
         found = await _store(office).user(number)
     if found is None or not (office.who.is_admin or found[0].id == office.who.user_id):
@@ -53,7 +54,7 @@ async def add(office: Office, name: str, role: str, password: str | None = None)
     return describe(await office.do(adding, "users.add", lambda user: f"user {user.name}", {"role": role}))
 
 
-async def change(office: Office, ref: str, role: str) -> dict[str, Any]:
+async def change(office: Office, ref: str | int, role: str) -> dict[str, Any]:
     """What they may counts at once: in sessions, and for their keys. Raises Forbidden, NotFound, Conflict (the last
     admin), InvalidInput."""
     office.who.must_be_admin()
@@ -62,7 +63,7 @@ async def change(office: Office, ref: str, role: str) -> dict[str, Any]:
     return describe(await office.do(_store(office).change_user(user.id, role=role), "users.set", _named(user), said))
 
 
-async def remove(office: Office, ref: str) -> dict[str, Any]:
+async def remove(office: Office, ref: str | int) -> dict[str, Any]:
     """They are out at once, and their keys are worthless; what was theirs is shared, their channels switched off.
     Raises Forbidden, NotFound, Conflict (the last admin)."""
     office.who.must_be_admin()
@@ -85,7 +86,7 @@ async def setup_link(office: Office) -> dict[str, Any]:
     return await office.do(_link(office, "setup", None), "setup-link", "")
 
 
-async def reset_link(office: Office, ref: str) -> dict[str, Any]:
+async def reset_link(office: Office, ref: str | int) -> dict[str, Any]:
     """`{name, url, expires_at}`: whoever opens it sets this user's password, once. Older ones are worthless; the
     password stays until then. Raises Forbidden, NotFound."""
     office.who.must_be_admin()
@@ -116,7 +117,7 @@ async def sessions(office: Office, ref: str | None = None) -> list[dict[str, Any
     return [{**described(session), "user": whose.name} for session, whose in found]
 
 
-async def log_out(office: Office, ref: str, session: int | None = None) -> dict[str, Any]:
+async def log_out(office: Office, ref: str | int, session: int | None = None) -> dict[str, Any]:
     """End one session of a user, or all. `{name, ended}`. Raises Forbidden, NotFound."""
     user = await find(office, ref)
     office.who.must_write()

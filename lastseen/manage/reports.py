@@ -11,13 +11,14 @@ from lastseen.clock import rfc3339
 from lastseen.errors import ConfigurationError
 from lastseen.manage.machines import find
 from lastseen.manage.office import Office
+from lastseen.model import MachineRef
 from lastseen.protocols import Annals
 
 SKEWED = 60.0
 """Seconds by which a machine's clock may be off before people are told."""
 
 
-async def latest(office: Office, ref: str) -> dict[str, Any] | None:
+async def latest(office: Office, ref: MachineRef) -> dict[str, Any] | None:
     """`{at, body, ahead_seconds}`: `ahead_seconds` is how far its clock is ahead of ours (behind: negative), None where
     it sent no time or less than SKEWED is amiss; how long the report was on its way is in it. Raises UnknownMachine."""
     machine = (await find(office, ref)).machine

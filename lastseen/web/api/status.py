@@ -32,10 +32,10 @@ async def read_status(request: Request, ref: Ref) -> Response:
 async def _own_status(office: Office, own: int | None, ref: str) -> dict[str, Any]:
     """Raises Refused (403) without telling what there is."""
     try:
-        status = await machines.status(office.of(OPERATOR), ref)
+        status = await machines.status(office.of(OPERATOR), own or 0)
     except UnknownMachine:
         raise Refused(ANOTHERS) from None
-    if status["id"] != own:
+    if ref not in (status["slug"], str(own)):
         raise Refused(ANOTHERS)
     return status
 

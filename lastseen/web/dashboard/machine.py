@@ -60,7 +60,7 @@ async def machine_page(
 
 
 async def _known(office: Office, standing: Standing, when: When) -> dict[str, Any]:
-    ref = str(standing.machine.id)
+    ref = standing.machine.id
     said = await machines.show(office, ref)
     report = await reports.latest(office, ref)
     return {

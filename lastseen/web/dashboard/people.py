@@ -32,31 +32,31 @@ def people_routes() -> APIRouter:
         except (InvalidInput, Conflict) as error:
             fault = {"name": str(error)} if isinstance(error, Conflict) else {error.field: error.message}
             return await _page(request, office, said, fault, status=422)
-        link = await people.reset_link(office, str(made["id"]))
+        link = await people.reset_link(office, made["id"])
         return await _page(request, office, {"role": "member"}, {}, link=link)
 
     @router.post("/{number}/role")
     async def change(request: Request, office: Asked, number: int) -> Response:
         said = await typed_in(request)
-        return await _tried(request, office, people.change(office, str(number), said.get("role", "")))
+        return await _tried(request, office, people.change(office, number, said.get("role", "")))
 
     @router.post("/{number}/link")
     async def link(request: Request, office: Asked, number: int) -> Response:
-        made = await people.reset_link(office, str(number))
+        made = await people.reset_link(office, number)
         return await _page(request, office, {"role": "member"}, {}, link=made)
 
     @router.post("/{number}/logout")
     async def log_out(request: Request, office: Asked, number: int) -> Response:
-        return await _tried(request, office, people.log_out(office, str(number)))
+        return await _tried(request, office, people.log_out(office, number))
 
     @router.get("/{number}/remove")
     async def about_removal(request: Request, office: Asked, number: int) -> Response:
         office.who.must_be_admin()
-        return templates(request, "person_remove.html", person=await people.show(office, str(number)))
+        return templates(request, "person_remove.html", person=await people.show(office, number))
 
     @router.post("/{number}/remove")
     async def remove(request: Request, office: Asked, number: int) -> Response:
-        return await _tried(request, office, people.remove(office, str(number)))
+        return await _tried(request, office, people.remove(office, number))
 
     return router
 
