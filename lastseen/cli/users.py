@@ -150,6 +150,7 @@ def audit(
     subject: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Only what was done to this, such as 'machine db-01'.")
     ] = None,
+    by: Annotated[str | None, typer.Option(metavar="NAME", help="Only what was done by who is called so.")] = None,
     before: Annotated[int | None, typer.Option(metavar="ID", min=1, help="Only what came before this line.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -157,7 +158,7 @@ def audit(
     from lastseen.manage import deeds
 
     with naming(lambda field: f"--{field}"):
-        found = call(deeds.listed, limit, before, subject)
+        found = call(deeds.listed, limit, before, subject, by)
     if as_json:
         print_json(found)
         return

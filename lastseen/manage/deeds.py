@@ -12,10 +12,12 @@ import msgspec
 from lastseen.clock import rfc3339
 from lastseen.errors import Forbidden, InvalidInput, StoreUnavailable
 from lastseen.log import get_logger
+from lastseen.manage.cursors import cursor_of, page_of, place_in
 from lastseen.manage.who import Who
 from lastseen.model.people import Deed
 from lastseen.model.texts import cleaned
 from lastseen.protocols import Deeds, Witness
+from lastseen.words import say
 
 if TYPE_CHECKING:
     from lastseen.manage.office import Office
@@ -108,17 +110,39 @@ def _short(value: Any) -> Any:
 
 
 async def listed(
-    office: Office, limit: int = 100, before: int | None = None, subject: str | None = None
+    office: Office, limit: int = 100, before: int | None = None, subject: str | None = None, by: str | None = None
 ) -> list[dict[str, Any]]:
-    """The newest first; `before`: those with smaller ids; `subject`: about this alone (`machine db-01`). For admins.
-    Raises Forbidden, InvalidInput."""
-    if not office.who.is_admin:
-        raise Forbidden("only an admin sees who did what")
+    """The newest first; `before`: those with smaller ids; `subject`: about this alone (`machine db-01`); `by`: done by
+    who was called so. For admins. Raises Forbidden, InvalidInput."""
     if not 1 <= limit <= MOST:
-        raise InvalidInput(f"must be 1 to {MOST}", "limit")
+        raise InvalidInput(say("must be 1 to {most}", most=MOST), "limit")
+    return await _read(office, limit, before, subject, by)
+
+
+async def page(
+    office: Office,
+    *,
+    before: int | None = None,
+    subject: str | None = None,
+    by: str | None = None,
+    limit: int = 100,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """`{"items": […], "next": …}` of the same. Raises Forbidden, InvalidInput."""
+    place = place_in(cursor, "id", True)
+    befores = [one for one in (before, None if place is None else place[0]) if isinstance(one, int)]
+    found = await _read(office, limit + 1, min(befores, default=None), subject, by)
+    return page_of(found, limit, lambda last: cursor_of("id", True, (last["id"],)))
+
+
+async def _read(
+    office: Office, limit: int, before: int | None, subject: str | None, by: str | None
+) -> list[dict[str, Any]]:
+    if not office.who.is_admin:
+        raise Forbidden(say("only an admin sees who did what"))
     if not isinstance(office.store, Deeds):
         return []
-    return [describe(deed) for deed in await office.store.deeds(limit, before, subject)]
+    return [describe(deed) for deed in await office.store.deeds(limit, before, subject, by)]
 
 
 def describe(deed: Deed) -> dict[str, Any]:

@@ -46,8 +46,8 @@ class Keys(Protocol):
     async def keys(
         self, *, machines: bool = True, user: int | None = None, after: int = 0, limit: int | None = None
     ) -> Sequence[Key]:
-        """By id. `machines`: also those of machines, which are most. `user`: only this user's. `after`: with greater ids;
-        `limit`: so many at most."""
+        """By id. `machines`: also those of machines, which are most. `user`: only this user's. `after`: with greater
+        ids; `limit`: so many at most."""
 
     async def revoke_key(self, key_id: int, now: datetime) -> Key: ...
 

@@ -78,8 +78,11 @@ class Deeds(Protocol):
     async def keep_deeds(self, deeds: Sequence[Deed]) -> None:
         """Write these down; their ids are given here."""
 
-    async def deeds(self, limit: int = 100, before: int | None = None, subject: str | None = None) -> Sequence[Deed]:
-        """The newest first. `before`: with smaller ids. `subject`: about this alone, as it was written."""
+    async def deeds(
+        self, limit: int = 100, before: int | None = None, subject: str | None = None, by: str | None = None
+    ) -> Sequence[Deed]:
+        """The newest first. `before`: with smaller ids. `subject`: about this alone, `by`: by this name
+        alone, as they were written."""
 
 
 @runtime_checkable

@@ -31,12 +31,16 @@ def keep(connection: Connection, deeds: Sequence[Deed]) -> None:
         connection.execute(insert(audit_log), rows)
 
 
-def listed(connection: Connection, limit: int, before: int | None, subject: str | None) -> Sequence[Deed]:
+def listed(
+    connection: Connection, limit: int, before: int | None, subject: str | None, by: str | None
+) -> Sequence[Deed]:
     query = select(audit_log).order_by(audit_log.c.id.desc()).limit(most(limit))
     if before is not None:
         query = query.where(audit_log.c.id < min(max(before, 0), GREATEST_NUMBER))
     if subject is not None:
         query = query.where(audit_log.c.subject == subject)
+    if by is not None:
+        query = query.where(audit_log.c.who == by)
     return [_as_deed(row) for row in connection.execute(query)]
 
 

@@ -74,5 +74,7 @@ class SqlPeople:
     async def keep_deeds(self, deeds: Sequence[Deed]) -> None:
         await self.database.write_beside(lambda c: sql_deeds.keep(c, deeds))
 
-    async def deeds(self, limit: int = 100, before: int | None = None, subject: str | None = None) -> Sequence[Deed]:
-        return await self.database.read(lambda c: sql_deeds.listed(c, limit, before, subject))
+    async def deeds(
+        self, limit: int = 100, before: int | None = None, subject: str | None = None, by: str | None = None
+    ) -> Sequence[Deed]:
+        return await self.database.read(lambda c: sql_deeds.listed(c, limit, before, subject, by))

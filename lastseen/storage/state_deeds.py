@@ -29,12 +29,14 @@ class Attested(Forgets):
         async with self.turn():
             self._attest(deeds)
 
-    async def deeds(self, limit: int = 100, before: int | None = None, subject: str | None = None) -> Sequence[Deed]:
+    async def deeds(
+        self, limit: int = 100, before: int | None = None, subject: str | None = None, by: str | None = None
+    ) -> Sequence[Deed]:
         async with self.turn():
             wanted = (
                 deed
                 for deed in reversed(self._deeds or ())
-                if (before is None or deed.id < before) and subject in (None, deed.subject)
+                if (before is None or deed.id < before) and subject in (None, deed.subject) and by in (None, deed.by)
             )
             return list(islice(wanted, limit))
 

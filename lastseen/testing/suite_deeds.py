@@ -43,6 +43,8 @@ class DeedsSuite(StoreSuiteBase):
             assert [deed.verb for deed in await store.deeds(limit=1)] == ["remove"]
             assert [deed.verb for deed in await store.deeds(before=listed[0].id)] == ["pause", "add"]
             assert [deed.by for deed in await store.deeds(subject="machine pump")] == ["command line", "eva"]
+            assert [deed.verb for deed in await store.deeds(by="eva")] == ["add"]
+            assert await store.deeds(subject="machine vent", by="eva") == []
             assert await store.deeds(before=0) == []
             assert len(await store.deeds(before=2**70)) == 3
 

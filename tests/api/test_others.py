@@ -188,6 +188,25 @@ async def test_users_are_added_shown_changed_and_removed(api: Api) -> None:
     assert [one for page in await api.pages("/audit", limit=2) for one in page] == (await api.get("/audit"))["items"]
 
 
+async def test_the_audit_log_is_read_from_any_line_on_by_whom_and_about_what(api: Api) -> None:
+    for name in ("ada", "ben"):
+        await api.post("/users", json={"name": name, "role": "admin"})
+    key = (await api.post("/keys", json={"scope": "api", "may": "write", "user": "ada"}))["key"]
+    for role in ("viewer", "member", "admin"):
+        await api.patch("/users/ben", json={"role": role}, key=key)
+    whole = (await api.get("/audit", params={"limit": 1000}))["items"]
+    mine = {"by": "ada", "subject": "user ben"}
+    assert [one["changed"]["role"]["to"] for one in (await api.get("/audit", params=mine))["items"]] == [
+        "admin", "member", "viewer",
+    ]  # fmt: skip
+    assert (await api.get("/audit", params={**mine, "before": whole[0]["id"]}))["items"] == whole[1:3]
+    pages = await api.pages("/audit", limit=2, before=whole[0]["id"])
+    assert [one for page in pages for one in page] == whole[1:]
+    assert (await api.get("/audit", params={"by": "nobody"}))["items"] == []
+    for wrong in ("before=0", "before=x", "who=ada"):
+        await api.refused("GET", f"/audit?{wrong}", 422)
+
+
 async def test_a_body_of_another_type_is_refused(api: Api) -> None:
     said = await api.refused("POST", "/machines", 415, data={"slug": "m"})
     assert "application/json" in said["detail"]

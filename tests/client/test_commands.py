@@ -23,6 +23,7 @@ READ = [
     *("uptime", "uptime pump-01", "uptime pump-01 --window 2d --without-silenced", "uptime --window 1h"),
     *("status-pages list", "status-pages show shop", "badges list"),
     *("users list", "users sessions", "users sessions ada", "audit --limit 3", "audit --limit 1000 --subject nothing"),
+    *("audit --before 3", "audit --by nobody", "audit --before 999 --limit 4"),
     *("why pump-01", "why pump-01 --at 2026-03-01T02:00", "why 3"),
 ]
 
@@ -188,7 +189,8 @@ def test_a_server_tries_its_channel_and_switches_it(both: Both) -> None:
 def test_long_lists_are_read_page_by_page(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lastseen.client.remote.PAGE", 2)
     monkeypatch.setattr("lastseen.manage.keys.AT_ONCE", 1)
-    for command in ("machines list", "events --limit 5", "notifications list", "uptime", "keys list", "audit --limit 5"):
+    lists = ("machines list", "events --limit 5", "notifications list", "uptime", "keys list", "audit --limit 5")
+    for command in lists:
         words = command.split()
         assert same(both.ask(*words), moves=True) == same(both.here(*words), moves=True)
 

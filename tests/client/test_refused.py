@@ -210,7 +210,7 @@ def test_what_works_here_alone_says_so(both: Both) -> None:
         assert line == f"lastseen: lastseen {command.split()[0]} works here alone: leave out --server" + (
             ", or give it behind agent" if command == "agent" else ""
         )
-    for command in ("channels invite ops", "notifications replay --state dead", "audit --before 9"):
+    for command in ("channels invite ops", "notifications replay --state dead"):
         assert "only where the database is" in said(both.ask(*command.split()), both)
 
 

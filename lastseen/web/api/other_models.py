@@ -268,5 +268,8 @@ class Deed(BaseModel):
 
 
 class AuditQuery(Paged):
-    limit: int = Field(default=100, ge=1, le=999, description="how many at most")
+    before: int | None = Field(
+        default=None, ge=1, le=2**63 - 1, description="only what came before the line with this id"
+    )
+    by: Word | None = Field(default=None, description="by who was called so")
     subject: Word | None = Field(default=None, description="about this alone: `machine db-01`")

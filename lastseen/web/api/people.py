@@ -9,7 +9,6 @@ from fastapi import Query as InQuery
 
 from lastseen.durations import parse_duration
 from lastseen.manage import deeds, keys, people
-from lastseen.manage.cursors import cursor_of, page_of, place_in
 from lastseen.web.api import other_models as models
 from lastseen.web.api.asked import PREFIX, Asked, Number, Text, answer, everything
 from lastseen.web.api.models import Page
@@ -132,8 +131,13 @@ async def end_session(office: Asked, name: UserName, session: SessionId) -> Resp
 @router.get("/audit", tags=["users"], response_model=Page[models.Deed], operation_id="audit_list")
 async def audit(office: Asked, query: Annotated[models.AuditQuery, InQuery()]) -> Response:
     """Who did what, the newest first"""
-    place = place_in(query.cursor, "id", True)
-    before = None if place is None else place[0]
-    more = min(query.limit + 1, deeds.MOST)
-    found = await deeds.listed(office, more, before, query.subject)
-    return answer(page_of(found, query.limit, lambda last: cursor_of("id", True, (last["id"],))))
+    return answer(
+        await deeds.page(
+            office,
+            before=query.before,
+            subject=query.subject,
+            by=query.by,
+            limit=query.limit,
+            cursor=query.cursor,
+        )
+    )
