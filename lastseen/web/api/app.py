@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lastseen.errors import ConfigurationError, LastseenError
@@ -97,14 +99,9 @@ def create_api(
     )
     app.state.entrance = entrance or Entrance(Office(monitor, None, lambda: None, lambda text: None), find_key)
     app.state.live = live or Live(monitor, frame)
-    for routes in ROUTES:
-        app.include_router(routes)
+    app.state.readiness, app.state.notes = readiness, notes
+    app.router.routes.extend(_made_once())
     app.include_router(metrics_routes(monitor, find_key, version, metrics))
-    app.include_router(dashboard_routes())
-    app.include_router(public_routes())
-    app.include_router(login_pages.pages)
-    app.include_router(session_routes)
-    _add_health(app, readiness, notes)
     _add_errors(app, at_wrong_key)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(ShortBodies)
@@ -112,6 +109,16 @@ def create_api(
     _guard(app, app.state.entrance.front)
     app.openapi = lambda: document_of(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
+
+
+@cache
+def _made_once() -> Sequence[BaseRoute]:
+    """All that find what they are about in the application that was asked: to look at some 200 functions and what they
+    take is most of the work of making one."""
+    router = APIRouter()
+    for routes in (*ROUTES, dashboard_routes(), public_routes(), login_pages.pages, session_routes, _health):
+        router.include_router(routes)
+    return router.routes
 
 
 def _guard(app: FastAPI, front: Front) -> None:
@@ -136,24 +143,27 @@ class HeadIsGet:
         return await self._app({**scope, "method": "GET", stream.HEAD: True}, receive, send_no_body)
 
 
-def _add_health(app: FastAPI, readiness: Readiness, notes: Callable[[], Sequence[str]]) -> None:
-    @app.get("/healthz", tags=["health"], summary="The process answers", response_model_exclude_none=True)
-    async def healthz() -> Health:
-        return Health(status="ok")
+_health = APIRouter(tags=["health"])
 
-    @app.get(
-        "/readyz",
-        tags=["health"],
-        summary="Heartbeats are accepted and the monitor watches",
-        response_model_exclude_none=True,
-        responses={503: {"model": Health, "description": "`parts` says which part is not ready, and why"}},
-    )
-    async def readyz(response: Response) -> Health:
-        parts = dict(await readiness())
-        if not parts:
-            return Health(status="ok", notes=list(notes()) or None)
-        response.status_code = 503
-        return Health(status="not ready", parts=parts)
+
+@_health.get("/healthz", summary="The process answers", response_model_exclude_none=True)
+async def healthz() -> Health:
+    return Health(status="ok")
+
+
+@_health.get(
+    "/readyz",
+    summary="Heartbeats are accepted and the monitor watches",
+    response_model_exclude_none=True,
+    responses={503: {"model": Health, "description": "`parts` says which part is not ready, and why"}},
+)
+async def readyz(request: Request, response: Response) -> Health:
+    state = request.app.state
+    parts = dict(await state.readiness())
+    if not parts:
+        return Health(status="ok", notes=list(state.notes()) or None)
+    response.status_code = 503
+    return Health(status="not ready", parts=parts)
 
 
 def _add_errors(app: FastAPI, at_wrong_key: AtWrongKey) -> None:
