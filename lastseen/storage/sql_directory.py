@@ -25,7 +25,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
 from lastseen.clock import rfc3339
-from lastseen.model import Standing, Status
+from lastseen.errors import UnknownMachine
+from lastseen.model import MachineRef, Standing, Status
 from lastseen.model.directory import BY_STATUS, NEVER_SEEN, Count, Leaf, Sought
 from lastseen.model.directory import folded as folded_text
 from lastseen.storage.rows import (
@@ -199,7 +200,7 @@ def said(connection: Connection, leaf: Leaf) -> list[dict[str, Any]]:
 def _page(connection: Connection, query: Select[Any], leaf: Leaf, table: Any, at: ColumnElement[Any]) -> Sequence[Any]:
     """`query` joins machines and channels, outer where there may be none."""
     if leaf.machine is not None:
-        query = query.where(table.c.machine_id == machine_id_of(connection, leaf.machine))
+        query = query.where(table.c.machine_id == _seen(connection, leaf.machine, leaf.seen_by))
     if leaf.before is not None:
         query = query.where(table.c.id < min(leaf.before, GREATEST_NUMBER))
     if leaf.since is not None:
@@ -209,6 +210,16 @@ def _page(connection: Connection, query: Select[Any], leaf: Leaf, table: Any, at
     if leaf.seen_by is not None:
         query = query.where(visible(machines.c.owner_id, leaf.seen_by), visible(channels.c.owner_id, leaf.seen_by))
     return connection.execute(query.order_by(table.c.id.desc()).limit(most(leaf.limit))).all()
+
+
+def _seen(connection: Connection, ref: MachineRef, user: int | None) -> int:
+    """Its id. Raises UnknownMachine, also for one that this user does not see."""
+    machine = machine_id_of(connection, ref)
+    if user is not None:
+        hidden = select(machines.c.id).where(machines.c.id == machine, ~visible(machines.c.owner_id, user))
+        if connection.execute(hidden).first() is not None:
+            raise UnknownMachine(ref)
+    return machine
 
 
 def _as_outage(row: Any) -> dict[str, Any]:
