@@ -14,6 +14,7 @@ from lastseen.model import Standing, Status
 from lastseen.model.directory import Count, Sought, place_of
 from lastseen.monitor.uptime import Uptime, day_edges, hour_edges, uptimes
 from lastseen.protocols import Insight, Pasts
+from lastseen.words import say
 
 BAD: Final = (Status.OFFLINE, Status.ERROR)
 
@@ -49,7 +50,8 @@ class Pictured:
 @dataclass(frozen=True, slots=True)
 class Overview:
     """`counts` of all that are visible; `groups`: of those that fit, in order. `more`: `after` of the next page.
-    `blind`: sources that can hear nobody now. `failing`: how many channels fail, for admins."""
+    `blind`: sources that can hear nobody now. `failing`: how many channels fail, for admins. `nobody`: there is no
+    channel that is on, of nobody's."""
 
     now: datetime
     counts: Mapping[Status, int]
@@ -60,6 +62,7 @@ class Overview:
     more: str = ""
     blind: Sequence[str] = ()
     failing: int = 0
+    nobody: bool = False
 
     @property
     def found(self) -> int:
@@ -79,7 +82,6 @@ async def overview(office: Office, wanted: Wanted) -> Overview:
     more = len(page) > sought.limit
     page = page[: sought.limit]
     await office.monitor.name_sources([*wrong, *page])
-    blind, failing = await _not_of_machines(office, now)
     return Overview(
         now,
         _by_status(census),
@@ -88,24 +90,25 @@ async def overview(office: Office, wanted: Wanted) -> Overview:
         [describe(office, one, now, {}) for one in sorted(wrong, key=_seen)],
         await pictured(office, page, wanted.span, now),
         page[-1].machine.slug if more else "",
-        blind,
-        failing,
+        *await _not_of_machines(office, now),
     )
 
 
-async def _not_of_machines(office: Office, now: datetime) -> tuple[Sequence[str], int]:
-    """`Overview.blind` and `failing`."""
+async def _not_of_machines(office: Office, now: datetime) -> tuple[Sequence[str], int, bool]:
+    """`Overview.blind`, `failing` and `nobody`."""
     if not isinstance(office.store, Insight):
-        return (), 0
+        return (), 0, False
     gauges = await office.store.gauges(now)
     blind = sorted(name for name, is_blind in gauges.blind.items() if is_blind)
-    return blind, gauges.channels.get("failing", 0) if office.who.is_admin else 0
+    failing = gauges.channels.get("failing", 0)
+    nobody = not sum(count for how, count in gauges.channels.items() if how != "disabled")
+    return blind, failing if office.who.is_admin else 0, nobody
 
 
 async def pictured(office: Office, page: Sequence[Standing], span: str, now: datetime) -> list[Pictured]:
     """These machines, with the pieces of their pictures: half hours of the last day, or days."""
     if not isinstance(office.store, Pasts):
-        raise ConfigurationError("this store keeps no past to count uptime from")
+        raise ConfigurationError(say("this store keeps no past to count uptime from"))
     days = SPANS[span]
     edges = hour_edges(now, 24, STEP) if days == 1 else day_edges(now, days, office.zone)
     pasts = await office.store.pasts(page, edges[0], now)

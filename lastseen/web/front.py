@@ -64,9 +64,16 @@ def host_in(origin: str) -> str:
     return parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])
 
 
+def is_loopback(name: str) -> bool:
+    """The host of this name is whatever computer asks."""
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
 def _is_own(host: str) -> bool:
     try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
     except ValueError:
         return False

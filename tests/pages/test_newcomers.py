@@ -2,9 +2,73 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
+from pathlib import Path
+
 from playwright.async_api import expect
 
+from lastseen.manage import channel_setup
 from tests.pages.looking import Looking
+from tests.support import eventually
+
+
+async def test_the_first_page_says_what_comes_first_and_then_what_is_missing(looking: Looking) -> None:
+    async with looking.by() as seen, looking.by("viewer") as viewer:
+        page = seen.page
+        await viewer.open("/")
+        await expect(viewer.page.locator("main")).to_contain_text("There is no machine yet.")
+        await expect(viewer.page.get_by_role("link", name="Add")).to_have_count(0)
+        await seen.open("/")
+        assert await seen.faults() == []
+        await expect(page.get_by_role("link", name="Add a channel")).to_be_visible()
+        await page.get_by_role("link", name="Add the first machine").click()
+        await page.get_by_label("Name", exact=False).first.fill("first")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#alive")).to_contain_text("Waiting")
+        await seen.open("/")
+        await expect(page.get_by_role("region", name="Nobody is told")).to_be_visible()
+        await expect(page.get_by_role("link", name="connect it: first")).to_be_visible()
+        await looking.served.beat(await looking.served.machine("second"))
+        await seen.open("/machines/second/connect")
+        await expect(page.locator("#alive")).to_contain_text("Nobody is told yet")
+        await channel_setup.add(looking.served.app.office, "webhook", "hook", {"url": "http://127.0.0.1:9/"})
+        await seen.open("/machines/second/connect")
+        await expect(page.locator("#alive")).not_to_contain_text("Nobody is told yet")
+        await seen.open("/")
+        await expect(page.get_by_role("region", name="Nobody is told")).to_have_count(0)
+
+
+async def test_what_is_copied_for_another_machine_says_when_only_this_computer_can_use_it(looking: Looking) -> None:
+    await looking.served.machine("far")
+    async with looking.by() as seen:
+        await seen.open("/machines/far/connect")
+        await expect(seen.page.locator(".warn")).to_contain_text("this computer alone")
+
+
+async def test_the_line_for_cron_adds_itself_to_what_is_in_the_crontab(looking: Looking, tmp_path: Path) -> None:
+    await looking.served.machine("by-cron")
+    async with looking.by() as seen:
+        await seen.open("/machines/by-cron/connect")
+        add, every, _ = await seen.page.locator("#way-cron code").all_inner_texts()
+    table, command = tmp_path / "table", tmp_path / "crontab"
+    table.write_text("0 0 * * * old\n", encoding="utf-8")
+    script = f'#!/bin/sh\nif [ "$1" = -l ]; then cat {table}; else cat > {table}.new && mv {table}.new {table}; fi\n'
+    command.write_text(script, encoding="utf-8")
+    command.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["/bin/sh", "-c", add], env={"PATH": path}, check=True)
+    assert table.read_text(encoding="utf-8") == f"0 0 * * * old\n{every}\n"
+    schedule, line = every[:10], every[10:].replace("\\%", "%")
+    assert schedule == "* * * * * "
+    done = await asyncio.to_thread(subprocess.run, ["/bin/sh", "-c", line], check=False)
+    assert done.returncode == 0, line
+    assert await eventually(lambda: _online(looking, "by-cron"))
+
+
+async def _online(looking: Looking, slug: str) -> bool:
+    return bool((await looking.served.app.monitor.status(slug)).status == "online")
 
 
 async def test_on_a_phone_one_row_leads_everywhere(looking: Looking) -> None:

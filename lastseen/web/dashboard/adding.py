@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 
 from lastseen.errors import Conflict, InvalidInput
-from lastseen.manage import kinds, machines
+from lastseen.manage import channels, kinds, machines
 from lastseen.manage.office import Office
 from lastseen.model.names import slugify
 from lastseen.notifiers.wording import When
@@ -16,7 +17,9 @@ from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.machine_form import SHOWN, faults, said_in
 from lastseen.web.dashboard.rendering import templates
 from lastseen.web.dashboard.ways import ways_to_report
+from lastseen.web.front import is_loopback
 from lastseen.web.who import entrance_of
+from lastseen.words import say
 
 BEGUN: Mapping[str, str] = {"kind": "default"}
 """What the form begins with."""
@@ -62,9 +65,9 @@ def _slug(typed: Mapping[str, str]) -> str:
     if not slug:
         name = typed.get("name", "")
         raise (
-            InvalidInput("must be named in A-Z a-z 0-9 . _ : - as well", "slug")
+            InvalidInput(say("must be named in A-Z a-z 0-9 . _ : - as well"), "slug")
             if name
-            else InvalidInput("must not be empty", "name")
+            else InvalidInput(say("must not be empty"), "name")
         )
     return slug
 
@@ -89,12 +92,14 @@ async def _connect(request: Request, office: Office, slug: str, key: str | None)
     live = await _alive(office, slug)
     base = _reached(request)
     ways = ways_to_report(live["one"], key, base, office.base_url() or "")
-    return templates(request, "machine_connect.html", key=key, ways=ways, base=base, **live)
+    here_alone = is_loopback(urlsplit(base).hostname or "")
+    return templates(request, "machine_connect.html", key=key, ways=ways, base=base, here_alone=here_alone, **live)
 
 
 async def _alive(office: Office, slug: str) -> dict[str, Any]:
     now = office.monitor.clock.now()
-    return {"one": await machines.show(office, slug), "when": When(now, office.zone)}
+    nobody = not any(channel["enabled"] for channel in await channels.listed(office))
+    return {"one": await machines.show(office, slug), "when": When(now, office.zone), "nobody": nobody}
 
 
 def _reached(request: Request) -> str:

@@ -46,8 +46,8 @@ class Way:
 def ways_to_report(one: Mapping[str, Any], key: str | None, base: str, told: str) -> list[Way]:
     """`one`: as `machines.show` says. `base`: how the server is reached; its addresses begin with `told` instead."""
     secret, slug = key or PLACEHOLDER, str(one["slug"])
-    found = [_curl(secret, base)]
     ping, push = _here(one["ping_url"], told, base), _here(one["push_url"], told, base)
+    found = [_ping(ping) if key is None and ping is not None else _curl(secret, base)]
     if ping is not None:
         found += [_cron(ping), _timer(ping)]
     found += [_agent(secret, base), _mqtt(slug)]
@@ -67,11 +67,19 @@ def _curl(key: str, base: str) -> Way:
     return Way("curl", "curl", "Once, to see it come alive:", (line,))
 
 
+def _ping(ping: str) -> Way:
+    return Way("curl", "curl", "Once, to see it come alive:", (f"curl -fsS -X POST {shlex.quote(ping)}",))
+
+
 def _cron(ping: str) -> Way:
-    every = f"* * * * * curl -fsS -m 10 --retry 3 -o /dev/null {shlex.quote(ping)}"
-    job = f"0 3 * * * /path/to/job && curl -fsS -m 10 --retry 3 -o /dev/null {shlex.quote(ping)}"
-    before = "Every minute; or after a job that went well. The address is its secret."
-    return Way("cron", "cron", before, (every, job))
+    ask = f"curl -fsS -m 10 --retry 3 -o /dev/null {shlex.quote(ping)}".replace("%", r"\%")
+    every = f"* * * * * {ask}"
+    add = f"(crontab -l 2>/dev/null; echo {shlex.quote(every)}) | crontab -"
+    before = (
+        "The first line, run once, lets cron report every minute. The second is what stands in the crontab then; the "
+        "third, for a job, reports when it went well. The address is its secret."
+    )
+    return Way("cron", "cron", before, (add, every, f"0 3 * * * /path/to/job && {ask}"))
 
 
 def _timer(ping: str) -> Way:
@@ -85,7 +93,11 @@ def _agent(key: str, base: str) -> Way:
     file = "install -d -m 0755 /etc/lastseen && install -m 0600 /dev/stdin /etc/lastseen/key"
     save = f"printf '%s\\n' '{key}' | ({file})"
     run = f"lastseen agent --server {shlex.quote(base)} --key-file /etc/lastseen/key --interval 30s"
-    return Way("agent", "the agent", "With memory, load and how full the disk is:", (install, save, run))
+    before = (
+        "With memory, load and how full the disk is. Where there is a copy of the repository and no release, the first "
+        "line is: pip install './lastseen[agent,server]'"
+    )
+    return Way("agent", "the agent", before, (install, save, run))
 
 
 def _mqtt(slug: str) -> Way:
