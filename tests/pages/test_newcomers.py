@@ -11,7 +11,6 @@ from playwright.async_api import expect
 
 from lastseen.manage import channel_setup
 from tests.pages.looking import Looking
-from tests.support import eventually
 
 
 async def test_the_first_page_says_what_comes_first_and_then_what_is_missing(looking: Looking) -> None:
@@ -64,11 +63,9 @@ async def test_the_line_for_cron_adds_itself_to_what_is_in_the_crontab(looking: 
     assert schedule == "* * * * * "
     done = await asyncio.to_thread(subprocess.run, ["/bin/sh", "-c", line], check=False)
     assert done.returncode == 0, line
-    assert await eventually(lambda: _online(looking, "by-cron"))
-
-
-async def _online(looking: Looking, slug: str) -> bool:
-    return bool((await looking.served.app.monitor.status(slug)).status == "online")
+    async with looking.by() as seen:
+        await seen.open("/machines/by-cron/connect")
+        await expect(seen.page.locator("#alive.fine")).to_contain_text("It reports")
 
 
 async def test_on_a_phone_one_row_leads_everywhere(looking: Looking) -> None:
