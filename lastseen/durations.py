@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 from lastseen.errors import InvalidInput
+from lastseen.words import say
 
 NEVER = timedelta(0)
 """As a threshold: this machine is never offline by silence. Stored as 0 seconds."""
@@ -24,7 +25,7 @@ def parse_duration(value: Duration, field: str = "duration", *, zero: bool = Fal
     if zero and not parsed:
         return parsed
     if not timedelta(0) < parsed <= _LONGEST:
-        raise InvalidInput(f"must be more than 0 and at most 365 days, not {value!r}", field)
+        raise InvalidInput(say("must be more than 0 and at most 365 days, not {value!r}", value=value), field)
     return parsed
 
 
@@ -43,7 +44,14 @@ def parse_age(value: Duration, field: str, least: timedelta) -> timedelta | None
         return None
     parsed = _parse(value, field)
     if not least <= parsed <= _OLDEST:
-        raise InvalidInput(f"must be at least {spell(least, 1)} and at most 36500 d, or never, not {value!r}", field)
+        raise InvalidInput(
+            say(
+                "must be at least {least} and at most 36500 d, or never, not {value!r}",
+                least=spell(least, 1),
+                value=value,
+            ),
+            field,
+        )
     return parsed
 
 
@@ -51,7 +59,7 @@ def _parse(value: Duration, field: str) -> timedelta:
     if isinstance(value, timedelta):
         return value
     if isinstance(value, bool):
-        raise InvalidInput("must be a duration such as 90s, 2m or 1h30m", field)
+        raise InvalidInput(say("must be a duration such as 90s, 2m or 1h30m"), field)
     if isinstance(value, int | float):
         return _seconds(float(value), field)
     text = value.strip().lower().replace(" ", "")
@@ -59,7 +67,7 @@ def _parse(value: Duration, field: str) -> timedelta:
         return _seconds(float(text), field)
     parts = _PART.findall(text)
     if not parts or "".join(n + u for n, u in parts) != text:
-        raise InvalidInput(f"must be a duration such as 90s, 2m or 1h30m, not {value!r}", field)
+        raise InvalidInput(say("must be a duration such as 90s, 2m or 1h30m, not {value!r}", value=value), field)
     return _seconds(sum(float(n) * _UNITS[u] for n, u in parts), field)
 
 
@@ -67,7 +75,7 @@ def _seconds(value: float, field: str) -> timedelta:
     try:
         return timedelta(seconds=value)
     except (OverflowError, ValueError):
-        raise InvalidInput("is too long: at most 365 days", field) from None
+        raise InvalidInput(say("is too long: at most 365 days"), field) from None
 
 
 def parse_often(value: str, field: str = "flapping") -> tuple[int, timedelta]:
@@ -76,7 +84,9 @@ def parse_often(value: str, field: str = "flapping") -> tuple[int, timedelta]:
     if value.strip() == "off":
         return 0, timedelta(minutes=30)
     if not slash or not count.isascii() or not count.isdecimal() or not 2 <= int(count[:5]) <= 200:
-        raise InvalidInput(f"must be from 2 to 200 changes in a span, such as 6/30m, or off, not {value!r}", field)
+        raise InvalidInput(
+            say("must be from 2 to 200 changes in a span, such as 6/30m, or off, not {value!r}", value=value), field
+        )
     return int(count), parse_duration(span, field)
 
 

@@ -23,6 +23,8 @@ LastseenError
 
 from __future__ import annotations
 
+from lastseen.words import Words, say
+
 
 class LastseenError(Exception):
     """The root: catch it to catch everything lastseen raises."""
@@ -32,7 +34,7 @@ class InvalidInput(LastseenError, ValueError):
     """A value is wrong. `field` is its dotted name, or "" when the whole input is meant."""
 
     def __init__(self, message: str, field: str = "") -> None:
-        super().__init__(f"{field}: {message}" if field else message)
+        super().__init__(Words("{field}: {message}", field=field, message=message) if field else message)
         self.field = field
         self.message = message
 
@@ -77,7 +79,7 @@ class UnknownMachine(NotFound):
     """No machine by this slug or id."""
 
     def __init__(self, machine: int | str) -> None:
-        super().__init__(f"no machine {machine!r}")
+        super().__init__(say("no machine {machine!r}", machine=machine))
         self.machine = machine
 
 
@@ -85,7 +87,7 @@ class UnknownChannel(NotFound):
     """No channel by this name or id."""
 
     def __init__(self, channel: int | str) -> None:
-        super().__init__(f"no channel {channel!r}")
+        super().__init__(say("no channel {channel!r}", channel=channel))
         self.channel = channel
 
 

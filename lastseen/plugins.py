@@ -18,6 +18,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from lastseen.errors import InvalidInput, LastseenError, PluginError
 from lastseen.protocols import Notifier, Store
+from lastseen.words import say
 
 NOTIFIERS = "lastseen.notifiers"
 STORES = "lastseen.stores"
@@ -261,7 +262,9 @@ def _check_names(type_: str, model: type[BaseModel], values: Mapping[str, Any]) 
     known = set(model.model_fields) | {field.alias for field in model.model_fields.values() if field.alias}
     for name in values:
         if name not in known:
-            raise InvalidInput(f"{type_} has no such option{suggest(name, known)}", name)
+            raise InvalidInput(
+                say("{type} has no such option{suggest}", type=type_, suggest=suggest(name, known)), name
+            )
 
 
 def _spoken(message: str, kind: str) -> str:

@@ -19,6 +19,7 @@ from lastseen.errors import (
     NotFound,
     StoreUnavailable,
 )
+from lastseen.words import plain, say
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -49,19 +50,19 @@ class Problem:
         }
         if self.errors:
             said["errors"] = self.errors
-        return msgspec.json.encode(said)
+        return msgspec.json.encode(said, enc_hook=plain)
 
 
 NO_KEY = Problem(
     401,
-    "this needs a key: send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`",
+    say("this needs a key: send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`"),
     headers={"WWW-Authenticate": "Bearer"},
 )
 WRONG_KEY = Problem(
-    401, "this key is not valid: it is wrong, expired or revoked", headers={"WWW-Authenticate": "Bearer"}
+    401, say("this key is not valid: it is wrong, expired or revoked"), headers={"WWW-Authenticate": "Bearer"}
 )
-DISABLED = Problem(403, "this machine is disabled; `lastseen machines enable` accepts it again")
-UNEXPECTED = Problem(500, "something went wrong here, and was logged")
+DISABLED = Problem(403, say("this machine is disabled; `lastseen machines enable` accepts it again"))
+UNEXPECTED = Problem(500, say("something went wrong here, and was logged"))
 
 
 def problem_of(error: LastseenError) -> Problem | None:
@@ -80,7 +81,7 @@ def problem_of(error: LastseenError) -> Problem | None:
         case Busy():
             return Problem(503, str(error), headers={"Retry-After": str(BUSY_RETRY)})
         case StoreUnavailable():
-            detail = "the store cannot take this now: try again later"
+            detail = say("the store cannot take this now: try again later")
             return Problem(503, detail, headers={"Retry-After": str(STORE_RETRY)})
     return None
 

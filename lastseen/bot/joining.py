@@ -15,6 +15,7 @@ from lastseen.bot.updates import Moved, Place, Said
 from lastseen.errors import Conflict
 from lastseen.log import get_logger
 from lastseen.model import Channel, Invite
+from lastseen.words import say
 
 STOPPED = "stopped in its chat"
 """How the reason of a channel begins that was switched off by /stop: whoever is there may switch it on again."""
@@ -128,7 +129,7 @@ class Door:
             except Conflict:
                 continue
             return made
-        raise Conflict(f"there is a channel {name!r} already")
+        raise Conflict(say("there is a channel {name!r} already", name=name))
 
     async def stop(self, said: Said, channels: list[Channel]) -> bool:
         desk = self._desk

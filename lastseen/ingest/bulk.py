@@ -20,6 +20,7 @@ from lastseen.ingest.tally import count_rows
 from lastseen.model import SLUG, Beat, MachineRef
 from lastseen.problems import Problem
 from lastseen.report import Report, beat_of, parse_row
+from lastseen.words import plain
 
 BULK_PATH = "/api/v1/heartbeats"
 
@@ -32,7 +33,7 @@ TOGETHER = 100
 _TOO_LARGE = Problem(413, f"a batch is at most {MAX_BYTES // (1024 * 1024)} MiB long")
 _DISABLED = "this machine is disabled"
 _NO_ROW = "must be a JSON object with the field machine"
-_json = msgspec.json.Encoder()
+_json = msgspec.json.Encoder(enc_hook=plain)
 
 
 class Names(Protocol):

@@ -19,6 +19,7 @@ from lastseen.monitor.advice import ENOUGH, FEW, Advice, Alarms, Silence, advise
 from lastseen.monitor.counting import ASKED, KEPT, PRIVATE
 from lastseen.monitor.deadline import threshold
 from lastseen.protocols import Annals, Intervals
+from lastseen.words import say
 
 WINDOW = timedelta(days=30)
 SHOWN = 20
@@ -40,7 +41,7 @@ async def of_one(
     made of the same time, as `would`. Silences shorter than `brief_under` are false alarms, else those shorter than
     twice its limit. Raises UnknownMachine, InvalidInput."""
     if window > KEPT:
-        raise InvalidInput(f"must be at most {KEPT.days}d: older intervals are not kept", "window")
+        raise InvalidInput(say("must be at most {days}d: older intervals are not kept", days=KEPT.days), "window")
     _check(office)
     standing, now = await find(office, ref), office.monitor.clock.now()
     since = now - window
@@ -71,7 +72,7 @@ async def listen(office: Office, ref: str, span: timedelta) -> dict[str, Any]:
     UnknownMachine, Forbidden, InvalidInput, Busy."""
     standing, now = await find_to_edit(office, ref), office.monitor.clock.now()
     if not timedelta(minutes=10) <= span <= PRIVATE:
-        raise InvalidInput(f"must be from 10m to {PRIVATE.days}d", "lasting")
+        raise InvalidInput(say("must be from 10m to {days}d", days=PRIVATE.days), "lasting")
     _check(office)
     machine = standing.machine
     asking = office.store.ask_turn(Turn(machine.id, machine.slug, now, now + span, asked=True), ASKED)
@@ -88,7 +89,7 @@ async def listen(office: Office, ref: str, span: timedelta) -> dict[str, Any]:
 
 def _check(office: Office) -> None:
     if not isinstance(office.store, Intervals) or not isinstance(office.store, Annals):
-        raise ConfigurationError("this store keeps no intervals to advise by")
+        raise ConfigurationError(say("this store keeps no intervals to advise by"))
 
 
 def _fixed(standing: Standing) -> str:

@@ -11,6 +11,7 @@ from lastseen.errors import InvalidInput, NotFound
 from lastseen.manage import owners, subjects
 from lastseen.manage.office import Office
 from lastseen.model.public import SHOWS, Badge
+from lastseen.words import say
 
 MOST, LABEL = 5_000, 60
 
@@ -22,12 +23,12 @@ async def add(office: Office, said: Mapping[str, Any]) -> dict[str, Any]:
     owner = owners.of_new(office, {name: said[name] for name in ("shared",) if said.get(name) is not None}).get("owner")
     shows, label = said.get("shows") or "status", str(said.get("label") or "").strip()
     if shows not in SHOWS:
-        raise InvalidInput(f"must be {' or '.join(SHOWS)}, not {shows!r}", "shows")
+        raise InvalidInput(say("must be {shows}, not {shows2!r}", shows=" or ".join(SHOWS), shows2=shows), "shows")
     if len(label) > LABEL:
-        raise InvalidInput(f"must have {LABEL} characters at most", "label")
+        raise InvalidInput(say("must have {label} characters at most", label=LABEL), "label")
     subject = await subjects.subject_of(office, said, owner)
     if len(await office.store.badges()) >= MOST:
-        raise InvalidInput(f"there are {MOST} badges already", "label")
+        raise InvalidInput(say("there are {most} badges already", most=MOST), "label")
     badge = Badge(secrets.token_urlsafe(16), subject, shows, label, owner)
     (planned,) = await _described(office, [badge])
     about = {name: planned[name] for name in ("machine", "group", "tag", "all", "shows") if planned.get(name)}
@@ -48,7 +49,7 @@ async def remove(office: Office, badge: int) -> dict[str, Any]:
             office.who.must_edit(one.owner)
             await office.do(office.store.remove_badge(badge), "badges.remove", f"badge {badge}")
             return {"id": badge, "removed": True}
-    raise NotFound(f"there is no badge {badge}")
+    raise NotFound(say("there is no badge {badge}", badge=badge))
 
 
 async def _described(office: Office, badges: Sequence[Badge]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from lastseen.manage.owners import of_new
 from lastseen.model import Channel
 from lastseen.notifiers.webhook import new_secret
 from lastseen.plugins import check_config, load_notifier, notifier_types, split_secrets, unguarded_in
+from lastseen.words import say
 
 FILLED_IN: Mapping[str, frozenset[str]] = {"webhook": frozenset({"previous_secret", "previous_until"})}
 """Fields that a change of secret fills in, and nobody says."""
@@ -47,9 +48,9 @@ async def add(
     may_configure(office, owner)
     _may_be_of(office, type_)
     if id_in(name) is not None:
-        raise InvalidInput("must not be digits alone: so channels are numbered", "name")
+        raise InvalidInput(say("must not be digits alone: so channels are numbered"), "name")
     for field in FILLED_IN.get(type_, frozenset()) & values.keys():
-        raise InvalidInput("is filled in when the secret is rotated", field)
+        raise InvalidInput(say("is filled in when the secret is rotated"), field)
     whole, made = {**senders.given(type_), **values}, {}
     if type_ == "webhook" and "secret" not in whole:
         whole["secret"] = made["secret"] = new_secret()
@@ -68,7 +69,7 @@ async def configure(office: Office, text: str, values: Mapping[str, Any]) -> dic
     channel = await find(office, text)
     may_configure(office, channel.owner_id)
     if channel.type == CODE:
-        raise Conflict(f"{channel.name} is given in a program's code: only that says where it sends to")
+        raise Conflict(say("{name} is given in a program's code: only that says where it sends to", name=channel.name))
     _may_be_of(office, channel.type)
     known = await office.store.channel_secrets(channel.uid)
     await _tried(channel.type, {**channel.config, **known, **values}, channel.owner_id)
@@ -95,7 +96,7 @@ def within(place: str, *but: str) -> Iterator[None]:
 async def _tried(type_: str, values: Mapping[str, Any], owner: int | None) -> None:
     """Raises InvalidInput naming the field. Apprise is asked whether it knows the addresses."""
     for field in unguarded_in(type_, values) if owner is not None else ():
-        raise InvalidInput("is for channels that everybody shares: nothing guards where it leads", field)
+        raise InvalidInput(say("is for channels that everybody shares: nothing guards where it leads"), field)
     checked = check_config(type_, values)
     if type_ == "apprise":
         await load_notifier("apprise")(checked).start()
@@ -124,5 +125,5 @@ def _schema(type_: str, config: Any) -> dict[str, Any]:
 
 def _senders(office: Office) -> Senders:
     if office.senders is None:
-        raise ConfigurationError("no channels are made or changed here")
+        raise ConfigurationError(say("no channels are made or changed here"))
     return office.senders

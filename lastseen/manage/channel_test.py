@@ -14,6 +14,7 @@ from lastseen.manage.office import Office
 from lastseen.model import Delivered, Delivery, Event, EventType, Message, Notification, Outcome, Severity
 from lastseen.notifiers.message import render
 from lastseen.notifiers.roster import Speaker, lane_of
+from lastseen.words import say
 
 MANY = 10_000
 """Machines that are counted for the message."""
@@ -23,9 +24,9 @@ async def test(office: Office, text: str) -> dict[str, Any]:
     """`{"ok", "detail"}`. Raises UnknownChannel, Forbidden, ConfigurationError."""
     channel = await find_to_edit(office, text)
     if channel.type == "code":
-        raise Conflict(f"{channel.name} is given in a program's code: only that program can send to it")
+        raise Conflict(say("{name} is given in a program's code: only that program can send to it", name=channel.name))
     if office.senders is None:
-        raise ConfigurationError("no channels are tried here")
+        raise ConfigurationError(say("no channels are tried here"))
     notifier = office.senders(channel, await office.store.channel_secrets(channel.uid))
     speaker = Speaker(channel, notifier, lane_of(channel.uid, notifier))
     result = await _send(office, speaker, await _message(office, speaker))

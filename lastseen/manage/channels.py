@@ -15,6 +15,7 @@ from lastseen.manage.office import Office
 from lastseen.model import Channel, Preferences, preferences_from
 from lastseen.notifiers.quiet import checked_wishes
 from lastseen.notifiers.webhook import new_secret
+from lastseen.words import say
 
 KEEP = "\0keep"
 """A fallback that is not said: no channel can be called so."""
@@ -44,7 +45,9 @@ def may_configure(office: Office, owner: int | None) -> None:
     """What everybody's channels connect to is not guarded: only an admin says where that is. Raises Forbidden."""
     office.who.must_edit(owner)
     if owner is None and not office.who.is_admin:
-        raise Forbidden("only an admin says where a channel that everybody shares sends to: it may use any address")
+        raise Forbidden(
+            say("only an admin says where a channel that everybody shares sends to: it may use any address")
+        )
 
 
 async def listed(office: Office) -> list[dict[str, Any]]:
@@ -112,7 +115,7 @@ async def prefer(
     if fallback != KEEP:
         other = None if fallback is None else await _stand_in(office, channel, fallback)
     if other == channel.uid:
-        raise Conflict("a channel cannot stand in for itself")
+        raise Conflict(say("a channel cannot stand in for itself"))
     now = office.monitor.clock.now()
     preferring = office.store.prefer(channel.uid, change(channel.prefs), other, now)
     changed: Channel = await office.do(
@@ -125,7 +128,7 @@ async def _stand_in(office: Office, channel: Channel, text: str) -> str:
     """The uid of one that may be told what this one is."""
     other = await find_to_edit(office, text)
     if other.owner_id not in (None, channel.owner_id):
-        raise InvalidInput("must be a channel that everybody shares, or of whom this one is", "fallback")
+        raise InvalidInput(say("must be a channel that everybody shares, or of whom this one is"), "fallback")
     return other.uid
 
 
@@ -146,7 +149,9 @@ async def rotate_secret(office: Office, text: str, keep: timedelta) -> dict[str,
     """A webhook's new secret, this once; until the old one ends, requests carry a signature by each."""
     channel = await find_to_edit(office, text)
     if channel.type != "webhook":
-        raise Conflict(f"{channel.name} is of type {channel.type}: only webhooks have a secret to rotate")
+        raise Conflict(
+            say("{name} is of type {type}: only webhooks have a secret to rotate", name=channel.name, type=channel.type)
+        )
     store, clock = office.store, office.monitor.clock
     old = (await store.channel_secrets(channel.uid)).get("secret")
     fresh = new_secret()

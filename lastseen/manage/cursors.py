@@ -12,6 +12,7 @@ import msgspec
 
 from lastseen.errors import InvalidInput
 from lastseen.model.directory import Place
+from lastseen.words import say
 
 LONGEST = 2000
 """Characters of a cursor: a name of 200 characters takes less."""
@@ -48,7 +49,7 @@ def place_in(cursor: str | None, order: str, descending: bool) -> Place | None:
         said = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         given, direction, place = msgspec.json.decode(said, type=tuple[str, bool, list[Any]])
         if (given, direction) != (order, descending):
-            raise InvalidInput("is of a list in another order: leave it out to begin anew", "cursor")
+            raise InvalidInput(say("is of a list in another order: leave it out to begin anew"), "cursor")
         found: Place = msgspec.convert(place, _SHAPES[order])
     except (binascii.Error, ValueError, msgspec.DecodeError) as error:
         if isinstance(error, InvalidInput):

@@ -14,6 +14,7 @@ from lastseen.clock import rfc3339
 from lastseen.errors import ConfigurationError, Conflict, InvalidInput, NotFound
 from lastseen.manage.office import Office
 from lastseen.model import Channel, Invite
+from lastseen.words import say
 
 LASTS = timedelta(hours=24)
 LONGEST = timedelta(days=30)
@@ -47,9 +48,9 @@ async def invite(office: Office, name: str, wishes: Mapping[str, Any], lasting: 
     Raises Forbidden, InvalidInput, Conflict, ConfigurationError."""
     office.who.must_be_admin()
     if not name or len(name) > 200:
-        raise InvalidInput("must be a text of 1 to 200 characters", "name")
+        raise InvalidInput(say("must be a text of 1 to 200 characters"), "name")
     if lasting > LONGEST:
-        raise InvalidInput("must be at most 30 days", "lasting")
+        raise InvalidInput(say("must be at most 30 days"), "lasting")
     bot = await _bot(office)
     called = await _called(office, bot)
     promising = promised(office.store, bot, name, wishes, lasting, office.monitor.clock.now())
@@ -62,7 +63,7 @@ async def promised(
 ) -> tuple[str, Invite]:
     """A code for this bot, and what it is good for. Raises Conflict where the name is taken."""
     if any(channel.name == name for channel in await store.channels()):
-        raise Conflict(f"there is a channel {name!r} already")
+        raise Conflict(say("there is a channel {name!r} already", name=name))
     code = new_code()
     return code, await store.add_invite(digest(bot.id, code), name, wishes, now + lasting, now)
 
@@ -72,7 +73,7 @@ async def connected(office: Office, number: int) -> Channel | None:
     office.who.must_be_admin()
     made: Invite | None = await office.store.invite(number)
     if made is None:
-        raise NotFound(f"no invitation {number}")
+        raise NotFound(say("no invitation {number}", number=number))
     used = _USED_BY.fullmatch(made.used_by or "")
     if used is None:
         return None
@@ -91,7 +92,7 @@ async def connected(office: Office, number: int) -> Channel | None:
 async def _bot(office: Office) -> Bot:
     senders = office.senders
     if senders is None:
-        raise ConfigurationError("no channels are made here")
+        raise ConfigurationError(say("no channels are made here"))
     server = senders.server("telegram")
     if token := senders.given("telegram").get("token"):
         return Bot(token, server)
@@ -99,7 +100,9 @@ async def _bot(office: Office) -> Bot:
     shared = [one for one in await office.store.channels() if one.type == "telegram" and one.owner_id is None]
     found = {await tokens.of(one) for one in shared} - {""}
     if len(found) != 1:
-        raise ConfigurationError(NO_TOKEN if not found else f"there are several bots: {NO_TOKEN}")
+        raise ConfigurationError(
+            NO_TOKEN if not found else say("there are several bots: {no_token}", no_token=NO_TOKEN)
+        )
     return Bot(found.pop(), server)
 
 
@@ -109,7 +112,7 @@ async def _called(office: Office, bot: Bot) -> str:
     try:
         name: str = await desk.line.name()
     except desk.library.TelegramError as error:
-        raise ConfigurationError(f"Telegram: {desk.library.meaning(error).reason}") from None
+        raise ConfigurationError(say("Telegram: {reason}", reason=desk.library.meaning(error).reason)) from None
     finally:
         await desk.close()
     return name

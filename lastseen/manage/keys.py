@@ -16,6 +16,7 @@ from lastseen.manage.office import Office
 from lastseen.model.keys import Key
 from lastseen.model.people import User
 from lastseen.monitor.changes import checked
+from lastseen.words import say
 
 AT_ONCE: Final = 1000
 """Keys that are read together."""
@@ -67,7 +68,7 @@ async def _whose(office: Office, scope: str, user: str | None) -> User | None:
     if scope != "api":
         who.must_be_admin()
         if user is not None:
-            raise InvalidInput("only an API key is somebody's", "user")
+            raise InvalidInput(say("only an API key is somebody's"), "user")
         return None
     who.must_write()
     if user is not None:
@@ -110,7 +111,7 @@ async def _described(office: Office, keys: Sequence[Key]) -> list[dict[str, Any]
 
 async def revoke(office: Office, key: int) -> dict[str, Any]:
     """It is worthless at once. Raises NotFound, Forbidden."""
-    unknown = NotFound(f"no key {key}: see `lastseen keys list`")
+    unknown = NotFound(say("no key {key}: see `lastseen keys list`", key=key))
     if not 0 < key <= LARGEST_ID:
         raise unknown
     if not office.who.is_admin and key not in [one.id for one in await _seen(office, after=key - 1, limit=1)]:

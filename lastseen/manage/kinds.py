@@ -10,6 +10,7 @@ from lastseen.manage.office import Office
 from lastseen.model import Kind, replace
 from lastseen.model.directory import Sought
 from lastseen.monitor.snapshot import whole_seconds
+from lastseen.words import say
 
 KEEP = object()
 """What is not said."""
@@ -31,7 +32,7 @@ async def put(office: Office, name: str, *, offline_after: Any = KEEP, every: An
     InvalidInput, Forbidden."""
     office.who.must_be_admin()
     if not name.strip() or len(name) > LONGEST:
-        raise InvalidInput(f"must have 1 to {LONGEST} characters", "name")
+        raise InvalidInput(say("must have 1 to {longest} characters", longest=LONGEST), "name")
     kind = next((known for known in await office.store.kinds() if known.name == name), Kind(name))
     if offline_after is not KEEP:
         kind = replace(kind, offline_after=parse_threshold(offline_after, "offline_after"))
@@ -47,7 +48,9 @@ async def remove(office: Office, name: str) -> dict[str, Any]:
     users = await used_by(office, name)
     makers = [*(f"the source {one}" for one in users["sources"]), *(f"the key {one}" for one in users["keys"])]
     if makers:
-        raise Conflict(f"{makers[0]} adds machines of the kind {name!r}: let it add others first")
+        raise Conflict(
+            say("{makers} adds machines of the kind {name!r}: let it add others first", makers=makers[0], name=name)
+        )
     await office.do(office.store.remove_kind(name), "kinds.remove", f"kind {name}")
     return {"name": name, "removed": True}
 
@@ -57,7 +60,7 @@ async def used_by(office: Office, name: str) -> dict[str, Any]:
     NotFound, Forbidden."""
     office.who.must_be_admin()
     if name not in {known.name for known in await office.store.kinds()}:
-        raise NotFound(f"there is no kind {name!r}")
+        raise NotFound(say("there is no kind {name!r}", name=name))
     sought = Sought(kinds=(name,), limit=SOME)
     keys = [one for one in await office.store.keys(machines=False) if one.revoked_at is None]
     return {
@@ -77,7 +80,7 @@ async def machines(office: Office, name: str) -> int:
 async def check(office: Office, name: str | None) -> None:
     """Raises InvalidInput where there is no kind of this name."""
     if name is not None and name not in {known.name for known in await office.store.kinds()}:
-        raise InvalidInput(f"there is no kind {name!r}: make it with `lastseen kinds set`", "kind")
+        raise InvalidInput(say("there is no kind {name!r}: make it with `lastseen kinds set`", name=name), "kind")
 
 
 def describe(kind: Kind) -> dict[str, Any]:

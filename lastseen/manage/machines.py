@@ -17,6 +17,7 @@ from lastseen.manage.office import Office
 from lastseen.model import SLUG, Machine, MachineRef, Standing
 from lastseen.model.directory import Sought, place_of
 from lastseen.protocols import Glances
+from lastseen.words import say
 
 LARGEST_ID = 2**63 - 1
 PAGE = 1000
@@ -62,7 +63,7 @@ async def add(office: Office, slug: str, said: Mapping[str, Any], *, if_missing:
     is no key in it."""
     office.who.must_edit()
     if not SLUG.fullmatch(slug):
-        raise InvalidInput(f"must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {slug!r}", "slug")
+        raise InvalidInput(say("must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {slug!r}", slug=slug), "slug")
     wanted = owners.of_new(office, await owners.named(office, said))
     try:
         making = office.monitor.watch(slug, expect="new", **jobs.with_zone(office, wanted))
@@ -231,7 +232,7 @@ async def acknowledge(office: Office, ref: str, by: str | None = None) -> dict[s
     standing = await find_to_edit(office, ref)
     machine = standing.machine
     if standing.liveness.incident is None:
-        raise Conflict(f"{machine.slug}: is neither offline nor in error")
+        raise Conflict(say("{slug}: is neither offline nor in error", slug=machine.slug))
     name = office.who.name if by is None or office.who.is_person else by
     seeing = office.monitor.acknowledge(machine.id, name)
     await office.do(seeing, "machines.ack", f"machine {machine.slug}", {"by": name})

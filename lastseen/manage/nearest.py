@@ -6,6 +6,7 @@ import difflib
 
 from lastseen.errors import NotFound, UnknownMachine
 from lastseen.manage.office import Office
+from lastseen.words import say
 
 MOST_NAMES = 20_000
 """Slugs and names that are compared: beyond that it would take longer than it is worth."""
@@ -16,7 +17,7 @@ PAGE = 1000
 async def meant(office: Office, error: UnknownMachine) -> NotFound:
     """The same error, with the slugs that look like what was asked for, if there are any."""
     near = [] if isinstance(error.machine, int) else await _near(office, error.machine)
-    return NotFound(f"{error}: did you mean {' or '.join(near)}?") if near else error
+    return NotFound(say("{error}: did you mean {near}?", error=error, near=" or ".join(near))) if near else error
 
 
 async def _near(office: Office, text: str) -> list[str]:

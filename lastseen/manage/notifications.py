@@ -16,6 +16,7 @@ from lastseen.model.directory import Leaf
 from lastseen.model.story import GivenUp, Which
 from lastseen.model.words import NotificationState
 from lastseen.protocols import Replays
+from lastseen.words import say
 
 AT_ONCE = 500
 NEWEST = 10_000
@@ -83,7 +84,7 @@ async def replay(office: Office, ref: str) -> dict[str, Any]:
     number = await _id(office, ref)
     row = await _row(office, number)
     if row is None:
-        raise NotFound(f"no notification {number}")
+        raise NotFound(say("no notification {number}", number=number))
     channel = next((one for one in await office.store.channels() if one.id == row["channel_id"]), None)
     office.who.must_edit(None if channel is None else channel.owner_id)
     replaying = office.store.replay(number, office.monitor.clock.now())
@@ -131,10 +132,12 @@ async def _id(office: Office, text: str) -> int:
     for one in await office.store.said(Leaf(seen_by=office.who.seen_by, limit=NEWEST)):
         if one["uid"] == text:
             return int(one["id"])
-    raise NotFound(f"no notification {text!r} among the newest 10,000: see `lastseen notifications list`")
+    raise NotFound(
+        say("no notification {text!r} among the newest 10,000: see `lastseen notifications list`", text=text)
+    )
 
 
 def _replays(office: Office) -> Replays:
     if not isinstance(office.store, Replays):
-        raise ConfigurationError("this store does not list what was told")
+        raise ConfigurationError(say("this store does not list what was told"))
     return office.store

@@ -8,6 +8,7 @@ from typing import Any
 from lastseen.errors import Forbidden, InvalidInput
 from lastseen.manage.office import Office
 from lastseen.protocols import People
+from lastseen.words import say
 
 
 async def names(office: Office) -> Mapping[int, str]:
@@ -30,11 +31,11 @@ async def named(office: Office, said: Mapping[str, Any]) -> dict[str, Any]:
         return done
     office.who.must_be_admin()
     if "shared" in done:
-        raise InvalidInput("says whose it is, and so does `shared`: one of them will do", "owner")
+        raise InvalidInput(say("says whose it is, and so does `shared`: one of them will do"), "owner")
     if done["owner"] is not None:
         found = await office.store.user(done["owner"]) if isinstance(office.store, People) else None
         if found is None:
-            raise InvalidInput(f"there is no user {done['owner']!r}", "owner")
+            raise InvalidInput(say("there is no user {done!r}", done=done["owner"]), "owner")
         done["owner"] = found[0].id
     return done
 
@@ -57,7 +58,7 @@ def of_changed(office: Office, said: Mapping[str, Any], owner: int | None) -> di
     if shared is None:
         return done
     if not shared and owner is None and not office.who.is_admin:
-        raise Forbidden("only an admin takes for somebody what is shared")
+        raise Forbidden(say("only an admin takes for somebody what is shared"))
     if shared != (owner is None):
         done["owner"] = None if shared else _self(office)
     return done
@@ -66,5 +67,5 @@ def of_changed(office: Office, said: Mapping[str, Any], owner: int | None) -> di
 def _self(office: Office) -> int:
     """Raises InvalidInput where nobody could be meant."""
     if office.who.user_id is None:
-        raise InvalidInput("must be true: who asks is no user, whose it could be", "shared")
+        raise InvalidInput(say("must be true: who asks is no user, whose it could be"), "shared")
     return office.who.user_id

@@ -14,6 +14,7 @@ from anyio.lowlevel import RunVar
 
 from lastseen.errors import InvalidInput
 from lastseen.model.texts import refuse_unfit
+from lastseen.words import say
 
 if TYPE_CHECKING:
     from pwdlib import PasswordHash
@@ -31,7 +32,9 @@ async def hashed(password: str) -> str:
     """What is stored. Raises InvalidInput naming `password`."""
     refuse_unfit(password=password)
     if not SHORTEST <= len(password) <= LONGEST:
-        raise InvalidInput(f"must be {SHORTEST} to {LONGEST} characters", "password")
+        raise InvalidInput(
+            say("must be {shortest} to {longest} characters", shortest=SHORTEST, longest=LONGEST), "password"
+        )
     return await _in_a_thread(lambda: _hasher().hash(_plain(password)))
 
 

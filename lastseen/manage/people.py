@@ -15,6 +15,7 @@ from lastseen.manage.office import Office
 from lastseen.manage.passwords import hashed
 from lastseen.model.people import Session, User
 from lastseen.protocols import People, Sessions
+from lastseen.words import say
 
 LINK_LASTS: Final = timedelta(hours=24)
 
@@ -41,7 +42,7 @@ async def find(office: Office, ref: str | int) -> User:
     if found is None and number is not None:
         found = await _store(office).user(number)
     if found is None or not (office.who.is_admin or found[0].id == office.who.user_id):
-        raise NotFound(f"no user {ref!r}")
+        raise NotFound(say("no user {ref!r}", ref=ref))
     return found[0]
 
 
@@ -130,7 +131,7 @@ async def log_out(office: Office, ref: str | int, session: int | None = None) ->
         lambda ended: {"sessions": ended},
     )
     if session is not None and not ended:
-        raise NotFound(f"{user.name} has no session {session}: it is over")
+        raise NotFound(say("{name} has no session {session}: it is over", name=user.name, session=session))
     return {"name": user.name, "ended": ended}
 
 
@@ -162,18 +163,18 @@ def described(session: Session) -> dict[str, Any]:
 
 def _must_see(office: Office) -> None:
     if not office.who.is_admin:
-        raise Forbidden("only an admin sees who there is")
+        raise Forbidden(say("only an admin sees who there is"))
 
 
 def _store(office: Office) -> People:
     store = office.store
     if not isinstance(store, People):
-        raise ConfigurationError("this store knows no users")
+        raise ConfigurationError(say("this store knows no users"))
     return store
 
 
 def _sessions(office: Office) -> Sessions:
     store = office.store
     if not isinstance(store, Sessions):
-        raise ConfigurationError("this store keeps no sessions")
+        raise ConfigurationError(say("this store keeps no sessions"))
     return store

@@ -13,6 +13,7 @@ from lastseen.manage.machines import find
 from lastseen.manage.office import Office
 from lastseen.model import MachineRef
 from lastseen.protocols import Annals
+from lastseen.words import say
 
 SKEWED = 60.0
 """Seconds by which a machine's clock may be off before people are told."""
@@ -23,7 +24,7 @@ async def latest(office: Office, ref: MachineRef) -> dict[str, Any] | None:
     it sent no time or less than SKEWED is amiss; how long the report was on its way is in it. Raises UnknownMachine."""
     machine = (await find(office, ref)).machine
     if not isinstance(office.store, Annals):
-        raise ConfigurationError("this store keeps no reports")
+        raise ConfigurationError(say("this store keeps no reports"))
     found = await office.store.latest_report(machine.id)
     if found is None:
         return None

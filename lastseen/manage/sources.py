@@ -16,6 +16,7 @@ from lastseen.manage.office import Office
 from lastseen.model import Source
 from lastseen.model.directory import Leaf
 from lastseen.model.insight import SourceCheck, Stranger
+from lastseen.words import say
 
 ALIVE = timedelta(seconds=60)
 """A server that listens marks that every 5 s."""
@@ -48,7 +49,7 @@ def said_anew(
     if given.get("url"):
         given["url"], user, in_url = split_url(given["url"])
         if (user and given.get("username")) or (in_url and password):
-            raise InvalidInput("holds a user or password that is given by an option too", "url")
+            raise InvalidInput(say("holds a user or password that is given by an option too"), "url")
         given["username"] = given.get("username") or user
         password = password or in_url
     kept, hidden = dict(config), dict(secrets)
@@ -97,7 +98,7 @@ async def add(office: Office, name: str, said: Mapping[str, Any]) -> dict[str, A
     office.who.must_be_admin()
     config, secrets = said_anew({}, {}, said)
     if any(row.name == name for row in await office.store.sources()):
-        raise Conflict(f"there is a source {name!r} already")
+        raise Conflict(say("there is a source {name!r} already", name=name))
     await _tried(office, name, config, secrets)
     adding = office.store.add_source(MQTT, name, config, secrets, office.monitor.clock.now())
     made: Source = await office.do(adding, "sources.add", f"source {name}", {"url": config.get("url")})
@@ -111,7 +112,9 @@ async def change(office: Office, name: str, said: Mapping[str, Any]) -> dict[str
     row = await find(office, name)
     if row.kind != MQTT:
         kind = kind_of(office, row)
-        raise Conflict(f"{name} is of kind {kind} and has no options here: there is nothing to set")
+        raise Conflict(
+            say("{name} is of kind {kind} and has no options here: there is nothing to set", name=name, kind=kind)
+        )
     known = {} if said.get("password") is not None else await office.store.source_secrets(row.name)
     config, secrets = said_anew(row.config, known, said)
     await _tried(office, row.name, config, secrets)
@@ -125,7 +128,7 @@ async def remove(office: Office, name: str) -> dict[str, Any]:
     office.who.must_be_admin()
     row = await find(office, name)
     if row.kind == "http":
-        raise Conflict(f"{name} is the server's own way in: it cannot be removed")
+        raise Conflict(say("{name} is the server's own way in: it cannot be removed", name=name))
     parts = [one.name for one in await office.store.sources() if one.name.startswith(f"{row.name}/")]
     now = office.monitor.clock.now()
     await office.do(office.store.remove_source(row.name, now), "sources.remove", f"source {row.name}")
@@ -141,7 +144,7 @@ async def find(office: Office, name: str) -> Source:
         (row for row in rows if str(row.id) == name), None
     )
     if found is None:
-        raise NotFound(f"no source {name!r}: see `lastseen sources list`")
+        raise NotFound(say("no source {name!r}: see `lastseen sources list`", name=name))
     return found
 
 
@@ -173,7 +176,7 @@ def hears(check: SourceCheck | None, now: datetime) -> bool:
 async def _tried(office: Office, name: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
     """Everything is tried but the broker."""
     if "/" in name or not name.strip():
-        raise InvalidInput("must be a name without slashes", "name")  # parts of sources are called NAME/PART
+        raise InvalidInput(say("must be a name without slashes"), "name")  # parts of sources are called NAME/PART
     MqttSource.from_config(name, config, secrets)
     await kinds.check(office, config.get("kind"))
 

@@ -12,6 +12,7 @@ from lastseen.manage import owners, subjects
 from lastseen.manage.office import Office
 from lastseen.model import replace
 from lastseen.model.public import Line, StatusPage
+from lastseen.words import say
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
 LINES, PAGES = 200, 500
@@ -27,7 +28,7 @@ async def add(office: Office, slug: str, said: Mapping[str, Any]) -> dict[str, A
     wanted = owners.of_new(office, {name: said[name] for name in ("shared",) if said.get(name) is not None})
     page = await _changed(office, StatusPage(slug, slug, owner=wanted.get("owner")), {**said, "slug": slug})
     if len(await office.store.status_pages()) >= PAGES:
-        raise InvalidInput(f"there are {PAGES} status pages already", "slug")
+        raise InvalidInput(say("there are {pages} status pages already", pages=PAGES), "slug")
     adding = office.store.add_status_page(page, office.monitor.clock.now())
     about = {"title": page.title, "public": page.is_public}
     made = await office.do(adding, "status-pages.add", f"status page {slug}", about)
@@ -68,7 +69,7 @@ async def _find(office: Office, slug: str) -> StatusPage:
     for page in await _visible(office):
         if page.slug == slug:
             return page
-    raise NotFound(f"there is no status page {slug}")
+    raise NotFound(say("there is no status page {slug}", slug=slug))
 
 
 async def _find_to_edit(office: Office, slug: str) -> StatusPage:
@@ -80,7 +81,9 @@ async def _find_to_edit(office: Office, slug: str) -> StatusPage:
 async def _changed(office: Office, page: StatusPage, said: Mapping[str, Any]) -> StatusPage:
     slug = said.get("slug", page.slug)
     if not SLUG.fullmatch(slug):
-        raise InvalidInput(f"must be 1 to 100 of a-z 0-9 -, and - neither first nor last, not {slug!r}", "slug")
+        raise InvalidInput(
+            say("must be 1 to 100 of a-z 0-9 -, and - neither first nor last, not {slug!r}", slug=slug), "slug"
+        )
     lines = await _lines(office, said["lines"], page.owner) if said.get("lines") is not None else page.lines
     return replace(
         page,
@@ -95,7 +98,7 @@ async def _changed(office: Office, page: StatusPage, said: Mapping[str, Any]) ->
 
 async def _lines(office: Office, said: Sequence[Mapping[str, Any]], owner: int | None) -> tuple[Line, ...]:
     if len(said) > LINES:
-        raise InvalidInput(f"must be {LINES} at most", "lines")
+        raise InvalidInput(say("must be {lines} at most", lines=LINES), "lines")
     found = []
     for number, one in enumerate(said):
         try:
@@ -111,7 +114,7 @@ def _text(said: Mapping[str, Any], name: str, before: str, most: int, least: int
         return before
     text = str(said[name]).strip()
     if not least <= len(text) <= most:
-        raise InvalidInput(f"must have {least} to {most} characters", name)
+        raise InvalidInput(say("must have {least} to {most} characters", least=least, most=most), name)
     return text
 
 

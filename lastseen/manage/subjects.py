@@ -15,6 +15,7 @@ from lastseen.manage.office import Office
 from lastseen.model import Standing
 from lastseen.model.directory import Sought
 from lastseen.model.public import Subject
+from lastseen.words import say
 
 LONGEST = 200
 """Characters of a name."""
@@ -25,13 +26,13 @@ async def subject_of(office: Office, said: Mapping[str, Any], owner: int | None)
     also for a machine that is somebody else's or not there."""
     named = {name: said[name] for name in ("machine", "group", "tag", "all") if said.get(name) not in (None, False)}
     if len(named) != 1:
-        raise InvalidInput("name one: a machine, a group, a tag, or all", next(iter(named), "machine"))
+        raise InvalidInput(say("name one: a machine, a group, a tag, or all"), next(iter(named), "machine"))
     ((name, value),) = named.items()
     if name == "all":
         return Subject()
     text = str(value)
     if not text.strip() or len(text) > LONGEST:
-        raise InvalidInput(f"must have 1 to {LONGEST} characters", name)
+        raise InvalidInput(say("must have 1 to {longest} characters", longest=LONGEST), name)
     if name == "group":
         return Subject(group=text)
     if name == "tag":
@@ -39,9 +40,9 @@ async def subject_of(office: Office, said: Mapping[str, Any], owner: int | None)
     try:
         standing = await find(office, text)
     except UnknownMachine as error:
-        raise InvalidInput(f"there is no machine {text!r}", "machine") from error
+        raise InvalidInput(say("there is no machine {text!r}", text=text), "machine") from error
     if not covers(owner, standing):
-        raise InvalidInput(f"{text} belongs to somebody: only what is theirs can show it", "machine")
+        raise InvalidInput(say("{text} belongs to somebody: only what is theirs can show it", text=text), "machine")
     return Subject(machine=standing.machine.id)
 
 

@@ -8,13 +8,14 @@ from typing import Any
 from lastseen.clock import rfc3339
 from lastseen.errors import Forbidden
 from lastseen.manage.office import Office
+from lastseen.words import say
 
 
 async def health(office: Office) -> dict[str, Any]:
     """What is wrong with the watching (`troubles`), what could not be told (`dead`, of the last, and `dead_count`), how
     channels fare, what is waiting, and how the database grows. For admins. Raises Forbidden."""
     if not office.who.is_admin:
-        raise Forbidden("only an admin sees how the server fares")
+        raise Forbidden(say("only an admin sees how the server fares"))
     monitor, store, now = office.monitor, office.store, office.monitor.clock.now()
     checkup, gauges = await store.checkup(now), await store.gauges(now)
     return {

@@ -14,6 +14,7 @@ from lastseen.manage.office import Office
 from lastseen.model import Standing
 from lastseen.monitor.uptime import Uptime, day_edges, uptimes
 from lastseen.protocols import Pasts
+from lastseen.words import say
 
 PAGE = 500
 ORDER = "id"
@@ -92,7 +93,7 @@ async def _counted(
     """Each with the whole span first."""
     store, now = office.store, office.monitor.clock.now()
     if not isinstance(store, Pasts):
-        raise ConfigurationError("this store keeps no past to count uptime from")
+        raise ConfigurationError(say("this store keeps no past to count uptime from"))
     start = now - span
     edges = [edge for edge in day_edges(now, span.days + 2, office.zone) if edge > start] if days else []
     pasts = await store.pasts(machines, start, now)

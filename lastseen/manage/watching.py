@@ -13,6 +13,7 @@ from lastseen.manage.office import Office
 from lastseen.model import Status
 from lastseen.model.directory import BY_STATUS, Sought
 from lastseen.monitor.live import Live
+from lastseen.words import say
 
 MOST: Final = 500
 """Machines on a board; of more, those that are wrong come first."""
@@ -40,7 +41,7 @@ async def changes(office: Office, group: str | None = None) -> AsyncIterator[Asy
     object as it is then; None: it is of no machine, or the machine is gone. `group`: of its machines alone."""
     live: Live[dict[str, Any]] = Live(office.monitor, lambda _, event, machine: {"event": event, "machine": machine})
     if not live.possible:
-        raise ConfigurationError("this store cannot be followed")
+        raise ConfigurationError(say("this store cannot be followed"))
     async with live.running():
         follower = live.follow()
         await follower.next()  # now it is known where everything stands

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lastseen.errors import Forbidden
+from lastseen.words import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +48,18 @@ class Who:
     def must_write(self) -> None:
         """Whatever is theirs. Raises Forbidden."""
         if not self.writes:
-            raise Forbidden("this key may only read: `lastseen keys add api --may write` makes one that may write")
+            raise Forbidden(say("this key may only read: `lastseen keys add api --may write` makes one that may write"))
 
     def must_edit(self, owner: int | None = None) -> None:
         """Raises Forbidden."""
         self.must_write()
         if not self.edits(owner):
-            raise Forbidden("viewers change nothing: a member or an admin can")
+            raise Forbidden(say("viewers change nothing: a member or an admin can"))
 
     def must_be_admin(self) -> None:
         """To change what belongs to everybody. Raises Forbidden."""
         if not self.is_admin:
-            raise Forbidden("only an admin can do this")
+            raise Forbidden(say("only an admin can do this"))
         self.must_write()
 
 

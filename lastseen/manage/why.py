@@ -14,6 +14,7 @@ from lastseen.monitor.story import Asked, Story, story
 from lastseen.monitor.story_layout import as_dict
 from lastseen.notifiers.wording import When
 from lastseen.protocols import Accounts
+from lastseen.words import say
 
 if TYPE_CHECKING:
     from lastseen.model.story import Facts
@@ -26,7 +27,7 @@ async def told(
     UnknownMachine, InvalidInput naming `field`; where `guess`, NotFound with the names that are nearest: to compare
     them all takes long where there are many."""
     if not isinstance(office.store, Accounts):
-        raise ConfigurationError("this store keeps no account of what happened")
+        raise ConfigurationError(say("this store keeps no account of what happened"))
     now = office.monitor.clock.now()
     asked = Asked(now, now) if at is None else Asked(*named(at, now, office.zone, field), now=False)
     facts = await (_guessed if guess else _facts)(office, machine, asked, now)

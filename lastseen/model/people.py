@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from lastseen.errors import InvalidInput
 from lastseen.model.texts import refuse_unfit
+from lastseen.words import say
 
 ROLES: Final = ("admin", "member", "viewer")
 """admin: everything. member: sees what is shared and what is theirs, and edits both. viewer: sees what is shared,
@@ -31,15 +32,15 @@ def check_name(name: str) -> None:
     """Raises InvalidInput naming `name`."""
     refuse_unfit(name=name)
     if not 1 <= len(name) <= LONGEST_NAME:
-        raise InvalidInput(f"must be 1 to {LONGEST_NAME} characters", "name")
+        raise InvalidInput(say("must be 1 to {longest_name} characters", longest_name=LONGEST_NAME), "name")
     if name != name.strip() or not name.isprintable():
-        raise InvalidInput("must be one line, with no space before or after it", "name")
+        raise InvalidInput(say("must be one line, with no space before or after it"), "name")
 
 
 def check_role(role: str) -> None:
     """Raises InvalidInput naming `role`."""
     if role not in ROLES:
-        raise InvalidInput(f"must be one of {', '.join(ROLES)}", "role")
+        raise InvalidInput(say("must be one of {roles}", roles=", ".join(ROLES)), "role")
 
 
 @dataclass(frozen=True, slots=True)

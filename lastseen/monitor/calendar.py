@@ -20,6 +20,7 @@ from cronsim import CronSim, CronSimError
 from oncalendar import BaseIterator, OnCalendarError
 
 from lastseen.errors import InvalidInput
+from lastseen.words import say
 
 HORIZON = timedelta(days=366 * 50)
 """A schedule whose next time is further away than this is taken for one that does not come."""
@@ -72,12 +73,14 @@ def check_schedule(schedule: str, timezone: str | None = None, now: datetime | N
     it comes after it."""
     parsed = _parse(schedule, timezone)
     if timezone is not None and parsed.zone != read_zone(timezone):
-        raise InvalidInput(f"the schedule itself says {parsed.zone.key}, not {timezone}", "timezone")
+        raise InvalidInput(
+            say("the schedule itself says {key}, not {timezone}", key=parsed.zone.key, timezone=timezone), "timezone"
+        )
     first, span = (_FIRST, 4 * HORIZON) if now is None else (now, HORIZON)
     if next(_locals(parsed, first, span), None) is None:
         years = HORIZON.days // 365
         when = "never comes" if now is None else f"does not come within the next {years} years"
-        raise InvalidInput(f"{schedule!r} {when}", "schedule")
+        raise InvalidInput(say("{schedule!r} {when}", schedule=schedule, when=when), "schedule")
 
 
 def names_zone(schedule: str) -> bool:
@@ -180,12 +183,20 @@ def _parse(schedule: str, timezone: str | None) -> _Schedule:
         schedule.split() if isinstance(schedule, str) and len(schedule) <= LONGEST and schedule.isprintable() else []
     )
     if not words:
-        raise InvalidInput(f"must be one line of at most {LONGEST} characters; {_WANTED}", "schedule")
+        raise InvalidInput(
+            say("must be one line of at most {longest} characters; {wanted}", longest=LONGEST, wanted=_WANTED),
+            "schedule",
+        )
     zone = None if timezone is None else read_zone(timezone)
     if words[0].startswith("@"):
         named = _NAMED.get(schedule.strip().lower())
         if named is None:
-            raise InvalidInput(f"{schedule!r} names no time; there are {', '.join(sorted(_NAMED))}", "schedule")
+            raise InvalidInput(
+                say(
+                    "{schedule!r} names no time; there are {named}", schedule=schedule, named=", ".join(sorted(_NAMED))
+                ),
+                "schedule",
+            )
         words = named.split()
     if len(words) in (5, 6):
         return _Schedule(_cron(" ".join(words)), zone or ZoneInfo("UTC"))
@@ -199,7 +210,10 @@ def _cron(text: str) -> CronSim:
     try:
         return CronSim(text, datetime(2000, 1, 1))  # noqa: DTZ001 - what a clock on the wall shows
     except CronSimError as error:
-        raise InvalidInput(f"{text!r} is no cron schedule: {str(error).lower()}; {_WANTED}", "schedule") from None
+        raise InvalidInput(
+            say("{text!r} is no cron schedule: {lower}; {wanted}", text=text, lower=str(error).lower(), wanted=_WANTED),
+            "schedule",
+        ) from None
 
 
 def _oncalendar(text: str) -> BaseIterator:
@@ -207,7 +221,7 @@ def _oncalendar(text: str) -> BaseIterator:
         return BaseIterator(text, datetime(2000, 1, 1))  # noqa: DTZ001 - what a clock on the wall shows
     except OnCalendarError as error:
         why = f"{text!r} is neither cron (five or six fields) nor OnCalendar: {str(error).lower()}"
-        raise InvalidInput(f"{why}; {_WANTED}", "schedule") from None
+        raise InvalidInput(say("{why}; {wanted}", why=why, wanted=_WANTED), "schedule") from None
 
 
 def _own_zone(words: list[str]) -> ZoneInfo | None:
@@ -226,4 +240,6 @@ def read_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (LookupError, ValueError, OSError, TypeError):  # unknown; no name at all; the name of a folder
-        raise InvalidInput(f"there is no time zone {name!r}; wanted is one such as Europe/Berlin", "timezone") from None
+        raise InvalidInput(
+            say("there is no time zone {name!r}; wanted is one such as Europe/Berlin", name=name), "timezone"
+        ) from None

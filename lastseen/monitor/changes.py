@@ -10,6 +10,7 @@ from lastseen.durations import parse_duration, parse_threshold
 from lastseen.errors import InvalidInput
 from lastseen.model import WATCHABLE
 from lastseen.monitor.calendar import check_schedule, read_zone
+from lastseen.words import say
 
 _LONGEST = {"name": 200, "hostname": 253, "description": 2000, "kind": 100, "group": 200, "tags": 100}
 
@@ -17,7 +18,9 @@ _LONGEST = {"name": 200, "hostname": 253, "description": 2000, "kind": 100, "gro
 def checked(changes: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a `watch`, each checked; InvalidInput names the wrong one."""
     for unknown in changes.keys() - WATCHABLE:
-        raise InvalidInput(f"is not a field of a machine; those are {', '.join(sorted(WATCHABLE))}", unknown)
+        raise InvalidInput(
+            say("is not a field of a machine; those are {watchable}", watchable=", ".join(sorted(WATCHABLE))), unknown
+        )
     done = {name: _CHECKS.get(name, functools.partial(_text, name))(value) for name, value in changes.items()}
     if done.get("schedule") is not None:
         check_schedule(done["schedule"], done.get("timezone"))
@@ -26,15 +29,17 @@ def checked(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(field: str, value: Any, least: int = 0) -> str:
     if not isinstance(value, str) or not least <= len(value) <= _LONGEST[field]:
-        raise InvalidInput(f"must be a text of {least} to {_LONGEST[field]} characters", field)
+        raise InvalidInput(
+            say("must be a text of {least} to {longest} characters", least=least, longest=_LONGEST[field]), field
+        )
     if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
-        raise InvalidInput("must not contain NUL or half of a character", field)
+        raise InvalidInput(say("must not contain NUL or half of a character"), field)
     return value
 
 
 def _tags(value: Any) -> tuple[str, ...]:
     if isinstance(value, str) or not all(isinstance(tag, str) for tag in value):
-        raise InvalidInput("must be a list of texts", "tags")
+        raise InvalidInput(say("must be a list of texts"), "tags")
     return tuple(sorted({_text("tags", tag, 1) for tag in value}))
 
 
@@ -42,13 +47,13 @@ def _schedule(value: Any) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise InvalidInput("must be a text: cron or OnCalendar", "schedule")
+        raise InvalidInput(say("must be a text: cron or OnCalendar"), "schedule")
     return value.strip()
 
 
 def _owner(value: Any) -> int | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise InvalidInput("must be the id of a user, or null: shared", "owner")
+        raise InvalidInput(say("must be the id of a user, or null: shared"), "owner")
     return value
 
 

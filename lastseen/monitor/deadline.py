@@ -11,6 +11,7 @@ from lastseen.errors import InvalidInput
 from lastseen.model import BlindPeriod, Kind, Liveness, Machine
 from lastseen.monitor.calendar import Due, earliness, next_due
 from lastseen.monitor.runs import grace_of
+from lastseen.words import say
 
 INTERVALS = 3
 """A machine that says how often it reports may miss two heartbeats."""
@@ -36,7 +37,7 @@ class Rules:
         """From what people write, `flapping` as `6/30m`, or `off`. Raises InvalidInput with the name of the field."""
         default = parse_threshold(offline_after)
         if default is None:
-            raise InvalidInput("must be a duration or never", "offline_after")
+            raise InvalidInput(say("must be a duration or never"), "offline_after")
         grace = parse_duration(goodbye_grace, "goodbye_grace", zero=True)
         changes, window = parse_often(flapping)
         return cls(default, grace, flapping_changes=changes, flapping_window=window)

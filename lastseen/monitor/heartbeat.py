@@ -54,6 +54,7 @@ from lastseen.protocols import Catalog, Channels, Service, Sources, Store
 from lastseen.report import Report as ParsedReport
 from lastseen.report import parse_report
 from lastseen.storage import open_store
+from lastseen.words import say
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -316,7 +317,9 @@ class HeartbeatMonitor:
 
     async def _order(self, machine: MachineRef, order: Order) -> None:
         if isinstance(machine, str) and not SLUG.fullmatch(machine):
-            raise InvalidInput(f"must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {machine!r}", "machine")
+            raise InvalidInput(
+                say("must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {machine!r}", machine=machine), "machine"
+            )
         await self._loops.committed(await self.store.order(machine, order, self._decide, self.clock.now()))
 
     def _decide(self, case: Case) -> Verdict:

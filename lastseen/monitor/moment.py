@@ -6,6 +6,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from lastseen.errors import InvalidInput
+from lastseen.words import say
 
 _CLOCK = re.compile(
     r"(?:(?P<day>mon|tue|wed|thu|fri|sat|sun)[a-z]* )?(?P<clock>\d{1,2}:\d{2}(?P<seconds>:\d{2})?)", re.I
@@ -35,10 +36,10 @@ def named(text: str, now: datetime, zone: tzinfo | None, field: str = "at") -> t
             start, length = _dated(text, zone)
     except (ValueError, OverflowError):
         raise InvalidInput(
-            f"must be a time such as 03:12, Tue 03:12 or 2026-06-01T03:12, not {text!r}", field
+            say("must be a time such as 03:12, Tue 03:12 or 2026-06-01T03:12, not {text!r}", text=text), field
         ) from None
     if start > now:
-        raise InvalidInput(f"{text} is still to come", field)
+        raise InvalidInput(say("{text} is still to come", text=text), field)
     return start, start + length - _INSTANT
 
 

@@ -26,6 +26,7 @@ from lastseen.monitor.changes import checked
 from lastseen.monitor.duty import Hold, held
 from lastseen.monitor.feed import Feed
 from lastseen.protocols import Decide, Store, Ways
+from lastseen.words import say
 
 AGAIN = 5.0
 """Seconds until a way in that has ended is started again."""
@@ -259,7 +260,7 @@ class WaysIn:
     async def add(self, way: WayIn) -> None:
         """One more, which runs. Raises Conflict when there is one of this name."""
         if way.name in self.ports:
-            raise Conflict(f"there is a source {way.name!r} already")
+            raise Conflict(say("there is a source {name!r} already", name=way.name))
         await self.prepare(way)
         self.run(way)
 

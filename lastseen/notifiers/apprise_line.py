@@ -21,6 +21,7 @@ from apprise.common import NotifyFormat, NotifyType, PersistentStoreMode
 from lastseen.errors import InvalidInput
 from lastseen.model import Message
 from lastseen.notifiers.wording import one_line, shorten
+from lastseen.words import say
 
 STUCK = 3
 """Calls to one address that may hang before no other is begun."""
@@ -121,7 +122,7 @@ def _service(url: str, number: int) -> Any:
         warnings.simplefilter("ignore", DeprecationWarning)  # of some service among all, which are loaded here
         known = service.add(url) and len(service) == 1
     if not known:
-        raise InvalidInput(f"number {number} is no address that Apprise knows", "urls")
+        raise InvalidInput(say("number {number} is no address that Apprise knows", number=number), "urls")
     return service
 
 

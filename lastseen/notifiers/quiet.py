@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from lastseen.errors import InvalidInput
 from lastseen.model import Preferences, Quiet
 from lastseen.model.wishes import DAYS
+from lastseen.words import say
 
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
@@ -48,9 +49,9 @@ def checked_wishes(wishes: Preferences) -> Preferences:
     """The same; raises InvalidInput where a value makes no sense."""
     for name in ("notify_after", "repeat_every", "fallback_after"):
         if not 0 <= getattr(wishes, name) <= 30 * 86400:
-            raise InvalidInput("must be from 0 to 30 days", name)
+            raise InvalidInput(say("must be from 0 to 30 days"), name)
     if 0 < wishes.repeat_every < 60:
-        raise InvalidInput("must be a minute or more", "repeat_every")
+        raise InvalidInput(say("must be a minute or more"), "repeat_every")
     if wishes.quiet is not None:
         _check(wishes.quiet)
     return wishes
@@ -59,14 +60,18 @@ def checked_wishes(wishes: Preferences) -> Preferences:
 def _check(quiet: Quiet) -> None:
     for name in ("start", "end"):
         if not _CLOCK.fullmatch(getattr(quiet, name)):
-            raise InvalidInput("must be a time such as 22:00", f"quiet.{name}")
+            raise InvalidInput(say("must be a time such as 22:00"), f"quiet.{name}")
     if quiet.start == quiet.end:
-        raise InvalidInput("must differ from its start", "quiet.end")
+        raise InvalidInput(say("must differ from its start"), "quiet.end")
     unknown = [day for day in quiet.days if day not in DAYS]
     if unknown:
-        raise InvalidInput(f"must be of {' '.join(DAYS)}, not {unknown[0]!r}", "quiet.days")
+        raise InvalidInput(
+            say("must be of {days}, not {unknown!r}", days=" ".join(DAYS), unknown=unknown[0]), "quiet.days"
+        )
     if quiet.timezone is not None:
         try:
             ZoneInfo(quiet.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise InvalidInput(f"there is no time zone {quiet.timezone!r}", "quiet.timezone") from None
+            raise InvalidInput(
+                say("there is no time zone {timezone!r}", timezone=quiet.timezone), "quiet.timezone"
+            ) from None

@@ -22,6 +22,7 @@ from lastseen.storage import tables_io
 from lastseen.storage.archive import ArchiveWriter, Manifest
 from lastseen.storage.filling import Progress
 from lastseen.storage.tables_io import Row
+from lastseen.words import say
 
 Keys = Callable[[], str | None]
 """The keys of the secrets as they are now, one a line; None: there are none to be kept."""
@@ -97,7 +98,7 @@ def _locked(part: Path, target: Path) -> Iterator[IO[bytes]]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Conflict(f"another process is writing {target} now") from None
+            raise Conflict(say("another process is writing {target} now", target=target)) from None
         with suppress(PermissionError):  # a file system without owners, a memory stick for instance
             os.fchmod(descriptor, 0o600)
         file.truncate(0)
@@ -117,7 +118,7 @@ def _give_name(part: Path, target: Path) -> None:
 
 
 def _is_there(target: Path) -> Conflict:
-    return Conflict(f"{target} is there already: a backup takes no other file's place")
+    return Conflict(say("{target} is there already: a backup takes no other file's place", target=target))
 
 
 def sync_folder(folder: Path) -> None:

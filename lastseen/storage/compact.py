@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lastseen.errors import Conflict, MissingDatabase
 from lastseen.storage.translate import translated
+from lastseen.words import say
 
 
 def compact(path: Path) -> tuple[int, int]:
@@ -26,7 +27,9 @@ def compact(path: Path) -> tuple[int, int]:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-            raise Conflict(f"another program writes to {path}: end it first (see `fuser -v {path}`)") from None
+            raise Conflict(
+                say("another program writes to {path}: end it first (see `fuser -v {path}`)", path=path)
+            ) from None
         raise translated(error) or error from error
     except sqlite3.Error as error:
         raise translated(error) or error from error

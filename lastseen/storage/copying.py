@@ -31,6 +31,7 @@ from lastseen.storage.sqltools import drop_meta, meta_value, set_meta
 from lastseen.storage.tables_io import Row, Shape
 from lastseen.storage.translate import translating
 from lastseen.storage.upgrade import COPIED, COPYING, MOVED
+from lastseen.words import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class _Marks:
         with _transaction(self.source) as connection:
             said = meta_value(connection, MOVED)
             if said is not None and not said.startswith("copying "):
-                raise Conflict(f"{self.names[0]} was {said} already")
+                raise Conflict(say("{value} was {said} already", value=self.names[0], said=said))
             refuse_served(connection, self.names[0], self._now)
             self._id = said.split()[1] if said else str(uuid.uuid4())
             if said is None:
@@ -130,14 +131,24 @@ class _Marks:
         if not filled:
             return
         if said is not None:
-            raise Conflict(f"{self.names[0]} has begun to move elsewhere: `lastseen db reopen` takes that back")
+            raise Conflict(
+                say("{value} has begun to move elsewhere: `lastseen db reopen` takes that back", value=self.names[0])
+            )
         with _transaction(self.source) as back:
             drop_meta(back, MOVED)
-        raise Conflict(f"there is something in {self.names[1]} already ({', '.join(filled)}): give an empty database")
+        raise Conflict(
+            say(
+                "there is something in {value} already ({filled}): give an empty database",
+                value=self.names[1],
+                filled=", ".join(filled),
+            )
+        )
 
     def _go_on(self, kept: Mapping[str, Any]) -> bool:
         if kept["id"] != self._id:
-            raise Conflict(f"{self.names[1]} holds the beginning of another copy: give an empty database")
+            raise Conflict(
+                say("{value} holds the beginning of another copy: give an empty database", value=self.names[1])
+            )
         self.done = dict(kept["done"])
         return True
 
@@ -210,8 +221,13 @@ def _verified(marks: _Marks, shape: Shape) -> int:
             sums.append(_sum(connection, shape))
     if sums[0] != sums[1]:
         raise Conflict(
-            f"the copy of {shape.name} is not what was read ({sums[0][0]:,} rows there, {sums[1][0]:,} here): "
-            "give an empty database and begin again"
+            say(
+                "the copy of {name} is not what was read ({value:,} rows there, {value2:,} here): give "
+                "an empty database and begin again",
+                name=shape.name,
+                value=sums[0][0],
+                value2=sums[1][0],
+            )
         )
     return sums[0][0]
 

@@ -17,6 +17,7 @@ from lastseen.errors import Conflict, DatabaseTooNew
 from lastseen.storage import tables_io, upgrade
 from lastseen.storage.archive import Archive, Entry
 from lastseen.storage.tables_io import Row, Shape
+from lastseen.words import say
 
 Progress = Callable[[str, int], None]
 """Called with a table and how many rows more."""
@@ -84,6 +85,11 @@ def _verify(connection: Connection, shape: Shape, written: Sum) -> None:
         found.add(rows)
     if found.value != written.value:
         raise Conflict(
-            f"what was written of {shape.name} is not what is there now ({written.count:,} rows and {found.count:,}): "
-            "nothing was changed"
+            say(
+                "what was written of {name} is not what is there now ({count:,} rows and {count2:,}): "
+                "nothing was changed",
+                name=shape.name,
+                count=written.count,
+                count2=found.count,
+            )
         )

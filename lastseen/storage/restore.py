@@ -20,6 +20,7 @@ from lastseen.storage.filling import Progress
 from lastseen.storage.sql_restored import come_back
 from lastseen.storage.sqlite import WRITER, writer_engine
 from lastseen.storage.translate import translating
+from lastseen.words import say
 
 FILLING = {**WRITER, "journal_mode": "OFF", "synchronous": "OFF"}
 """Nobody else has the file, and where filling it fails it is thrown away."""
@@ -49,7 +50,9 @@ def restore(
     """
     filling.refuse_newer(archive)
     if not replace and not is_empty(target):
-        raise Conflict(f"there is something in {target} already: --replace keeps it under another name")
+        raise Conflict(
+            say("there is something in {target} already: --replace keeps it under another name", target=target)
+        )
     here = secrets.key_file(target)
     with _beside(target) as fresh:
         rows = _fill(archive, fresh, progress)
@@ -167,5 +170,7 @@ def _close_log(target: Path) -> None:
             connection.execute("PRAGMA journal_mode=DELETE").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-                raise Conflict(f"another program has {target} open: end it first (see `fuser -v {target}`)") from None
+                raise Conflict(
+                    say("another program has {target} open: end it first (see `fuser -v {target}`)", target=target)
+                ) from None
             raise

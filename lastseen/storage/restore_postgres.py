@@ -22,6 +22,7 @@ from lastseen.storage.restore import Restored, keys, put_keys
 from lastseen.storage.sql_nodes import refuse_served
 from lastseen.storage.sql_restored import come_back
 from lastseen.storage.tables import metadata
+from lastseen.words import say
 
 VERSION_TABLE = "alembic_version"
 
@@ -71,7 +72,7 @@ def _hold(connection: Connection, name: str) -> None:
     connection.exec_driver_sql(f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{server.PATIENCE}'")
     mine = connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({server.UPGRADING})").scalar()
     if not mine:
-        raise Conflict(f"another process restores or upgrades {name} now")
+        raise Conflict(say("another process restores or upgrades {name} now", name=name))
 
 
 def _make_room(connection: Connection, archive: Archive, name: str, now: datetime, replace: bool) -> str | None:
@@ -91,7 +92,9 @@ def _make_room(connection: Connection, archive: Archive, name: str, now: datetim
     refuse_served(connection, name, now)
     if tables_io.filled(connection, tables_io.shapes(connection)):
         if not replace:
-            raise Conflict(f"there is something in {name} already: --replace keeps it in a schema of its own")
+            raise Conflict(
+                say("there is something in {name} already: --replace keeps it in a schema of its own", name=name)
+            )
         return _move_aside(connection, there, now)
     if revision != archive.manifest.revision:
         connection.exec_driver_sql(f"DROP TABLE {', '.join(_quoted(there))}")
@@ -114,7 +117,9 @@ def _lock(connection: Connection, tables: list[str], name: str) -> None:
         connection.exec_driver_sql(f"LOCK TABLE {', '.join(_quoted(tables))} IN ACCESS EXCLUSIVE MODE")
     except Exception as error:
         if getattr(getattr(error, "orig", None), "sqlstate", None) == _CAUGHT:
-            raise Conflict(f"another program is at work on {name}: end it first (see pg_stat_activity)") from None
+            raise Conflict(
+                say("another program is at work on {name}: end it first (see pg_stat_activity)", name=name)
+            ) from None
         raise
 
 

@@ -30,6 +30,7 @@ from lastseen.storage.sql_cases import cases, find_ids, standings
 from lastseen.storage.sql_settle import declare, obey_order
 from lastseen.storage.sql_verdicts import Decided, write_verdicts
 from lastseen.storage.sqltools import meta_value, set_meta
+from lastseen.words import say
 
 _PREFIX = "arrived:"
 _HEARD = frozenset({Stood.UP, Stood.DOWN})
@@ -42,7 +43,7 @@ def arrived(connection: Connection, what: Arriving) -> Arrived:
         return _here(connection, kind, int(number))
     if isinstance(what, ArrivingMachine):
         if find_ids(connection, [what.slug]):
-            raise Conflict(f"there is a machine {what.slug!r} already")
+            raise Conflict(say("there is a machine {slug!r} already", slug=what.slug))
         for key in what.keys:
             _unused(connection, key)
     elif isinstance(what, ArrivingChannel):
@@ -68,7 +69,7 @@ def _here(connection: Connection, kind: str, row_id: int) -> Arrived:
 
 def _unused(connection: Connection, key: ArrivingKey) -> None:
     if connection.execute(select(api_keys.c.id).where(api_keys.c.digest == key.digest)).scalar() is not None:
-        raise Conflict(f"its {key.scope} key belongs to something else here already")
+        raise Conflict(say("its {scope} key belongs to something else here already", scope=key.scope))
 
 
 def bring(

@@ -16,6 +16,7 @@ from lastseen.storage import dialect as sql
 from lastseen.storage.rows import as_kind, kinds, liveness, machines
 from lastseen.storage.sql_cases import standings
 from lastseen.storage.sqltools import bounded, meta_value, most, seconds, set_meta
+from lastseen.words import say
 
 USUAL = "default"
 """The kind of what is of no other."""
@@ -43,7 +44,7 @@ def all_kinds(connection: Connection) -> list[Kind]:
 def set_kind(connection: Connection, kind: Kind, now: datetime) -> Kind:
     refuse_unfit(name=kind.name)
     if not kind.name.strip():
-        raise InvalidInput("must not be empty", "name")
+        raise InvalidInput(say("must not be empty"), "name")
     values = {"offline_after_s": seconds(kind.offline_after), "every_s": seconds(kind.every)}
     put = sql.insert(kinds).values(name=kind.name, **values)
     connection.execute(put.on_conflict_do_update(index_elements=["name"], set_=values))
@@ -56,16 +57,18 @@ def remove_kind(connection: Connection, name: str) -> None:
     """`Catalog.remove_kind`. Machines that were removed are kept as of the usual kind; one that comes in meanwhile is
     refused by the schema, or refuses this."""
     if name in NEEDED:
-        raise Conflict(f"the kind {name!r} is always there")
+        raise Conflict(say("the kind {name!r} is always there", name=name))
     there = select(func.count()).select_from(machines).where(machines.c.kind == name, machines.c.deleted_at.is_(None))
     count = connection.execute(there).scalar() or 0
     if count:
         are = "machine is" if count == 1 else "machines are"
-        raise Conflict(f"{count} {are} of the kind {name!r}: another must be given first")
+        raise Conflict(
+            say("{count} {are} of the kind {name!r}: another must be given first", count=count, are=are, name=name)
+        )
     gone = update(machines).where(machines.c.kind == name, machines.c.deleted_at.is_not(None))
     connection.execute(gone.values(kind=USUAL))
     if not connection.execute(delete(kinds).where(kinds.c.name == name)).rowcount:
-        raise NotFound(f"there is no kind {name!r}")
+        raise NotFound(say("there is no kind {name!r}", name=name))
 
 
 def default_threshold(connection: Connection, offline_after: timedelta, now: datetime) -> None:

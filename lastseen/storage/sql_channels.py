@@ -17,6 +17,7 @@ from lastseen.storage.secrets import SecretBox
 from lastseen.storage.sql_cases import all_channels
 from lastseen.storage.sql_finish import end_all
 from lastseen.storage.sqltools import dumped, loaded
+from lastseen.words import say
 
 
 def add(
@@ -32,7 +33,7 @@ def add(
 ) -> Channel:
     refuse_unfit(name=name)
     if not name.strip():
-        raise InvalidInput("must not be empty", "name")
+        raise InvalidInput(say("must not be empty"), "name")
     name_is_free(connection, name)
     sealed = box.seal(connection, secrets) if secrets else None
     return _insert(connection, str(uuid.uuid4()), type_, name, dumped(config), sealed, lane, now, owner)
@@ -59,7 +60,7 @@ def name_is_free(connection: Connection, name: str) -> None:
     taken = select(channels.c.type).where(channels.c.name == name, channels.c.deleted_at.is_(None))
     type_ = connection.execute(taken).scalar()
     if type_ is not None:
-        raise Conflict(f"there is a channel {name!r} already (a {type_} channel)")
+        raise Conflict(say("there is a channel {name!r} already (a {type} channel)", name=name, type=type_))
 
 
 def _insert(

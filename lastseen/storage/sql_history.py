@@ -15,6 +15,7 @@ from lastseen.storage.fold import last_line
 from lastseen.storage.rows import channels, events, machines, notifications, runs
 from lastseen.storage.sql_outbox import is_open
 from lastseen.storage.sqltools import GREATEST_NUMBER, is_id, most
+from lastseen.words import say
 
 TOLD_FOR = timedelta(hours=76)
 
@@ -107,10 +108,10 @@ def replay(connection: Connection, notification: int, now: datetime) -> dict[str
     )
     row = connection.execute(query).first() if 0 < notification <= GREATEST_NUMBER else None
     if row is None:
-        raise NotFound(f"no notification {notification}")
+        raise NotFound(say("no notification {notification}", notification=notification))
     if row.deleted_at is not None or not row.enabled:
         what = "was removed" if row.deleted_at is not None else "is disabled: enable it first"
-        raise Conflict(f"its channel {row.name!r} {what}")
+        raise Conflict(say("its channel {name!r} {what}", name=row.name, what=what))
     same = (notifications.c.event_id == row.event_id, notifications.c.channel_id == row.channel_id)
     waits = select(notifications).where(*same, notifications.c.cause == "replay", is_open(notifications)).limit(1)
     waiting = connection.execute(waits).first()

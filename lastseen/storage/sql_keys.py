@@ -16,6 +16,7 @@ from lastseen.storage import sql_users
 from lastseen.storage.rows import api_keys, liveness, machines, users
 from lastseen.storage.secrets import SecretBox
 from lastseen.storage.sqltools import bump, chunks, dumped, is_id, loaded, meta_value, most, several
+from lastseen.words import say
 
 OVERLAP = timedelta(days=7)
 """How long a replaced key stays valid if the new one is not used."""
@@ -65,13 +66,13 @@ def add(connection: Connection, box: SecretBox, new: New) -> Key:
 
 def _check(connection: Connection, new: New) -> None:
     if new.scope not in SCOPES:
-        raise InvalidInput(f"must be one of {', '.join(SCOPES)}", "scope")
+        raise InvalidInput(say("must be one of {scopes}", scopes=", ".join(SCOPES)), "scope")
     if new.scope in ("machine", "push") and new.machine_id is None:
-        raise InvalidInput(f"a {new.scope} key belongs to a machine", "machine_id")
+        raise InvalidInput(say("a {scope} key belongs to a machine", scope=new.scope), "machine_id")
     if new.shown is not None and new.scope not in ("ping", "push"):
-        raise InvalidInput(f"the text of a {new.scope} key is not kept", "shown")
+        raise InvalidInput(say("the text of a {scope} key is not kept", scope=new.scope), "shown")
     if new.may not in (None, *MAY) or (new.may is not None and new.scope != "api"):
-        raise InvalidInput(f"must be one of {', '.join(MAY)}, of an api key", "may")
+        raise InvalidInput(say("must be one of {may}, of an api key", may=", ".join(MAY)), "may")
     if new.user_id is not None:
         sql_users.read(connection, new.user_id)
     refuse_unfit(label=new.label)
@@ -80,7 +81,7 @@ def _check(connection: Connection, new: New) -> None:
         if not is_id(new.machine_id) or connection.execute(there).scalar() is None:
             raise UnknownMachine(new.machine_id)
     if connection.execute(select(api_keys.c.id).where(api_keys.c.digest == new.digest)).scalar() is not None:
-        raise Conflict("there is a key with this digest already")
+        raise Conflict(say("there is a key with this digest already"))
 
 
 def _shorten(connection: Connection, new: New) -> None:
@@ -204,7 +205,7 @@ def _row(connection: Connection, key_id: int) -> Any:
 def _read(connection: Connection, key_id: int) -> Key:
     row = _row(connection, key_id)
     if row is None:
-        raise NotFound(f"no key {key_id}")
+        raise NotFound(say("no key {key_id}", key_id=key_id))
     return _as_key(row)
 
 

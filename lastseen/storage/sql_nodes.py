@@ -12,6 +12,7 @@ from lastseen.model import Node
 from lastseen.storage import dialect as sql
 from lastseen.storage.rows import leases, listeners, meta, nodes, sources
 from lastseen.storage.sqltools import drop_meta, dumped, loaded, meta_value, set_meta
+from lastseen.words import say
 
 FORGOTTEN_AFTER = timedelta(days=7)
 """A node that was not alive for so long is no longer listed."""
@@ -57,7 +58,14 @@ def refuse_served(connection: Connection, name: str, now: datetime) -> None:
     alive = select(nodes.c.name).where(nodes.c.alive_at > since).order_by(nodes.c.started_at, nodes.c.id)
     there = list(connection.execute(alive).scalars())
     if there:
-        raise Conflict(f"{name} is in use by {len(there)} nodes ({', '.join(there)}): stop them first")
+        raise Conflict(
+            say(
+                "{name} is in use by {there} nodes ({there2}): stop them first",
+                name=name,
+                there=len(there),
+                there2=", ".join(there),
+            )
+        )
 
 
 def listed(connection: Connection, now: datetime) -> list[Node]:

@@ -13,6 +13,7 @@ from lastseen.model.public import Badge, Line, StatusPage, Subject
 from lastseen.model.texts import refuse_unfit
 from lastseen.storage import tables
 from lastseen.storage.sqltools import is_id, table
+from lastseen.words import say
 
 pages = table(tables.StatusPages)
 badges = table(tables.Badges)
@@ -39,7 +40,7 @@ def add_page(connection: Connection, page: StatusPage, now: datetime) -> StatusP
 def change_page(connection: Connection, page: StatusPage) -> StatusPage:
     known = select(pages.c.id).where(pages.c.id == page.id)
     if not is_id(page.id) or connection.execute(known).first() is None:
-        raise NotFound(f"there is no status page {page.slug}")
+        raise NotFound(say("there is no status page {slug}", slug=page.slug))
     _check(connection, page)
     connection.execute(update(pages).where(pages.c.id == page.id).values(_page_values(page)))
     return _page_of(connection, page.id)
@@ -47,7 +48,7 @@ def change_page(connection: Connection, page: StatusPage) -> StatusPage:
 
 def remove_page(connection: Connection, page: int) -> None:
     if not is_id(page) or connection.execute(delete(pages).where(pages.c.id == page)).rowcount != 1:
-        raise NotFound(f"there is no status page {page}")
+        raise NotFound(say("there is no status page {page}", page=page))
 
 
 def _check(connection: Connection, page: StatusPage) -> None:
@@ -56,7 +57,7 @@ def _check(connection: Connection, page: StatusPage) -> None:
         refuse_unfit(group=line.subject.group, tag=line.subject.tag, alias=line.alias)
     taken = select(pages.c.id).where(pages.c.slug == page.slug, pages.c.id != page.id)
     if connection.execute(taken).first() is not None:
-        raise Conflict(f"there is a status page {page.slug} already")
+        raise Conflict(say("there is a status page {slug} already", slug=page.slug))
 
 
 def _page_of(connection: Connection, page: int) -> StatusPage:
@@ -104,7 +105,7 @@ def add_badge(connection: Connection, badge: Badge, now: datetime) -> Badge:
 
 def remove_badge(connection: Connection, badge: int) -> None:
     if not is_id(badge) or connection.execute(delete(badges).where(badges.c.id == badge)).rowcount != 1:
-        raise NotFound(f"there is no badge {badge}")
+        raise NotFound(say("there is no badge {badge}", badge=badge))
 
 
 def _badge(row: Any) -> Badge:

@@ -13,6 +13,7 @@ from lastseen.model.people import Session, User
 from lastseen.storage import sql_users
 from lastseen.storage.rows import link_tokens, sessions, users
 from lastseen.storage.sqltools import is_id
+from lastseen.words import say
 
 SETUP = "setup"
 
@@ -106,7 +107,7 @@ def link(connection: Connection, purpose: str, digest: str, now: datetime) -> Us
 def use_link(connection: Connection, purpose: str, digest: str, name: str, password: str, now: datetime) -> User:
     row = _valid_link(connection, purpose, digest, now)
     if row is None:
-        raise NotFound("this link is not valid any more: it was used, or replaced, or its time is over")
+        raise NotFound(say("this link is not valid any more: it was used, or replaced, or its time is over"))
     if row.user_id is not None:
         sql_users.set_password(connection, row.user_id, password)
         return sql_users.read(connection, row.user_id)

@@ -21,6 +21,7 @@ from lastseen.storage.sql_cases import cases, find_ids, hold, standings, take_du
 from lastseen.storage.sql_verdicts import Decided, write_verdicts
 from lastseen.storage.sqltools import bump, chunks
 from lastseen.storage.translate import one_of, translated
+from lastseen.words import say
 
 _log = get_logger()
 
@@ -103,7 +104,7 @@ def order(connection: Connection, ref: MachineRef, given: Order, decide: Decide,
     machine_id = find_ids(connection, [ref]).get(ref)
     if isinstance(given, Watch):
         if machine_id is not None and given.expect == "new":
-            raise Conflict(f"there is a machine {ref!r} already")
+            raise Conflict(say("there is a machine {ref!r} already", ref=ref))
         if machine_id is None and given.expect != "known" and isinstance(ref, str):
             machine_id = declare(connection, ref, now)
     if machine_id is None:
@@ -122,7 +123,7 @@ def obey_order(connection: Connection, machine_id: int, given: Order, decide: De
 def declare(connection: Connection, slug: str, now: datetime, its_id: int | None = None) -> int:
     """A new machine that nobody has looked at yet. Its id: the next one, or that which it comes with."""
     if not SLUG.fullmatch(slug):
-        raise InvalidInput("must be 1 to 200 of A-Z a-z 0-9 . _ : -", "slug")
+        raise InvalidInput(say("must be 1 to 200 of A-Z a-z 0-9 . _ : -"), "slug")
     row: dict[str, Any] = {"uid": str(uuid.uuid4()), "slug": slug, "name": slug, "created_at": now}
     if its_id is not None:
         row["id"] = its_id
@@ -140,7 +141,9 @@ def _obey(connection: Connection, machine: Machine, given: Order) -> None:
         return
     known = select(kinds.c.name).where(kinds.c.name == changed.kind)
     if changed.kind != machine.kind and connection.execute(known).scalar() is None:
-        raise InvalidInput(f"there is no kind {changed.kind!r}: make it with `lastseen kinds set`", "kind")
+        raise InvalidInput(
+            say("there is no kind {kind!r}: make it with `lastseen kinds set`", kind=changed.kind), "kind"
+        )
     row = update(machines).where(machines.c.id == machine.id)
     connection.execute(row.values(**machine_values(changed), version=machines.c.version + 1))
     if changed.tags != machine.tags:

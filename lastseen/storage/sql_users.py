@@ -14,6 +14,7 @@ from lastseen.model.texts import is_fit
 from lastseen.storage import sql_channels
 from lastseen.storage.rows import api_keys, channels, link_tokens, sessions, users
 from lastseen.storage.sqltools import bump, is_id
+from lastseen.words import say
 
 
 def listed(connection: Connection) -> Sequence[User]:
@@ -29,7 +30,7 @@ def add(connection: Connection, name: str, role: str, password: str | None, now:
     check_name(name)
     check_role(role)
     if _row(connection, name) is not None:
-        raise Conflict(f"there is a user {name!r} already")
+        raise Conflict(say("there is a user {name!r} already", name=name))
     row = {"name": name, "folded": folded(name), "role": role, "password": password, "created_at": now}
     made = connection.execute(insert(users).values(row)).inserted_primary_key
     return read(connection, made[0])  # type: ignore[index]
@@ -77,7 +78,7 @@ def is_there_an_admin(connection: Connection) -> bool:
 def read(connection: Connection, user: int) -> User:
     row = _row(connection, user)
     if row is None:
-        raise NotFound(f"no user {user}")
+        raise NotFound(say("no user {user}", user=user))
     return as_user(row)
 
 
@@ -105,7 +106,7 @@ _admins = select(func.count()).select_from(users).where(users.c.role == "admin")
 
 def _leave_an_admin(connection: Connection, user: User) -> None:
     if user.role == "admin" and connection.execute(_admins.where(users.c.id != user.id)).scalar_one() == 0:
-        raise Conflict(f"{user.name} is the last admin: make somebody else one first")
+        raise Conflict(say("{name} is the last admin: make somebody else one first", name=user.name))
 
 
 def _row(connection: Connection, who: int | str) -> Any:

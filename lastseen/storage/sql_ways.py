@@ -42,6 +42,7 @@ from lastseen.storage.sql_cases import all_channels, told_of
 from lastseen.storage.sql_settle import declare, obey_order
 from lastseen.storage.sql_verdicts import write_events, write_notifications
 from lastseen.storage.sqltools import chunks, dumped, loaded, several
+from lastseen.words import say
 
 SOURCES = 63
 """Bits of `liveness.heard`."""
@@ -69,7 +70,7 @@ def _as_source(row: Row[Any]) -> Source:
 def _row(connection: Connection, name: str) -> Row[Any]:
     row = connection.execute(select(sources).where(sources.c.name == name, sources.c.kind != REMOVED)).first()
     if row is None:
-        raise NotFound(f"there is no source {name!r}")
+        raise NotFound(say("there is no source {name!r}", name=name))
     return row
 
 
@@ -84,9 +85,9 @@ def add(
 ) -> Source:
     refuse_unfit(name=name)
     if not name.strip() or len(name) > LONGEST:
-        raise InvalidInput(f"must be 1 to {LONGEST} characters", "name")
+        raise InvalidInput(say("must be 1 to {longest} characters", longest=LONGEST), "name")
     if connection.execute(select(sources.c.id).where(sources.c.name == name)).first() is not None:
-        raise Conflict(f"there is a source {name!r} already")
+        raise Conflict(say("there is a source {name!r} already", name=name))
     _insert(connection, kind, name, dumped(config), box.seal(connection, secrets) if secrets else None)
     return _as_source(_row(connection, name))
 
@@ -100,7 +101,7 @@ def _insert(connection: Connection, kind: str, name: str, config: str, sealed: s
         return free
     again = _forgotten(connection)
     if again is None:
-        raise InvalidInput(f"there are {SOURCES} sources already: remove one", "source")
+        raise InvalidInput(say("there are {sources} sources already: remove one", sources=SOURCES), "source")
     connection.execute(update(sources).where(sources.c.id == again).values(**values))
     return again
 
@@ -129,7 +130,7 @@ def change(
 def remove(connection: Connection, name: str, now: datetime) -> None:
     row = _row(connection, name)
     if row.id == 0:
-        raise InvalidInput("is always there", "name")
+        raise InvalidInput(say("is always there"), "name")
     gone = {"kind": REMOVED, "name": f"{name} (removed {now:%Y-%m-%d %H:%M:%S.%f})", "config": "{}", "secrets": None}
     connection.execute(update(sources).where(sources.c.id == row.id).values(**gone))
     for table in (listeners, machine_identities, strangers):

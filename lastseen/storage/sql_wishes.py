@@ -16,6 +16,7 @@ from lastseen.storage.rows import channels, invites, silences
 from lastseen.storage.sql_channels import find
 from lastseen.storage.sql_held import look_again
 from lastseen.storage.sqltools import dumped, is_id, loaded
+from lastseen.words import say
 
 AGAIN = timedelta(minutes=2)
 """How long who used an invitation may use it again: after a crash, not to come back when they were removed."""
@@ -47,7 +48,7 @@ def add(connection: Connection, given: Silence, now: datetime) -> Silence:
     refuse_unfit(name=given.name, created_by=given.created_by)
     refuse_unfit(groups=of.groups, tags=of.tags, kinds=of.kinds, names=of.names, channels=of.channels)
     if given.ends_at <= max(given.starts_at, now):
-        raise InvalidInput("must be later than its beginning, and than now", "ends_at")
+        raise InvalidInput(say("must be later than its beginning, and than now"), "ends_at")
     connection.execute(delete(silences).where(silences.c.ends_at < now - KEPT))
     values = {
         "name": given.name,
@@ -67,7 +68,7 @@ def end(connection: Connection, silence: int, now: datetime) -> Silence:
     known = select(silences).where(silences.c.id == silence, silences.c.ends_at > now)
     row = connection.execute(known).first() if is_id(silence) else None
     if row is None:
-        raise NotFound(f"there is no silence {silence}, or it is over")
+        raise NotFound(say("there is no silence {silence}, or it is over", silence=silence))
     if row.starts_at >= now:
         connection.execute(delete(silences).where(silences.c.id == silence))
     else:
@@ -83,7 +84,7 @@ def prefer(connection: Connection, channel: str, wishes: Preferences, fallback: 
     mine = find(connection, channel)
     other = None if fallback is None else find(connection, fallback).id
     if other == mine.id:
-        raise InvalidInput("must be another channel", "fallback")
+        raise InvalidInput(say("must be another channel"), "fallback")
     values = {"prefs": dumped(msgspec.to_builtins(wishes)), "fallback_id": other, "version": channels.c.version + 1}
     connection.execute(update(channels).where(channels.c.id == mine.id).values(**values))
     look_again(connection, now)

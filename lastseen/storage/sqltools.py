@@ -27,6 +27,7 @@ from sqlmodel import SQLModel
 
 from lastseen.errors import InvalidInput
 from lastseen.storage.tables import Meta
+from lastseen.words import say
 
 T = TypeVar("T")
 _json = msgspec.json.Encoder()
@@ -55,7 +56,7 @@ def bounded(after: int) -> int:
 def most(limit: int) -> int:
     """How many rows are wanted at most. Raises InvalidInput."""
     if limit < 0:
-        raise InvalidInput("must not be negative", "limit")
+        raise InvalidInput(say("must not be negative"), "limit")
     return min(limit, GREATEST_NUMBER)
 
 

@@ -62,6 +62,7 @@ from lastseen.storage.fold import (
     signal_of,
     told,
 )
+from lastseen.words import say
 
 KEPT = 20_000
 """Events and notifications that are kept before finished ones are forgotten."""
@@ -145,7 +146,7 @@ class StateStore:
             found = self._find(machine)
             if isinstance(order, Watch):
                 if found is not None and order.expect == "new":
-                    raise Conflict(f"there is a machine {machine!r} already")
+                    raise Conflict(say("there is a machine {machine!r} already", machine=machine))
                 if found is None and order.expect != "known" and isinstance(machine, str):
                     found = self._declare(machine, now)
             if found is None:
@@ -161,7 +162,7 @@ class StateStore:
 
     def _declare(self, slug: str, now: datetime) -> Machine:
         if not SLUG.fullmatch(slug):
-            raise InvalidInput("must be 1 to 200 of A-Z a-z 0-9 . _ : -", "slug")
+            raise InvalidInput(say("must be 1 to 200 of A-Z a-z 0-9 . _ : -"), "slug")
         self.state.ids += 1
         machine = Machine(id=self.state.ids, uid=str(uuid.uuid4()), slug=slug, name=slug)
         self.state.slugs[slug], self.state.rows[machine.id] = machine.id, newborn(now)

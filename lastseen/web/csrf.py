@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from lastseen.ingest.asgi import Refused
 from lastseen.problems import Problem
 from lastseen.web.front import Front, host_in, said_of
+from lastseen.words import say
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
@@ -20,8 +21,10 @@ Made = Literal["here", "elsewhere", "nobody knows"]
 
 FOREIGN: Final = Problem(
     403,
-    "this was not sent by a page of lastseen: open the page again and repeat it there; a program sends a key instead of"
-    " a cookie. Behind a proxy that changes the Host header, set LASTSEEN_PUBLIC_URL",
+    say(
+        "this was not sent by a page of lastseen: open the page again and repeat it there; a program sends a key "
+        "instead of a cookie. Behind a proxy that changes the Host header, set LASTSEEN_PUBLIC_URL"
+    ),
 )
 
 

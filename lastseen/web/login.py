@@ -24,8 +24,9 @@ from lastseen.problems import Problem
 from lastseen.protocols import People, Sessions
 from lastseen.web.csrf import must_not_be_foreign
 from lastseen.web.who import Entrance, entrance_of
+from lastseen.words import say
 
-WRONG: Final = Problem(401, "this name and this password do not belong together")
+WRONG: Final = Problem(401, say("this name and this password do not belong together"))
 NO_LINK: Final = "this link is not valid: it was used, is over, or a newer one was made"
 
 _log = get_logger()
@@ -102,11 +103,11 @@ async def change_password(request: Request, response: Response, who: Who, curren
     entrance = entrance_of(request)
     found = None if who.user_id is None else await _store(entrance).user(who.user_id)
     if found is None or found[1] is None:
-        raise Conflict("you have no password: an admin can give you a link to set one")
+        raise Conflict(say("you have no password: an admin can give you a link to set one"))
     user, stored = found
     if not await _right(entrance, request, user.name, current, stored):
         await _failed(entrance, request, user)
-        raise InvalidInput("is not your password", "current")
+        raise InvalidInput(say("is not your password"), "current")
     hashed = await passwords.hashed(new)
     changing = _store(entrance).change_user(user.id, password=hashed)
     await _do(entrance, request, changing, "users.set-password", user)
@@ -161,7 +162,7 @@ def _store(entrance: Entrance) -> Any:
     """One that knows people. Raises NotFound."""
     store = entrance.office.store
     if not (isinstance(store, People) and isinstance(store, Sessions)):
-        raise NotFound("this store keeps no people: nobody can log in")
+        raise NotFound(say("this store keeps no people: nobody can log in"))
     return store
 
 

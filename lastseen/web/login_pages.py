@@ -21,6 +21,7 @@ from lastseen.web.dashboard.rendering import templates
 from lastseen.web.forms import form_of
 from lastseen.web.who import NotLoggedIn, entrance_of, who_of
 from lastseen.web.zones import zone_of
+from lastseen.words import say
 
 HOME: Final = "/"
 LOG_IN: Final = "/login"
@@ -36,7 +37,7 @@ pages = APIRouter(include_in_schema=False, route_class=Page)
 async def _person(request: Request, who: Annotated[Who, Depends(who_of)]) -> Who:
     """Who looks, and is no program."""
     if who.user_id is None or who.through == "key":
-        raise Refused(Problem(403, "this page is for people who are logged in"))
+        raise Refused(Problem(403, say("this page is for people who are logged in")))
     return who
 
 

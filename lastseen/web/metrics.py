@@ -28,6 +28,7 @@ from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.problems import Problem
 from lastseen.protocols import Insight
 from lastseen.web.auth import FindKey, holder_of
+from lastseen.words import say
 
 PATH = "/metrics"
 
@@ -200,7 +201,7 @@ def metrics_routes(monitor: HeartbeatMonitor, find_key: FindKey, version: str, w
         if who != "public" and not (who == "local" and _from_here(request)):
             holder = await holder_of(request, find_key, monitor.clock)
             if holder.scope != "api":
-                raise Refused(Problem(403, "this page is read with an lsa_ key: `lastseen keys add api`"))
+                raise Refused(Problem(403, say("this page is read with an lsa_ key: `lastseen keys add api`")))
         page, media_type = await metrics.page(request.headers.get("accept", ""))
         return Response(page, headers={"content-type": media_type, "cache-control": "no-store"})
 

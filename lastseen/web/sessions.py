@@ -23,6 +23,7 @@ from lastseen.ingest.auth import digest_of
 from lastseen.model.people import Session, User
 from lastseen.protocols import Sessions
 from lastseen.web.front import Front
+from lastseen.words import say
 
 COOKIE: Final = "lastseen"
 SECURE_COOKIE: Final = f"__Host-{COOKIE}"
@@ -89,7 +90,7 @@ class LoggedIn:
         """A new session of this user, whose cookie goes with the answer; the one that this browser had is over: what it
         brings is never taken for the new one. Raises NotFound."""
         if self._store is None:
-            raise NotFound("this store keeps no sessions: nobody can log in")
+            raise NotFound(say("this store keeps no sessions: nobody can log in"))
         token, now = secrets.token_urlsafe(32), self._clock.now()
         address, agent = self._front.address(request.scope), request.headers.get("user-agent", "")
         begun = await self._store.begin_session(

@@ -25,14 +25,17 @@ from lastseen.web.csrf import must_be_ours
 from lastseen.web.front import Front
 from lastseen.web.sessions import LoggedIn
 from lastseen.web.throttle import Throttle
+from lastseen.words import say
 
 NOBODY: Final = Problem(
     401,
-    "this needs somebody who is logged in, or a key: send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`",
+    say(
+        "this needs somebody who is logged in, or a key: send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`"
+    ),
     headers={"WWW-Authenticate": "Bearer"},
 )
 NO_API_KEY: Final = Problem(
-    403, "this is done with an lsa_ key, or by somebody who is logged in: `lastseen keys add api`"
+    403, say("this is done with an lsa_ key, or by somebody who is logged in: `lastseen keys add api`")
 )
 
 
@@ -98,7 +101,7 @@ class Entrance:
 
     async def _known(self, name: str, role: str | None, address: str) -> User:
         store = self.office.store
-        unknown = Refused(Problem(403, "the proxy has logged you in, but there is nobody of this name here"))
+        unknown = Refused(Problem(403, say("the proxy has logged you in, but there is nobody of this name here")))
         if not isinstance(store, People):
             raise unknown
         try:
@@ -134,11 +137,11 @@ def _one_name(said: list[bytes]) -> str | None:
     """Of the header's lines; None: the proxy names nobody. Two lines: one of them is not the proxy's. Raises
     Refused."""
     if len(said) > 1:
-        raise Refused(Problem(403, "the header that says who is logged in came more than once"))
+        raise Refused(Problem(403, say("the header that says who is logged in came more than once")))
     try:
         name = said[0].decode().strip() if said else ""
     except UnicodeDecodeError:
-        raise Refused(Problem(403, "the header that says who is logged in is not UTF-8")) from None
+        raise Refused(Problem(403, say("the header that says who is logged in is not UTF-8"))) from None
     return name or None
 
 

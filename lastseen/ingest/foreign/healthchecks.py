@@ -32,6 +32,7 @@ from lastseen.ingest.gate import Gate
 from lastseen.ingest.route import RawRoute
 from lastseen.model import SLUG, Beat, MachineRef, Said
 from lastseen.problems import DISABLED, WRONG_KEY, Problem
+from lastseen.words import plain
 
 PING_PREFIX = "/ping/"
 
@@ -67,7 +68,7 @@ _BAD_UUID = Problem(400, "invalid uuid format")
 _WORDS = {401: _NOT_FOUND, 403: _NOT_FOUND, 422: _NOT_FOUND}
 """422: what the key makes machines with is there no more. Its clients know no such answer."""
 
-_json = msgspec.json.Encoder()
+_json = msgspec.json.Encoder(enc_hook=plain)
 
 
 class Address(NamedTuple):

@@ -18,6 +18,7 @@ from lastseen.ingest.gate import Gate
 from lastseen.ingest.route import RawRoute
 from lastseen.model import Beat, Said
 from lastseen.problems import WRONG_KEY, Problem
+from lastseen.words import plain
 
 PUSH_PREFIX = "/api/push/"
 
@@ -27,7 +28,7 @@ _MISSING = b'{"ok":false,"msg":"Monitor not found or not active."}'
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?Infinity)", re.I)
 _OK = text_answer(200, _MEDIA, b'{"ok":true}')
 _OURS = (429, 500, 503)
-_json = msgspec.json.Encoder()
+_json = msgspec.json.Encoder(enc_hook=plain)
 
 
 class PushRoute(RawRoute):

@@ -15,6 +15,7 @@ from lastseen.ingest.http import Clocks
 from lastseen.ingest.route import RawRoute
 from lastseen.problems import Problem
 from lastseen.report import MAX_BYTES, Report, beat_of, parse_report
+from lastseen.words import plain
 
 METRICS_PATH = "/agent/metrics"
 
@@ -23,7 +24,7 @@ _ACCEPTED = answer(202, [(b"content-length", b"0")])
 _TOO_LARGE = Problem(413, f"metrics are at most {MAX_BYTES // 1024} KiB long")
 _WRONG_METHOD = Problem(405, "Method not allowed", headers={"Allow": "POST"})
 _UNREADABLE = Problem(400, "Invalid request body")
-_json = msgspec.json.Encoder()
+_json = msgspec.json.Encoder(enc_hook=plain)
 
 
 class _SystemInfo(msgspec.Struct):

@@ -18,12 +18,13 @@ from lastseen.manage.office import Office
 from lastseen.model.texts import refuse_unfit
 from lastseen.web.who import office_of
 from lastseen.web.zones import zone_named
+from lastseen.words import plain
 
 PREFIX = "/api/v1"
 MEDIA_TYPE = "application/json"
 LONGEST_LIST = 1000
 
-_encoder = msgspec.json.Encoder()
+_encoder = msgspec.json.Encoder(enc_hook=plain)
 
 
 Asked = Annotated[Office, Depends(office_of)]

@@ -16,6 +16,7 @@ from lastseen.model.story import Which
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.rendering import templates
+from lastseen.words import say
 
 ROWS: Final = 100
 """Of what would be told again, on the page."""
@@ -48,7 +49,7 @@ def again_routes() -> APIRouter:
 def _number(text: str) -> int:
     """Raises InvalidInput."""
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) <= MOST:
-        raise InvalidInput(f"must be a number from 1 to {MOST}", "most")
+        raise InvalidInput(say("must be a number from 1 to {most}", most=MOST), "most")
     return int(text[:9])
 
 

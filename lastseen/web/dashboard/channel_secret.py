@@ -14,6 +14,7 @@ from lastseen.manage.office import Office
 from lastseen.model import Channel
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.rendering import templates
+from lastseen.words import say
 
 TYPES: Final = ("webhook",)
 """Whose secrets we make."""
@@ -46,7 +47,9 @@ async def _with_secret(office: Office, ref: str) -> Channel:
     """Raises UnknownChannel, Forbidden, Conflict."""
     found = await channels.find_to_edit(office, ref)
     if found.type not in TYPES:
-        raise Conflict(f"{found.name} is of type {found.type}: only webhooks have a secret to rotate")
+        raise Conflict(
+            say("{name} is of type {type}: only webhooks have a secret to rotate", name=found.name, type=found.type)
+        )
     return found
 
 

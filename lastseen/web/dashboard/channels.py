@@ -19,6 +19,7 @@ from lastseen.web.dashboard.inviting import invite_routes
 from lastseen.web.dashboard.rendering import templates
 from lastseen.web.dashboard.schema_form import Field, begun_with, changes_in, fields_of, values_in
 from lastseen.web.dashboard.wishes import in_words, wish_routes
+from lastseen.words import say
 
 LOG: Final = 50
 """Deliveries on a page."""
@@ -130,7 +131,7 @@ def _about(type_: str) -> tuple[Mapping[str, Any], Sequence[Field]]:
     for one in channel_setup.types():
         if one["type"] == type_ and one["schema"] is not None:
             return one, fields_of(one["schema"])
-    raise NotFound(f"no channels of type {type_!r} can be made here")
+    raise NotFound(say("no channels of type {type!r} can be made here", type=type_))
 
 
 async def _to_change(office: Office, ref: str) -> tuple[Mapping[str, Any], Mapping[str, Any], Sequence[Field]]:

@@ -15,6 +15,7 @@ from lastseen.manage.office import Office
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.rendering import templates
+from lastseen.words import say
 
 SCOPES = ("api", "fleet", "ping")
 SHOWN = ("scope", "label", "lasting", "may", "may_create", "kind", "group", "tags")
@@ -48,7 +49,7 @@ async def _add(office: Office, said: Mapping[str, str]) -> dict[str, Any]:
     """Raises InvalidInput."""
     scope = said.get("scope", "")
     if scope not in SCOPES:
-        raise InvalidInput(f"must be one of {', '.join(SCOPES)}", "scope")
+        raise InvalidInput(say("must be one of {scopes}", scopes=", ".join(SCOPES)), "scope")
     lasting = parse_duration(said["lasting"], "lasting") if said.get("lasting") else None
     defaults: dict[str, Any] = {}
     if scope != "api":

@@ -15,6 +15,7 @@ from lastseen.manage import kinds
 from lastseen.manage.office import Office
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.rendering import templates
+from lastseen.words import say
 
 SPANS: Final = ("offline_after", "every")
 SHOWN: Final = ("name", *SPANS)
@@ -33,7 +34,7 @@ def kind_routes() -> APIRouter:
         name = said.get("name", "")
         try:
             if any(one["name"] == name for one in await kinds.listed(office)):
-                raise InvalidInput(f"there is a kind {name!r} already", "name")
+                raise InvalidInput(say("there is a kind {name!r} already", name=name), "name")
             await kinds.put(office, name, **_spans(said))
         except InvalidInput as error:
             return await _page(request, office, said, {error.field: error.message}, 422)
@@ -77,7 +78,7 @@ async def _one(office: Office, name: str) -> Mapping[str, Any]:
     for one in await kinds.listed(office):
         if one["name"] == name:
             return one
-    raise NotFound(f"there is no kind {name!r}")
+    raise NotFound(say("there is no kind {name!r}", name=name))
 
 
 def _typed(kind: Mapping[str, Any]) -> dict[str, str]:

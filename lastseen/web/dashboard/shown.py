@@ -13,6 +13,7 @@ from lastseen.manage import badges, statuspages
 from lastseen.manage.office import Office
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.rendering import templates
+from lastseen.words import say
 
 ABOUT: Final = ("machine", "group", "tag")
 ALL: Final = "all"
@@ -100,7 +101,9 @@ def _line(text: str, field: str) -> dict[str, Any]:
     if kind == ALL and not name:
         return {ALL: True, **given}
     if kind not in ABOUT or not name.strip():
-        raise InvalidInput(f"must be `machine NAME`, `group NAME`, `tag NAME` or `all`, not {text!r}", field)
+        raise InvalidInput(
+            say("must be `machine NAME`, `group NAME`, `tag NAME` or `all`, not {text!r}", text=text), field
+        )
     return {kind: name.strip(), **given}
 
 

@@ -17,6 +17,7 @@ from lastseen.model import Matcher
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.rendering import templates
+from lastseen.words import say
 
 MATCHED = ("names", "groups", "tags", "kinds")
 SHOWN = ("name", "lasting", "start", *MATCHED)
@@ -61,7 +62,7 @@ def _start(text: str, office: Office) -> datetime | None:
         local = datetime.fromisoformat(text)
         return local.astimezone() if local.tzinfo or office.zone is None else local.replace(tzinfo=office.zone)
     except (ValueError, OverflowError):
-        raise InvalidInput(f"must be a time such as 2025-10-10 03:00, not {text!r}", "start") from None
+        raise InvalidInput(say("must be a time such as 2025-10-10 03:00, not {text!r}", text=text), "start") from None
 
 
 async def _page(

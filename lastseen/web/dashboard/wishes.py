@@ -16,6 +16,7 @@ from lastseen.model import Channel, Preferences
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.machine_form import written
 from lastseen.web.dashboard.rendering import templates
+from lastseen.words import say
 
 SPANS: Final = ("notify_after", "repeat_every", "fallback_after")
 WHICH: Final = ("names", "groups", "tags", "kinds")
@@ -90,7 +91,7 @@ def _said(typed: Mapping[str, str]) -> dict[str, Any]:
         quiet["days"] = days
     for name in ("start", "end"):
         if quiet and name not in quiet:
-            raise InvalidInput("must be a time such as 22:00, as long as there are quiet hours", f"quiet.{name}")
+            raise InvalidInput(say("must be a time such as 22:00, as long as there are quiet hours"), f"quiet.{name}")
     which = {name: words for name in WHICH if (words := _words(typed.get(f"machines.{name}", "")))}
     return {
         "severity": typed.get("severity") or None,
