@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from lastseen.bot import why, words
 from lastseen.bot.desk import Desk
 from lastseen.bot.joining import Door
-from lastseen.bot.updates import Said
+from lastseen.bot.updates import Pressed, Said
 from lastseen.bot.words import Lines, Seen
 from lastseen.durations import parse_duration
 from lastseen.errors import InvalidInput, UnknownMachine
@@ -131,20 +131,23 @@ class Commands:
         found = chosen(seen, what) if what else Choice(EVERYTHING, Matcher(), seen)
         if found is None:
             return self._unknown(seen, what)
-        until = await self.silence(found, span, channels, said.who)
+        until = await self.silence(found, span, channels, said)
         return words.muted(found.name, len(found.machines), until, self._desk.when)
 
-    async def silence(self, choice: Choice, span: timedelta, channels: Sequence[Channel], who: str) -> datetime:
+    async def silence(
+        self, choice: Choice, span: timedelta, channels: Sequence[Channel], said: Said | Pressed
+    ) -> datetime:
         """For these channels alone; it takes the place of an earlier one of the same. Until when."""
         store, now = self._desk.store, self._desk.clock.now()
         uids = tuple(sorted(channel.uid for channel in channels))
         kept = choice.matcher
         matcher = Matcher(kept.groups, kept.tags, kept.kinds, kept.names, uids)
         before = [one for one in await store.silences(now) if one.matcher == matcher]
-        name = f"{choice.name} muted by {who}"
-        await store.add_silence(Silence(name, now, now + span, matcher, f"{who} (Telegram)"), now)
-        for one in before:
-            await store.end_silence(one.id, now)
+        name = f"{choice.name} muted by {said.who}"
+        adding = store.add_silence(Silence(name, now, now + span, matcher, f"{said.who} (Telegram)"), now)
+        about = {"name": name, "machines": str(kept), "channels": [channel.name for channel in channels]}
+        await self._desk.do(adding, said.place, said.who, "silences.add", lambda made: f"silence {made.id}", about)
+        await self._end(before, said)
         self._desk.monitor.dispatcher.reload()
         return now + span
 
@@ -152,8 +155,7 @@ class Commands:
         store, now = self._desk.store, self._desk.clock.now()
         uids = {channel.uid for channel in channels}
         mine = [one for one in await store.silences(now) if one.matcher.channels and uids >= {*one.matcher.channels}]
-        for one in mine:
-            await store.end_silence(one.id, now)
+        await self._end(mine, said)
         if not mine:
             return words.NOTHING_MUTED
         self._desk.monitor.dispatcher.reload()
@@ -162,6 +164,12 @@ class Commands:
         gone = [one for one in seen if one.status.status is Status.OFFLINE and one.status.status_since >= began]
         return words.unmuted([one for one in gone if any(_meant(silence, one) for silence in mine)], self._desk.when)
 
+    async def _end(self, silences: Sequence[Silence], said: Said | Pressed) -> None:
+        desk = self._desk
+        for one in silences:
+            ending = desk.store.end_silence(one.id, desk.clock.now())
+            await desk.do(ending, said.place, said.who, "silences.end", f"silence {one.id}", {"name": one.name})
+
     async def _ack(self, said: Said, channels: Sequence[Channel]) -> Lines:
         seen = await self._desk.machines(channels)
         if said.words:
@@ -169,16 +177,17 @@ class Commands:
             if found is None:
                 return self._unknown(seen, said.words)
             seen = found.machines
-        return (Line(words.acked(await self.acknowledge(seen, said.who))),)
+        return (Line(words.acked(await self.acknowledge(seen, said))),)
 
-    async def acknowledge(self, seen: Sequence[Seen], who: str) -> list[str]:
+    async def acknowledge(self, seen: Sequence[Seen], said: Said | Pressed) -> list[str]:
         """Those of these that are offline or in error; their names."""
-        names = []
+        names, desk = [], self._desk
         for one in seen:
             if one.status.status not in (Status.OFFLINE, Status.ERROR):
                 continue
             try:
-                await self._desk.monitor.acknowledge(one.status.id, who)
+                seeing = desk.monitor.acknowledge(one.status.id, said.who)
+                await desk.do(seeing, said.place, said.who, "machines.ack", f"machine {one.status.slug}")
             except UnknownMachine:
                 continue
             names.append(one.name)

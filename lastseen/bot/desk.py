@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lastseen.bot.updates import Place
 from lastseen.bot.words import Lines, Seen, html_of, text_of
 from lastseen.clock import Clock
 from lastseen.errors import ConfigurationError, NotFound
 from lastseen.log import get_logger
+from lastseen.manage.deeds import Doing, do
+from lastseen.manage.who import Who
 from lastseen.model import Channel, Standing
 from lastseen.notifiers.telegram import telegram_library
 from lastseen.notifiers.telegram_limits import Limits, limits_of
@@ -35,6 +37,7 @@ PAGE = 1000
 TYPE = "telegram"
 
 _log = get_logger()
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,22 @@ class Desk:
         """This bot's channels to a chat, disabled ones too."""
         there = [one for one in await self.store.channels() if one.type == TYPE and number_in(one, "chat_id") == chat]
         return [one for one in there if (token := await self.tokens.of(one)) and token.partition(":")[0] == self.bot.id]
+
+    # -- changing
+
+    async def do(
+        self,
+        change: Awaitable[T],
+        place: Place,
+        who: str,
+        verb: str,
+        subject: str | Callable[[T], str],
+        changed: Mapping[str, Any] | None = None,
+    ) -> T:
+        """With a line of the audit log: somebody in this chat did it, who is called that there."""
+        somebody = Who(who, "member", through="telegram", address=f"chat {place.chat}")
+        doing = Doing(somebody, verb, subject, changed, self.clock.now())
+        return await do(self.store, doing, change)
 
     # -- machines
 

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from datetime import timedelta
 from typing import Any
 
-from lastseen.bot import words
+from lastseen.bot import waiting, words
 from lastseen.bot.desk import TYPE, Desk
 from lastseen.bot.updates import Moved, Place, Said
 from lastseen.errors import Conflict
@@ -82,50 +82,54 @@ class Door:
             by = f"telegram:{desk.bot.id}:{place.chat}:{place.thread or 0}"
             invite = await desk.store.use_invite(digest(desk.bot.id, code), by, desk.clock.now())
         if invite is not None:
-            channel = await self._invited(invite, place) or await self._again(place)
+            channel = await self._invited(invite, said) or await self._again(said)
         else:
-            channel = await self._again(place)
+            channel = await self._again(said)
         if channel is None:
             await (self._bad_link(place) if code else self.stranger(said))
             return False
         await desk.answer(place, words.connected(channel.name, len(await desk.machines([channel]))))
         return True
 
-    async def _again(self, place: Place) -> Channel | None:
+    async def _again(self, said: Said) -> Channel | None:
         """The chat's channel, switched on where it was the chat that went away. A link is often opened twice."""
-        known = await self._desk.channels(place, enabled=False)
+        known = await self._desk.channels(said.place, enabled=False)
         enabled = [channel for channel in known if channel.enabled]
         if enabled:
             return enabled[0]
         gone = [one for one in known if one.disabled_by == "far_end" or (one.disabled_reason or "").startswith(STOPPED)]
         if not gone:
             return None
-        back: Channel = await self._desk.store.switch_channel(gone[0].uid, True, None, self._desk.clock.now())
+        switching = self._desk.store.switch_channel(gone[0].uid, True, None, self._desk.clock.now())
+        named = f"channel {gone[0].name}"
+        back: Channel = await self._desk.do(switching, said.place, said.who, "channels.enable", named)
         self._desk.monitor.dispatcher.reload()
         return back
 
-    async def _invited(self, invite: Invite, place: Place) -> Channel | None:
+    async def _invited(self, invite: Invite, said: Said) -> Channel | None:
         """A new channel. None: it was made already, before a crash."""
+        place = said.place
         thread = invite.config.get("thread_id", place.thread)
         config = {**invite.config, "chat_id": place.chat, **({} if thread is None else {"thread_id": thread})}
         for known in await self._desk.mine(place.chat):
             if known.name == invite.name and str(known.config.get("thread_id")) == str(thread):
                 return None
-        channel = await self._add(invite.name, config)
+        channel = await self._add(invite.name, config, said)
+        await waiting.forget(self._desk)
         _log.info("chat_connected", channel=channel.name, chat=place.chat)
         self._desk.monitor.dispatcher.reload()
         return channel
 
-    async def _add(self, name: str, config: dict[str, Any]) -> Channel:
+    async def _add(self, name: str, config: dict[str, Any], said: Said) -> Channel:
         """By another name where somebody has taken this one meanwhile."""
         desk = self._desk
         secret = {"token": desk.bot.token}
         for number in range(1, 100):
             called = name if number == 1 else f"{name}-{number}"
+            adding = desk.store.add_channel(TYPE, called, config, secret, desk.bot.lane, desk.clock.now())
+            about = (said.place, said.who, "channels.add", f"channel {called}", {"type": TYPE})
             try:
-                made: Channel = await desk.store.add_channel(
-                    TYPE, called, config, secret, desk.bot.lane, desk.clock.now()
-                )
+                made: Channel = await desk.do(adding, *about)
             except Conflict:
                 continue
             return made
@@ -135,7 +139,8 @@ class Door:
         desk = self._desk
         for channel in channels:
             reason = f"{STOPPED} by {said.who}"
-            await desk.store.switch_channel(channel.uid, False, reason, desk.clock.now())
+            switching = desk.store.switch_channel(channel.uid, False, reason, desk.clock.now())
+            await desk.do(switching, said.place, said.who, "channels.disable", f"channel {channel.name}")
             _log.warning("chat_stopped", channel=channel.name, by=said.who)
         others = [one for one in await desk.store.channels() if one.enabled]
         desk.monitor.dispatcher.reload()
@@ -143,9 +148,12 @@ class Door:
         return True
 
     async def moved(self, moved: Moved) -> bool:
-        channels = await self._desk.mine(moved.chat)
+        desk = self._desk
+        channels = await desk.mine(moved.chat)
         for channel in channels:
-            await self._desk.store.change_channel(channel.uid, {"chat_id": moved.to}, self._desk.clock.now())
+            changing = desk.store.change_channel(channel.uid, {"chat_id": moved.to}, desk.clock.now())
+            named, said = f"channel {channel.name}", {"chat_id": "the group has another id now"}
+            await desk.do(changing, Place(moved.to), "Telegram", "channels.configure", named, said)
         return bool(channels)
 
     async def _bad_link(self, place: Place) -> None:

@@ -45,13 +45,13 @@ class Presses:
         return False
 
     async def _ack(self, pressed: Pressed, choice: Choice) -> bool:
-        names = await self._commands.acknowledge(choice.machines, pressed.who)
+        names = await self._commands.acknowledge(choice.machines, pressed)
         # the message shows it when that is told (`lastseen.notifiers.retelling`), and so do those in other chats
         await self._toast(pressed, words.acked(names) if names else f"{choice.name} is well again.")
         return bool(names)
 
     async def _mute(self, pressed: Pressed, choice: Choice, channels: Sequence[Channel]) -> bool:
-        until = await self._commands.silence(choice, MUTE, channels, pressed.who)
+        until = await self._commands.silence(choice, MUTE, channels, pressed)
         await self._toast(pressed, f"{choice.name} muted until {self._desk.when.at(until)}.")
         await self._note(pressed, words.mute_line(choice.name, until, self._desk.when))
         return True

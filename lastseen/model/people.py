@@ -70,8 +70,8 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One line of the audit log: `by` did `verb` to `subject` (`machine db-01`). `through`: `session`, `key`, `header`
-    or `command line`. `changed`: by field, without secrets."""
+    """One line of the audit log: `by` did `verb` to `subject` (`machine db-01`). `through`: `session`, `key`, `header`,
+    `telegram` or `command line`. `changed`: by field, without secrets."""
 
     at: datetime
     by: str
