@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from lastseen.bot import waiting
 from lastseen.bot.desk import Bot, Desk, Tokens
 from lastseen.bot.joining import digest, new_code
 from lastseen.clock import rfc3339
@@ -43,18 +44,23 @@ class Invited:
         return f"https://t.me/{self.bot}?startgroup={self.code}"
 
 
-async def invite(office: Office, name: str, wishes: Mapping[str, Any], lasting: timedelta = LASTS) -> Invited:
-    """By the bot of the settings, or the only one that there are channels of; its own server is asked who it is.
-    Raises Forbidden, InvalidInput, Conflict, ConfigurationError."""
+async def invite(
+    office: Office, name: str, wishes: Mapping[str, Any], lasting: timedelta = LASTS, token: str = ""
+) -> Invited:
+    """By the bot of this token, or of the settings, or the only one that there are channels of; its own server is asked
+    who it is. A token that was not known is kept. Raises Forbidden, InvalidInput, Conflict, ConfigurationError."""
     office.who.must_be_admin()
     if not name or len(name) > 200:
         raise InvalidInput(say("must be a text of 1 to 200 characters"), "name")
     if lasting > LONGEST:
         raise InvalidInput(say("must be at most 30 days"), "lasting")
-    bot = await _bot(office)
+    bot = await _by_token(office, token) if token else await _bot(office)
     called = await _called(office, bot)
     promising = promised(office.store, bot, name, wishes, lasting, office.monitor.clock.now())
     code, made = await office.do(promising, "channels.invite", f"channel {name}")
+    if token:
+        keeping = waiting.keep(office.store, bot, called, office.monitor.clock.now())
+        await office.do(keeping, "channels.add", f"channel @{called}")
     return Invited(made.id, name, called, code, rfc3339(made.expires_at))
 
 
@@ -87,6 +93,23 @@ async def connected(office: Office, number: int) -> Channel | None:
         ):
             return channel
     return None
+
+
+async def has_bot(office: Office) -> bool:
+    """Whether a link can be made without a token."""
+    try:
+        await _bot(office)
+    except ConfigurationError:
+        return False
+    return True
+
+
+async def _by_token(office: Office, token: str) -> Bot:
+    if not re.fullmatch(r"\d+:[A-Za-z0-9_-]+", token):
+        raise InvalidInput(say("must be a bot's token as @BotFather gives it: digits, a colon, letters"), "token")
+    if office.senders is None:
+        raise ConfigurationError(say("no channels are made here"))
+    return Bot(token, office.senders.server("telegram"))
 
 
 async def _bot(office: Office) -> Bot:

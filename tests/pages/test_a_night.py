@@ -29,7 +29,7 @@ async def make_webhook(page: Page, receiver: WebhookReceiver) -> None:
 
 async def connect_telegram(page: Page, api: BotApi) -> None:
     await page.goto("/channels/new")
-    await page.get_by_role("link", name="telegram by link").click()
+    await page.get_by_role("link", name="Telegram, by a code to scan").click()
     await page.get_by_label("Name").fill("family")
     await page.get_by_role("button", name="Make the link").click()
     link = await page.locator("#link").get_attribute("href")

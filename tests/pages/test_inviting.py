@@ -69,3 +69,40 @@ async def test_what_is_wrong_with_an_invitation_is_said(site: Site, api: BotApi)
         for path in ("/channels/invite", "/channels/invited/1"):
             assert (await member.get(path)).status_code == 403
         assert (await member.post("/channels/invite", data={"name": "mine"})).status_code == 403
+
+
+async def test_a_bot_of_ones_own_needs_no_setting_and_no_restart(tmp_path: Path, api: BotApi) -> None:
+    async with (
+        a_site(tmp_path, telegram_api_url=api.url) as site,
+        site.app.running(),
+        await browser(site) as admin,
+    ):
+        begun = (await admin.get("/channels/invite")).text
+        assert "@BotFather" in begun
+        assert 'name="token"' in begun
+
+        async def tried(token: str) -> str:
+            answer = await admin.post("/channels/invite", data={"name": "ops", "token": token})
+            assert answer.status_code == 422
+            assert not token or token not in answer.text
+            return fault(answer, "token")
+
+        assert await tried("") == "must not be empty"
+        assert (await tried("bot-123")).startswith("must be a bot's token")
+        assert await tried("123456789:AAF-another_token") == "Telegram: 401, the bot token is wrong"
+        assert await channels.listed(site.app.office) == [], "nothing is kept of what was wrong"
+        page = await admin.post("/channels/invite", data={"name": "ops", "token": TOKEN})
+        assert page.status_code == 200
+        assert TOKEN not in page.text
+        link = re.search(r"\?start=([^\"<]+)", page.text)
+        assert link
+        assert 'name="token"' not in (await admin.get("/channels/invite")).text, "it is known now"
+        (kept,) = await channels.listed(site.app.office)
+        assert (kept["name"], kept["enabled"]) == ("@lastseen_bot", False)
+        api.open_link(7, secret(link[1]))
+
+        async def connected() -> bool:
+            known = await channels.listed(site.app.office)
+            return [(one["name"], one["enabled"]) for one in known] == [("ops", True)]
+
+        await eventually(connected)

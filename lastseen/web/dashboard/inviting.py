@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import segno
 from fastapi import APIRouter, Request, Response
 from markupsafe import Markup
 
 from lastseen.errors import ConfigurationError, Conflict, InvalidInput
 from lastseen.manage import invites
+from lastseen.manage.office import Office
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.rendering import templates
+from lastseen.words import say
 
 
 def invite_routes() -> APIRouter:
@@ -19,19 +23,21 @@ def invite_routes() -> APIRouter:
     @router.get("/invite")
     async def begin(request: Request, office: Asked) -> Response:
         office.who.must_be_admin()
-        return templates(request, "invite.html", said={}, errors={})
+        return await _form(request, office, {}, {}, 200)
 
     @router.post("/invite")
     async def invite(request: Request, office: Asked) -> Response:
         said = await typed_in(request)
         wishes = {"silent": True} if said.get("silent") else {}
+        if not said.get("token", "-"):
+            return await _form(request, office, said, {"token": say("must not be empty")})
         try:
-            made = await invites.invite(office, said.get("name", ""), wishes)
+            made = await invites.invite(office, said.get("name", ""), wishes, token=said.get("token", ""))
         except InvalidInput as error:
-            return templates(request, "invite.html", status=422, said=said, errors={error.field: error.message})
+            return await _form(request, office, said, {error.field: error.message})
         except (Conflict, ConfigurationError) as error:
-            field = "name" if isinstance(error, Conflict) else ""
-            return templates(request, "invite.html", status=422, said=said, errors={field: str(error)})
+            field = "name" if isinstance(error, Conflict) else "token" if "token" in said else ""
+            return await _form(request, office, said, {field: str(error)})
         when = When(office.monitor.clock.now(), office.zone)
         return templates(
             request,
@@ -48,6 +54,13 @@ def invite_routes() -> APIRouter:
         return templates(request, "invited_yet.html", connected=await invites.connected(office, number), number=number)
 
     return router
+
+
+async def _form(
+    request: Request, office: Office, said: Mapping[str, str], errors: Mapping[str, object], status: int = 422
+) -> Response:
+    known = await invites.has_bot(office)
+    return templates(request, "invite.html", status=status, said=said, errors=errors, known=known)
 
 
 def _picture(link: str) -> Markup:
