@@ -5,22 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lastseen.cli.events import Limit
 from lastseen.cli.options import UsageError
 from lastseen.cli.output import Json, local, print_json, table
-from lastseen.cli.session import call, do, settings
+from lastseen.cli.session import call, settings
 from lastseen.clock import SystemClock
 from lastseen.durations import parse_duration
 from lastseen.errors import InvalidInput
 from lastseen.model.words import NotificationState
-
-if TYPE_CHECKING:
-    from lastseen.manage.office import Office
-    from lastseen.model.story import GivenUp, Which
 
 app = typer.Typer(help="Who was told what, and who was not.", no_args_is_help=True)
 
@@ -100,21 +96,17 @@ def _replay_dead(filters: tuple[str | None, str | None, str | None], dry_run: bo
     from lastseen.manage import notifications
 
     channel, machine, since = filters
-
-    async def look(office: Office) -> tuple[Which, GivenUp]:
-        those = await notifications.which(office, channel, machine, _since(since))
-        return those, await notifications.given_up(office, those, SHOWN)
-
-    those, found = do(look)
-    made: Sequence[Mapping[str, Any]] = []
-    if found.count and not dry_run:
-        _confirm(found.count, yes, as_json)
-        made = do(lambda office: notifications.replay_dead(office, those, found.count))
+    which = (channel, machine, _since(since))
+    done = call(notifications.again, *which, most=SHOWN, dry_run=True)
+    if done["found"] and not dry_run:
+        _confirm(done["found"], yes, as_json)
+        done = call(notifications.again, *which, most=done["found"])
+    done["dry_run"] = dry_run
     if as_json:
-        print_json(_value(found, made, dry_run))
+        print_json(done)
     else:
-        _table(found.rows if dry_run else made[:SHOWN], "Nothing is to be told again.")
-        typer.echo(_summary(found, len(made), dry_run))
+        _table(done["notifications"][:SHOWN], "Nothing is to be told again.")
+        typer.echo(_summary(done))
 
 
 def _confirm(count: int, yes: bool, as_json: bool) -> None:
@@ -126,23 +118,14 @@ def _confirm(count: int, yes: bool, as_json: bool) -> None:
     typer.confirm(f"Tell {count} notifications again?", abort=True)
 
 
-def _value(found: GivenUp, made: Sequence[Mapping[str, Any]], dry_run: bool) -> dict[str, Any]:
-    return {
-        "dry_run": dry_run,
-        "found": found.count,
-        "replayed": len(made),
-        "again": found.again,
-        "off": found.off,
-        "notifications": [dict(one) for one in (found.rows if dry_run else made)],
-    }
-
-
-def _summary(found: GivenUp, made: int, dry_run: bool) -> str:
-    parts = [f"{found.count} would be told again." if dry_run else f"{made} are told again."]
-    if found.again:
-        parts.append(f"{found.again} left out: told since, or about to be.")
-    if found.off:
-        parts.append(f"{found.off} left out: the channel is off or gone (`lastseen channels enable NAME`).")
+def _summary(done: Mapping[str, Any]) -> str:
+    parts = [f"{done['found']} would be told again." if done["dry_run"] else f"{done['replayed']} are told again."]
+    if done["left"] and not done["dry_run"]:
+        parts.append(f"{done['left']} are left: say it once more.")
+    if done["again"]:
+        parts.append(f"{done['again']} left out: told since, or about to be.")
+    if done["off"]:
+        parts.append(f"{done['off']} left out: the channel is off or gone (`lastseen channels enable NAME`).")
     return " ".join(parts)
 
 

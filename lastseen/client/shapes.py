@@ -157,6 +157,19 @@ class Notification(TypedDict):
     type: NotRequired[str | None]
 
 
+class ToldAgain(TypedDict):
+    """Of what was given up. `found` could be told, `replayed` are, `left` are still to be; `again` were told since,
+    `off` are of channels that are off or gone."""
+
+    dry_run: bool
+    found: int
+    replayed: int
+    left: int
+    again: int
+    off: int
+    notifications: list[Notification]
+
+
 class Kind(TypedDict):
     """`offline_after_seconds`: 0 is never, None the default threshold."""
 

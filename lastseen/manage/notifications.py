@@ -110,6 +110,32 @@ async def replay_dead(office: Office, those: Which, most: int) -> Sequence[Mappi
     return done
 
 
+async def again(
+    office: Office,
+    channel: str | None = None,
+    machine: str | None = None,
+    since: datetime | None = None,
+    *,
+    most: int = AT_ONCE,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """Tell up to `most` of what was given up again, or with `dry_run` only say which: `found` could be told, `replayed`
+    are, `left` are still to be; `again` were told since, `off` are of channels that are off or gone. Raises Forbidden,
+    UnknownMachine, UnknownChannel."""
+    those = await which(office, channel, machine, since)
+    found = await given_up(office, those, most if dry_run else 0)
+    made = [] if dry_run else await replay_dead(office, those, most)
+    return {
+        "dry_run": dry_run,
+        "found": found.count,
+        "replayed": len(made),
+        "left": max(found.count - len(made), 0),
+        "again": found.again,
+        "off": found.off,
+        "notifications": [dict(one) for one in (found.rows if dry_run else made)],
+    }
+
+
 def _theirs(office: Office, those: Which) -> Which:
     """Who may change something may change all that they see. Raises Forbidden."""
     office.who.must_edit()

@@ -73,6 +73,7 @@ ROWS: dict[str, Row] = {
     "events_list": Row(WHOEVER_IS_LET_IN),
     "notifications_list": Row(WHOEVER_IS_LET_IN),
     "notifications_replay": Row(OWN_CHANGED, "/notifications/{told}/replay"),
+    "notifications_replay_dead": Row(EDITORS, "/notifications/replay", {"state": "dead"}),
     "channels_list": Row(WHOEVER_IS_LET_IN),
     "channels_types": Row(WHOEVER_IS_LET_IN),
     "channels_add": Row(EDITORS, body={**HOOK, "name": "{new}"}),

@@ -73,6 +73,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         two = Both(here, there, url, folder / "files")
         two.key("write", "--may", "write")
         two.key("read")
+        here.json("users", "add", "vic", "--role", "viewer")
+        two.key("viewer", "--may", "write", "--user", "vic")
         two.ask("kinds", "list")
         until(lambda: here.json("keys", "list")[0]["first_used_at"], "that its key was used is written")
         yield two

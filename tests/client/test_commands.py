@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Done
-from tests.client.conftest import Both
+from tests.client.conftest import SILENT, Both
 
 READ = [
     *("machines list", "machines list --kind default", "machines list --group nowhere", "machines show pump-01"),
     *("machines show 1", "kinds list", "sources list", "sources show http", "channels list", "silences list"),
     *("events", "events --limit 2", "events --machine pump-01", "events --type machine.offline", "keys list"),
     *("notifications list", "notifications list --state dead --channel ops --machine pump-02 --limit 1"),
+    *("notifications replay --state dead --dry-run", "notifications replay --state dead --channel ops --dry-run"),
     *("notifications list --since 2026-03-01", "notifications list --since 2h"),
     *("uptime", "uptime pump-01", "uptime pump-01 --window 2d --without-silenced", "uptime --window 1h"),
     *("status-pages list", "status-pages show shop", "badges list"),
@@ -172,6 +173,18 @@ def test_a_server_tells_again_what_was_given_up(both: Both) -> None:
     made = both.ask("notifications", "replay", str(dead["id"]), "--json").value
     assert (made["cause"], made["event_id"], made["channel_id"]) == ("replay", dead["event_id"], dead["channel_id"])
     assert both.ask("notifications", "replay", dead["uid"]).code == 0
+
+
+def test_a_server_tells_again_all_that_was_given_up_some_at_a_time(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lastseen.client.verbs.notifications.AT_ONCE", 1)
+    words = ("notifications", "replay", "--state", "dead", "--machine", SILENT[1])
+    done = both.ask(*words, "--json").value
+    assert (done["found"], done["replayed"], done["left"], done["again"]) == (2, 2, 0, 0)
+    assert {(one["cause"], one["machine"]) for one in done["notifications"]} == {("replay", SILENT[1])}
+    assert same(both.ask(*words)) == same(both.here(*words))
+    assert both.ask(*words).out.splitlines()[-1].startswith("0 are told again. ")
+    assert "viewers" in both.ask(*words, may="viewer").err
+    assert "only read" in both.ask(*words, may="read").err
 
 
 def test_a_server_tries_its_channel_and_switches_it(both: Both) -> None:

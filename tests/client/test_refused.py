@@ -210,8 +210,7 @@ def test_what_works_here_alone_says_so(both: Both) -> None:
         assert line == f"lastseen: lastseen {command.split()[0]} works here alone: leave out --server" + (
             ", or give it behind agent" if command == "agent" else ""
         )
-    for command in ("channels invite ops", "notifications replay --state dead"):
-        assert "only where the database is" in said(both.ask(*command.split()), both)
+    assert "only where the database is" in said(both.ask("channels", "invite", "ops"), both)
 
 
 def test_what_only_the_server_finds_wrong_is_named_by_its_option(both: Both) -> None:

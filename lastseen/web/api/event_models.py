@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lastseen.web.api.asked import Moment, Paged, Text
+from lastseen.web.api.asked import Moment, Paged, Said, Text
 
 Word = Annotated[Text, Field(max_length=200)]
 
@@ -66,6 +66,45 @@ class Notification(BaseModel):
     channel: str | None = None
     machine: str | None = None
     type: str | None = Field(default=None, description="of its event")
+
+
+class GivenUp(Said):
+    """Which of what was given up."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"state": "dead", "channel": "ops", "since": "2025-10-10T00:00:00Z"}}
+    )
+
+    state: Literal["dead"] = Field(description="what was given up, and not told since")
+    channel: Word | None = Field(default=None, description="the name of one")
+    machine: Word | None = Field(default=None, description="its id or its slug")
+    since: Annotated[Moment, Field(strict=False)] | None = Field(default=None, description="given up from then on")
+    limit: int = Field(default=500, ge=1, le=500, description="how many at most; the oldest first")
+    dry_run: bool = Field(default=False, description="only say which, and tell nothing")
+
+
+class ToldAgain(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "dry_run": False,
+                "found": 2,
+                "replayed": 2,
+                "left": 0,
+                "again": 1,
+                "off": 0,
+                "notifications": [],
+            }
+        }
+    )
+
+    dry_run: bool
+    found: int = Field(description="how many could be told again; 10,000 are counted at most")
+    replayed: int = Field(description="how many are told again")
+    left: int = Field(description="how many of them are not yet: ask once more")
+    again: int = Field(description="left out: told since, or about to be")
+    off: int = Field(description="left out: their channels are off, or gone")
+    notifications: list[Notification] = Field(description="the new ones; with `dry_run` those that would be told again")
 
 
 class EventQuery(Paged):

@@ -47,6 +47,24 @@ async def told(office: Asked, query: Annotated[models.NotificationQuery, InQuery
 
 
 @router.post(
+    "/notifications/replay",
+    tags=["notifications"],
+    response_model=models.ToldAgain,
+    operation_id="notifications_replay_dead",
+)
+async def replay_dead(office: Asked, which: models.GivenUp) -> Response:
+    """Tell again what was given up
+
+    Of what who asks may see and change, the oldest first; `left` says how many are not told yet. What was told since,
+    or waits to be told, is left out, so that asking twice says nothing twice."""
+    return answer(
+        await notifications.again(
+            office, which.channel, which.machine, which.since, most=which.limit, dry_run=which.dry_run
+        )
+    )
+
+
+@router.post(
     "/notifications/{id}/replay",
     tags=["notifications"],
     status_code=201,
