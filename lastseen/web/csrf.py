@@ -49,10 +49,12 @@ def must_be_ours(scope: Mapping[str, Any], front: Front) -> None:
         raise Refused(FOREIGN)
 
 
-def must_not_be_foreign(scope: Mapping[str, Any], front: Front) -> None:
+def must_not_be_foreign(scope: Mapping[str, Any], front: Front, *, from_nowhere: bool = False) -> None:
     """For what authenticates in its body, by a password or a one-time token. Raises Refused (403) where the request
-    shows that another site made it. A page without referrer says `Origin: null`: what it holds is enough."""
+    shows that another site made it. `from_nowhere`: a page without referrer says `Origin: null`, as any page can that
+    is in a frame; where the form holds a token that nobody else has, that is enough."""
     if scope["method"] in SAFE or made_in(scope, front) != "elsewhere":
         return
-    if said_of(scope, b"sec-fetch-site") or said_of(scope, b"origin") != ["null"]:
+    nowhere = not said_of(scope, b"sec-fetch-site") and said_of(scope, b"origin") == ["null"]
+    if not (from_nowhere and nowhere):
         raise Refused(FOREIGN)

@@ -86,7 +86,7 @@ async def use_link(request: Request, response: Response, purpose: str, token: st
     """Set up the first admin, or set a password, and be logged in. Raises Refused (403), NotFound for a link that is
     not valid, Conflict where somebody was faster, InvalidInput naming `name` or `password`."""
     entrance = entrance_of(request)
-    must_not_be_foreign(request.scope, entrance.front)
+    must_not_be_foreign(request.scope, entrance.front, from_nowhere=True)
     await whose_link(request, purpose, token)  # before a password is hashed for anybody who asks
     if purpose == "setup":
         check_name(name)
