@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 from lastseen.errors import Conflict, LastseenError
@@ -12,6 +13,14 @@ from lastseen.manage.who import Who
 
 SERVER: Final = Who("lastseen serve", "admin")
 
+FIRST: Final = """
+  Open this in a browser to begin, once, within 24 hours. Whoever does becomes the first admin:
+
+      {url}
+
+"""
+"""Somebody sits there, and is not to look for it among the lines of a log."""
+
 _log = get_logger()
 
 
@@ -20,6 +29,9 @@ async def offer(office: Office) -> None:
     try:
         if await people.needs_setup(office):
             link = await people.setup_link(office.of(SERVER))
+            if sys.stdout.isatty():
+                sys.stdout.write(FIRST.format(url=link["url"]))
+                return
             _log.warning("setup_link", url=link["url"], hint="open it to become the first admin, once, within 24 h")
     except Conflict:
         return  # somebody was faster

@@ -90,3 +90,15 @@ async def test_whether_a_page_is_live_is_said_in_words(looking: Looking) -> None
     async with looking.by() as seen:
         await seen.open("/")
         await expect(seen.page.get_by_role("img", name="Live: this page changes by itself")).to_be_visible()
+
+
+async def test_an_address_of_nothing_is_a_page_that_leads_back(looking: Looking) -> None:
+    async with looking.by() as seen, looking.by("") as nobody:
+        assert await seen.open("/machine") == 404
+        await expect(seen.page.get_by_role("link", name="Events")).to_be_visible()
+        await seen.page.get_by_role("link", name="To all machines").click()
+        await expect(seen.page.get_by_role("heading", level=1)).to_have_text("Machines")
+        assert await nobody.open("/machine") == 404
+        await expect(nobody.page.get_by_role("heading", level=1)).to_have_text("Not Found")
+        plain = await looking.served.http.get("/machine")
+        assert plain.headers["content-type"] == "application/problem+json", "programs are told as ever"

@@ -57,6 +57,16 @@ async def test_the_link_can_be_read_on_the_console(tmp_path: Path, form: str) ->
         assert said
 
 
+async def test_whoever_sits_there_is_told_in_words(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    with capture_logs() as logged:
+        await setup.offer(site.app.office)
+    assert re.search(r"Open this in a browser.*\n\n +\S*/setup\?token=[\w-]{43}\n", capsys.readouterr().out)
+    assert [line for line in logged if line["event"] == "setup_link"] == [], "it is said once"
+
+
 async def test_an_admin_who_is_made_meanwhile_is_no_trouble(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     async def not_yet(office: object) -> bool:
         return True

@@ -41,11 +41,13 @@ from lastseen.web.api.models import Health
 from lastseen.web.api.openapi import document_of
 from lastseen.web.api.session import router as session_routes
 from lastseen.web.auth import FindKey
+from lastseen.web.dashboard.asking import as_page, asks_for_page
 from lastseen.web.dashboard.routes import dashboard_routes
 from lastseen.web.frames import frame
 from lastseen.web.front import Front
 from lastseen.web.headers import Guarded
 from lastseen.web.in_time import InTime
+from lastseen.web.languages import Languages
 from lastseen.web.metrics import metrics_routes
 from lastseen.web.public.routes import public_routes
 from lastseen.web.who import Entrance, NotLoggedIn, entrance_of
@@ -99,6 +101,7 @@ def create_api(
     )
     app.state.entrance = entrance or Entrance(Office(monitor, None, lambda: None, lambda text: None), find_key)
     app.state.live = live or Live(monitor, frame)
+    app.state.languages = Languages()
     app.state.readiness, app.state.notes = readiness, notes
     app.router.routes.extend(_made_once())
     app.include_router(metrics_routes(monitor, find_key, version, metrics))
@@ -200,7 +203,8 @@ def _add_errors(app: FastAPI, at_wrong_key: AtWrongKey) -> None:
     async def http(request: Request, error: HTTPException) -> Response:
         details = {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not served here"}
         detail = details.get(error.status_code, str(error.detail))
-        return _respond(Problem(error.status_code, detail, headers=dict(error.headers or {})))
+        problem = Problem(error.status_code, detail, headers=dict(error.headers or {}))
+        return await as_page(request, problem) if asks_for_page(request) else _respond(problem)
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:

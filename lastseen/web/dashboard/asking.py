@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -68,6 +69,18 @@ def error_page(request: Request, problem: Problem) -> Response:
     page = templates(request, "error.html", status=problem.status, problem=problem)
     page.headers.update(dict(problem.headers))
     return page
+
+
+def asks_for_page(request: Request) -> bool:
+    """A browser that somebody sits at, and no program: not below `/api`."""
+    return not request.url.path.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
+
+
+async def as_page(request: Request, problem: Problem) -> Response:
+    """For whoever it may be."""
+    with suppress(NotLoggedIn, Refused, LastseenError):  # it is said to strangers as well
+        await _office(request)
+    return error_page(request, problem)
 
 
 async def typed_in(request: Request) -> dict[str, str]:
