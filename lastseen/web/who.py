@@ -6,6 +6,7 @@ next: a key that is not valid is refused although a session came along.
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -111,7 +112,7 @@ class Entrance:
                 return await self._new(name, role, address)
         except InvalidInput:
             raise unknown from None
-        if found is None:
+        if found is None or not _same(found[0].name, name):
             raise unknown
         return found[0]
 
@@ -128,9 +129,16 @@ class Entrance:
             return added
         except Conflict:  # made meanwhile
             found = await store.user(name)
-            if found is None:
+            if found is None or not _same(found[0].name, name):
                 raise
             return cast(User, found[0])
+
+
+def _same(known: str, named: str) -> bool:
+    """Whether it is this user whom a proxy names: but for the case. Of two that look alike otherwise, as in letters of
+    another width, it may know both, and let anybody be the other."""
+    alike = unicodedata.normalize("NFC", known).lower() == unicodedata.normalize("NFC", named).lower()
+    return alike and known.isascii() == named.isascii()
 
 
 def _one_name(said: list[bytes]) -> str | None:

@@ -78,6 +78,23 @@ async def test_what_names_nobody_or_two_is_refused(site: Site, said: list[tuple[
     assert [user.name for user in await site.store.users()] == ["ada"]
 
 
+@pytest.mark.parametrize("named", ["\uff41\uff44\uff41", "\u1d43da", "\U0001d41ada"])
+async def test_somebody_who_looks_alike_is_somebody_else(tmp_path: Path, named: str) -> None:
+    """To a proxy they are two, and it may let anybody choose a name."""
+    given = {"trusted_proxies": "10.0.0.0/8", "login_header": "Remote-User", "login_header_role": "viewer"}
+    async with a_site(tmp_path, **given) as site:
+        await site.person("ada")
+        answer = await site.browser(PROXY, **{"Remote-User": named.encode()}).get("/test/who")
+        assert answer.status_code == 403
+        assert (await site.browser(PROXY, **{"Remote-User": "ADA"}).get("/test/who")).status_code == 200
+
+
+async def test_letters_that_are_no_ascii_may_be_of_another_case(site: Site) -> None:
+    await site.person("\xc5sa")
+    for named in ("\xe5sa", "a\u030asa"):
+        assert (await site.browser(PROXY, **{"Remote-User": named.encode()}).get("/test/who")).status_code == 200
+
+
 async def test_where_the_proxy_names_nobody_a_session_counts(site: Site) -> None:
     await site.person()
     browser = site.browser(PROXY)
