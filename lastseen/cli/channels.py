@@ -11,6 +11,7 @@ import typer
 
 from lastseen.cli.channel_add import AddGroup
 from lastseen.cli.invites import invite
+from lastseen.cli.options import UsageError, naming
 from lastseen.cli.output import Json, answer, print_json, table
 from lastseen.cli.session import call
 from lastseen.cli.wishes import set_
@@ -95,6 +96,35 @@ def rotate_secret(
         changed,
         f"{changed['name']} has a new secret, shown this once; the old one signs too for {keep}:\n{changed['secret']}",
     )
+
+
+@app.command()
+def rename(channel: Ref, name: Annotated[str, typer.Argument(help="Its new name.")], as_json: Json = False) -> None:
+    """Call a channel otherwise; what it was told stays its own."""
+
+    from lastseen.manage import channels
+
+    renamed = call(channels.rename, channel, name)
+    answer(as_json, renamed, f"{channel} is called {renamed['name']}")
+
+
+@app.command()
+def give(
+    channel: Ref,
+    to: Annotated[str | None, typer.Option(metavar="USER", help="Whose it is from now on.")] = None,
+    shared: Annotated[bool, typer.Option("--shared", help="It is everybody's, and hears of all machines.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Give a channel to a user, of whose machines it hears then and of shared ones, or to everybody."""
+    if shared == (to is not None):
+        raise UsageError("say to whom: --to USER, or --shared")
+
+    from lastseen.manage import channels
+
+    with naming(lambda field: "--to" if field == "owner" else field):
+        given = call(channels.give, channel, to)
+    whose = f"of {given['owner']}" if given["owner"] else "shared"
+    answer(as_json, given, f"{given['name']} is {whose}")
 
 
 @app.command()

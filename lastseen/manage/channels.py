@@ -9,13 +9,20 @@ from typing import Any
 
 import msgspec
 
-from lastseen.errors import Conflict, Forbidden, InvalidInput, UnknownChannel
+from lastseen.errors import Conflict, Forbidden, InvalidInput, PluginError, UnknownChannel
 from lastseen.manage import owners
+from lastseen.manage.machines import id_in
 from lastseen.manage.office import Office
 from lastseen.model import Channel, Preferences, preferences_from
 from lastseen.notifiers.quiet import checked_wishes
 from lastseen.notifiers.webhook import new_secret
 from lastseen.words import say
+
+CODE = "code"
+"""The type of channels that a program gives."""
+
+LONGEST = 200
+"""Characters of a name."""
 
 KEEP = "\0keep"
 """A fallback that is not said: no channel can be called so."""
@@ -95,6 +102,60 @@ async def switch(office: Office, text: str, enabled: bool, reason: str | None = 
     verb = f"channels.{'enable' if enabled else 'disable'}"
     switched: Channel = await office.do(switching, verb, f"channel {channel.name}", {"reason": reason})
     return await shown(office, switched)
+
+
+async def may_be_called(office: Office, text: str, name: str) -> Channel:
+    """The channel, where it may have this name. Raises UnknownChannel, Forbidden, InvalidInput, Conflict."""
+    channel = await find_to_edit(office, text)
+    if channel.type == CODE:
+        raise Conflict(say("{name} is given in a program's code, and known there by this name", name=channel.name))
+    if not name.strip() or len(name) > LONGEST:
+        raise InvalidInput(say("must have 1 to {most} characters", most=LONGEST), "name")
+    if id_in(name) is not None:
+        raise InvalidInput(say("must not be digits alone: so channels are numbered"), "name")
+    if any(other.name == name and other.uid != channel.uid for other in await office.store.channels()):
+        raise Conflict(say("there is a channel {name} already", name=repr(name)))
+    return channel
+
+
+async def rename(office: Office, text: str, name: str) -> dict[str, Any]:
+    """What it was told stays its own. As it is then. Raises as `may_be_called`."""
+    channel = await may_be_called(office, text, name)
+    renaming = office.store.rename_channel(channel.uid, name, office.monitor.clock.now())
+    renamed: Channel = await office.do(renaming, "channels.rename", f"channel {channel.name}", {"name": name})
+    return await shown(office, renamed)
+
+
+async def may_be_of(office: Office, text: str, owner: str | None) -> tuple[Channel, int | None]:
+    """The channel, and the id of the user who may have it; None: everybody. What guards its addresses goes by that, and
+    who stands in for it. Raises UnknownChannel, Forbidden, InvalidInput, Conflict."""
+    office.who.must_be_admin()
+    channel = await find_to_edit(office, text)
+    user: int | None = (await owners.named(office, {"owner": owner}))["owner"]
+    if channel.type == CODE:
+        raise Conflict(say("{name} is given in a program's code: it is everybody's", name=channel.name))
+    for other in await office.store.channels():
+        stands_in = other.uid == channel.fallback and other.owner_id not in (None, user)
+        if stands_in or (other.fallback == channel.uid and user not in (None, other.owner_id)):
+            said = say(
+                "{name} and {other} stand in for one another: that must end first", name=channel.name, other=other.name
+            )
+            raise Conflict(said)
+    if office.senders is not None and user is not None:
+        secrets = await office.store.channel_secrets(channel.uid)
+        try:
+            await office.senders.lane(channel.type, channel.name, channel.config, secrets, user)
+        except PluginError as error:
+            raise InvalidInput(str(error), "owner") from None
+    return channel, user
+
+
+async def give(office: Office, text: str, owner: str | None) -> dict[str, Any]:
+    """To this user, or to everybody. What it was told stays its own. As it is then. Raises as `may_be_of`."""
+    channel, user = await may_be_of(office, text, owner)
+    giving = office.store.give_channel(channel.uid, user, office.monitor.clock.now())
+    given: Channel = await office.do(giving, "channels.give", f"channel {channel.name}", {"owner": owner})
+    return await shown(office, given)
 
 
 async def remove(office: Office, text: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from lastseen.notifiers.emergency import Emergency
 from lastseen.notifiers.flying import WIDTH, Flying
 from lastseen.notifiers.motion import Motion
 from lastseen.notifiers.reach import Reach
-from lastseen.notifiers.retry import follow
+from lastseen.notifiers.retry import as_of_now, follow
 from lastseen.notifiers.roster import Roster, Speaker
 from lastseen.notifiers.speech import Speech, Wording
 from lastseen.protocols import Leases, Store, Upkeep
@@ -183,6 +183,9 @@ class Dispatcher:
 
     async def _take(self, lease: Lease, speakers: dict[str, Speaker], limit: int) -> Sequence[Attempt]:
         await self._roster.hear_silences(self._clock.now())
+        known = self._roster.speakers
+        speakers = {uid: one for uid, one in speakers.items() if known.get(uid) is one}  # the others are made anew
+        lease = replace(lease, channels=frozenset(speakers))
         wishes = self._roster.silences, self._speech.storms, self.zone
         taken = await claim(self._store, lease, speakers, *wishes, self._clock.now(), limit)
         self.motion.moved(lease.name)
@@ -260,6 +263,7 @@ class Dispatcher:
         settled: list[Aftermath] = []
 
         def plan(sent: Sent) -> Aftermath:
+            sent = as_of_now(sent, speaker.channel.version)
             settled[:] = [follow(sent, speaker.schedule, random.random())]  # noqa: S311  (jitter)
             return settled[0]
 

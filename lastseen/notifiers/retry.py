@@ -82,6 +82,14 @@ def follow(sent: Sent, schedule: Schedule, jitter: float) -> Aftermath:
             return _gone(sent, sent.outcome.reason)
 
 
+def as_of_now(sent: Sent, version: int) -> Sent:
+    """What an address said that is the channel's no more (`version`: of the channel as it was sent to) says nothing of
+    the channel. It was a try all the same; the next one goes to the new address, at once."""
+    if version == sent.channel.version or isinstance(sent.outcome, Delivered):
+        return sent
+    return replace(sent, outcome=Retry(sent.outcome.reason, Scope.NOTIFICATION, timedelta(0)))
+
+
 def _rows(sent: Sent) -> tuple[Notification, ...]:
     return tuple(delivery.notification for delivery in sent.attempt.deliveries)
 

@@ -97,6 +97,9 @@ class Store(Protocol):
         A channel with failures is left alone until its `ready_at`; then one attempt is opened as a probe, for the
         notification with the earliest `due_at` even if that is still to come (its `attempts` then does not count).
         While something of a failing channel is sending nothing more is taken for it. A lease that was lost: nothing.
+
+        A channel that was sent on another lane before, because its address was another, comes over to this one as soon
+        as nothing of it is `sending` there under a lease that lasts; what is left then was interrupted.
         """
 
     async def finish(self, lane: Lease, attempt: Attempt, outcome: Outcome, plan: RetryPlan, now: datetime) -> bool:

@@ -45,7 +45,14 @@ class Channels(Protocol):
         self, channel: str, changes: Mapping[str, Any], now: datetime, secrets: Mapping[str, str] | None = None
     ) -> Channel:
         """Merge `changes` into its config, and replace its secrets where some are given. Its version grows, which is
-        how whoever sends to it learns of it."""
+        how whoever sends to it learns of it. Its failures are forgotten, what failed is due, and what was said of
+        incidents that are not over has no receipt any more: all of that was of where it sent before."""
+
+    async def rename_channel(self, channel: str, name: str, now: datetime) -> Channel:
+        """Raises Conflict when the name is taken."""
+
+    async def give_channel(self, channel: str, owner: int | None, now: datetime) -> Channel:
+        """To this user, or to everybody."""
 
 
 @runtime_checkable

@@ -12,10 +12,11 @@ from sqlalchemy import Connection, insert, select, update
 from lastseen.errors import Conflict, InvalidInput, UnknownChannel
 from lastseen.model import Channel, NotificationState, code_channel_uid
 from lastseen.model.texts import refuse_unfit
-from lastseen.storage.rows import channel_state, channels
+from lastseen.storage.rows import channel_state, channels, events, liveness, notifications
 from lastseen.storage.secrets import SecretBox
 from lastseen.storage.sql_cases import all_channels
 from lastseen.storage.sql_finish import end_all
+from lastseen.storage.sql_outbox import PENDING
 from lastseen.storage.sqltools import dumped, loaded
 from lastseen.words import say
 
@@ -121,8 +122,34 @@ def remove(connection: Connection, uid: str, now: datetime) -> None:
     end_all(connection, channel.id, NotificationState.CANCELLED, reason, now, ("pending", "sending"))
 
 
+def rename(connection: Connection, uid: str, name: str) -> Channel:
+    """What it was told is its own by its id, and stays."""
+    refuse_unfit(name=name)
+    if not name.strip():
+        raise InvalidInput(say("must not be empty"), "name")
+    channel = find(connection, uid)
+    if name != channel.name:
+        name_is_free(connection, name)
+        renamed = update(channels).where(channels.c.id == channel.id)
+        connection.execute(renamed.values(name=name, version=channels.c.version + 1))
+    return find(connection, uid)
+
+
+def give(connection: Connection, uid: str, owner: int | None) -> Channel:
+    """To this user, or to everybody."""
+    channel = find(connection, uid)
+    given = update(channels).where(channels.c.id == channel.id)
+    connection.execute(given.values(owner_id=owner, version=channels.c.version + 1))
+    return find(connection, uid)
+
+
 def change(
-    connection: Connection, box: SecretBox, uid: str, changes: Mapping[str, Any], given: Mapping[str, str] | None
+    connection: Connection,
+    box: SecretBox,
+    uid: str,
+    changes: Mapping[str, Any],
+    now: datetime,
+    given: Mapping[str, str] | None,
 ) -> Channel:
     channel = find(connection, uid)
     config = connection.execute(select(channels.c.config).where(channels.c.id == channel.id)).scalar() or "{}"
@@ -131,4 +158,21 @@ def change(
         values["secrets"] = box.seal(connection, given)
     changed = update(channels).where(channels.c.id == channel.id)
     connection.execute(changed.values(**values, version=channels.c.version + 1))
+    _begin_afresh(connection, channel.id, now)
     return find(connection, uid)
+
+
+def _begin_afresh(connection: Connection, channel_id: int, now: datetime) -> None:
+    """The trouble was with where it sent before: what waits is tried at once, and what was said there cannot be edited
+    or answered here."""
+    healthy = update(channel_state).where(channel_state.c.channel_id == channel_id)
+    connection.execute(healthy.values(failures=0, failing_since=None, ready_at=None))
+    its = notifications.c.channel_id == channel_id
+    waits = (its, PENDING, notifications.c.attempts > 0, notifications.c.due_at > now)
+    connection.execute(update(notifications).where(*waits).values(due_at=now))
+    opened = select(events.c.id).where(
+        events.c.uid.in_(select(liveness.c.incident).where(liveness.c.incident.is_not(None)))
+    )
+    of_them = select(events.c.id).where(events.c.incident_id.in_(opened))
+    said = update(notifications).where(its, notifications.c.event_id.in_(of_them), notifications.c.receipt.is_not(None))
+    connection.execute(said.values(receipt=None))

@@ -66,7 +66,8 @@ def finish(connection: Connection, given: Sequence[Ended]) -> list[bool]:
 _UNDERWAY = Ask(
     select(attempt_items.c.attempt_id, notifications.c.lease_token, func.count().label("rows"))
     .join(notifications, notifications.c.id == attempt_items.c.notification_id)
-    .where(attempt_items.c.attempt_id.in_(several()), SENDING)
+    .join(attempts, attempts.c.id == attempt_items.c.attempt_id)
+    .where(attempt_items.c.attempt_id.in_(several()), SENDING, attempts.c.finished_at.is_(None))
     .group_by(attempt_items.c.attempt_id, notifications.c.lease_token)
 )
 
@@ -108,7 +109,7 @@ class _Book:
             others = channel.others(all_channels(self._connection))
             waiting = _waiting(self._connection, channel, attempt) if isinstance(outcome, Rejected) else 0
             after = ended.plan(Sent(attempt, outcome, channel, state, others, ended.now, waiting))
-        _apply(self._connection, channel, state, after, ended.now)
+        _apply(self._connection, channel, state, after, ended)
         self._underway.clear()
         self._read()
         return True
@@ -152,10 +153,11 @@ def _waiting(connection: Connection, channel: Channel, attempt: Attempt) -> int:
     return (connection.execute(count).scalar() or 0) - len(attempt.deliveries)
 
 
-def _apply(connection: Connection, channel: Channel, state: ChannelState, after: Aftermath, now: datetime) -> None:
+def _apply(connection: Connection, channel: Channel, state: ChannelState, after: Aftermath, ended: Ended) -> None:
+    now = ended.now
     update_notifications(connection, [_unless_off(row, channel, now) for row in after.notifications])
     if after.lane_wide or after.state != state:
-        _set_state(connection, channel, after)
+        _set_state(connection, channel, after, ended.lane.name)
     if after.release:
         waiting = update(notifications).where(notifications.c.channel_id == channel.id, is_open(notifications))
         waiting = waiting.where(notifications.c.state == "pending", notifications.c.due_at > now)
@@ -190,10 +192,11 @@ def _state_values(state: ChannelState) -> dict[str, Any]:
     return {name: getattr(state, name) for name in _STATE_FIELDS}
 
 
-def _set_state(connection: Connection, channel: Channel, after: Aftermath) -> None:
+def _set_state(connection: Connection, channel: Channel, after: Aftermath, lane: str) -> None:
+    """`lane`: where it was sent; a channel that has left it meanwhile is not concerned."""
     values = _state_values(after.state)
-    if after.lane_wide and channel.lane:
-        _OF_LANE(connection, [{**values, "of_lane": channel.lane}])
+    if after.lane_wide:
+        _OF_LANE(connection, [{**values, "of_lane": lane}])
     else:
         _OF_CHANNEL(connection, [{**values, "of_channel": channel.id}])
 

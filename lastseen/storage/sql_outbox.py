@@ -131,6 +131,7 @@ def take(connection: Connection, lane: Lease, admit: Admit, now: datetime, limit
     if not holds(connection, lane):
         return taken
     rows = _CHANNELS(connection, several=sorted(lane.channels))
+    rows = [row for row in rows if row.lane == lane.name or _comes_over(connection, row, lane, now)]
     for number, row in enumerate(rows):
         # the first channel leaves something for the others
         share = -(-(limit - len(taken.attempts)) // (len(rows) - number))
@@ -145,6 +146,30 @@ def holds(connection: Connection, lane: Lease) -> bool:
     """Where leases are kept, this one must be the newest of its lane. What is done on a lane is done one after another:
     its row is locked."""
     return all(row.token == lane.token for row in _TOKEN(connection, lane=lane.name))
+
+
+def _comes_over(connection: Connection, row: Any, lane: Lease, now: datetime) -> bool:
+    """A channel whose address is another now is sent on this lane from here on. Tokens of two lanes say nothing of each
+    other: what is in the air on the old one is waited for, as long as the lease there lasts, and is free afterwards."""
+    of_old = select(leases.c.token, leases.c.until).where(leases.c.name == row.lane)
+    if connection.execute(of_old).first() is not None:
+        old = connection.execute(of_old.with_for_update(key_share=True, skip_locked=True)).first()
+        if old is None:
+            return False  # something is just being done there
+        theirs = select(notifications.c.id, notifications.c.lease_token).where(
+            notifications.c.channel_id == row.channel_id, SENDING, notifications.c.lease_token <= old.token
+        )
+        sending = connection.execute(theirs).all()
+        if old.until > now and any(one.lease_token == old.token for one in sending):
+            return False
+        ids = [one.id for one in sending]
+        close_lost(connection, ids, now)
+        for some in chunks(ids):
+            free = update(notifications).where(notifications.c.id.in_(some), SENDING)
+            connection.execute(free.values(state=OPEN[0], lease_token=None))
+    mine = update(channel_state).where(channel_state.c.channel_id == row.channel_id)
+    connection.execute(mine.values(lane=lane.name))
+    return True
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from lastseen.testing.suite_deeds import DeedsSuite
 from lastseen.testing.suite_directory import AnnalsSuite, DirectorySuite
 from lastseen.testing.suite_following import FollowingSuite
 from lastseen.testing.suite_intervals import IntervalsSuite
+from lastseen.testing.suite_lanes import LaneSuite
 from lastseen.testing.suite_optional import OptionalSuite
 from lastseen.testing.suite_outbox import OutboxSuite
 from lastseen.testing.suite_people import PeopleSuite
@@ -31,6 +32,7 @@ class CoreStoreSuite(RecordSuite, SettleSuite, OutboxSuite):
 class StoreSuite(
     CoreStoreSuite,
     OptionalSuite,
+    LaneSuite,
     AccountSuite,
     DirectorySuite,
     AnnalsSuite,

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from lastseen.durations import NEVER
-from lastseen.errors import Conflict, NotFound
+from lastseen.errors import Conflict, InvalidInput, NotFound
 from lastseen.model import (
     BlindPeriod,
     BlindReason,
@@ -210,6 +210,25 @@ class OptionalSuite(StoreSuiteBase):
             await online(store, "pump")
             await store.settle(decide, at(200))
             assert {c.uid: c.enabled for c in seen[0].channels} == {ops: True, pager: False}
+
+    async def test_a_channel_is_called_otherwise_and_given_to_somebody_and_keeps_what_it_was_told(self) -> None:
+        for capability in ("channels", "people", "history"):
+            self.needs(capability)
+        async with self.opened() as store:
+            ops, _ = await self.channels(store)
+            await offline(store, "pump", channels=[ops])
+            before = await store.notifications()
+            ada = (await store.add_user("ada", "member", None, at(0))).id
+            named = await store.rename_channel(ops, "Ops team", at(300))
+            assert (named.uid, named.name) == (ops, "Ops team")
+            given = await store.give_channel(ops, ada, at(301))
+            assert (given.name, given.owner_id, given.version) == ("Ops team", ada, named.version + 1)
+            assert (await store.give_channel(ops, None, at(302))).owner_id is None
+            assert await store.notifications() == before
+            for wrong, error in (("pager", Conflict), (" ", InvalidInput), ("\0", InvalidInput)):
+                with pytest.raises(error):
+                    await store.rename_channel(ops, wrong, at(303))
+            assert (await store.rename_channel(ops, "Ops team", at(304))).name == "Ops team"
 
     # -- catalog
 

@@ -30,6 +30,15 @@ async def switch(server: Remote, text: str, enabled: bool, reason: str | None = 
     return await server.post(Channel, "channels", text, "disable", body={"reason": reason})
 
 
+async def rename(server: Remote, text: str, name: str) -> Channel:
+    return await server.patch(Channel, "channels", text, body={"name": name})
+
+
+async def give(server: Remote, text: str, owner: str | None) -> Channel:
+    """To this user; None: to everybody."""
+    return await server.patch(Channel, "channels", text, body={"owner": owner})
+
+
 async def remove(server: Remote, text: str) -> RemovedNamed:
     return await server.delete(RemovedNamed, "channels", text)
 

@@ -30,6 +30,8 @@ class ChannelChanges(Said):
         json_schema_extra={"example": {"wishes": {"severity": "alert", "notify_after": 300}, "fallback": "pager"}}
     )
 
+    name: Word | None = Field(default=None, description="what people call it; what it was told stays its own")
+    owner: Word | None = Field(default=None, description="the user whose it is; null: everybody's. For admins.")
     config: Config | None = Field(default=None, description="these fields anew, the others stay")
     wishes: Json | None = Field(
         default=None,

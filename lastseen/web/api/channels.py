@@ -69,6 +69,7 @@ async def change(office: Asked, ref: Name, changes: models.ChannelChanges) -> Re
 
     What is not named stays; of two who change the same, the later is heard. Where a channel that everybody shares sends
     to is for admins to change."""
+    ref = await _checked(office, ref, changes)
     if changes.config is not None:
         with channel_setup.within("config"):
             await channel_setup.configure(office, ref, changes.config)
@@ -76,7 +77,20 @@ async def change(office: Asked, ref: Name, changes: models.ChannelChanges) -> Re
         fallback = changes.fallback if "fallback" in changes.model_fields_set else verbs.KEEP
         with channel_setup.within("wishes"):
             await verbs.prefer(office, ref, partial(verbs.merged, said=changes.wishes or {}), fallback)
+    if changes.name is not None:
+        await verbs.rename(office, ref, changes.name)
+    if "owner" in changes.model_fields_set:
+        await verbs.give(office, ref, changes.owner)
     return answer(await verbs.show(office, ref))
+
+
+async def _checked(office: Asked, ref: str, changes: models.ChannelChanges) -> str:
+    """By its id, which stays. A name or an owner that cannot be is refused before anything is changed."""
+    if changes.name is not None:
+        await verbs.may_be_called(office, ref, changes.name)
+    if "owner" in changes.model_fields_set:
+        await verbs.may_be_of(office, ref, changes.owner)
+    return str((await verbs.find(office, ref)).id)
 
 
 @router.delete("/{id}", response_model=models.RemovedChannel, operation_id="channels_remove")

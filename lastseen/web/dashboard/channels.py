@@ -15,6 +15,7 @@ from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.again import again_routes
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.channel_secret import secret_routes
+from lastseen.web.dashboard.channel_whose import whose_routes
 from lastseen.web.dashboard.inviting import invite_routes
 from lastseen.web.dashboard.rendering import templates
 from lastseen.web.dashboard.schema_form import Field, begun_with, changes_in, fields_of, values_in
@@ -41,6 +42,7 @@ def channel_routes() -> APIRouter:
     router.include_router(again_routes())
     router.include_router(invite_routes())
     router.include_router(secret_routes())
+    router.include_router(whose_routes())
     router.include_router(wish_routes())
     _add_making(router)
     _add_page(router)
