@@ -207,8 +207,10 @@ def merged(before: Preferences, said: Mapping[str, Any]) -> Preferences:
 
 
 async def rotate_secret(office: Office, text: str, keep: timedelta) -> dict[str, Any]:
-    """A webhook's new secret, this once; until the old one ends, requests carry a signature by each."""
-    channel = await find_to_edit(office, text)
+    """A webhook's new secret, this once; until the old one ends, requests carry a signature by each. Who has it can
+    speak for us there. Raises UnknownChannel, Forbidden, Conflict."""
+    channel = await find(office, text)
+    may_configure(office, channel.owner_id)
     if channel.type != "webhook":
         raise Conflict(
             say("{name} is of type {type}: only webhooks have a secret to rotate", name=channel.name, type=channel.type)

@@ -120,6 +120,12 @@ async def test_what_is_anothers_is_not_there(people: People) -> None:
     assert {one["slug"] for one in await machines.listed(people["root"])} == {"shared", "adas", "bens"}
 
 
+async def test_whoever_may_not_say_where_a_channel_sends_to_is_not_given_its_secret(people: People) -> None:
+    assert await refused(channels.rotate_secret(people["ada"], "hook-shared", timedelta(1))) is Forbidden
+    for name, channel in (("ada", "hook-adas"), ("root", "hook-shared")):
+        assert (await channels.rotate_secret(people[name], channel, timedelta(1)))["secret"].startswith("whsec_")
+
+
 async def test_a_viewer_sees_what_is_shared_without_secrets_and_changes_nothing(people: People) -> None:
     who = people["vic"]
     shown = await machines.show(who, "shared")

@@ -45,7 +45,8 @@ def secret_routes() -> APIRouter:
 
 async def _with_secret(office: Office, ref: str) -> Channel:
     """Raises UnknownChannel, Forbidden, Conflict."""
-    found = await channels.find_to_edit(office, ref)
+    found = await channels.find(office, ref)
+    channels.may_configure(office, found.owner_id)
     if found.type not in TYPES:
         raise Conflict(
             say("{name} is of type {type}: only webhooks have a secret to rotate", name=found.name, type=found.type)
