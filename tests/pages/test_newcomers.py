@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 from playwright.async_api import expect
 
 from lastseen.manage import channel_setup
+from lastseen.model import Beat, Watch
+from lastseen.monitor.deadline import Rules
+from lastseen.monitor.decide import decide
 from tests.pages.looking import Looking
 
 
@@ -102,3 +106,30 @@ async def test_an_address_of_nothing_is_a_page_that_leads_back(looking: Looking)
         await expect(nobody.page.get_by_role("heading", level=1)).to_have_text("Not Found")
         plain = await looking.served.http.get("/machine")
         assert plain.headers["content-type"] == "application/problem+json", "programs are told as ever"
+
+
+async def test_what_was_wrong_in_the_night_is_seen_in_the_morning(looking: Looking) -> None:
+    store, now = looking.store, looking.served.app.monitor.clock.now()
+    rules = Rules()
+
+    async def heard(hours_ago: float) -> None:
+        at = now - timedelta(hours=hours_ago)
+        await store.record([Beat("owl", at)], at)
+        await store.settle(lambda case: decide(case, rules), at)
+
+    at = now - timedelta(hours=12)
+    watch = Watch({"offline_after": timedelta(hours=1)}, "new")
+    await store.order("owl", watch, lambda case: decide(case, rules), at)
+    for hours_ago, silent_until in ((11, 9), (8.5, 6)):
+        await heard(hours_ago)
+        await store.settle(lambda case: decide(case, rules), now - timedelta(hours=silent_until))
+        await heard(silent_until - 0.5)
+    await looking.served.app.monitor.pause("owl")
+    async with looking.by() as seen:
+        await seen.open("/")
+        line = seen.page.locator(".lately li", has_text="owl")
+        await expect(line).to_contain_text("2 times offline, in all for 5 h 30 min")
+        await line.get_by_role("link", name="What happened").click()
+        await expect(seen.page.locator("#now")).to_contain_text("noticed: silent for")
+        await seen.open("/")
+        assert await seen.faults() == []
