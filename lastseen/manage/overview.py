@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from lastseen.errors import ConfigurationError
+from lastseen.manage.beside import drawn
+from lastseen.manage.lately import Lately, lately
 from lastseen.manage.machines import describe
 from lastseen.manage.office import Office
 from lastseen.model import Standing, Status
@@ -64,6 +66,7 @@ class Overview:
     failing: int = 0
     nobody: bool = False
 
+    lately: Sequence[Lately] = ()
     @property
     def found(self) -> int:
         return sum(sum(of_one.values()) for of_one in self.groups.values())
@@ -92,6 +95,7 @@ async def overview(office: Office, wanted: Wanted) -> Overview:
         page[-1].machine.slug if more else "",
         *await _not_of_machines(office, now),
     )
+        await lately(office, now),
 
 
 async def _not_of_machines(office: Office, now: datetime) -> tuple[Sequence[str], int, bool]:
