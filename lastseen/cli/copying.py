@@ -78,9 +78,10 @@ def key_file_of(url: str) -> Path:
 
 def reopen(database: Url, as_json: Json = False) -> None:
     """Take back that a database was moved elsewhere, so that it may be served again."""
+    from lastseen.clock import SystemClock
     from lastseen.storage import copying
 
-    said = copying.reopen(database)
+    said = copying.reopen(database, SystemClock().wall())
     name = name_of(database)
     text = f"{name} was {said}; it may be served again" if said else f"{name} was not moved anywhere"
     answer(as_json, {"database": name, "was": said}, text)

@@ -9,7 +9,7 @@ import typer
 
 from lastseen.cli import compact, copying
 from lastseen.cli.output import Json, answer, print_json
-from lastseen.cli.session import run, session, settings
+from lastseen.cli.session import note, office, run, session, settings
 from lastseen.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def upgrade(as_json: Json = False) -> None:
             raise ConfigurationError(f"there is no folder {target.parent} to make the database in")
         check_folder(target.parent, target)
     done = bring_up(target)
+    if done.before not in (None, done.after):
+        note("db.upgrade", {"from": done.before, "to": done.after})
     if as_json:
         print_json({"database": name, "before": done.before, "after": done.after, "copy": _text(done.copy)})
     elif done.before == done.after:
@@ -115,7 +117,7 @@ async def _rotated() -> Rotated:
         store = alone(monitor.store)
         if not isinstance(store, SqlStore):
             raise ConfigurationError("this store encrypts nothing: there is no key to replace")
-        return await store.rotate_secrets()
+        return await office(monitor).do(store.rotate_secrets(), "db.rotate-key", "database")
 
 
 def _text(path: Path | None) -> str | None:

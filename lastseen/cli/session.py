@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import typer
 
 from lastseen.cli.where import counterpart, must_be_here, remote, there
-from lastseen.errors import ConfigurationError, UnknownMachine
+from lastseen.errors import ConfigurationError, LastseenError, UnknownMachine
 
 if TYPE_CHECKING:
     from lastseen.manage.office import Office
@@ -98,6 +98,15 @@ def do(work: Callable[[Office], Awaitable[T]]) -> T:
                 raise await meant(verbs, error) from None
 
     return ask(done)
+
+
+def note(verb: str, changed: dict[str, Any]) -> None:
+    """A line of the audit log, of what a command did to the database as a whole. What is done stays done where it
+    cannot be written."""
+    try:
+        ask(lambda monitor: office(monitor).note(verb, "database", changed))
+    except LastseenError as error:
+        _warn(f"this is not in the audit log: {error}")
 
 
 def call(verb: Callable[Concatenate[Office, P], Awaitable[T]], *given: P.args, **named: P.kwargs) -> T:

@@ -15,7 +15,9 @@ from lastseen.compose import Notifiers
 from lastseen.errors import ConfigurationError, Conflict, InvalidInput
 from lastseen.imports.past import as_it_stood
 from lastseen.imports.plan import Coming, Hears, Plan
-from lastseen.model import Matcher, Preferences
+from lastseen.manage.deeds import Doing, do
+from lastseen.manage.who import OPERATOR
+from lastseen.model import Channel, Matcher, Preferences
 from lastseen.model import replace as replaced
 from lastseen.model.arrival import Arrived, Arriving, ArrivingChannel, ArrivingKey, ArrivingMachine, ArrivingSilence
 from lastseen.monitor.deadline import Rules
@@ -67,9 +69,11 @@ class Mover:
         self._slugs: dict[str, str] = {}  # of the machines that come or are here, by mark
         self._coming: set[str] = set()  # marks of those that are not here yet
         self._done: list[Moved] = []
+        self._program = ""
 
     async def move(self, plan: Plan) -> list[Moved]:
         """Raises StoreUnavailable and SecretsLocked: what was brought until then stays."""
+        self._program = plan.program
         alone = await self._look(plan)
         if not self._dry:
             await self._somebody_listened()
@@ -139,7 +143,7 @@ class Mover:
             elif self._dry:
                 found, result = Arrived(None, _called(what)), WOULD
             else:
-                found = await self._store.bring(what, decide, self._clock.now())
+                found = await self._brought(kind, name, what, decide)
         except Conflict as error:
             self._put(kind, name, CONFLICT, why=str(error))
             return None
@@ -151,6 +155,16 @@ class Mover:
             notes = (*notes, f"its id {wanted} is another machine's here: it is {found.id} now")
         self._put(kind, name, result, found.name, found.id, notes=notes)
         return found
+
+    async def _brought(self, kind: str, name: str, what: Arriving, decide: Decide) -> Arrived:
+        """With a line of the audit log."""
+
+        def subject(found: Arrived) -> str:
+            return f"{kind} {found.name if kind in ('machine', 'channel') else found.id}"
+
+        now, said = self._clock.now(), {"from": self._program, "name": name}
+        doing = Doing[Arrived](OPERATOR, "import", subject, said, now)
+        return await do(self._store, doing, self._store.bring(what, decide, now))
 
     def _put(self, kind: str, name: str, result: str, *rest: Any, **more: Any) -> None:
         self._done.append(Moved(kind, name, result, *rest, **more))
@@ -193,7 +207,10 @@ class Mover:
         if not self._dry:
             names = tuple(sorted({*row.prefs.machines.names, *more}))
             wishes = replaced(row.prefs, machines=replaced(row.prefs.machines, names=names))
-            await self._store.prefer(row.uid, wishes, row.fallback, self._clock.now())
+            now = self._clock.now()
+            preferring = self._store.prefer(row.uid, wishes, row.fallback, now)
+            said = {"from": self._program, "machines": sorted(more)}
+            await do(self._store, Doing[Channel](OPERATOR, "import", f"channel {row.name}", said, now), preferring)
 
     async def _checked(self, what: ArrivingChannel) -> ArrivingChannel:
         """With its secrets apart, and its lane. Raises InvalidInput and PluginError, with no value in them."""

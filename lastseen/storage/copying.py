@@ -24,7 +24,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from lastseen.errors import ConfigurationError, Conflict, DatabaseOutdated
-from lastseen.storage import tables_io, upgrade
+from lastseen.storage import sql_deeds, tables_io, upgrade
 from lastseen.storage.filling import Progress, Sum, plain
 from lastseen.storage.sql_nodes import refuse_served
 from lastseen.storage.sqltools import drop_meta, meta_value, set_meta
@@ -84,11 +84,13 @@ def _prepare(source: Engine, target: Engine, url: str, names: tuple[str, str]) -
             )
 
 
-def reopen(url: str) -> str | None:
+def reopen(url: str, now: datetime) -> str | None:
     """Take back what `copy` said in its source. What it said; None: nothing."""
     with _engine(url) as engine, _transaction(engine) as connection:
         said = meta_value(connection, MOVED)
         drop_meta(connection, MOVED)
+        if said is not None:
+            sql_deeds.keep(connection, [sql_deeds.by_operator("db.reopen", now, {"was": said})])
         return said
 
 
@@ -164,11 +166,18 @@ class _Marks:
             tables_io.set_counters(connection, numbers)
             drop_meta(connection, COPYING)
             set_meta(connection, COPIED, self._id)
+            self._say_done(connection)
         self.say_moved()
 
     def say_moved(self) -> None:
         with _transaction(self.source) as connection:
             set_meta(connection, MOVED, f"moved to {self.names[1]} at {self._now:%Y-%m-%d %H:%M} UTC")
+            self._say_done(connection)
+
+    def _say_done(self, connection: Connection) -> None:
+        """In the audit log of each."""
+        said = {"from": self.names[0], "to": self.names[1]}
+        sql_deeds.keep(connection, [sql_deeds.by_operator("db.copy", self._now, said)])
 
 
 def _copy_table(marks: _Marks, shape: Shape, progress: Progress | None) -> int:

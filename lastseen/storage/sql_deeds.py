@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,11 @@ def keep(connection: Connection, deeds: Sequence[Deed]) -> None:
     ]
     if rows:
         connection.execute(insert(audit_log), rows)
+
+
+def by_operator(verb: str, now: datetime, changed: Mapping[str, Any]) -> Deed:
+    """To the database as a whole, by whoever has it."""
+    return Deed(now, "command line", verb, "database", through="command line", changed=changed)
 
 
 def listed(

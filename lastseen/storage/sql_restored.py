@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 import msgspec
 from sqlalchemy import Connection, delete, func, select, update
 
+from lastseen.clock import rfc3339
 from lastseen.model import NotificationState
-from lastseen.storage import tables_io
+from lastseen.storage import sql_deeds, tables_io
 from lastseen.storage.rows import attempts, events, leases, link_tokens, liveness, meta, nodes, notifications, sessions
+from lastseen.storage.sql_deeds import by_operator
 from lastseen.storage.sql_nodes import forget_settings
 from lastseen.storage.sql_outbox import is_open
 
@@ -47,6 +49,7 @@ def come_back(connection: Connection, taken_at: datetime, now: datetime) -> int:
     given = tables_io.counters(connection).get(events.name, newest)
     tables_io.set_counters(connection, {events.name: given + gap})
     _troubles_of_another_life(connection, now)
+    sql_deeds.keep(connection, [by_operator("restore", now, {"taken_at": rfc3339(taken_at)})])
     return count
 
 

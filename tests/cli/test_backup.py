@@ -75,8 +75,10 @@ def test_every_row_of_every_table_comes_back(cli: Cli, tmp_path: Path) -> None:
         assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
         assert raw.execute("PRAGMA page_size").fetchone() == (1024,)
     moved = {"leases", "nodes", "sessions", "link_tokens", "liveness", "delivery_attempts"}  # see the next tests
+    moved |= {"audit_log"}  # that it was restored
     for table in before.keys() - moved:
         assert sorted(after[table], key=repr) == sorted(before[table], key=repr), table
+    assert there.json("audit")[0]["verb"] == "restore"
     assert after["nodes"] == [], "its processes are yesterday's"
     assert (after["sessions"], after["link_tokens"]) == ([], []), "nobody is logged in"
 

@@ -33,6 +33,7 @@ def test_a_new_key_is_made_and_a_running_server_goes_on(cli: Cli) -> None:
         assert cli.json("db", "rotate-key") == {"place": str(file), "secrets": 2, "keys": [0, 2], "dropped": 1}
         for switch in ("disable", "enable"):  # so the server reads its secret anew
             cli.json("channels", switch, "ops")
+        assert "db.rotate-key" in [line["verb"] for line in cli.json("audit")]
         key = cli.json("machines", "add", "db-01", "--offline-after", "3s")["key"]
         httpx.post(f"{url}/api/v1/heartbeat", headers={"X-API-Key": key}, trust_env=False).raise_for_status()
         assert not receiver.wait("machine.offline", "db-01", 15).problem

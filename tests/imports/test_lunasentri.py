@@ -36,6 +36,15 @@ def test_machines_keep_their_ids_and_come_as_they_stood(cli: Cli, tmp_path: Path
     }
     assert (found["web-1"]["hostname"], found["web-1"]["offline_after_seconds"]) == ("web1.lan", 120)
     assert abs(datetime.fromisoformat(found["web-1"]["last_seen"]) - ago(20)) < timedelta(seconds=1)
+    line = cli.json("audit", "--subject", "machine web-1")[0]
+    assert (line["by"], line["verb"], line["changed"]) == (
+        "command line",
+        "import",
+        {"from": "lunasentri", "name": "web-1"},
+    )
+    count = len(cli.json("audit"))
+    cli.json("import", "lunasentri", str(luna.file))
+    assert len(cli.json("audit")) == count, "what was brought before is no deed"
     assert cli.json("machines", "add", "next")["id"] == 10
 
 

@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from lastseen import FakeClock, HeartbeatMonitor, RecordingNotifier
 from lastseen.clock import SystemClock
 from lastseen.errors import ConfigurationError, Conflict, DatabaseOutdated
 from lastseen.storage import copying, open_store, upgrade
 from lastseen.storage.copying import Copied, copy, reopen
+from lastseen.storage.rows import audit_log
 from tests.fresh import new_database
 from tests.servers.postgres import PostgresServer
 from tests.storage.schema_rows import fill
@@ -42,16 +44,24 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def contents(url: str) -> dict[str, tuple[int, str]]:
-    """Of all tables; the marks of copies are not of them."""
+    """Of all tables but the audit log, which has a line of the copy; the marks of copies are not of them."""
     with copying._engine(url) as engine, copying._transaction(engine) as connection:
-        return {shape.name: copying._sum(connection, shape) for shape in copying.tables_io.shapes(connection)}
+        shapes = [shape for shape in copying.tables_io.shapes(connection) if shape.name != "audit_log"]
+        return {shape.name: copying._sum(connection, shape) for shape in shapes}
+
+
+def verbs(url: str) -> list[str]:
+    """Of the audit log, the oldest first."""
+    with copying._engine(url) as engine, copying._transaction(engine) as connection:
+        return list(connection.execute(select(audit_log.c.verb).order_by(audit_log.c.id)).scalars())
 
 
 def test_every_row_arrives_and_the_old_database_serves_no_more(source: str, target: str) -> None:
     before = contents(source)
     done = copy(source, target, NAMES, NOW)
     assert contents(target) == before == contents(source)
-    assert done.total == done.written == sum(count for count, _ in before.values()) > 20
+    assert done.total == done.written == sum(count for count, _ in before.values()) + 1 > 20
+    assert verbs(source)[1:] == verbs(target)[1:] == ["db.copy"]
     assert upgrade.check(target) == upgrade.head()
     for act in (upgrade.check, upgrade.upgrade):
         with pytest.raises(ConfigurationError, match="moved to new at 2026-11-21 12:00 UTC"):
@@ -60,9 +70,10 @@ def test_every_row_arrives_and_the_old_database_serves_no_more(source: str, targ
 
 def test_it_may_be_taken_back(source: str, target: str) -> None:
     copy(source, target, NAMES, NOW)
-    assert reopen(source) == "moved to new at 2026-11-21 12:00 UTC"
+    assert reopen(source, NOW) == "moved to new at 2026-11-21 12:00 UTC"
     assert upgrade.check(source) == upgrade.head()
-    assert reopen(source) is None
+    assert reopen(source, NOW) is None
+    assert verbs(source)[1:] == ["db.copy", "db.reopen"]
 
 
 class Cut(Exception):
