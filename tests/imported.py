@@ -5,6 +5,7 @@ import importlib
 import pkgutil
 
 import lastseen
+from tests import quick
 
 LATER = "anyio._backends._asyncio", "psycopg", "rich.table", "telegram.ext", "uvloop"
 """What others import when they are called."""
@@ -13,4 +14,5 @@ ours = (module.name for module in pkgutil.walk_packages(lastseen.__path__, "last
 for name in (*LATER, *ours):
     if not name.startswith("lastseen.migrations.") and not name.endswith(".__main__"):
         importlib.import_module(name)
+quick.migrate_once()
 gc.freeze()  # no later collection looks at what is here, and so it stays one copy

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import gc
+import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import certifi
+from alembic import command
+
+from lastseen.storage import upgrade
 
 END = "-----END CERTIFICATE-----\n"
 
@@ -28,3 +36,45 @@ def collect_less() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
+
+
+def migrate_once() -> None:
+    """Every migration, one after the other, takes longer than many a test: a new SQLite database is given what they
+    led to the first time. Transactions, checks and what is there already go the way of any upgrade."""
+    upgrade.command = SimpleNamespace(upgrade=_as_before)  # type: ignore[assignment]
+
+
+@contextmanager
+def all_migrations() -> Iterator[None]:
+    """One by one, for tests of the migrations themselves."""
+    before = upgrade.command
+    upgrade.command = command
+    try:
+        yield
+    finally:
+        upgrade.command = before
+
+
+def _as_before(config: Any, revision: str) -> None:
+    connection = config.attributes["connection"]
+    folders = config.get_main_option("version_locations")
+    usual = upgrade.alembic_config(None).get_main_option("version_locations")
+    empty = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar() == 0
+    if empty and folders == usual and revision == upgrade.head():
+        for statement in _statements():
+            connection.exec_driver_sql(statement)
+    else:
+        command.upgrade(config, revision)
+
+
+@cache
+def _statements() -> list[str]:
+    """What makes a database that is like a migrated one."""
+    with tempfile.TemporaryDirectory() as folder, all_migrations():
+        path = Path(folder) / "new.db"
+        upgrade.upgrade(path)
+        connection = sqlite3.connect(path)
+        try:
+            return [each for each in connection.iterdump() if each not in ("BEGIN TRANSACTION;", "COMMIT;")]
+        finally:
+            connection.close()

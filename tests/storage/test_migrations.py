@@ -6,6 +6,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sqlalchemy import create_engine
 from lastseen.errors import ConfigurationError, DatabaseOutdated, DatabaseTooNew, MissingDatabase, StoreUnavailable
 from lastseen.storage import open_store, tables, upgrade
 from lastseen.storage.sqlite import sqlite_path
+from tests import quick
 from tests.storage.schema_rows import EVERY_TABLE, fill, rows_of
 
 HEAD = "0007"
@@ -52,6 +54,12 @@ def schema_of(connection: sqlite3.Connection) -> dict[str, list[str]]:
 
 def columns_of(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
     return [row for table in EVERY_TABLE for row in connection.execute(f"PRAGMA table_info({table})")]
+
+
+@pytest.fixture(autouse=True)
+def _for_real() -> Iterator[None]:
+    with quick.all_migrations():
+        yield
 
 
 @pytest.fixture

@@ -11,13 +11,15 @@ import pytest
 from sqlalchemy import CheckConstraint
 
 from lastseen.storage import tables, upgrade
+from tests import quick
 from tests.storage.schema_rows import BAD, GOOD, fill, put
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
     path: Path = tmp_path_factory.mktemp("schema") / "store.db"
-    upgrade.upgrade(path)
+    with quick.all_migrations():
+        upgrade.upgrade(path)
     with closing(sqlite3.connect(path)) as connection:
         fill(connection)
         yield connection
