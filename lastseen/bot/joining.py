@@ -17,6 +17,9 @@ from lastseen.log import get_logger
 from lastseen.model import Channel, Invite
 from lastseen.words import say
 
+OWNER = "owner"
+"""What an invitation says beside the channel's own fields: the id of the user whose it will be."""
+
 STOPPED = "stopped in its chat"
 """How the reason of a channel begins that was switched off by /stop: whoever is there may switch it on again."""
 
@@ -107,26 +110,34 @@ class Door:
         return back
 
     async def _invited(self, invite: Invite, said: Said) -> Channel | None:
-        """A new channel. None: it was made already, before a crash."""
-        place = said.place
-        thread = invite.config.get("thread_id", place.thread)
-        config = {**invite.config, "chat_id": place.chat, **({} if thread is None else {"thread_id": thread})}
+        """A new channel. None: it was made already, before a crash, or whoever invited may make none any more."""
+        place, wishes = said.place, dict(invite.config)
+        owner = wishes.pop(OWNER, None)
+        if owner is not None and not await self._may_have_one(owner):
+            return None
+        thread = wishes.get("thread_id", place.thread)
+        config = {**wishes, "chat_id": place.chat, **({} if thread is None else {"thread_id": thread})}
         for known in await self._desk.mine(place.chat):
             if known.name == invite.name and str(known.config.get("thread_id")) == str(thread):
                 return None
-        channel = await self._add(invite.name, config, said)
-        await waiting.forget(self._desk)
+        channel = await self._add(invite.name, config, said, owner)
+        if owner is None:
+            await waiting.forget(self._desk)
         _log.info("chat_connected", channel=channel.name, chat=place.chat)
         self._desk.monitor.dispatcher.reload()
         return channel
 
-    async def _add(self, name: str, config: dict[str, Any], said: Said) -> Channel:
+    async def _may_have_one(self, owner: int) -> bool:
+        known = await self._desk.store.user(owner)
+        return known is not None and known[0].role != "viewer"
+
+    async def _add(self, name: str, config: dict[str, Any], said: Said, owner: int | None) -> Channel:
         """By another name where somebody has taken this one meanwhile."""
         desk = self._desk
         secret = {"token": desk.bot.token}
         for number in range(1, 100):
             called = name if number == 1 else f"{name}-{number}"
-            adding = desk.store.add_channel(TYPE, called, config, secret, desk.bot.lane, desk.clock.now())
+            adding = desk.store.add_channel(TYPE, called, config, secret, desk.bot.lane, desk.clock.now(), owner)
             about = (said.place, said.who, "channels.add", f"channel {called}", {"type": TYPE})
             try:
                 made: Channel = await desk.do(adding, *about)

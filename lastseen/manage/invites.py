@@ -1,4 +1,4 @@
-"""Links, each good once, by which a Telegram chat or group becomes a channel of everybody's."""
+"""Links, each good once, by which a Telegram chat or group becomes a channel: of everybody, or of who made the link."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any
 
 from lastseen.bot import waiting
 from lastseen.bot.desk import Bot, Desk, Tokens
-from lastseen.bot.joining import digest, new_code
+from lastseen.bot.joining import OWNER, digest, new_code
 from lastseen.clock import rfc3339
 from lastseen.errors import ConfigurationError, Conflict, InvalidInput, NotFound
+from lastseen.manage.channels import may_configure
 from lastseen.manage.office import Office
+from lastseen.manage.owners import of_new
 from lastseen.model import Channel, Invite
 from lastseen.words import say
 
@@ -45,18 +47,29 @@ class Invited:
 
 
 async def invite(
-    office: Office, name: str, wishes: Mapping[str, Any], lasting: timedelta = LASTS, token: str = ""
+    office: Office,
+    name: str,
+    wishes: Mapping[str, Any],
+    lasting: timedelta = LASTS,
+    token: str = "",
+    *,
+    shared: bool | None = None,
 ) -> Invited:
     """By the bot of this token, or of the settings, or the only one that there are channels of; its own server is asked
-    who it is. A token that was not known is kept. Raises Forbidden, InvalidInput, Conflict, ConfigurationError."""
-    office.who.must_be_admin()
+    who it is. A token that was not known is kept; only an admin gives one. `shared`: the channel that comes of it is
+    everybody's; what members make is theirs. Raises Forbidden, InvalidInput, Conflict, ConfigurationError."""
+    owner = of_new(office, {} if shared is None else {"shared": shared}).get("owner")
+    may_configure(office, owner)
+    if token:
+        office.who.must_be_admin()
     if not name or len(name) > 200:
         raise InvalidInput(say("must be a text of 1 to 200 characters"), "name")
     if lasting > LONGEST:
         raise InvalidInput(say("must be at most 30 days"), "lasting")
     bot = await _by_token(office, token) if token else await _bot(office)
     called = await _called(office, bot)
-    promising = promised(office.store, bot, name, wishes, lasting, office.monitor.clock.now())
+    whose = {} if owner is None else {OWNER: owner}
+    promising = promised(office.store, bot, name, {**wishes, **whose}, lasting, office.monitor.clock.now())
     code, made = await office.do(promising, "channels.invite", f"channel {name}")
     if token:
         keeping = waiting.keep(office.store, bot, called, office.monitor.clock.now())
@@ -75,10 +88,12 @@ async def promised(
 
 
 async def connected(office: Office, number: int) -> Channel | None:
-    """The channel of whoever used this invitation; None: nobody has. Raises Forbidden, NotFound."""
-    office.who.must_be_admin()
+    """The channel of whoever used this invitation; None: nobody has. Who is no admin asks of their own. Raises
+    Forbidden, NotFound."""
+    office.who.must_edit()
     made: Invite | None = await office.store.invite(number)
-    if made is None:
+    theirs = made is not None and made.config.get(OWNER, 0) == office.who.user_id
+    if made is None or not (office.who.is_admin or theirs):
         raise NotFound(say("no invitation {number}", number=number))
     used = _USED_BY.fullmatch(made.used_by or "")
     if used is None:

@@ -50,6 +50,7 @@ class NewInvite(Said):
         default=None, description="the topic of a group that is told"
     )
     silent: bool = Field(default=False, description="it will never make a sound")
+    shared: bool = Field(default=True, description="everybody's; false: of who asks. What members make is theirs.")
 
     def wishes(self) -> dict[str, Any]:
         return {name: value for name in ("thread_id", "silent") if (value := getattr(self, name))}

@@ -44,8 +44,10 @@ async def add(office: Asked, new: models.NewChannel) -> Response:
 async def invite(office: Asked, new: models.NewInvite) -> Response:
     """Make a link that connects a Telegram chat or group
 
-    Good once. The channel that comes of it is everybody's."""
-    made = await invites.invite(office, new.name, new.wishes(), parse_duration(new.lasting, "lasting"))
+    Good once. The channel that comes of it is everybody's, or of who asks; only admins make shared ones."""
+    shared = new.shared if "shared" in new.model_fields_set else None
+    lasting = parse_duration(new.lasting, "lasting")
+    made = await invites.invite(office, new.name, new.wishes(), lasting, shared=shared)
     shown = {"id": made.id, "name": made.name, "bot": made.bot, "code": made.code, "expires_at": made.expires_at}
     return answer({**shown, "link": made.link, "group_link": made.group_link}, 201)
 

@@ -22,8 +22,8 @@ def invite_routes() -> APIRouter:
 
     @router.get("/invite")
     async def begin(request: Request, office: Asked) -> Response:
-        office.who.must_be_admin()
-        return await _form(request, office, {}, {}, 200)
+        office.who.must_edit()
+        return await _form(request, office, {"shared": "yes"}, {}, 200)
 
     @router.post("/invite")
     async def invite(request: Request, office: Asked) -> Response:
@@ -32,7 +32,9 @@ def invite_routes() -> APIRouter:
         if not said.get("token", "-"):
             return await _form(request, office, said, {"token": say("must not be empty")})
         try:
-            made = await invites.invite(office, said.get("name", ""), wishes, token=said.get("token", ""))
+            made = await invites.invite(
+                office, said.get("name", ""), wishes, token=said.get("token", ""), shared=_shared(office, said)
+            )
         except InvalidInput as error:
             return await _form(request, office, said, {error.field: error.message})
         except (Conflict, ConfigurationError) as error:
@@ -54,6 +56,11 @@ def invite_routes() -> APIRouter:
         return templates(request, "invited_yet.html", connected=await invites.connected(office, number), number=number)
 
     return router
+
+
+def _shared(office: Office, said: Mapping[str, str]) -> bool | None:
+    """Admins choose; what somebody else makes is theirs."""
+    return bool(said.get("shared")) if office.who.is_admin and office.who.user_id is not None else None
 
 
 async def _form(
