@@ -19,7 +19,7 @@ SERVER, KEY_FILE = "LASTSEEN_SERVER", "LASTSEEN_API_KEY_FILE"
 
 ANYWHERE = {
     *("machines", "kinds", "sources", "channels", "silences", "why", "uptime", "ack", "events", "notifications"),
-    *("keys", "users", "audit", "status-pages", "badges"),
+    *("watch", "keys", "users", "audit", "status-pages", "badges"),
 }
 """Commands that a server can be asked to do, or some below them."""
 
@@ -72,15 +72,15 @@ def must_be_here() -> None:
         )
 
 
-def remote(chosen: There) -> Remote:
-    """Raises InvalidInput, ConfigurationError."""
+def remote(chosen: There, **more: Any) -> Remote:
+    """`more`: as `Remote` takes it. Raises InvalidInput, ConfigurationError."""
     from lastseen.agent.sender import trust
     from lastseen.client.remote import Remote
     from lastseen.variables import read_secret
 
     key = read_secret("--api-key-file", chosen.key_file).strip()
     try:
-        return Remote(chosen.server, key, verify=trust(chosen.ca_file) if _by_tls(chosen.server) else True)
+        return Remote(chosen.server, key, verify=trust(chosen.ca_file) if _by_tls(chosen.server) else True, **more)
     except InvalidInput as error:
         raise InvalidInput(error.message, "--server") from None
 

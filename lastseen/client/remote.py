@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar
 from urllib.parse import quote, urlsplit
@@ -26,6 +26,10 @@ PAUSES = (0.2, 1.0)
 """Seconds before what changes nothing is asked once more, each time."""
 
 LONGEST_PAUSE = 5.0
+
+SILENT = 45.0
+"""Seconds for which nothing comes where something comes every 15 s: nobody is there any more."""
+
 PAGE = 500
 
 
@@ -37,7 +41,8 @@ class Page(TypedDict):
 class Remote:
     """A server by its address, asked with a key (`lsa_…`). `verify`: whose certificates are believed, by default
     certifi's. What only reads is tried again where the connection failed or the answer is 503; what changes something
-    only where there was no connection. No redirect is followed: the key would go along."""
+    only where there was no connection. No redirect is followed: the key would go along. `warn`: takes what is wrong
+    beside what was asked for."""
 
     def __init__(
         self,
@@ -47,7 +52,9 @@ class Remote:
         verify: ssl.SSLContext | bool = True,
         timeout: float = TIMEOUT,
         transport: httpx.AsyncBaseTransport | None = None,
+        warn: Callable[[str], None] = lambda text: None,
     ) -> None:
+        self.warn = warn
         self.url = _base(server)
         if not re.fullmatch(r"[\x21-\x7e]+", key):
             raise ConfigurationError("the key for the API is none: it has no spaces, and no letters beyond ASCII")
@@ -107,6 +114,26 @@ class Remote:
         found: list[T] = value_of(page["items"], list[shape], self.url)  # type: ignore[valid-type]  # it is a type
         return found
 
+    async def opened(self, *path: str, position: str = "") -> httpx.Response:
+        """An answer that does not end, which whoever asks reads and closes: after this position. Asked once. Raises
+        what `get` does."""
+        request = self._http.build_request(
+            "GET",
+            _path(path),
+            headers={"Accept": "text/event-stream", **({"Last-Event-ID": position} if position else {})},
+            timeout=httpx.Timeout(self._timeout, read=SILENT),
+        )
+        response = await self._once(request, stream=True)
+        if response.is_success:
+            return response
+        try:
+            await response.aread()
+        except httpx.HTTPError as error:
+            raise Unreachable(f"{self.url} did not answer: {_reason(error)}") from error
+        finally:
+            await response.aclose()
+        raise error_of(response, self.url)
+
     async def _ask(
         self,
         method: str,
@@ -118,7 +145,7 @@ class Remote:
         content = None if body is None else msgspec.json.encode(body)
         request = self._http.build_request(
             method,
-            "/" + "/".join(map(_part, path)),
+            _path(path),
             params={name: value for name, value in (params or {}).items() if value is not None},
             content=content,
             headers={} if content is None else {"Content-Type": "application/json"},
@@ -148,11 +175,11 @@ class Remote:
             await anyio.sleep(pause)
         return await self._once(request)
 
-    async def _once(self, request: httpx.Request) -> httpx.Response:
+    async def _once(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
         doubt = "" if request.method == "GET" else "; what was asked may have been done all the same"
         try:
             with anyio.fail_after(self._timeout):
-                return await self._http.send(request)
+                return await self._http.send(request, stream=stream)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Unreachable(f"{self.url} cannot be reached: {_reason(error)}") from error
         except (TimeoutError, httpx.TimeoutException) as error:
@@ -174,6 +201,10 @@ def _base(server: str) -> str:
         raise InvalidInput(f"must begin with http:// or https://, not {server!r}", "server")
     path = url.path.rstrip("/").removesuffix(PREFIX)
     return str(url.copy_with(path=path, query=None, fragment=None)).rstrip("/")
+
+
+def _path(parts: Iterable[str]) -> str:
+    return "/" + "/".join(map(_part, parts))
 
 
 def _part(text: str) -> str:

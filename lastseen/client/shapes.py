@@ -139,6 +139,21 @@ class Event(TypedDict):
     incident_id: int | None
 
 
+class Board(TypedDict):
+    """How everything stands. `counts`: how many machines have each status; those that are listed may be fewer."""
+
+    at: str
+    counts: dict[str, int]
+    machines: list[Machine]
+
+
+class Change(TypedDict):
+    """`machine`: its status object when it was told; None: the event is of none, or it is gone."""
+
+    event: Event
+    machine: MachineStatus | None
+
+
 class Notification(TypedDict):
     """One event for one channel. Those that are listed name what they are about."""
 

@@ -69,6 +69,7 @@ ROWS: dict[str, Row] = {
     "machines_listen": Row(OWN_CHANGED, f"{MINE}/listen", {"lasting": "1h"}),
     "machines_status": Row(OWN_SEEN | {"machine": YES}, f"{MINE}/status"),
     "devices_status": Row(OWN_SEEN | {"machine": YES}, "/devices/adas/status"),
+    "board": Row(WHOEVER_IS_LET_IN),
     "uptime_list": Row(WHOEVER_IS_LET_IN),
     "events_list": Row(WHOEVER_IS_LET_IN),
     "notifications_list": Row(WHOEVER_IS_LET_IN),

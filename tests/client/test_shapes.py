@@ -16,6 +16,9 @@ MODULES = [module.name for module in pkgutil.iter_modules(verbs.__path__)]
 OTHERWISE = {"Counted": "Uptime", "Uptime": "WholeUptime", "RemovedNamed": "RemovedChannel"}
 """Shapes that are called otherwise there."""
 
+STREAMED = {"Change"}
+"""What the document shows as an example alone: the stream is no JSON."""
+
 OPTIONAL = {"flapping_since"}
 """Has a default there, and is always said."""
 
@@ -37,7 +40,9 @@ def test_each_is_called_as_the_verb_that_it_stands_for(name: str) -> None:
         assert [(p.name, p.default) for p in ours[1:]] == [(p.name, p.default) for p in theirs[1:]], called
 
 
-@pytest.mark.parametrize("name", [name for name, one in vars(shapes).items() if is_typeddict(one)])
+@pytest.mark.parametrize(
+    "name", [name for name, one in vars(shapes).items() if is_typeddict(one) and name not in STREAMED]
+)
 def test_each_shape_holds_what_the_document_promises(name: str) -> None:
     there = OTHERWISE.get(name, name)
     places = (machine_models, event_models, channel_models, other_models, public_models, models)

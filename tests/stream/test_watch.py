@@ -120,6 +120,10 @@ def test_each_change_is_a_line_of_json(cli: Cli) -> None:
     assert (changes[-1]["event"]["type"], changes[-1]["machine"]) == ("machine.removed", None)
 
 
+def lines_of(stream: Any) -> _Lines:
+    return _Lines(stream)
+
+
 class _Lines:
     def __init__(self, stream: Any) -> None:
         self.lines: list[str] = []

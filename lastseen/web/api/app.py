@@ -24,6 +24,7 @@ from lastseen.problems import MEDIA_TYPE, NO_KEY, UNEXPECTED, Problem, problem_o
 from lastseen.web import login_pages
 from lastseen.web.api import (
     advice,
+    board,
     channels,
     docs,
     event_routes,
@@ -61,6 +62,7 @@ ROUTES = (
         machine_past.router,
         machine_past.everybodys,
         advice.router,
+        board.router,
         status.router,
         event_routes.router,
         channels.router,

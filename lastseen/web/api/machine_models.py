@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lastseen.model import Status
 from lastseen.model.directory import Sought
-from lastseen.web.api.asked import Paged, Query, Said, Span, Text, Zone
+from lastseen.web.api.asked import LONGEST_LIST, Paged, Query, Said, Span, Text, Zone
 from lastseen.web.api.models import MachineStatus
 
 Word = Annotated[Text, Field(max_length=200)]
@@ -188,6 +188,27 @@ class Acknowledged(BaseModel):
     id: int
     slug: str
     acknowledged_by: str
+
+
+class BoardQuery(Query):
+    group: Word | None = Field(default=None, description="only of this group")
+    limit: int = Field(default=500, ge=1, le=LONGEST_LIST, description="how many machines are listed; all are counted")
+
+
+class Board(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "at": "2025-10-10T16:30:00Z",
+                "counts": {"offline": 0, "error": 0, "provisioning": 1, "online": 12, "paused": 0},
+                "machines": [],
+            }
+        }
+    )
+
+    at: datetime = Field(description="now, by the clock of the server")
+    counts: dict[str, int] = Field(description="how many machines have each status")
+    machines: list[Machine]
 
 
 class MachineQuery(Paged):
