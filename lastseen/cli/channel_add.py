@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -149,7 +150,7 @@ def _add(type_: str, name: str, values: Values, as_json: bool) -> None:
     if as_json:
         print_json(made)
         return
-    typer.echo(f"{made['name']} is channel {made['id']}. Try it: lastseen channels test {made['name']}")
+    typer.echo(f"{made['name']} is channel {made['id']}. Try it: lastseen channels test {shlex.quote(made['name'])}")
     if "secret" in made:
         typer.echo(f"Its signing secret, shown this once:\n\n    {made['secret']}\n")
 

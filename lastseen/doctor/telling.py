@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -49,7 +50,7 @@ def _channel(subject: Subject, one: ChannelCheck) -> Iterator[Finding]:
         waiting = f"; {counted(one.waiting, 'notification')} wait for it" if one.waiting else ""
         why = f": {one.detail}" if one.detail else ""
         what = f"{name} fails, since {subject.ago(one.failing_since)}{why}{waiting}"
-        do = f"`lastseen channels test {one.name}` tries it; what waits is told when it works again"
+        do = f"`lastseen channels test {shlex.quote(one.name)}` tries it; what waits is told when it works again"
         yield Finding(Severity.BAD, "channel.failing", what, do)
     elif one.enabled and one.due is not None and subject.now - one.due > LATE:
         what = f"{name}: {counted(one.waiting, 'notification')} should have been sent, the first {subject.ago(one.due)}"
