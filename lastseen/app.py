@@ -131,6 +131,7 @@ class App:
         """Made when it is first asked for: importing FastAPI takes a while, and not every use of an App needs it."""
         if self._api is None:
             from lastseen.web.api.app import create_api
+            from lastseen.web.languages import Languages
 
             self._api = create_api(
                 self.monitor,
@@ -143,6 +144,7 @@ class App:
                 self._entrance(),
                 self.live,
             )
+            self._api.state.languages = Languages(self.settings.locale_dir)
         return self._api
 
     @cached_property

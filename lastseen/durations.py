@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 from lastseen.errors import InvalidInput
-from lastseen.words import say
+from lastseen.words import Words, listed, say
 
 NEVER = timedelta(0)
 """As a threshold: this machine is never offline by silence. Stored as 0 seconds."""
@@ -92,12 +92,33 @@ def parse_often(value: str, field: str = "flapping") -> tuple[int, timedelta]:
 
 def spell(value: timedelta, units: int = 2) -> str:
     """One or two units, rounded down: `39 min`, `3 h 12 min`, `2 min`, `6 h 4 min`, `12 s`."""
+    return spelled(value, units)[:]
+
+
+def spelled(value: timedelta, units: int = 2) -> Words:
+    """The same for people who may read another language."""
     seconds = max(0, int(value.total_seconds()))
-    words = []
-    for name, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+    words: list[Words] = []
+    for of_them, size in ((_days, 86_400), (_hours, 3600), (_minutes, 60), (_seconds_of, 1)):
         count, seconds = divmod(seconds, size)
         if count:
-            words.append(f"{count} {name}")
+            words.append(of_them(count))
         elif words:
             break
-    return " ".join(words[:units]) or "0 s"
+    return listed(words[:units], " ") if words else _seconds_of(0)
+
+
+def _days(n: int) -> Words:
+    return say("{n} d", n=n)
+
+
+def _hours(n: int) -> Words:
+    return say("{n} h", n=n)
+
+
+def _minutes(n: int) -> Words:
+    return say("{n} min", n=n)
+
+
+def _seconds_of(n: int) -> Words:
+    return say("{n} s", n=n)

@@ -108,6 +108,9 @@ class Settings(BaseSettings):
         description="the time zone of messages, by default the computer's; also of schedules that are added without "
         "one, by default UTC",
     )
+    locale_dir: Path | None = Field(
+        None, alias="LASTSEEN_LOCALE_DIR", description="a folder with translations of the pages"
+    )
     log_format: Literal["console", "json"] = Field(
         "console", alias="LASTSEEN_LOG_FORMAT", description="`console` for people, `json` for programs"
     )

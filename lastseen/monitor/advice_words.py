@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 from math import ceil
 
-from lastseen.durations import spell
+from lastseen.durations import spelled
 from lastseen.monitor.advice import ENOUGH, FEW, Advice, Alarms
+from lastseen.words import Words, listed, say, say_many
 
-BY_SCHEDULE = "It reports by a schedule: its grace counts, and not the time from one report to the next."
-BY_WORD = "It says itself when it will be heard next: its limit counts from then."
+BY_SCHEDULE = say("It reports by a schedule: its grace counts, and not the time from one report to the next.")
+BY_WORD = say("It says itself when it will be heard next: its limit counts from then.")
 
 
 def sentences(advice: Advice, window: timedelta, zone: tzinfo | None = None, fixed: str = "") -> list[str]:
@@ -23,67 +24,103 @@ def sentences(advice: Advice, window: timedelta, zone: tzinfo | None = None, fix
 
 def of_alarms(found: Alarms, total: int, window: timedelta) -> str:
     """What a limit that somebody names would have made of it."""
-    many, out_of = _many(len(found.silences), "outage"), f"{found.intervals:,} of the {total:,} counted intervals"
-    longer = (
-        f"{out_of} may have been longer" if found.intervals else f"none of the {total:,} counted intervals was longer"
+    many = _outages(len(found.silences))
+    longer = say("none of the {total:,} counted intervals was longer", total=total)
+    if found.intervals:
+        longer = say("{n:,} of the {total:,} counted intervals may have been longer", n=found.intervals, total=total)
+    return say(
+        "A limit of {limit} would have told of {outages} in {window}; {longer}.",
+        limit=spelled(found.limit),
+        outages=many,
+        window=spelled(window, 1),
+        longer=longer,
     )
-    return f"A limit of {spell(found.limit)} would have told of {many} in {spell(window, 1)}; {longer}."
 
 
-def within(span: timedelta) -> str:
+def within(span: timedelta) -> Words:
     """Never less than it is: `41 s`, `0.4 s`, `3 min 12 s`."""
     seconds = span.total_seconds()
     if seconds < 10:
-        return f"{ceil(seconds * 10) / 10:g} s"
-    return spell(timedelta(seconds=ceil(seconds)), 2 if seconds < 3600 * 24 else 3)
+        return say("{n} s", n=f"{ceil(seconds * 10) / 10:g}")
+    return spelled(timedelta(seconds=ceil(seconds)), 2 if seconds < 3600 * 24 else 3)
 
 
 def _counted(advice: Advice, zone: tzinfo | None) -> str:
     if not advice.intervals:
-        return "Nothing is known yet: no interval between two of its heartbeats was counted."
+        return say("Nothing is known yet: no interval between two of its heartbeats was counted.")
     since = _day(advice.first_at, zone)
     if advice.intervals < FEW:
-        return f"Too little is known: {_many(advice.intervals, 'interval')} counted since {since}."
-    shares = ", ".join(f"{one.percent} % came within {within(one.span)}" for one in advice.within)
-    longest = f"; none took longer than {within(advice.longest)}" if advice.longest else ""
-    return f"Of {advice.intervals:,} intervals between its heartbeats, counted since {since}, {shares}{longest}."
+        many = say_many("{n} interval", "{n:,} intervals", advice.intervals)
+        return say("Too little is known: {intervals} counted since {day}.", intervals=many, day=since)
+    shares = listed([_share(one.percent, one.span) for one in advice.within])
+    if advice.longest:
+        longest = within(advice.longest)
+        shares = say("{shares}; none took longer than {longest}", shares=shares, longest=longest)
+    return say(
+        "Of {n:,} intervals between its heartbeats, counted since {day}, {shares}.",
+        n=advice.intervals,
+        day=since,
+        shares=shares,
+    )
+
+
+def _share(percent: str, span: timedelta) -> Words:
+    return say("{percent} came within {span}", percent=f"{percent} %", span=within(span))
 
 
 def _silences(advice: Advice, window: timedelta) -> Sequence[str]:
     many = len(advice.brief) + len(advice.long)
     if not many:
-        return [f"It was not found silent in {spell(window, 1)}."]
-    said = f"It was found silent {_times(many)} in {spell(window, 1)}"
+        return [say("It was not found silent in {window}.", window=spelled(window, 1))]
+    said = say("It was found silent {times} in {window}", times=_times(many), window=spelled(window, 1))
     if not advice.brief or advice.brief_under is None:
-        return [f"{said}."]
-    brief = "it" if many == 1 else "all of them" if len(advice.brief) == many else f"{len(advice.brief):,} of them"
-    was, kind = ("was", "a false alarm") if len(advice.brief) == 1 else ("were", "false alarms")
-    return [f"{said}, and {brief} {was} over within {spell(advice.brief_under)}: {kind}, perhaps."]
+        return [Words("{said}.", said=said)]
+    return [_brief(said, len(advice.brief), many, spelled(advice.brief_under))]
+
+
+def _brief(said: Words, brief: int, many: int, under: Words) -> Words:
+    if many == 1:
+        return say("{said}, and it was over within {limit}: a false alarm, perhaps.", said=said, limit=under)
+    if brief == many:
+        return say("{said}, and all of them were over within {limit}: false alarms, perhaps.", said=said, limit=under)
+    return say_many(
+        "{said}, and 1 of them was over within {limit}: a false alarm, perhaps.",
+        "{said}, and {n:,} of them were over within {limit}: false alarms, perhaps.",
+        brief,
+        said=said,
+        limit=under,
+    )
 
 
 def _proposal(advice: Advice, window: timedelta) -> Sequence[str]:
     proposed, limit = advice.proposed, advice.limit
     if proposed is None:
         if advice.intervals < ENOUGH:
-            return [f"A limit is proposed when {ENOUGH} intervals are counted."]
-        return ["No limit would fit: it is silent for very long at times."]
-    now = "never" if limit is None else spell(limit)
-    early = ["It was counted for less than a week: other days may be otherwise."] if advice.is_early else []
+            return [say("A limit is proposed when {n} intervals are counted.", n=ENOUGH)]
+        return [say("No limit would fit: it is silent for very long at times.")]
+    now = say("never") if limit is None else spelled(limit)
+    early = [say("It was counted for less than a week: other days may be otherwise.")] if advice.is_early else []
     if proposed == limit:
-        return [f"Its limit of {now} fits.", *early]
-    none = f"A limit of {spell(proposed)} would have raised no false alarm in {spell(window, 1)}"
+        return [say("Its limit of {limit} fits.", limit=now), *early]
+    fits = say(
+        "A limit of {limit} would have raised no false alarm in {window}",
+        limit=spelled(proposed),
+        window=spelled(window, 1),
+    )
+    if limit is None or proposed < limit:
+        fits = say("{fits}, as far as was counted", fits=fits)
     left = sum(one.length > proposed for one in advice.long)
-    still = f", and would have told of {_many(left, 'outage')}" if left else ""
-    known = ", as far as was counted" if limit is None or proposed < limit else ""
-    return [f"{none}{known}{still}; its limit is {now}.", *early]
+    if left:
+        fits = say("{fits}, and would have told of {outages}", fits=fits, outages=_outages(left))
+    return [say("{fits}; its limit is {limit}.", fits=fits, limit=now), *early]
 
 
-def _many(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+def _outages(count: int) -> Words:
+    return say_many("{n} outage", "{n:,} outages", count)
 
 
-def _times(count: int) -> str:
-    return "once" if count == 1 else "twice" if count == 2 else f"{count:,} times"
+def _times(count: int) -> Words:
+    return say("once") if count == 1 else say("twice") if count == 2 else say("{n:,} times", n=count)
 
 
 def _day(moment: datetime | None, zone: tzinfo | None) -> str:

@@ -5,16 +5,17 @@ How it is laid out: `lastseen.monitor.story_layout`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from lastseen.durations import spell
+from lastseen.durations import spelled
 from lastseen.model import Event, EventType, Outage, Severity, Status
 from lastseen.model.story import Facts
 from lastseen.monitor.status import MachineStatus
-from lastseen.monitor.story_words import Moment, Said, event_words, meanwhile, nobody, told_words
-from lastseen.notifiers.wording import When, lasted
+from lastseen.monitor.story_words import Moment, Said, acknowledged, event_words, meanwhile, nobody, told_words
+from lastseen.notifiers.wording import When, took
+from lastseen.words import Words, say
 
 BAD = frozenset({Status.OFFLINE, Status.ERROR})
 
@@ -47,11 +48,16 @@ def story(facts: Facts, status: MachineStatus, asked: Asked, when: When) -> Stor
     moments = sorted([*_heard(facts), *_events(facts, when), *meanwhile(facts, when)], key=lambda one: one.at)
     headline, notes = told(facts, status, asked, when)
     if status.flapping_since is not None and asked.now:
-        since = status.flapping_since
-        how = f"`lastseen why {facts.standing.machine.slug} --at {moment_of(since, when)}`"
-        notes = (*notes, f"It flaps since {when.at(since)}: people are told that, and not each change. {how}")
+        since, slug = status.flapping_since, facts.standing.machine.slug
+        note = say(
+            "It flaps since {since}: people are told that, and not each change. `lastseen why {slug} --at {moment}`",
+            since=when.said(since),
+            slug=slug,
+            moment=moment_of(since, when),
+        )
+        notes = (*notes, note)
     if facts.cut:
-        notes = (*notes, "There is more than is shown: see `lastseen events` and `lastseen notifications list`.")
+        notes = (*notes, say("There is more than is shown: see `lastseen events` and `lastseen notifications list`."))
     return Story(facts.standing.machine.slug, headline, tuple(moments), tuple(notes), facts, status, asked)
 
 
@@ -59,12 +65,38 @@ def story(facts: Facts, status: MachineStatus, asked: Asked, when: When) -> Stor
 
 
 def _of_incident(facts: Facts, status: MachineStatus, asked: Asked, when: When) -> tuple[str, Sequence[str]]:
-    word = "OFFLINE" if facts.outages else facts.events[0].type.removeprefix("machine.").upper()
+    kind = facts.events[0].type.removeprefix("machine.")
+    word = LOUD[Status.OFFLINE] if facts.outages else LOUD.get(kind, kind.upper())
+    start = when.said(facts.start, seconds=True)
     if facts.end is None:
-        word = status.status.value.upper() if status.status in BAD else word
-        return f"{word} since {when.at(facts.start, seconds=True)} ({lasted(when.now - facts.start)})", ()
-    span = f"{when.at(facts.start, seconds=True)} – {when.at(facts.end, seconds=True)}"
-    return f"was {word} {span} ({lasted(facts.end - facts.start)}), now {_now(facts, status)}", ()
+        word = LOUD[status.status] if status.status in BAD else word
+        return say("{status} since {start} ({span})", status=word, start=start, span=took(when.now - facts.start)), ()
+    headline = say(
+        "was {status} {start} – {end} ({span}), now {now}",
+        status=word,
+        start=start,
+        end=when.said(facts.end, seconds=True),
+        span=took(facts.end - facts.start),
+        now=_now(facts, status),
+    )
+    return headline, ()
+
+
+QUIET: Mapping[str, Words] = {
+    Status.ONLINE: say("online"),
+    Status.OFFLINE: say("offline"),
+    Status.ERROR: say("error"),
+    Status.PAUSED: say("paused"),
+    Status.PROVISIONING: say("provisioning"),
+}
+LOUD: Mapping[str, Words] = {
+    Status.ONLINE: say("ONLINE"),
+    Status.OFFLINE: say("OFFLINE"),
+    Status.ERROR: say("ERROR"),
+    Status.PAUSED: say("PAUSED"),
+    Status.PROVISIONING: say("PROVISIONING"),
+}
+"""How a machine is, as text goes on and where it is to be seen at once."""
 
 
 def _heard(facts: Facts) -> Iterator[Moment]:
@@ -72,12 +104,14 @@ def _heard(facts: Facts) -> Iterator[Moment]:
     seen = {event.uid: event.last_seen for event in facts.events}
     heard = facts.standing.liveness.heard | facts.standing.liveness.heard_before
     bits = [bit for bit in range(heard.bit_length()) if heard >> bit & 1]
-    source = f", by {facts.names[bits[0]]}" if len(bits) == 1 and bits[0] in facts.names else ""
+    last = say("last heartbeat")
+    if len(bits) == 1 and bits[0] in facts.names:
+        last = say("last heartbeat, by {source}", source=facts.names[bits[0]])
     for outage in facts.outages:
         if seen.get(outage.opened_by) == outage.started_at:
-            yield Moment(outage.started_at, f"last heartbeat{source}")
+            yield Moment(outage.started_at, last)
         else:
-            yield Moment(outage.started_at, "silence is counted from here")
+            yield Moment(outage.started_at, say("silence is counted from here"))
 
 
 def _events(facts: Facts, when: When) -> Iterator[Moment]:
@@ -90,16 +124,16 @@ def _events(facts: Facts, when: When) -> Iterator[Moment]:
         for row in facts.told
     }
     for event in facts.events:
-        verb = "shown" if event.type == EventType.ACKNOWLEDGED else "told"
+        acknowledges = event.type == EventType.ACKNOWLEDGED
         rows = (row for row in facts.told if row.event == event.uid)
-        told = tuple(Said(row, told_words(row, when, behind[row.uid], verb)) for row in rows)
+        told = tuple(Said(row, told_words(row, when, behind[row.uid], acknowledges)) for row in rows)
         what = event_words(event, outages.get(event.uid), when)
         do = nobody(facts) if event.severity is Severity.ALERT and not told else ""
         yield Moment(event.at, what, event=event, told=told, do=do)
     shown = {event.at for event in facts.events if event.type == EventType.ACKNOWLEDGED}
     for outage in facts.outages:
         if outage.acked_at is not None and outage.acked_at not in shown:
-            yield Moment(outage.acked_at, f"acknowledged by {outage.acked_by or 'somebody'}")
+            yield Moment(outage.acked_at, acknowledged(outage.acked_by))
 
 
 # -- a quiet time
@@ -109,17 +143,26 @@ def _of_quiet(facts: Facts, status: MachineStatus, asked: Asked, when: When) -> 
     if asked.now:
         return _now(facts, status, when), [*_why_quiet(facts, status, when), *_before(facts, when)]
     was, since = _then(facts, asked)
-    first = f"was {was.value if was else 'not there yet'} at {when.at(asked.since)}"
+    headline = say(
+        "was {status} at {moment}, now {now}",
+        status=QUIET[was] if was else say("not there yet"),
+        moment=when.said(asked.since),
+        now=_now(facts, status),
+    )
     following = [event.at for event in facts.events if event.at > asked.until] + ([facts.end] if facts.end else [])
-    until = f"until {when.at(min(following), seconds=True)}" if following else "until now"
-    quiet = f"Nobody was told: nothing happened from {when.at(since, seconds=True)} {until}."
+    begun = when.said(since, seconds=True)
     if was is None:
-        quiet = f"Nobody was told: it was added {when.at(since, seconds=True)}."
+        quiet = say("Nobody was told: it was added {moment}.", moment=begun)
     elif was is Status.PAUSED:
-        quiet = "Nobody was told: it was not watched, because it was paused."
+        quiet = say("Nobody was told: it was not watched, because it was paused.")
     elif was is Status.PROVISIONING:
-        quiet = "Nobody was told: it had never reported, and what was never heard is not missed."
-    return f"{first}, now {_now(facts, status)}", [quiet, *_before(facts, when), *_after(facts, when)]
+        quiet = say("Nobody was told: it had never reported, and what was never heard is not missed.")
+    elif following:
+        end = when.said(min(following), seconds=True)
+        quiet = say("Nobody was told: nothing happened from {since} until {until}.", since=begun, until=end)
+    else:
+        quiet = say("Nobody was told: nothing happened from {since} until now.", since=begun)
+    return headline, [quiet, *_before(facts, when), *_after(facts, when)]
 
 
 def _then(facts: Facts, asked: Asked) -> tuple[Status | None, datetime]:
@@ -135,62 +178,77 @@ def _then(facts: Facts, asked: Asked) -> tuple[Status | None, datetime]:
 def _now(facts: Facts, status: MachineStatus, when: When | None = None) -> str:
     """What the machine is; with `when`, with the times of it."""
     if facts.removed_at is not None:
-        return f"removed {when.at(facts.removed_at, seconds=True)}" if when is not None else "removed"
+        at = None if when is None else when.said(facts.removed_at, seconds=True)
+        return say("removed") if at is None else say("removed {moment}", moment=at)
     if status.status is Status.PAUSED and not facts.standing.machine.enabled:
-        return "DISABLED"
+        return say("DISABLED")
     if status.status is Status.PROVISIONING:
-        return "never heard"
-    word = status.status.value if status.status is Status.ONLINE else status.status.value.upper()
+        return say("never heard")
+    word = (QUIET if status.status is Status.ONLINE else LOUD)[status.status]
     if when is None:
         return word
     if status.status is Status.ONLINE and status.last_seen is not None:
-        return f"{word}, heard {spell(when.now - status.last_seen, units=1)} ago"
-    return f"{word} since {when.at(status.status_since, seconds=True)} ({lasted(when.now - status.status_since)})"
+        return say("{status}, heard {span} ago", status=word, span=spelled(when.now - status.last_seen, units=1))
+    since, span = when.said(status.status_since, seconds=True), took(when.now - status.status_since)
+    return say("{status} since {start} ({span})", status=word, start=since, span=span)
 
 
 def _why_quiet(facts: Facts, status: MachineStatus, when: When) -> Iterator[str]:
     slug = facts.standing.machine.slug
     if facts.removed_at is not None:
-        yield "Nobody is told: it was removed, and is not watched any more. Its history is kept."
+        yield say("Nobody is told: it was removed, and is not watched any more. Its history is kept.")
         return
     if status.status is Status.PROVISIONING:
-        yield "Nobody is told: it never reported, and what was never heard is not missed."
-        yield f"Does it report, and with its own key? `lastseen machines rotate-key {slug}` makes a new one."
+        yield say("Nobody is told: it never reported, and what was never heard is not missed.")
+        yield say(
+            "Does it report, and with its own key? `lastseen machines rotate-key {slug}` makes a new one.", slug=slug
+        )
     elif status.status is Status.PAUSED and not facts.standing.machine.enabled:
-        yield f"Nobody is told: it is disabled, and its keys are refused. `lastseen machines enable {slug}`"
+        yield say(
+            "Nobody is told: it is disabled, and its keys are refused. `lastseen machines enable {slug}`", slug=slug
+        )
     elif status.status is Status.PAUSED:
-        yield f"Nobody is told: it is not watched while it is paused. `lastseen machines resume {slug}`"
+        yield say("Nobody is told: it is not watched while it is paused. `lastseen machines resume {slug}`", slug=slug)
     elif any(one.ended_at is None for one in facts.blind):
-        yield "Nobody is told: nobody can be heard now, and that is not held against it."
+        yield say("Nobody is told: nobody can be heard now, and that is not held against it.")
     elif status.until_offline is None:
-        yield "Nobody is told of its silence: it has no limit, and may be silent for ever."
+        yield say("Nobody is told of its silence: it has no limit, and may be silent for ever.")
     elif facts.standing.machine.schedule is not None:
-        yield f"Nobody is told: nothing is wrong. It must come by {when.at(when.now + status.until_offline)}."
+        due = when.said(when.now + status.until_offline)
+        yield say("Nobody is told: nothing is wrong. It must come by {due}.", due=due)
     else:
-        left = f", {spell(status.until_offline, units=1)} of it left" if status.late else ""
-        limit = f" Limit {spell(status.offline_after)}{left}." if status.offline_after else ""
-        yield f"Nobody is told: nothing is wrong.{limit}"
+        yield _nothing_wrong(status, status.until_offline)
     if facts.channels == 0:
-        yield "And there is no channel: nobody would be told. `lastseen channels add`"
+        yield say("And there is no channel: nobody would be told. `lastseen channels add`")
     if status.last_seen is not None and status.status is not Status.ONLINE:
-        yield f"Last heartbeat {when.at(status.last_seen, seconds=True)}."
+        yield say("Last heartbeat {moment}.", moment=when.said(status.last_seen, seconds=True))
+
+
+def _nothing_wrong(status: MachineStatus, left: timedelta) -> Words:
+    if not status.offline_after:
+        return say("Nobody is told: nothing is wrong.")
+    limit = spelled(status.offline_after)
+    if not status.late:
+        return say("Nobody is told: nothing is wrong. Limit {limit}.", limit=limit)
+    rest = spelled(left, units=1)
+    return say("Nobody is told: nothing is wrong. Limit {limit}, {left} of it left.", limit=limit, left=rest)
 
 
 def _before(facts: Facts, when: When) -> Iterator[str]:
     if facts.before is not None:
-        yield f"Before: {_named(facts, facts.before, when)}"
+        yield say("Before: {event}", event=_named(facts, facts.before, when))
 
 
 def _after(facts: Facts, when: When) -> Iterator[str]:
     if facts.after is not None:
-        yield f"After: {_named(facts, facts.after, when)}"
+        yield say("After: {event}", event=_named(facts, facts.after, when))
 
 
 def _named(facts: Facts, event: Event, when: When) -> str:
     """And how to ask of it."""
-    what = event_words(event, None, when)
-    slug = facts.standing.machine.slug
-    return f"{when.at(event.at)} {what}: `lastseen why {slug} --at {moment_of(event.at, when)}`"
+    what, slug, moment = event_words(event, None, when), facts.standing.machine.slug, moment_of(event.at, when)
+    told = "{at} {what}: `lastseen why {slug} --at {moment}`"
+    return Words(told, at=when.said(event.at), what=what, slug=slug, moment=moment)
 
 
 def moment_of(at: datetime, when: When) -> str:

@@ -12,6 +12,7 @@ from lastseen.model.story import Facts, RefusedKey
 from lastseen.monitor.story import Story
 from lastseen.monitor.story_words import Moment, Said, to_nobody
 from lastseen.notifiers.wording import Line, When
+from lastseen.words import Words
 
 
 def printed(told: Mapping[str, Any], when: When) -> str:
@@ -41,17 +42,17 @@ def _span(moment: Mapping[str, Any], when: When) -> str:
     return _times(at, until, moment["lasts"], when)
 
 
-def span(moment: Moment, when: When) -> str:
+def span(moment: Moment, when: When) -> Words:
     """`03:02:12`, `03:10 →` where it goes on, `03:00–03:40`."""
     return _times(moment.at, moment.until, moment.lasts, when)
 
 
-def _times(at: datetime, until: datetime | None, lasts: bool, when: When) -> str:
+def _times(at: datetime, until: datetime | None, lasts: bool, when: When) -> Words:
     if lasts:
-        return f"{when.at(at)} →"
+        return Words("{at} →", at=when.said(at))
     if until is None or until == at:
-        return when.at(at, seconds=True)
-    return when.span(at, until)
+        return when.said(at, seconds=True)
+    return when.said_span(at, until)
 
 
 def lines(told: Story, when: When, mark: str = "") -> tuple[Line, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lastseen.durations import spell
+from lastseen.durations import spelled
 from lastseen.model import (
     BlindPeriod,
     BlindReason,
@@ -16,11 +16,13 @@ from lastseen.model import (
     NotificationState,
     Outage,
     Severity,
+    Silence,
     Status,
 )
 from lastseen.model.story import Facts, RefusedFor, RefusedKey, Told
 from lastseen.model.wishes import HELD
-from lastseen.notifiers.wording import When, lasted, one_line, shorten
+from lastseen.notifiers.wording import When, one_line, shorten, took
+from lastseen.words import Words, say, say_many
 
 LONGEST = 200
 """Characters of what a far end or a machine said."""
@@ -58,27 +60,32 @@ def quoted(text: str) -> str:
 def event_words(event: Event, outage: Outage | None, when: When) -> str:
     """What happened, of any type of event."""
     if event.type == EventType.OFFLINE:
-        return f"noticed: {_gone(event, when)}"
+        return say("noticed: {what}", what=_gone(event, when))
     if event.type == EventType.ONLINE:
         return _back(event, outage)
     if event.type == EventType.ACKNOWLEDGED:
-        return f"acknowledged by {quoted(event.reason) or 'somebody'}"
+        return acknowledged(quoted(event.reason))
     if event.type in _FLAPS:
         return _flaps(event)
     message = event.snapshot.get("message") or (event.reason if event.type not in _PLAIN else "")
-    said = f": {quoted(str(message))}" if message else ""
-    return _CALLED.get(event.type, event.type) + said
+    called = _CALLED.get(event.type, event.type)
+    return Words("{what}: {said}", what=called, said=quoted(str(message))) if message else called
+
+
+def acknowledged(by: str | None) -> Words:
+    """ "" or None: nobody knows by whom."""
+    return say("acknowledged by {name}", name=by) if by else say("acknowledged by somebody")
 
 
 _CALLED = {
-    "machine.error": "it reported an error",
-    "machine.registered": "added",
-    "machine.paused": "paused",
-    "machine.resumed": "watched again",
-    "machine.removed": "removed",
-    "system.machine_never_reported": "noticed",
+    "machine.error": say("it reported an error"),
+    "machine.registered": say("added"),
+    "machine.paused": say("paused"),
+    "machine.resumed": say("watched again"),
+    "machine.removed": say("removed"),
+    "system.machine_never_reported": say("noticed"),
 }
-_FLAPS = {"machine.flapping": "flapping", "machine.steady": "it holds still"}
+_FLAPS = {"machine.flapping": say("flapping"), "machine.steady": say("it holds still")}
 
 
 _PLAIN = frozenset({"machine.error", "machine.registered", "machine.paused", "machine.resumed", "machine.removed"})
@@ -89,80 +96,100 @@ def _flaps(event: Event) -> str:
     flaps = event.snapshot.get("flaps")
     if not isinstance(flaps, dict) or not flaps.get("changes"):
         return _FLAPS[event.type]
-    within = (
-        f" in {spell(timedelta(seconds=flaps['window_seconds']))}" if event.type == EventType.FLAPPING else " in all"
-    )
-    return f"{_FLAPS[event.type]}: {flaps['changes']} changes{within}"
+    many = say_many("1 change", "{n} changes", flaps["changes"])
+    if event.type != EventType.FLAPPING:
+        return say("it holds still: {changes} in all", changes=many)
+    span = spelled(timedelta(seconds=flaps["window_seconds"]))
+    return say("flapping: {changes} in {span}", changes=many, span=span)
 
 
 def _gone(event: Event, when: When) -> str:
     due, run = event.snapshot.get("due"), event.snapshot.get("run")
     if event.reason == "goodbye":
-        return "it said goodbye"
+        return say("it said goodbye")
     if event.reason == "run" and isinstance(run, dict) and run.get("started_at"):
-        return f"its run of {when.at(datetime.fromisoformat(run['started_at']))} did not end in time"
+        begun = when.said(datetime.fromisoformat(run["started_at"]))
+        return say("its run of {begun} did not end in time", begun=begun)
     if isinstance(due, dict) and due.get("at"):
-        return f"it was due {when.at(datetime.fromisoformat(due['at']))} and did not come"
+        return say("it was due {due} and did not come", due=when.said(datetime.fromisoformat(due["at"])))
     limit, origin = event.snapshot.get("offline_after_seconds"), event.snapshot.get("limit_from")
-    silent = f" for {lasted(event.at - event.last_seen)}" if event.last_seen else ""
+    called = say("silent") if event.reason == "silent" else event.reason
+    span = took(event.at - event.last_seen) if event.last_seen else None
+    silent = called if span is None else say("{reason} for {span}", reason=called, span=span)
     if event.reason != "silent" or limit is None:
-        return f"{event.reason}{silent}"
-    source = f", from {origin}" if origin else ""
-    return f"silent{silent} (limit {spell(timedelta(seconds=limit))}{source})"
+        return silent
+    limits = say("limit {limit}", limit=spelled(timedelta(seconds=limit)))
+    if origin:
+        limits = say("{limit}, from {origin}", limit=limits, origin=origin)
+    return Words("{silent} ({limit})", silent=silent, limit=limits)
 
 
 def _back(event: Event, outage: Outage | None) -> str:
     if event.previous_status is Status.PROVISIONING:
-        return "heard for the first time"
+        return say("heard for the first time")
     if event.previous_status is Status.ERROR:
-        return "in order again"
+        return say("in order again")
     if outage is not None and outage.ended_at is not None:
-        return f"back after {lasted(outage.ended_at - outage.started_at)}"
-    return "back"
+        return say("back after {span}", span=took(outage.ended_at - outage.started_at))
+    return say("back")
 
 
 # -- who was told
 
 
-def told_words(row: Told, when: When, behind: bool = False, verb: str = "told") -> str:
-    """What became of one notification. `behind`: an earlier one of this machine is still open on the channel. `verb`:
-    what a delivered one was, the first time."""
+def told_words(row: Told, when: When, behind: bool = False, acknowledges: bool = False) -> str:
+    """What became of one notification. `behind`: an earlier one of this machine is still open on the channel.
+    `acknowledges`: that somebody has seen it is not told, but shown where it was told."""
     state, reason = row.state, quoted(row.reason or "")
     if state == NotificationState.DELIVERED and reason and not row.attempts:
         return reason  # told elsewhere: the machine came from another program (`lastseen import`)
     if state == NotificationState.DELIVERED:
-        tries = f" (attempt {row.attempts})" if row.attempts > 1 else ""
-        verb = _VERBS.get(row.cause, verb)
-        return f"{verb} {when.at(row.finished_at or row.due_at, seconds=True)}{tries}"
+        return _delivered(row, when, acknowledges)
     if state == NotificationState.SENDING:
-        return f"being sent, attempt {row.attempts}"
+        return say("being sent, attempt {attempts}", attempts=row.attempts)
+    if state == NotificationState.DEAD and row.id:
+        return say(
+            "NOT TOLD: {reason}: `lastseen notifications replay {number}` tells it again", reason=reason, number=row.id
+        )
     if state == NotificationState.DEAD:
-        again = f": `lastseen notifications replay {row.id}` tells it again" if row.id else ""
-        return f"NOT TOLD: {reason}{again}"
+        return say("NOT TOLD: {reason}", reason=reason)
     if state in (NotificationState.CANCELLED, NotificationState.SKIPPED):
-        return f"not {verb}: {reason}"
+        return say("not shown: {reason}", reason=reason) if acknowledges else say("not told: {reason}", reason=reason)
     if reason.startswith(HELD):
-        return f"{reason}, until {when.at(row.due_at)}" if row.due_at > when.now else reason
+        until = when.said(row.due_at)
+        return say("{reason}, until {until}", reason=reason, until=until) if row.due_at > when.now else reason
+    return _waiting(row, when, behind)
+
+
+def _delivered(row: Told, when: When, acknowledges: bool) -> Words:
+    at = when.said(row.finished_at or row.due_at, seconds=True)
+    match row.cause:
+        case Cause.REMINDER:
+            done = say("reminded {at}", at=at)
+        case Cause.REPLAY:
+            done = say("told again {at}", at=at)
+        case Cause.FALLBACK:
+            done = say("told for another channel {at}", at=at)
+        case _:
+            done = say("shown {at}", at=at) if acknowledges else say("told {at}", at=at)
+    return say("{told} (attempt {attempts})", told=done, attempts=row.attempts) if row.attempts > 1 else done
+
+
+def _waiting(row: Told, when: When, behind: bool) -> Words:
     if row.attempts:
-        return f"WAITING: {_trouble(row)}, attempt {row.attempts}, next {when.at(row.due_at)}"
+        tried, due = _trouble(row), when.said(row.due_at)
+        return say("WAITING: {why}, attempt {attempts}, next {due}", why=tried, attempts=row.attempts, due=due)
     if row.cause == Cause.REMINDER:
-        return f"next reminder {when.at(row.due_at)}"
+        return say("next reminder {due}", due=when.said(row.due_at))
     if behind:
-        return "WAITING: for what is told before it"
-    return f"WAITING: not tried yet, due {when.at(row.due_at, seconds=True)}"
-
-
-_VERBS: dict[str, str] = {
-    Cause.REMINDER: "reminded",
-    Cause.REPLAY: "told again",
-    Cause.FALLBACK: "told for another channel",
-}
+        return say("WAITING: for what is told before it")
+    return say("WAITING: not tried yet, due {due}", due=when.said(row.due_at, seconds=True))
 
 
 def _trouble(row: Told) -> str:
     """The far end's newest word."""
-    newest = next((one.detail for one in reversed(row.tries) if one.detail), "")
-    return quoted(newest or row.reason or "it could not be sent")
+    newest = next((one.detail for one in reversed(row.tries) if one.detail), "") or row.reason
+    return quoted(newest) if newest else say("it could not be sent")
 
 
 def to_nobody(moment: Moment) -> str:
@@ -172,14 +199,14 @@ def to_nobody(moment: Moment) -> str:
         return ""
     if any(one.row.state != NotificationState.SKIPPED for one in moment.told):
         return ""
-    return "nobody was told: it is no alert, nor the end of one"
+    return say("nobody was told: it is no alert, nor the end of one")
 
 
 def nobody(facts: Facts) -> str:
     """Why an event has nobody who was told."""
     if facts.channels == 0:
-        return "nobody is told: there is no channel (`lastseen channels add`)"
-    return "nobody was told: there was no channel when it happened"
+        return say("nobody is told: there is no channel (`lastseen channels add`)")
+    return say("nobody was told: there was no channel when it happened")
 
 
 # -- what was so meanwhile
@@ -190,10 +217,19 @@ def meanwhile(facts: Facts, when: When) -> Iterator[Moment]:
     yield from (_refused(one, when) for one in facts.refused)
     yield from (_blind(one, facts) for one in facts.blind)
     for silence in facts.silences:
-        by = f", by {quoted(silence.created_by)}" if silence.created_by else ""
-        chats = " for some channels" if silence.matcher.channels else ""
-        what = f'silence "{quoted(silence.name)}"{chats}{by}: what happens is told at its end'
-        yield Moment(silence.starts_at, what, silence.ends_at)
+        yield Moment(silence.starts_at, _silence(silence), silence.ends_at)
+
+
+def _silence(one: Silence) -> Words:
+    name, by = quoted(one.name), quoted(one.created_by) if one.created_by else ""
+    called = (
+        say('silence "{name}" for some channels', name=name)
+        if one.matcher.channels
+        else say('silence "{name}"', name=name)
+    )
+    if by:
+        called = say("{silence}, by {name}", silence=called, name=by)
+    return say("{silence}: what happens is told at its end", silence=called)
 
 
 STILL = timedelta(minutes=15)
@@ -201,52 +237,62 @@ STILL = timedelta(minutes=15)
 
 
 def _refused(one: RefusedKey, when: When) -> Moment:
-    times = "1 request" if one.count == 1 else f"{one.count:,} requests"
-    whose = "" if one.machine else f" of {one.scope} key" + (f' "{quoted(one.label)}"' if one.label else "")
-    what = f"{times}{whose} REFUSED: {refused_words(one, when)}"
+    times, why = say_many("1 request", "{n:,} requests", one.count), refused_words(one, when)
+    what = say("{requests} REFUSED: {why}", requests=times, why=why)
+    if not one.machine:
+        key = Words('{scope} key "{label}"' if one.label else "{scope} key", scope=one.scope, label=quoted(one.label))
+        what = say("{requests} of {key} REFUSED: {why}", requests=times, key=key, why=why)
     lasts = when.now - one.last_at < STILL
     return Moment(one.first_at, what, None if lasts else one.last_at, lasts, do=refused_advice(one))
 
 
 def refused_words(one: RefusedKey, when: When) -> str:
     """What is wrong with the key."""
-    key = f"key {one.hint}…"
-    since = f" {when.at(one.ended_at)}" if one.ended_at is not None else ""
+    key = f"{one.hint}…"
     if one.removed:
-        return f"{key}: its machine was removed"
+        return say("key {key}: its machine was removed", key=key)
     if one.reason is RefusedFor.DISABLED:
-        return f"{key}: its machine is disabled"
+        return say("key {key}: its machine is disabled", key=key)
     if one.reason is RefusedFor.EXPIRED:
-        return f"{key} expired{since}"
-    return f"{key} was {'replaced' if one.replaced else 'revoked'}{since}"
+        what = say("key {key} expired", key=key)
+    else:
+        what = say("key {key} was replaced", key=key) if one.replaced else say("key {key} was revoked", key=key)
+    return what if one.ended_at is None else Words("{what} {at}", what=what, at=when.said(one.ended_at))
 
 
 def refused_advice(one: RefusedKey) -> str:
     """What to do about it."""
     if one.removed:
-        return f"stop what still reports there, or `lastseen machines add {one.machine}` and give it the new key"
+        return say(
+            "stop what still reports there, or `lastseen machines add {machine}` and give it the new key",
+            machine=one.machine,
+        )
     if one.reason is RefusedFor.DISABLED and one.machine:
         return f"`lastseen machines enable {one.machine}`"
     if one.machine is None:
-        return f"`lastseen keys add {one.scope}` makes a new one"
+        return say("`lastseen keys add {scope}` makes a new one", scope=one.scope)
     if one.replaced:
-        return f"put the new key there; another one: `lastseen machines rotate-key {one.machine}`"
+        return say("put the new key there; another one: `lastseen machines rotate-key {machine}`", machine=one.machine)
     if one.scope in ("ping", "push"):
-        return f"`lastseen machines show {one.machine}` says its addresses"
-    return f"`lastseen machines rotate-key {one.machine}` makes a new one"
+        return say("`lastseen machines show {machine}` says its addresses", machine=one.machine)
+    return say("`lastseen machines rotate-key {machine}` makes a new one", machine=one.machine)
 
 
 BLIND = {
-    BlindReason.STOPPED: "lastseen was stopped",
-    BlindReason.STALLED: "this computer slept, or lastseen stood still",
-    BlindReason.CLOCK: "the clock jumped",
-    BlindReason.STORE: "the database could not be written",
-    BlindReason.LINK: "the link was lost",
-    BlindReason.UPLINK: "our own line was down",
+    BlindReason.STOPPED: say("lastseen was stopped"),
+    BlindReason.STALLED: say("this computer slept, or lastseen stood still"),
+    BlindReason.CLOCK: say("the clock jumped"),
+    BlindReason.STORE: say("the database could not be written"),
+    BlindReason.LINK: say("the link was lost"),
+    BlindReason.UPLINK: say("our own line was down"),
 }
 
 
 def _blind(one: BlindPeriod, facts: Facts) -> Moment:
     source = facts.names.get(one.source, str(one.source))
-    what = f"nobody could be heard by {source}: {BLIND[one.reason]}; silence then is not held against it"
+    what = say(
+        "nobody could be heard by {source}: {why}; silence then is not held against it",
+        source=source,
+        why=BLIND[one.reason],
+    )
     return Moment(one.started_at, what, one.ended_at, one.ended_at is None)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from lastseen.durations import spell
+from lastseen.durations import spelled
+from lastseen.words import Words, say
 
 TITLE = 42
 """Characters of a first line that a lock screen shows."""
@@ -20,7 +21,7 @@ LONGEST_LINE = 600
 LIMIT = 4096
 """Telegram's limit for a message after its entities are parsed, in UTF-16 units."""
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+WEEKDAYS = (say("Mon"), say("Tue"), say("Wed"), say("Thu"), say("Fri"), say("Sat"), say("Sun"))
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -57,7 +58,12 @@ def shorten(text: str, length: int) -> str:
 
 def lasted(span: timedelta) -> str:
     """How long something took. No seconds beside ten minutes: `39 min`, but `1 min 30 s`, `3 h 12 min`."""
-    return spell(span, units=1 if timedelta(minutes=10) <= span < timedelta(hours=1) else 2)
+    return took(span)[:]
+
+
+def took(span: timedelta) -> Words:
+    """As `lasted`, for people who may read another language."""
+    return spelled(span, units=1 if timedelta(minutes=10) <= span < timedelta(hours=1) else 2)
 
 
 def headline(before: str, name: str, after: str) -> Line:
@@ -99,8 +105,13 @@ class When:
 
     def at(self, moment: datetime, seconds: bool = False) -> str:
         """`03:00`, `Tue 03:00` when it is another day, `2025-10-10 03:00` when it is more than six days away."""
+        return self.said(moment, seconds)[:]
+
+    def said(self, moment: datetime, seconds: bool = False) -> Words:
+        """As `at`, for people who may read another language."""
         local = moment.astimezone(self.zone)
-        return self._day(local) + local.strftime("%H:%M:%S" if seconds else "%H:%M")
+        day, clock = self._day(local), local.strftime("%H:%M:%S" if seconds else "%H:%M")
+        return Words("{day} {clock}", day=day, clock=clock) if day else Words(clock)
 
     def recently(self, moment: datetime) -> str:
         """As `at`, with a word for the day before today: `yesterday 03:16`."""
@@ -111,16 +122,21 @@ class When:
 
     def span(self, start: datetime, end: datetime) -> str:
         """`03:00–03:40`; the day once where both are on the same, and seconds where the minutes are the same."""
+        return self.said_span(start, end)[:]
+
+    def said_span(self, start: datetime, end: datetime) -> Words:
+        """As `span`, for people who may read another language."""
         last = end.astimezone(self.zone)
         if start.astimezone(self.zone).date() != last.date():
-            return f"{self.at(start)}–{self.at(end)}"
+            return Words("{start}–{end}", start=self.said(start), end=self.said(end))
         seconds = self.at(start) == self.at(end)
-        return f"{self.at(start, seconds)}–{last.strftime('%H:%M:%S' if seconds else '%H:%M')}"
+        clock = last.strftime("%H:%M:%S" if seconds else "%H:%M")
+        return Words("{start}–{end}", start=self.said(start, seconds), end=clock)
 
     def _day(self, local: datetime) -> str:
         today = self.now.astimezone(self.zone).date()
         if local.date() == today:
             return ""
         if abs(today - local.date()) <= timedelta(days=6):
-            return f"{_DAYS[local.weekday()]} "
-        return f"{local.date().isoformat()} "
+            return WEEKDAYS[local.weekday()]
+        return local.date().isoformat()

@@ -1,5 +1,5 @@
-"""From a template to an answer. Everything is escaped; texts stand in `_()` and `{% trans %}`, so that a translation
-can collect them."""
+"""From a template to an answer. Everything is escaped; texts stand in `_()` and `{% trans %}`, and come from `say`, so
+that a translation can collect them. What language they are in: `lastseen.words`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from lastseen.clock import rfc3339
-from lastseen.durations import spell
+from lastseen.durations import spelled
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.assets import asset
+from lastseen.web.dashboard.labels import label
+from lastseen.web.languages import language_of
+from lastseen.words import say, speaking, spoken
 
 
 @cache
@@ -30,9 +33,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    made.install_null_translations(newstyle=True)  # type: ignore[attr-defined]  # the extension adds it
-    made.globals["asset"] = asset
-    made.filters.update(ago=ago, moment=moment, lasting=lasting, codes=codes)
+    made.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]  # by the extension
+    made.globals.update(asset=asset, spoken=spoken)
+    made.filters.update(ago=ago, moment=moment, lasting=lasting, codes=codes, label=label)
     return made
 
 
@@ -40,8 +43,17 @@ def templates(request: Request, name: str, *, status: int = 200, **context: Any)
     """A page for who asks. `request.state.who` is named in it, if somebody is logged in. It is never kept by anybody on
     the way, nor shown by a browser after the log-out."""
     given = {"request": request, "who": getattr(request.state, "who", None), "here": request.url.path, **context}
-    text = environment().get_template(name).render(given)
-    return HTMLResponse(text, status, {"Cache-Control": "no-store", "Vary": "HX-Request, Cookie"})
+    with speaking(language_of(request)):
+        text = environment().get_template(name).render(given)
+    return HTMLResponse(text, status, {"Cache-Control": "no-store", "Vary": "HX-Request, Cookie, Accept-Language"})
+
+
+def _gettext(text: str) -> str:
+    return spoken().catalogue.gettext(text)
+
+
+def _ngettext(one: str, many: str, n: int) -> str:
+    return spoken().catalogue.ngettext(one, many, n)
 
 
 def is_fragment(request: Request) -> bool:
@@ -58,14 +70,15 @@ def ago(at: datetime | str | None, when: When) -> Markup:
     if at is None:
         return Markup("–")
     seconds = max(timedelta(0), when.now - _aware(at))
-    return Markup('<time datetime="{}" data-ago>{} ago</time>').format(rfc3339(_aware(at)), spell(seconds, units=1))
+    words = say("{time} ago", time=spelled(seconds, units=1))
+    return Markup('<time datetime="{}" data-ago>{}</time>').format(rfc3339(_aware(at)), words)
 
 
 def moment(at: datetime | str | None, when: When) -> Markup:
     """A time in the zone that people here read times in, as messages have it; a script adds the reader's own."""
     if at is None:
         return Markup("–")
-    return Markup('<time datetime="{}">{}</time>').format(rfc3339(_aware(at)), when.at(_aware(at), seconds=True))
+    return Markup('<time datetime="{}">{}</time>').format(rfc3339(_aware(at)), when.said(_aware(at), seconds=True))
 
 
 def codes(text: str) -> Markup:
@@ -77,4 +90,4 @@ def lasting(seconds: float | timedelta | None, units: int = 2) -> str:
     """`1 h 30 min`."""
     if seconds is None:
         return "–"
-    return spell(seconds if isinstance(seconds, timedelta) else timedelta(seconds=seconds), units=units)
+    return spelled(seconds if isinstance(seconds, timedelta) else timedelta(seconds=seconds), units=units)

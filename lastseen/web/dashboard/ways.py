@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lastseen.words import say
+
 PLACEHOLDER: Final = "lsm_PUT-ITS-KEY-HERE"
 """Where the key was shown before, and is not known any more."""
 
@@ -64,18 +66,18 @@ def _here(url: str | None, told: str, base: str) -> str | None:
 
 def _curl(key: str, base: str) -> Way:
     line = f"curl -fsS -X POST -H 'X-API-Key: {key}' {shlex.quote(f'{base}/api/v1/heartbeat')}"
-    return Way("curl", "curl", "Once, to see it come alive:", (line,))
+    return Way("curl", "curl", say("Once, to see it come alive:"), (line,))
 
 
 def _ping(ping: str) -> Way:
-    return Way("curl", "curl", "Once, to see it come alive:", (f"curl -fsS -X POST {shlex.quote(ping)}",))
+    return Way("curl", "curl", say("Once, to see it come alive:"), (f"curl -fsS -X POST {shlex.quote(ping)}",))
 
 
 def _cron(ping: str) -> Way:
     ask = f"curl -fsS -m 10 --retry 3 -o /dev/null {shlex.quote(ping)}".replace("%", r"\%")
     every = f"* * * * * {ask}"
     add = f"(crontab -l 2>/dev/null; echo {shlex.quote(every)}) | crontab -"
-    before = (
+    before = say(
         "The first line, run once, lets cron report every minute. The second is what stands in the crontab then; the "
         "third, for a job, reports when it went well. The address is its secret."
     )
@@ -84,8 +86,8 @@ def _cron(ping: str) -> Way:
 
 def _timer(ping: str) -> Way:
     begin = "systemctl daemon-reload && systemctl enable --now lastseen-beat.timer"
-    before = "Two files, then one command. The address is its secret: let only root read the first."
-    return Way("systemd", "systemd timer", before, (UNIT.format(url=ping.replace("%", "%%")), begin))
+    before = say("Two files, then one command. The address is its secret: let only root read the first.")
+    return Way("systemd", say("systemd timer"), before, (UNIT.format(url=ping.replace("%", "%%")), begin))
 
 
 def _agent(key: str, base: str) -> Way:
@@ -93,25 +95,27 @@ def _agent(key: str, base: str) -> Way:
     file = "install -d -m 0755 /etc/lastseen && install -m 0600 /dev/stdin /etc/lastseen/key"
     save = f"printf '%s\\n' '{key}' | ({file})"
     run = f"lastseen agent --server {shlex.quote(base)} --key-file /etc/lastseen/key --interval 30s"
-    before = (
+    before = say(
         "With memory, load and how full the disk is. Where there is a copy of the repository and no release, the first "
         "line is: pip install './lastseen[agent,server]'"
     )
-    return Way("agent", "the agent", before, (install, save, run))
+    return Way("agent", say("the agent"), before, (install, save, run))
 
 
 def _mqtt(slug: str) -> Way:
     source = "lastseen sources add mqtt home --url mqtt://BROKER --preset devices"
     publish = f"mosquitto_pub -h BROKER -q 1 -t {shlex.quote(f'devices/{slug}/heartbeat')} -m '{{}}'"
-    before = "Once for all devices, where the server runs; then whatever the device publishes:"
+    before = say("Once for all devices, where the server runs; then whatever the device publishes:")
     return Way("mqtt", "MQTT", before, (source, publish))
 
 
 def _healthchecks(ping: str) -> Way:
-    before = "A client of Healthchecks takes this as its ping address, with /start, /fail and exit codes behind it:"
-    return Way("healthchecks", "Healthchecks clients", before, (ping,))
+    before = say(
+        "A client of Healthchecks takes this as its ping address, with /start, /fail and exit codes behind it:"
+    )
+    return Way("healthchecks", say("Healthchecks clients"), before, (ping,))
 
 
 def _kuma(push: str) -> Way:
-    before = "A client of Uptime Kuma takes this as its push address:"
-    return Way("kuma", "Uptime Kuma clients", before, (f"{push}?status=up&msg=OK&ping=",))
+    before = say("A client of Uptime Kuma takes this as its push address:")
+    return Way("kuma", say("Uptime Kuma clients"), before, (f"{push}?status=up&msg=OK&ping=",))

@@ -16,7 +16,7 @@ from lastseen.model import Channel, Preferences
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.machine_form import written
 from lastseen.web.dashboard.rendering import templates
-from lastseen.words import say
+from lastseen.words import Words, say
 
 SPANS: Final = ("notify_after", "repeat_every", "fallback_after")
 WHICH: Final = ("names", "groups", "tags", "kinds")
@@ -55,14 +55,17 @@ def in_words(wishes: Preferences) -> list[tuple[str, str]]:
     """What is not as usual: a word and what is wished."""
     quiet = wishes.quiet
     said = [
-        ("hears of", "everything" if wishes.severity == "info" else ""),
-        ("events", ", ".join(wishes.events)),
-        ("machines", str(wishes.machines) if wishes.machines.of_machines else ""),
-        ("waits", written(wishes.notify_after)),
-        ("repeats every", written(wishes.repeat_every)),
-        ("quiet hours", f"{quiet.start}–{quiet.end} {', '.join(quiet.days)} {quiet.timezone or ''}" if quiet else ""),
+        (say("hears of"), say("everything") if wishes.severity == "info" else ""),
+        (say("events"), ", ".join(wishes.events)),
+        (say("machines"), str(wishes.machines) if wishes.machines.of_machines else ""),
+        (say("waits"), written(wishes.notify_after)),
+        (say("repeats every"), written(wishes.repeat_every)),
+        (
+            say("quiet hours"),
+            f"{quiet.start}–{quiet.end} {', '.join(quiet.days)} {quiet.timezone or ''}" if quiet else "",
+        ),
     ]
-    return [(word, text.strip()) for word, text in said if text]
+    return [(word, text if isinstance(text, Words) else text.strip()) for word, text in said if text]
 
 
 async def _typed(office: Office, channel: Channel) -> dict[str, str]:

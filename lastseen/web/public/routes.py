@@ -22,11 +22,13 @@ from lastseen.model.public import Badge, StatusPage
 from lastseen.notifiers.wording import When
 from lastseen.protocols import Public
 from lastseen.web.dashboard.rendering import environment
+from lastseen.web.languages import language_of
 from lastseen.web.public import picture
 from lastseen.web.public.kept import Body, Kept, Shelf
 from lastseen.web.public.zones import Zones
 from lastseen.web.strip import strip
 from lastseen.web.zones import zone_named
+from lastseen.words import ENGLISH, Language, say, say_many, speaking
 
 CATALOGUE, PAGE, BADGE = 3.0, 15.0, 15.0
 """Seconds for which an answer is given again: what there is, a page, a badge."""
@@ -35,20 +37,20 @@ AT_ONCE = 2
 """Pages and badges that are made at the same time."""
 
 VERDICTS: Final = {
-    "up": "Everything is up",
-    "down": "Down",
-    "partly": "Some of this is down",
-    "error": "Something reports an error",
-    "unknown": "Some of this is not known at the moment",
-    "idle": "Nothing of this is watched at the moment",
+    "up": say("Everything is up"),
+    "down": say("Down"),
+    "partly": say("Some of this is down"),
+    "error": say("Something reports an error"),
+    "unknown": say("Some of this is not known at the moment"),
+    "idle": say("Nothing of this is watched at the moment"),
 }
 STATES: Final = {
-    "up": "up",
-    "down": "down",
-    "partly": "partly down",
-    "error": "reports an error",
-    "unknown": "not known",
-    "idle": "not watched",
+    "up": say("up"),
+    "down": say("down"),
+    "partly": say("partly down"),
+    "error": say("reports an error"),
+    "unknown": say("not known"),
+    "idle": say("not watched"),
 }
 
 _SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
@@ -57,7 +59,7 @@ PAGE_HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
     "Cache-Control": f"public, max-age={PAGE:g}",
-    "Vary": "Accept-Encoding",
+    "Vary": "Accept-Encoding, Accept-Language",
 }
 BADGE_HEADERS: Final[Mapping[str, str]] = {
     **_SAFE,
@@ -93,8 +95,10 @@ class Publisher:
         pages = {page.slug: page for page in await store.status_pages() if page.is_public}
         return Catalogue(pages, {badge.key: badge for badge in await store.badges()})
 
-    async def page(self, slug: str, zone: ZoneInfo | None = None) -> tuple[StatusPage, Body] | None:
-        """`zone`: where it is read."""
+    async def page(
+        self, slug: str, zone: ZoneInfo | None = None, language: Language = ENGLISH
+    ) -> tuple[StatusPage, Body] | None:
+        """`zone`: where it is read, `language`: in which."""
         found = (await self._catalogue.get()).pages.get(slug)
         if found is None:
             return None
@@ -104,14 +108,18 @@ class Publisher:
         async def make() -> Body:
             async with self._room:
                 view = await page_view(office, found)
-                return await anyio.to_thread.run_sync(self._rendered, view, office.zone)
+                return await anyio.to_thread.run_sync(self._rendered, view, office.zone, language)
 
-        name = slug if office.their_zone is None else f"{slug} {office.their_zone.key}"
+        name = f"{slug} {language.tag} {office.their_zone.key if office.their_zone else ''}"
         return found, await self._pages.get(name, found, make)
 
-    def _rendered(self, view: View, zone: ZoneInfo | None) -> Body:
+    def _rendered(self, view: View, zone: ZoneInfo | None, language: Language) -> Body:
+        with speaking(language):
+            return Body.of(self._text(view, zone))
+
+    def _text(self, view: View, zone: ZoneInfo | None) -> str:
         when = When(view.at, zone)
-        text = environment().get_template("public_status.html").render(
+        return environment().get_template("public_status.html").render(
             page=view.page,
             view=view,
             when=when,
@@ -121,7 +129,6 @@ class Publisher:
             verdicts=VERDICTS,
             states=STATES,
         )  # fmt: skip
-        return Body.of(text)
 
     async def badge(self, key: str) -> tuple[Body, Body] | None:
         """As a picture, and for shields.io."""
@@ -138,9 +145,10 @@ class Publisher:
 
 
 def _strip(line: Shown) -> Markup:
-    bad = sum(day.kind == "down" for day in line.days)
-    days = f"{len(line.days)} days: " + (f"an outage on {bad} of them" if bad else "no outage")
-    return strip(line.days, days, parted=True)
+    bad, days = sum(day.kind == "down" for day in line.days), len(line.days)
+    none = say("{days} days: no outage", days=days)
+    some = say_many("{days} days: an outage on 1 of them", "{days} days: an outage on {n} of them", bad, days=days)
+    return strip(line.days, some if bad else none, parted=True)
 
 
 def public_routes() -> APIRouter:
@@ -149,7 +157,7 @@ def public_routes() -> APIRouter:
 
     @router.get("/status/{slug}")
     async def status_page(request: Request, slug: str, timezone: str = "") -> Response:
-        found = await _publisher(request).page(slug, zone_named(timezone))
+        found = await _publisher(request).page(slug, zone_named(timezone), language_of(request))
         if found is None:
             raise HTTPException(404)
         page, body = found
