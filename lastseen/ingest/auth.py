@@ -13,6 +13,7 @@ import re
 import secrets
 import uuid
 from collections.abc import Mapping
+from contextvars import Context
 from datetime import datetime
 from typing import Any, Final
 
@@ -185,7 +186,7 @@ class KeyCache:
         await self._look()
         if self._out is None:
             if self._leaving is None:
-                self._leaving = asyncio.create_task(self._read_out_of_service())
+                self._leaving = asyncio.create_task(self._read_out_of_service(), context=Context())
             return await asyncio.shield(self._leaving)
         return self._out
 
@@ -223,7 +224,7 @@ class KeyCache:
         """Return with a cache that may be trusted; whoever comes meanwhile waits for the same reading."""
         if self._clock.monotonic() >= self._trusted_until:
             if self._looking is None:
-                self._looking = asyncio.create_task(self._read_version())
+                self._looking = asyncio.create_task(self._read_version(), context=Context())
             await asyncio.shield(self._looking)
 
     async def _read_version(self) -> None:
@@ -244,7 +245,7 @@ class KeyCache:
         """However many requests come with one unknown key, the store is asked once."""
         task = self._finding.get(digest)
         if task is None:
-            task = self._finding[digest] = asyncio.create_task(self._ask(digest, now))
+            task = self._finding[digest] = asyncio.create_task(self._ask(digest, now), context=Context())
             task.add_done_callback(lambda _: self._finding.pop(digest, None))
         return await asyncio.shield(task)
 

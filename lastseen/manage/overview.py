@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from lastseen.errors import ConfigurationError
-from lastseen.manage.beside import drawn
+from lastseen.manage.beside import counted
 from lastseen.manage.lately import Lately, lately
 from lastseen.manage.machines import describe
 from lastseen.manage.office import Office
 from lastseen.model import Standing, Status
 from lastseen.model.directory import Count, Sought, place_of
+from lastseen.model.past import Past
 from lastseen.monitor.uptime import Uptime, day_edges, hour_edges, uptimes
 from lastseen.protocols import Insight, Pasts
 from lastseen.words import say
@@ -65,8 +66,8 @@ class Overview:
     blind: Sequence[str] = ()
     failing: int = 0
     nobody: bool = False
-
     lately: Sequence[Lately] = ()
+
     @property
     def found(self) -> int:
         return sum(sum(of_one.values()) for of_one in self.groups.values())
@@ -94,8 +95,8 @@ async def overview(office: Office, wanted: Wanted) -> Overview:
         await pictured(office, page, wanted.span, now),
         page[-1].machine.slug if more else "",
         *await _not_of_machines(office, now),
-    )
         await lately(office, now),
+    )
 
 
 async def _not_of_machines(office: Office, now: datetime) -> tuple[Sequence[str], int, bool]:
@@ -116,12 +117,13 @@ async def pictured(office: Office, page: Sequence[Standing], span: str, now: dat
     days = SPANS[span]
     edges = hour_edges(now, 24, STEP) if days == 1 else day_edges(now, days, office.zone)
     pasts = await office.store.pasts(page, edges[0], now)
-    found = []
-    for one in page:
-        past = pasts[one.machine.id]
-        (whole,) = uptimes(past, (edges[0], now), now)
-        found.append(Pictured(describe(office, one, now, {}), whole, uptimes(past, edges, now)))
-    return found
+    figures = await counted(lambda: {id_: _counted(past, edges, now) for id_, past in pasts.items()})
+    return [Pictured(describe(office, one, now, {}), *figures[one.machine.id]) for one in page]
+
+
+def _counted(past: Past, edges: Sequence[datetime], now: datetime) -> tuple[Uptime, Sequence[Uptime]]:
+    (whole,) = uptimes(past, (edges[0], now), now)
+    return whole, uptimes(past, edges, now)
 
 
 async def _from_there(office: Office, sought: Sought, after: str) -> Sought:

@@ -5,14 +5,11 @@ from __future__ import annotations
 
 import secrets
 import unicodedata
-from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from anyio import CapacityLimiter, to_thread
-from anyio.lowlevel import RunVar
-
 from lastseen.errors import InvalidInput
+from lastseen.manage.beside import Beside
 from lastseen.model.texts import refuse_unfit
 from lastseen.words import say
 
@@ -25,7 +22,7 @@ SHORTEST: Final = 8
 LONGEST: Final = 1000
 AT_ONCE: Final = 2
 
-_limiter: RunVar[CapacityLimiter] = RunVar("passwords")
+_in_a_thread = Beside("passwords", AT_ONCE)
 
 
 async def hashed(password: str) -> str:
@@ -76,12 +73,3 @@ def _hasher() -> PasswordHash:
 @cache
 def _nobodys() -> str:
     return _hasher().hash(secrets.token_urlsafe())
-
-
-async def _in_a_thread(work: Callable[[], T]) -> T:
-    try:
-        limiter = _limiter.get()
-    except LookupError:
-        limiter = CapacityLimiter(AT_ONCE)
-        _limiter.set(limiter)
-    return await to_thread.run_sync(work, limiter=limiter)

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import anyio.to_thread
-
+from lastseen.manage.beside import counted
 from lastseen.manage.office import Office
 from lastseen.manage.subjects import machines_of, sought_of
 from lastseen.model import Standing, Status
@@ -84,7 +83,7 @@ async def page_view(office: Office, page: StatusPage) -> View:
     chosen, more = await _chosen(office, page)
     everything = {one.machine.id: one for _, machines in chosen for one in machines}
     pasts = await office.store.pasts(list(everything.values()), edges[0], now) if everything else {}
-    return await anyio.to_thread.run_sync(_viewed, page, chosen, pasts, edges, more)
+    return await counted(lambda: _viewed(page, chosen, pasts, edges, more))
 
 
 def _viewed(

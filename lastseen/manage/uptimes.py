@@ -8,6 +8,7 @@ from typing import Any
 
 from lastseen.clock import rfc3339
 from lastseen.errors import ConfigurationError
+from lastseen.manage.beside import counted
 from lastseen.manage.cursors import cursor_of, page_of, place_in
 from lastseen.manage.machines import find
 from lastseen.manage.office import Office
@@ -97,10 +98,10 @@ async def _counted(
     start = now - span
     edges = [edge for edge in day_edges(now, span.days + 2, office.zone) if edge > start] if days else []
     pasts = await store.pasts(machines, start, now)
-    found = []
-    for one in machines:
+
+    def each(one: Standing) -> Sequence[Uptime]:
         past = pasts[one.machine.id]
         whole = uptimes(past, (start, now), now, without_silenced=without_silenced)
-        each = uptimes(past, (start, *edges), now, without_silenced=without_silenced)
-        found.append((one, (*whole, *each)))
-    return found
+        return *whole, *uptimes(past, (start, *edges), now, without_silenced=without_silenced)
+
+    return await counted(lambda: [(one, each(one)) for one in machines])

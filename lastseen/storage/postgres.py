@@ -20,6 +20,7 @@ from lastseen import counters
 from lastseen.errors import ConfigurationError, StoreUnavailable
 from lastseen.storage.dialect_postgres import HINTS, hint
 from lastseen.storage.translate import translated
+from lastseen.storage.visitors import is_visit
 from lastseen.storage.witness import Keep, forget, told
 from lastseen.storage.workers import Work, Workers
 
@@ -34,7 +35,7 @@ T = TypeVar("T")
 OLDEST = 150000
 """The oldest server, as libpq counts versions."""
 
-READERS, RECORDERS, OTHERS = 4, 2, 3
+READERS, VISITORS, RECORDERS, OTHERS = 3, 2, 2, 3
 TOGETHER = 16
 """Pieces of ordinary work that may share one commit."""
 
@@ -104,6 +105,7 @@ class PostgresDatabase:
         await asyncio.to_thread(work, self._url)
         self._pools = {
             "read": Workers("reader", READERS, lambda: self._session(reading=True)),
+            "visit": Workers("visitor", VISITORS, lambda: self._session(reading=True)),
             "alone": Workers("writer", 1, lambda: self._session(lock=ALONE)),
             "work": Workers("worker", OTHERS, lambda: self._session(lock=SHARED), together=TOGETHER),
             "record": Workers("recorder", RECORDERS, self._session),
@@ -141,7 +143,7 @@ class PostgresDatabase:
 
     async def read(self, work: Work[T]) -> T:
         """Sees one state of the database throughout, at least as new as the last write that returned."""
-        return await self._pool("read").run(work)
+        return await self._pool("visit" if is_visit() else "read").run(work)
 
     async def hints(self, hinted: Callable[[], None]) -> None:
         """On a connection of its own, which is made again when it is lost. It is only a hint that is missed."""

@@ -18,6 +18,7 @@ from lastseen import counters
 from lastseen.clock import SystemClock, rest
 from lastseen.errors import ConfigurationError, StoreUnavailable
 from lastseen.storage.translate import translated
+from lastseen.storage.visitors import is_visit
 from lastseen.storage.witness import Keep, forget, told
 from lastseen.storage.workers import Work, Workers
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _monotonic = SystemClock().monotonic
-READERS = 3
+READERS, VISITORS = 3, 2
 TOGETHER = 64
 """Writes that may share one commit."""
 
@@ -87,6 +88,7 @@ class SqliteDatabase:
         self.keep_deeds: Keep = forget
         self._writer: Workers | None = None
         self._readers: Workers | None = None
+        self._visitors: Workers | None = None
 
     async def open(self) -> None:
         from lastseen.storage import upgrade
@@ -95,18 +97,23 @@ class SqliteDatabase:
             return
         await asyncio.to_thread(upgrade.upgrade if self._migrate == "auto" else upgrade.check, self.path)
         self._writer = Workers("writer", 1, self._session, polite=True, together=TOGETHER)
-        self._readers = Workers("reader", READERS, lambda: SqliteSession(self.path, reader_engine(self.path), READ))
+        self._readers = Workers("reader", READERS, self._reading)
+        self._visitors = Workers("visitor", VISITORS, self._reading)
 
     @property
     def file(self) -> Path:
         return self.path
 
+    def _reading(self) -> SqliteSession:
+        return SqliteSession(self.path, reader_engine(self.path), READ)
+
     def _session(self) -> SqliteSession:
         return SqliteSession(self.path, writer_engine(self.path), WRITE, self.on_rollback)
 
     async def close(self) -> None:
-        readers, writer, self._readers, self._writer = self._readers, self._writer, None, None
-        for workers in (readers, writer):  # the writer last: it is the one that checkpoints
+        everybody = self._readers, self._visitors, self._writer
+        self._readers = self._visitors = self._writer = None
+        for workers in everybody:  # the writer last: it is the one that checkpoints
             if workers is not None:
                 await workers.close()
 
@@ -124,7 +131,7 @@ class SqliteDatabase:
 
     async def read(self, work: Work[T]) -> T:
         """Sees one state of the database throughout, at least as new as the last write that returned."""
-        return await self._running(self._readers).run(work)
+        return await self._running(self._visitors if is_visit() else self._readers).run(work)
 
     async def sizes(self) -> dict[str, int]:
         """Bytes of the file, and of its write-ahead log."""

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lastseen.log import get_logger
 from lastseen.problems import BUSY_RETRY, MEDIA_TYPE, STORE_RETRY, Problem
+from lastseen.storage.visitors import visiting
 from lastseen.web.dashboard.asking import error_page
 
 PATIENCE = 20.0
@@ -82,7 +83,8 @@ class InTime:
 
             self._waiting += 1
             try:
-                await self._app(scope, receive, sending)
+                with visiting():
+                    await self._app(scope, receive, sending)
             finally:
                 over()
         return not limit.cancelled_caught

@@ -93,7 +93,7 @@ async def test_it_is_the_short_way_that_answers(api: Api, monkeypatch: pytest.Mo
     async def never(*_: object) -> None:
         raise AssertionError("went the long way")
 
-    monkeypatch.setattr(api.app._with_status._app, "_rest", never)  # type: ignore[attr-defined]
+    monkeypatch.setattr(api.app._with_status._app._app, "_rest", never)  # type: ignore[attr-defined]
     assert await api.get("/machines/m/status") == first
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from lastseen.storage import sqlite
+from lastseen.storage.visitors import visiting
 from lastseen.web import in_time
 from tests.support import eventually
 from tests.web.site import Site, log_in
@@ -96,3 +98,33 @@ async def test_so_many_may_wait_and_no_more_and_whether_it_is_well_is_answered_a
                 assert (await browser.get("/healthz")).status_code == 200
                 group.cancel_scope.cancel()
         assert (await browser.get("/api/v1/machines", headers=key)).status_code == 200
+
+
+async def test_however_many_pages_are_read_keys_and_deadlines_are_not_behind_them(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await site.key(may="read")
+    assert await site.app.keys.find(key.encode(), site.clock.now()), "used once: nothing is to be written"
+    over = threading.Event()
+    async with site.browser() as browser, anyio.create_task_group() as group:
+
+        async def look() -> None:
+            with visiting():
+                await site.store.database.read(lambda connection: over.wait(120))
+
+        for _ in range(20):
+            group.start_soon(look)
+        await anyio.wait_all_tasks_blocked()
+        try:
+            with anyio.fail_after(60):
+                await site.store.next_check()
+                site.clock.seconds += 10
+                monkeypatch.setattr(in_time, "PATIENCE", 0.3)
+                answer = await browser.get("/api/v1/machines", headers={"X-API-Key": key})
+                assert answer.status_code == 503, "it is behind them: so it is a visit"
+                site.app.keys.forget()
+                site.clock.seconds += 10
+                assert await site.app.keys.find(key.encode(), site.clock.now())
+        finally:
+            over.set()
+    assert await site.store.next_check() is None

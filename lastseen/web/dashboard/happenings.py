@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from fastapi.responses import StreamingResponse
 
 from lastseen.errors import InvalidInput, UnknownMachine
 from lastseen.manage import events
+from lastseen.manage.beside import drawn
 from lastseen.manage.office import Office
 from lastseen.model import EventType
 from lastseen.model.directory import Leaf
@@ -43,6 +45,8 @@ TIMES: Final = ("at", "last_seen")
 FILTERS: Final = ("machine", "type", "since", "until")
 
 File = Literal["csv", "json"]
+
+Rows = Sequence[Mapping[str, Any]]
 
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -113,42 +117,54 @@ async def _read(office: Office, asking: Asking, cursor: str) -> tuple[Mapping[st
         return nothing, {"machine": str(error)}
 
 
-async def _all(office: Office, leaf: Leaf, page: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
-    """The newest MOST."""
+async def _all(office: Office, leaf: Leaf, page: Mapping[str, Any]) -> AsyncIterator[Rows]:
+    """The newest MOST, some at a time."""
     left = MOST
     while True:
-        for one in page["items"][:left]:
-            yield one
+        if page["items"]:
+            yield page["items"][:left]
         left -= len(page["items"])
         if left <= 0 or page["next"] is None:
             return
         page = await events.page(office, leaf, page["next"])
 
 
-async def _as_json(rows: AsyncIterator[Mapping[str, Any]], zone: ZoneInfo | None) -> AsyncIterator[bytes]:
+async def _as_json(pages: AsyncIterator[Rows], zone: ZoneInfo | None) -> AsyncIterator[bytes]:
     """As the API has it: times are in UTC, wherever they are read."""
     before = b"[\n"
-    async for row in rows:
-        yield before + msgspec.json.encode(row)
+    async for rows in pages:
+        yield before + await drawn(partial(_joined, rows))
         before = b",\n"
     yield b"\n]\n" if before == b",\n" else b"[]\n"
 
 
-async def _as_csv(rows: AsyncIterator[Mapping[str, Any]], zone: ZoneInfo | None) -> AsyncIterator[bytes]:
+def _joined(rows: Rows) -> bytes:
+    return b",\n".join(map(msgspec.json.encode, rows))
+
+
+async def _as_csv(pages: AsyncIterator[Rows], zone: ZoneInfo | None) -> AsyncIterator[bytes]:
     """For people: times are where they read them, with their offset."""
-    yield _line(COLUMNS)
-    async for row in rows:
-        read = {name: _local(row[name], zone) for name in TIMES if row.get(name)}
-        yield _line([_cell({**row, **read}.get(name)) for name in COLUMNS])
+    yield _lines([COLUMNS])
+    async for rows in pages:
+        yield await drawn(partial(_lines_of, rows, zone))
+
+
+def _lines_of(rows: Rows, zone: ZoneInfo | None) -> bytes:
+    return _lines(_cells(row, zone) for row in rows)
+
+
+def _cells(row: Mapping[str, Any], zone: ZoneInfo | None) -> Sequence[object]:
+    read = {name: _local(row[name], zone) for name in TIMES if row.get(name)}
+    return [_cell({**row, **read}.get(name)) for name in COLUMNS]
 
 
 def _local(moment: str, zone: ZoneInfo | None) -> str:
     return datetime.fromisoformat(moment).astimezone(zone).isoformat()
 
 
-def _line(cells: Any) -> bytes:
+def _lines(rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text).writerow(cells)
+    csv.writer(text).writerows(rows)
     return text.getvalue().encode()
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 
+from lastseen.manage.beside import drawn
 from lastseen.manage.overview import BAD, SPANS, Overview, Pictured, Wanted, overview
 from lastseen.model import Status
 from lastseen.model.directory import Sought
@@ -108,7 +109,7 @@ def overview_routes() -> APIRouter:
         found = await overview(office, query.wanted())
         name = "board.html" if is_fragment(request) else "overview.html"
         when = When(found.now, office.zone)
-        sections = list(_sections(found, query, when))
+        sections = await drawn(lambda: list(_sections(found, query, when)))
         return templates(request, name, query=query, found=found, when=when, sections=sections, may_edit=_edits(office))
 
     return router

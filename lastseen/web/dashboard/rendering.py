@@ -4,6 +4,7 @@ that a translation can collect them. What language they are in: `lastseen.words`
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -12,9 +13,11 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
+from starlette.types import Receive, Scope, Send
 
 from lastseen.clock import rfc3339
 from lastseen.durations import spelled
+from lastseen.manage.beside import drawn
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.assets import asset
 from lastseen.web.dashboard.labels import label
@@ -43,9 +46,26 @@ def templates(request: Request, name: str, *, status: int = 200, **context: Any)
     """A page for who asks. `request.state.who` is named in it, if somebody is logged in. It is never kept by anybody on
     the way, nor shown by a browser after the log-out."""
     given = {"request": request, "who": getattr(request.state, "who", None), "here": request.url.path, **context}
+    headers = {"Cache-Control": "no-store", "Vary": "HX-Request, Cookie, Accept-Language"}
+    return Rendered(lambda: _rendered(request, name, given), status, headers)
+
+
+class Rendered(HTMLResponse):
+    """A page that is written when it is sent, beside what else goes on."""
+
+    def __init__(self, render: Callable[[], str], status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(None, status, headers)
+        self._render = render
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.body = (await drawn(self._render)).encode()
+        self.headers["content-length"] = str(len(self.body))
+        await super().__call__(scope, receive, send)
+
+
+def _rendered(request: Request, name: str, given: Mapping[str, Any]) -> str:
     with speaking(language_of(request)):
-        text = environment().get_template(name).render(given)
-    return HTMLResponse(text, status, {"Cache-Control": "no-store", "Vary": "HX-Request, Cookie, Accept-Language"})
+        return environment().get_template(name).render(given)
 
 
 def _gettext(text: str) -> str:
