@@ -1,8 +1,8 @@
 """A program that sends what is in a database, and kills itself with SIGKILL at a point of that:
-python -m tests.scenarios.dying DATABASE KIND URL SECRET POINT TIME
+DATABASE KIND URL SECRET POINT TIME
 
 KIND: webhook (SECRET: what it signs with) or telegram (SECRET: the bot's token). POINT: one of POINTS, or never; TIME:
-it dies the first (1), the second … time that it gets there. It ends when a line comes on its standard input.
+it dies the first (1), the second … time that it gets there. It ends at SIGTERM.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+import anyio
 import structlog
 from pydantic import SecretStr
 
@@ -31,6 +32,7 @@ POINTS = (
     "finish, after COMMIT",
 )
 CHANNEL, CHAT = "pager", 1
+PROGRAM = "from tests.scenarios.dying import run; run()"
 
 _in: ContextVar[str] = ContextVar("in", default="")
 """The store's method in which something is written."""
@@ -95,8 +97,9 @@ async def main(database: str, kind: str, url: str, secret: str, point: str, time
     notify = {CHANNEL: notifier(kind, url, secret)}
     # under its name the next one takes up at once what this one leaves behind
     async with HeartbeatMonitor(store, notify=notify, offline_after="never", flapping="off", node="mortal"):
-        await asyncio.to_thread(sys.stdin.readline)
+        with anyio.open_signal_receiver(signal.SIGTERM) as told:
+            await anext(told)
 
 
-if __name__ == "__main__":
+def run() -> None:
     asyncio.run(main(*sys.argv[1:]))

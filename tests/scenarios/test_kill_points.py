@@ -3,10 +3,8 @@ heard before that could be written down is heard again, under its own id."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +18,8 @@ from lastseen.notifiers.roster import lane_of
 from lastseen.notifiers.webhook import new_secret
 from lastseen.storage.sqlite import open_sqlite
 from lastseen.testing.http_server import Answer, Received
-from tests.scenarios.dying import CHANNEL, CHAT, POINTS, notifier
+from tests import starting
+from tests.scenarios.dying import CHANNEL, CHAT, POINTS, PROGRAM, notifier
 from tests.scenarios.harness import rows
 from tests.secrecy import log_of, secret
 from tests.standins.telegram import TOKEN, BotApi
@@ -80,19 +79,15 @@ async def life(path: Path, *given: str, born: Callable[[int], None], over: Calla
     """One process, until it dies or until `over`. What it ended with."""
     log = path.with_name("dying.log")
     with log.open("ab") as errors:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.scenarios.dying", str(path), *given,
-            stdin=asyncio.subprocess.PIPE, stderr=errors,
-        )  # fmt: skip
+        child = starting.start([str(path), *given], os.environ, errors=errors, program=PROGRAM)
     born(child.pid)
     try:
-        await eventually(lambda: child.returncode is not None or over())
-        await child.communicate(b"\n")
-        return child.returncode or 0
+        await eventually(lambda: child.poll() is not None or over())
+        child.terminate()
+        await eventually(lambda: child.poll() is not None)
+        return child.poll() or 0
     finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
+        child.kill()
         log_of(str(log), log)
 
 
