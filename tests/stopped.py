@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.cli.conftest import Cli
+from tests.starting import start
 from tests.support import until
 
 STOPS = """
@@ -34,7 +33,7 @@ def killed_at(step: str, tmp_path: Path, cli: Cli, *arguments: str) -> None:
     """`step`: module, function and how many calls of it go through."""
     stopped = tmp_path / "stopped"
     env = {**cli.environment(), "STOP_AT": step, "STOPPED": str(stopped)}
-    process = subprocess.Popen([sys.executable, "-c", STOPS, *arguments], env=env)
+    process = start(arguments, env, program=STOPS)
     until(lambda: stopped.exists() or process.poll() is not None, f"it gets to {step}")
     assert process.poll() is None, f"it ended before {step}"
     process.kill()
