@@ -45,6 +45,8 @@ async def find_to_edit(office: Office, text: str) -> Channel:
     """The same, for who may change it. Raises Forbidden too."""
     channel = await find(office, text)
     office.who.must_edit(channel.owner_id)
+    if channel.is_left_behind and not office.who.is_admin:
+        raise Forbidden(say("only an admin takes over a channel of somebody who is no user any more"))
     return channel
 
 

@@ -41,6 +41,10 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     source: int | None = None
 
 
+LEFT_BEHIND = ", whose it was, is no user any more"
+"""How the reason ends for which such a channel is off."""
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """A destination. `uid` is its durable identity; `config` holds no secrets."""
@@ -58,6 +62,11 @@ class Channel:
     version: int = 1  # grows with every change of the row, its secrets included
     prefs: Preferences = AS_USUAL
     fallback: str | None = None  # uid of another channel
+
+    @property
+    def is_left_behind(self) -> bool:
+        """It was somebody's who is no user any more, and nobody has taken it over."""
+        return self.owner_id is None and not self.enabled and (self.disabled_reason or "").endswith(LEFT_BEHIND)
 
     def others(self, known: Iterable[Channel]) -> tuple[Channel, ...]:
         """Who is told of this one's trouble: its owner's other channels, or everybody where nobody owns it."""

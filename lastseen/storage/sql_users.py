@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from lastseen.errors import Conflict, NotFound
+from lastseen.model.outbox import LEFT_BEHIND
 from lastseen.model.people import User, check_name, check_role, folded
 from lastseen.model.texts import is_fit
 from lastseen.storage import sql_channels
@@ -60,11 +61,9 @@ def remove(connection: Connection, user: int, now: datetime) -> User:
     """Their channels stay, switched off: as a shared one it would hear of all machines, and nobody has wished that."""
     known = read(connection, user)
     _leave_an_admin(connection, known)
-    theirs = select(channels.c.uid).where(
-        channels.c.owner_id == user, channels.c.enabled, channels.c.deleted_at.is_(None)
-    )
-    for uid in connection.execute(theirs).scalars().all():
-        sql_channels.switch(connection, uid, False, f"{known.name}, whose it was, is no user any more", now)
+    theirs = select(channels.c.uid).where(channels.c.owner_id == user, channels.c.deleted_at.is_(None))
+    for uid in connection.execute(theirs).scalars().all():  # also what is off: whoever stopped it could go on
+        sql_channels.switch(connection, uid, False, f"{known.name}{LEFT_BEHIND}", now)
     connection.execute(delete(api_keys).where(api_keys.c.user_id == user))
     connection.execute(delete(users).where(users.c.id == user))
     bump(connection, "keys_version")

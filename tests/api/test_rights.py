@@ -126,6 +126,25 @@ async def test_whoever_may_not_say_where_a_channel_sends_to_is_not_given_its_sec
         assert (await channels.rotate_secret(people[name], channel, timedelta(1)))["secret"].startswith("whsec_")
 
 
+async def test_what_somebody_leaves_behind_is_for_admins_to_take_over(people: People) -> None:
+    """Nothing guards where a shared channel sends to, and it hears of all machines."""
+    ben, store = people["ben"], people.api.app.store
+    await channel_setup.add(ben, "webhook", "stopped", URL)
+    await channels.switch(ben, "stopped", False, "stopped in its chat by ben")
+    await store.remove_user(ben.who.user_id, people.api.clock.now())
+    for name in ("hook-bens", "stopped"):
+        assert (await channels.show(people["root"], name))["disabled_reason"].endswith("is no user any more")
+        for each in (
+            channels.switch(people["ada"], name, True),
+            channels.switch(people["ada"], name, False, "for another reason"),
+            channel_test.test(people["ada"], name),
+            channels.remove(people["ada"], name),
+        ):
+            assert await refused(each) is Forbidden
+        assert (await channels.switch(people["root"], name, True))["enabled"] is True
+        assert (await channels.switch(people["ada"], name, False))["enabled"] is False
+
+
 async def test_a_viewer_sees_what_is_shared_without_secrets_and_changes_nothing(people: People) -> None:
     who = people["vic"]
     shown = await machines.show(who, "shared")
