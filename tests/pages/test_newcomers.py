@@ -108,6 +108,16 @@ async def test_an_address_of_nothing_is_a_page_that_leads_back(looking: Looking)
         assert plain.headers["content-type"] == "application/problem+json", "programs are told as ever"
 
 
+async def test_a_machine_that_never_reported_says_how_it_can_and_nothing_that_it_cannot_know(looking: Looking) -> None:
+    await looking.served.machine("unheard")
+    async with looking.by(phone=True) as seen:
+        await seen.open("/machines/unheard")
+        await expect(seen.page.get_by_role("heading", name="Uptime")).to_have_count(0)
+        await expect(seen.page.get_by_role("heading", name="Outages")).to_have_count(0)
+        await seen.page.get_by_role("link", name="How to connect it").click()
+        await expect(seen.page.locator("#alive")).to_contain_text("Waiting for its first heartbeat")
+
+
 async def test_what_was_wrong_in_the_night_is_seen_in_the_morning(looking: Looking) -> None:
     store, now = looking.store, looking.served.app.monitor.clock.now()
     rules = Rules()
