@@ -99,6 +99,11 @@ class _Row(NamedTuple):
     trouble: str = ""
 
 
+def _is_heard(row: Source) -> bool:
+    """One that is paused is as one that is not there: what was heard on it is held, as at the end of a server."""
+    return row.kind == KIND and not row.config.get("paused")
+
+
 class FollowedSources:
     """Ways in as rows, kept as they are in the store. `fixed` are there beside them, and go first."""
 
@@ -166,7 +171,7 @@ class FollowedSources:
     async def _read(self) -> dict[str, _Row]:
         if self._rows is None:
             return {}
-        return {row.name: await self._whole(self._rows, row) for row in await self._rows.sources() if row.kind == KIND}
+        return {row.name: await self._whole(self._rows, row) for row in await self._rows.sources() if _is_heard(row)}
 
     async def _whole(self, rows: SourceRows, row: Source) -> _Row:
         try:

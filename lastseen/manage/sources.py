@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from lastseen.clock import rfc3339
 from lastseen.errors import Conflict, InvalidInput, NotFound
 from lastseen.ingest.mqtt import MqttSource
+from lastseen.ingest.mqtt.source import PAUSED
 from lastseen.manage import kinds
 from lastseen.manage.events import page_through
 from lastseen.manage.office import Office
@@ -50,7 +51,7 @@ def said_anew(
         given["url"], user, in_url = split_url(given["url"])
         if (user and given.get("username")) or (in_url and password):
             raise InvalidInput(say("holds a user or password that is given by an option too"), "url")
-        given["username"] = given.get("username") or user
+        given["username"] = user or given.get("username")
         password = password or in_url
     kept, hidden = dict(config), dict(secrets)
     for field, value in given.items():
@@ -110,16 +111,35 @@ async def change(office: Office, name: str, said: Mapping[str, Any]) -> dict[str
     InvalidInput."""
     office.who.must_be_admin()
     row = await find(office, name)
-    if row.kind != MQTT:
-        kind = kind_of(office, row)
-        raise Conflict(
-            say("{name} is of kind {kind} and has no options here: there is nothing to set", name=name, kind=kind)
-        )
+    must_have_options(office, row)
     known = {} if said.get("password") is not None else await office.store.source_secrets(row.name)
     config, secrets = said_anew(row.config, known, said)
     await _tried(office, row.name, config, secrets)
     changing = office.store.change_source(row.name, config, None if secrets == known else secrets)
     done: Source = await office.do(changing, "sources.change", f"source {row.name}")
+    return describe(office, done)
+
+
+def must_have_options(office: Office, row: Source) -> None:
+    """Raises Conflict."""
+    if row.kind != MQTT:
+        kind = kind_of(office, row)
+        raise Conflict(
+            say("{name} is of kind {kind} and has no options here: there is nothing to set", name=row.name, kind=kind)
+        )
+
+
+async def switch(office: Office, name: str, on: bool) -> dict[str, Any]:
+    """Listen to it no more for now, or again. Meanwhile nobody who was heard on it is found silent. Raises NotFound,
+    Forbidden, Conflict."""
+    office.who.must_be_admin()
+    row = await find(office, name)
+    if row.kind != MQTT:
+        raise Conflict(say("{name} is always listened to", name=row.name))
+    config = {field: value for field, value in row.config.items() if field != PAUSED} | ({} if on else {PAUSED: True})
+    changing = office.store.change_source(row.name, config, None)
+    verb = f"sources.{'resume' if on else 'pause'}"
+    done: Source = await office.do(changing, verb, f"source {row.name}")
     return describe(office, done)
 
 
@@ -153,7 +173,8 @@ def describe(office: Office, row: Source) -> dict[str, Any]:
     change something."""
     shown = row.config if office.who.edits_something or office.who.is_admin else {}
     config = {SHOWN_AS.get(field, field): value for field, value in shown.items() if field not in SECRETS}
-    return {"id": row.id, "name": row.name, "kind": kind_of(office, row), **config}
+    paused = {PAUSED: True} if row.config.get(PAUSED) else {}
+    return {"id": row.id, "name": row.name, "kind": kind_of(office, row), **config, **paused}
 
 
 def kind_of(office: Office, row: Source) -> str:

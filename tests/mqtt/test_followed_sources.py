@@ -62,6 +62,12 @@ async def test_a_row_is_followed_from_its_first_to_its_last_day(tmp_path: Path, 
         await server.other.change_source("home", config(shared, "other"))
         await is_heard(server, shared, "other/valve/heartbeat", "valve")
 
+        paused = config(shared, "other", paused=True)
+        await server.other.change_source("home", paused)
+        await eventually(lambda: "home" not in ears(server))
+        await server.other.change_source("home", config(shared, "other"))
+        await is_heard(server, shared, "other/tap/heartbeat", "tap")
+
         await server.other.remove_source("home", server.app.monitor.clock.now())
         await eventually(lambda: "home" not in ears(server))
         still_open = "SELECT count(*) FROM blind_periods WHERE source_id = ? AND ended_at IS NULL"

@@ -166,6 +166,8 @@ SETTINGS = (
     "/people/1/remove",
     "/sources",
     "/sources/0",
+    "/sources/new",
+    "/channels/1/whose",
     "/status-pages",
     "/system",
     "/system/log",

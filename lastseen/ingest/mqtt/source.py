@@ -33,6 +33,9 @@ CONFIG = frozenset(
     {"url", "presets", "bind", "base", "offline_after", "kind", "auto_add", "username", "ca", "cert", "key", "share"}
     | {"publish", "discovery", "client_id", "goodbye_grace"}
 )
+PAUSED = "paused"
+"""In a row: nobody listens to it for now."""
+
 """Fields of a source's row; the password is among its secrets."""
 
 _log = get_logger()
@@ -87,9 +90,9 @@ class MqttSource:
     @classmethod
     def from_config(cls, name: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> MqttSource:
         """From a row of `sources`."""
-        for unknown in config.keys() - CONFIG:
+        for unknown in config.keys() - CONFIG - {PAUSED}:
             raise InvalidInput("is no option of an MQTT source", unknown)
-        given = {field: value for field, value in config.items() if value is not None}
+        given = {field: value for field, value in config.items() if value is not None and field != PAUSED}
         bind = given.pop("bind", ())
         return cls(**{"url": "", **given}, name=name, bindings=bind, password=secrets.get("password"))
 

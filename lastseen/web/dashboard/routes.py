@@ -16,11 +16,12 @@ from lastseen.web.dashboard.overview import overview_routes
 from lastseen.web.dashboard.people import people_routes
 from lastseen.web.dashboard.shown import shown_routes
 from lastseen.web.dashboard.silences import silence_routes
+from lastseen.web.dashboard.sources import source_routes
 from lastseen.web.dashboard.system import system_routes
 
 PARTS = (
     asset_routes, overview_routes, adding_routes, changing_routes, machine_routes, event_routes, channel_routes,
-    silence_routes, key_routes, people_routes, system_routes,
+    silence_routes, key_routes, people_routes, source_routes, system_routes,
     shown_routes, kind_routes,
 )  # fmt: skip
 """In their order: `/machines/new` comes before `/machines/{slug}`."""

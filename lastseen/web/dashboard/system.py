@@ -1,4 +1,4 @@
-"""Pages of the ways in and their blind time, of the server's own health, and of who did what."""
+"""Pages of the server's own health, and of who did what."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from lastseen.manage import deeds, sources, system
+from lastseen.manage import deeds, system
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page
 from lastseen.web.dashboard.rendering import templates
@@ -16,16 +16,6 @@ DEEDS = 100
 
 def system_routes() -> APIRouter:
     router = APIRouter(route_class=Page, include_in_schema=False)
-
-    @router.get("/sources")
-    async def all_sources(request: Request, office: Asked) -> Response:
-        return templates(request, "sources.html", sources=await sources.listed(office))
-
-    @router.get("/sources/{ref}")
-    async def source(request: Request, office: Asked, ref: str, cursor: str = "") -> Response:
-        one = await sources.show(office, ref)
-        blind = await sources.blind(office, str(one["id"]), cursor=cursor or None)
-        return templates(request, "source.html", one=one, blind=blind, cursor=cursor, when=_when(office))
 
     @router.get("/system")
     async def health(request: Request, office: Asked) -> Response:
