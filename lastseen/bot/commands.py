@@ -87,7 +87,7 @@ class Commands:
         text, asked = why.when_asked(self._desk, said.words)
         if not text:
             one = why.which(seen)
-            return why.say_which(seen) if one is None else await why.told(self._desk, one, asked)
+            return why.say_which(seen) if one is None else await why.told(self._desk, one, asked, channels)
         found = chosen(seen, said.words)
         if found is not None:
             asked = why.when_asked(self._desk, "")[1]  # it is called so, and no time is meant
@@ -97,7 +97,7 @@ class Commands:
             return self._unknown(seen, text)
         if len(found.machines) != 1:
             return why.say_which(found.machines)
-        return await why.told(self._desk, found.machines[0], asked)
+        return await why.told(self._desk, found.machines[0], asked, channels)
 
     async def _last_outage(self, one: Seen) -> tuple[datetime, datetime] | None:
         """The newest that is over."""

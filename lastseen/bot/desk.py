@@ -109,8 +109,13 @@ class Desk:
 
     async def mine(self, chat: int) -> list[Channel]:
         """This bot's channels to a chat, disabled ones too."""
-        there = [one for one in await self.store.channels() if one.type == TYPE and number_in(one, "chat_id") == chat]
+        there = [one for one in await self.known() if one.type == TYPE and number_in(one, "chat_id") == chat]
         return [one for one in there if (token := await self.tokens.of(one)) and token.partition(":")[0] == self.bot.id]
+
+    async def known(self) -> Sequence[Channel]:
+        """All there are, of others and other kinds too."""
+        found: Sequence[Channel] = await self.store.channels()
+        return found
 
     # -- changing
 

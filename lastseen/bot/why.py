@@ -8,7 +8,8 @@ from lastseen.bot.desk import Desk
 from lastseen.bot.updates import plain
 from lastseen.bot.words import MARKS, Lines, Seen, several
 from lastseen.errors import InvalidInput
-from lastseen.model import Status
+from lastseen.manage.veil import veiled
+from lastseen.model import Channel, Status
 from lastseen.monitor.moment import named
 from lastseen.monitor.story import Asked, story
 from lastseen.monitor.story_layout import lines
@@ -32,12 +33,16 @@ def when_asked(desk: Desk, text: str) -> tuple[str, Asked]:
     return text, Asked(now, now)
 
 
-async def told(desk: Desk, one: Seen, asked: Asked) -> Lines:
-    """The story of this machine. As long as a message may be: what is too much is counted."""
+async def told(desk: Desk, one: Seen, asked: Asked, here: Sequence[Channel]) -> Lines:
+    """The story of this machine, as these channels of a chat may hear it. As long as a message may be: what is too much
+    is counted."""
     if not isinstance(desk.store, Accounts):
         return NOT_KEPT
     when = desk.when
     facts = await desk.store.account(one.status.id, asked.since, asked.until, when.now)
+    owners = {None, *(channel.owner_id for channel in here)}
+    known = frozenset(channel.uid for channel in await desk.known() if channel.owner_id in owners)
+    facts = veiled(facts, owners.__contains__, known)
     status = desk.monitor.described(facts.standing, when.now)
     found = lines(story(facts, status, asked, when), when, f"{MARKS[status.status]} ")
     return [Line(plain_mark(line.before), plain(line.bold), _plain(line.after)) for line in found]

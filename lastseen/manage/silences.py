@@ -1,20 +1,35 @@
-"""Spans in which events of some machines are recorded and not told."""
+"""Spans in which events of some machines are recorded and not told.
+
+An admin's silence is of whatever machines it names, now and later. Anybody else's is of machines that they may change,
+which are written down by name when it is made: what a pattern, a group or `all` would come to mean is not theirs.
+"""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from lastseen.clock import rfc3339
+from lastseen.errors import Forbidden, InvalidInput, NotFound
 from lastseen.manage.office import Office
-from lastseen.model import Matcher, Silence
+from lastseen.model import Machine, Matcher, Silence
+from lastseen.model.words import replace
+from lastseen.words import say
+
+MOST: Final = 500
+"""Machines of one silence that are written down by name."""
+
+PAGE: Final = 1000
+_PATTERN = frozenset("*?[")
 
 
 async def add(
     office: Office, name: str, lasting: timedelta, matcher: Matcher, by: str, start: datetime | None = None
 ) -> dict[str, Any]:
-    """From `start`, or from now, for as long; of machines whosever they are. Raises InvalidInput, Forbidden."""
+    """From `start`, or from now, for as long. Raises InvalidInput, Forbidden."""
     office.who.must_edit()
+    matcher = matcher if office.who.is_admin else await _written_down(office, matcher)
     now = office.monitor.clock.now()
     begins = start or now
     adding = office.store.add_silence(Silence(name, begins, begins + lasting, matcher, by), now)
@@ -23,15 +38,96 @@ async def add(
 
 
 async def listed(office: Office) -> list[dict[str, Any]]:
-    """Those that are not over."""
-    return [describe(one) for one in await office.store.silences(office.monitor.clock.now())]
+    """Those that are not over, as far as they are of machines and channels that who asks may see."""
+    return [describe(one) for one in (await _visible(office)).values()]
 
 
 async def end(office: Office, silence: int) -> dict[str, Any]:
     """Now: what is still so is told. Raises NotFound, Forbidden."""
     office.who.must_edit()
+    if not office.who.is_admin:
+        await _must_be_theirs(office, silence)
     ending = office.store.end_silence(silence, office.monitor.clock.now())
     return describe(await office.do(ending, "silences.end", f"silence {silence}", lambda ended: {"name": ended.name}))
+
+
+# --- whose they are ---------------------------------------------------------------------------------------------------
+
+
+async def _written_down(office: Office, matcher: Matcher) -> Matcher:
+    """The machines that it names now, of those that who asks may change."""
+    slugs = [
+        machine.slug
+        async for machine in _machines(office)
+        if office.who.edits(machine.owner) and matcher.misses(_snapshot(machine)) is None
+    ]
+    if not slugs:
+        raise InvalidInput(say("must name a machine that you may change"), "names")
+    if len(slugs) > MOST:
+        raise InvalidInput(
+            say("names {many} machines, more than {most}: an admin can silence them", many=len(slugs), most=MOST),
+            "names",
+        )
+    return Matcher(names=tuple(sorted(slugs)))
+
+
+async def _machines(office: Office) -> AsyncIterator[Machine]:
+    after = 0
+    while page := await office.store.machines(after, PAGE):
+        for standing in page:
+            yield standing.machine
+        after = page[-1].machine.id
+
+
+def _snapshot(machine: Machine) -> Mapping[str, Any]:
+    return {
+        "machine": {"name": machine.name},
+        "slug": machine.slug,
+        "group": machine.group,
+        "kind": machine.kind,
+        "tags": machine.tags,
+    }
+
+
+async def _visible(office: Office) -> dict[int, Silence]:
+    """By id. Without names that stand for machines of others, or for none that is known."""
+    every: list[Silence] = list(await office.store.silences(office.monitor.clock.now()))
+    if office.who.is_admin:
+        return {one.id: one for one in every}
+    uids = {channel.uid for channel in await office.store.channels() if office.who.sees(channel.owner_id)}
+    known = await office.store.liveness(sorted({name for one in every for name in _literal(one)}))
+    seen = {name for name, standing in known.items() if office.who.sees(standing.machine.owner)}
+    found = {}
+    for one in every:
+        names = tuple(name for name in one.matcher.names if name in seen or _is_pattern(name))
+        left_out = bool(one.matcher.names) and not names
+        if not left_out and (not one.matcher.channels or uids & {*one.matcher.channels}):
+            found[one.id] = replace(one, matcher=replace(one.matcher, names=names))
+    return found
+
+
+async def _must_be_theirs(office: Office, silence: int) -> None:
+    """Of machines that who asks may change, each by its name, or of a chat that is theirs. Raises NotFound,
+    Forbidden."""
+    one = (await _visible(office)).get(silence)
+    if one is None:
+        raise NotFound(say("there is no silence {silence}, or it is over", silence=silence))
+    whole = {each.id: each for each in await office.store.silences(office.monitor.clock.now())}.get(silence, one)
+    if one.matcher.channels:
+        owners = {channel.uid: channel.owner_id for channel in await office.store.channels()}
+        theirs = all(uid in owners and office.who.edits(owners[uid]) for uid in one.matcher.channels)
+    else:
+        theirs = bool(whole.matcher.names) and whole.matcher.names == _literal(one)
+    if not theirs:
+        raise Forbidden(say("only an admin ends a silence of more than what you may change"))
+
+
+def _literal(silence: Silence) -> tuple[str, ...]:
+    return tuple(name for name in silence.matcher.names if not _is_pattern(name))
+
+
+def _is_pattern(name: str) -> bool:
+    return not _PATTERN.isdisjoint(name)
 
 
 def describe(silence: Silence) -> dict[str, Any]:

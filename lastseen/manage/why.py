@@ -9,6 +9,7 @@ from lastseen.errors import ConfigurationError, UnknownMachine
 from lastseen.manage.machines import find, id_in
 from lastseen.manage.nearest import meant
 from lastseen.manage.office import Office
+from lastseen.manage.veil import veiled
 from lastseen.monitor.moment import named
 from lastseen.monitor.story import Asked, Story, story
 from lastseen.monitor.story_layout import as_dict
@@ -63,4 +64,7 @@ async def _facts(office: Office, text: str, asked: Asked, now: datetime) -> Fact
         facts = await store.account(number, asked.since, asked.until, now)
     if not office.who.sees(facts.standing.machine.owner):
         raise UnknownMachine(text)
-    return facts
+    if office.who.is_admin:
+        return facts
+    mine = frozenset(one.uid for one in await store.channels() if office.who.sees(one.owner_id))
+    return veiled(facts, office.who.sees, mine)

@@ -98,7 +98,8 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A notification. `channel_type` and `tries` (the newest, oldest first) are empty where a store keeps none."""
+    """A notification. `channel_type` and `tries` (the newest, oldest first) are empty where a store keeps none.
+    `owner`: whose the channel is, None: shared."""
 
     uid: str
     event: str
@@ -113,6 +114,7 @@ class Told:
     finished_at: datetime | None = None
     id: int = 0
     tries: tuple[Try, ...] = ()
+    owner: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

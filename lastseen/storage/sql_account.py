@@ -208,7 +208,7 @@ def _outages(connection: Connection, event_ids: Collection[int]) -> tuple[Outage
 def _told(connection: Connection, event_ids: Collection[int]) -> tuple[tuple[Told, ...], bool]:
     """And whether there are more."""
     query = (
-        select(notifications, events.c.uid.label("event_uid"), channels.c.name, channels.c.type)
+        select(notifications, events.c.uid.label("event_uid"), channels.c.name, channels.c.type, channels.c.owner_id)
         .join(events, events.c.id == notifications.c.event_id)
         .join(channels, channels.c.id == notifications.c.channel_id)
         .where(notifications.c.event_id.in_(list(event_ids)))
@@ -255,6 +255,7 @@ def _as_told(row: Any, tries: Sequence[Try]) -> Told:
         finished_at=row.finished_at,
         id=row.id,
         tries=tuple(tries),
+        owner=row.owner_id,
     )
 
 

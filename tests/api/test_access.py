@@ -254,7 +254,8 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         await api.http.post(
             "/api/v1/status-pages", json={"slug": "adas", "lines": [{"machine": "adas"}]}, headers=headers["owner"]
         )
-        await api.post("/silences", json={"name": "s"})
+        silence = {"name": "s", "machines": {"names": ["adas"]}}
+        await api.http.post("/api/v1/silences", json=silence, headers=headers["owner"])
         await api.post("/sources", json={"name": "house", "url": "mqtt://127.0.0.1:9", "presets": ["devices"]})
         await api.app.monitor.heartbeat("adas", {"status": "error", "message": "disk"})
         house.told = await told_of(owner)

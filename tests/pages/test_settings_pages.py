@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lastseen.manage import badges, keys, people, silences, statuspages
+from lastseen.manage import badges, keys, machines, people, silences, statuspages
 from lastseen.manage.who import OPERATOR
 from tests.pages.test_forms import add, browser, fault, site, value
 from tests.secrecy import secret
@@ -15,11 +15,14 @@ __all__ = ["site"]
 
 async def test_a_silence_is_made_and_ended_by_a_form_that_names_what_is_wrong(site: Site) -> None:
     office = site.app.office.of(OPERATOR)
+    for slug in ("cam-1", "cam-2", "nas", "tv"):
+        await machines.add(office, slug, {})
     async with await browser(site, "member") as member:
         for form, field in (
             ({"name": "x", "lasting": "long"}, "lasting"),
             ({"name": "x", "lasting": ""}, "lasting"),
             ({"name": "x", "lasting": "1h", "start": "noon"}, "start"),
+            ({"name": "x", "lasting": "1h", "groups": "berlin"}, "names"),
         ):
             page = await member.post("/silences", data={"names": "cam-*", **form})
             assert page.status_code == 422, form
@@ -29,7 +32,7 @@ async def test_a_silence_is_made_and_ended_by_a_form_that_names_what_is_wrong(si
         form = {"name": "router", "lasting": "90m", "names": "cam-*, nas", "groups": "", "start": ""}
         assert (await member.post("/silences", data=form)).headers["location"] == "/silences"
         (one,) = await silences.listed(office)
-        assert (one["matcher"], one["created_by"]) == ({"names": ["cam-*", "nas"]}, "member")
+        assert (one["matcher"], one["created_by"]) == ({"names": ["cam-1", "cam-2", "nas"]}, "member")
         assert f'action="/silences/{one["id"]}/end"' in (await member.get("/silences")).text
         assert (await member.post(f"/silences/{one['id']}/end")).status_code == 303
         assert await silences.listed(office) == []

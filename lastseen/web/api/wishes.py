@@ -52,7 +52,8 @@ async def all_silences(office: Asked) -> Response:
 async def add(office: Asked, new: models.NewSilence) -> Response:
     """Hold back what happens to some machines
 
-    Now or planned, whoever's they are. What is still so at the end is told then."""
+    Now or planned. An admin's is of whatever machines it names; another's of those of them that they may change, by
+    their names as they are now. What is still so at the end is told then."""
     span, which = parse_duration(new.lasting, "lasting"), new.machines
     matcher = Matcher(tuple(which.groups), tuple(which.tags), tuple(which.kinds), tuple(which.names))
     return answer(await silences.add(office, new.name, span, matcher, office.who.name, new.starts_at), 201)

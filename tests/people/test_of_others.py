@@ -1,0 +1,129 @@
+"""What members see and change of machines, channels and silences of others."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lastseen.errors import Forbidden, InvalidInput, NotFound
+from lastseen.manage import channel_setup, machines, silences, why
+from lastseen.manage.office import Office
+from lastseen.manage.who import Who
+from lastseen.model import Matcher, Silence
+from tests.api.conftest import Api, an_api
+from tests.support import eventually
+
+HOUR = timedelta(hours=1)
+ROLES = {"root": "admin", "ada": "member", "ben": "member", "vic": "viewer"}
+
+
+class People:
+    """`root` has made `shared` and `shared-2` for all; `adas` and `bens` are theirs, and so are their channels."""
+
+    def __init__(self, api: Api) -> None:
+        self.site, self.offices = api, dict[str, Office]()
+
+    def __getitem__(self, name: str) -> Office:
+        return self.offices[name]
+
+    async def mute(self, channel: str) -> int:
+        """As a bot does for one chat."""
+        store, now = self.site.app.store, self.site.clock.now()
+        uid = next(one.uid for one in await store.channels() if one.name == channel)
+        silence = Silence("muted by Eva", now, now + HOUR, Matcher(channels=(uid,)), "Eva (Telegram)")
+        made: int = (await store.add_silence(silence, now)).id
+        return made
+
+
+@pytest.fixture
+async def people(tmp_path: Path) -> AsyncIterator[People]:
+    async with an_api(tmp_path) as site:
+        made = People(site)
+        for name, role in ROLES.items():
+            user = await site.app.store.add_user(name, role, None, site.clock.now())
+            made.offices[name] = site.app.office.of(Who(name, role, user.id, through="session"))
+        for slug, owner in (("shared", "root"), ("shared-2", "root"), ("adas", "ada"), ("bens", "ben")):
+            await machines.add(made[owner], slug, {"group": "house"})
+        for name, owner in (("hook-all", "root"), ("hook-ada", "ada"), ("pager-ada", "ada"), ("hook-ben", "ben")):
+            await channel_setup.add(made[owner], "webhook", name, {"url": f"http://127.0.0.1:9/{name}"})
+        yield made
+
+
+async def told_of(office: Office, slug: str) -> list[dict[str, Any]]:
+    said = await why.described(office, slug, None)
+    return [one for moment in said["timeline"] for one in moment["told"]]
+
+
+async def test_why_counts_channels_of_others_and_names_none(people: People) -> None:
+    monitor = people.site.app.office.monitor
+    await monitor.heartbeat("shared")
+    await monitor.sweep()
+    await monitor.goodbye("shared")
+
+    async def all_told() -> bool:
+        await monitor.sweep()
+        names = {one["channel"] for one in await told_of(people["root"], "shared")}
+        return names == {"hook-all", "hook-ada", "pager-ada", "hook-ben"}
+
+    await eventually(all_told)
+    for name, own, others in (
+        ("ada", {"hook-all", "hook-ada", "pager-ada"}, 1),
+        ("ben", {"hook-all", "hook-ben"}, 2),
+        ("vic", {"hook-all"}, 3),
+    ):
+        said = await told_of(people[name], "shared")
+        counted = [one for one in said if one["channel"] not in own]
+        assert {one["channel"] for one in said} >= own
+        assert sum(int(one["channel"].split()[0]) for one in counted) == others
+        assert all(one["channel"].endswith(" of others") for one in counted)
+        assert [one["tries"] for one in counted] == [[]] * len(counted)
+        hidden = {"hook-ada", "pager-ada", "hook-ben"} - own
+        assert not [word for word in hidden if word in str(said)], f"{name} reads of them"
+
+
+async def test_a_members_silence_is_of_what_they_may_change_by_name(people: People) -> None:
+    every = await silences.add(people["ada"], "all", HOUR, Matcher(), "ada")
+    assert every["matcher"] == {"names": ["adas", "shared", "shared-2"]}
+    group = await silences.add(people["ada"], "house", HOUR, Matcher(groups=("house",), names=("s*", "b*")), "ada")
+    assert group["matcher"] == {"names": ["shared", "shared-2"]}
+    for matcher in (Matcher(names=("bens",)), Matcher(names=("b*",)), Matcher(groups=("nowhere",))):
+        with pytest.raises(InvalidInput) as refused:
+            await silences.add(people["ada"], "not mine", HOUR, matcher, "ada")
+        assert refused.value.field == "names"
+    whole = await silences.add(people["root"], "all", HOUR, Matcher(), "root")
+    assert whole["matcher"] == {}, "an admin's is of whatever there will be"
+
+
+async def test_a_silence_is_seen_as_far_as_its_machines_and_chats_are(people: People) -> None:
+    both = await silences.add(people["root"], "both", HOUR, Matcher(names=("adas", "bens")), "root")
+    await silences.add(people["root"], "bens", HOUR, Matcher(names=("bens",)), "root")
+    await people.mute("hook-ben")
+    shown = await silences.listed(people["ada"])
+    assert [(one["id"], one["matcher"]) for one in shown] == [(both["id"], {"names": ["adas"]})]
+    assert len(await silences.listed(people["ben"])) == 3
+    assert len(await silences.listed(people["root"])) == 3
+    assert await silences.listed(people["vic"]) == []
+
+
+async def test_members_end_silences_of_what_they_may_change_alone(people: People) -> None:
+    mine = await silences.add(people["root"], "mine", HOUR, Matcher(names=("adas", "shared")), "root")
+    both = await silences.add(people["root"], "both", HOUR, Matcher(names=("adas", "bens")), "root")
+    every = await silences.add(people["root"], "all", HOUR, Matcher(), "root")
+    bens = await silences.add(people["ben"], "bens", HOUR, Matcher(names=("bens",)), "ben")
+    mute, other = await people.mute("hook-ada"), await people.mute("hook-ben")
+    for silence, error in (
+        (both["id"], Forbidden),
+        (every["id"], Forbidden),
+        (bens["id"], NotFound),
+        (other, NotFound),
+    ):
+        with pytest.raises(error):
+            await silences.end(people["ada"], silence)
+    for silence in (mine["id"], mute):
+        assert (await silences.end(people["ada"], silence))["id"] == silence
+    for silence in (both["id"], every["id"], bens["id"], other):
+        assert (await silences.end(people["root"], silence))["id"] == silence
