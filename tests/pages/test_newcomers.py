@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from playwright.async_api import expect
 
+from lastseen.clock import SystemClock
 from lastseen.manage import channel_setup
 from lastseen.model import Beat, Watch
 from lastseen.monitor.deadline import Rules
 from lastseen.monitor.decide import decide
-from tests.pages.looking import Looking
+from lastseen.settings import Settings
+from lastseen.storage import open_store
+from lastseen.web.dashboard import rendering as templates
+from tests.fresh import new_database
+from tests.pages.looking import Looking, looking_at
 
 
 async def test_the_first_page_says_what_comes_first_and_then_what_is_missing(looking: Looking) -> None:
@@ -118,28 +125,45 @@ async def test_a_machine_that_never_reported_says_how_it_can_and_nothing_that_it
         await expect(seen.page.locator("#alive")).to_contain_text("Waiting for its first heartbeat")
 
 
-async def test_what_was_wrong_in_the_night_is_seen_in_the_morning(looking: Looking) -> None:
-    store, now = looking.store, looking.served.app.monitor.clock.now()
-    rules = Rules()
-
-    async def heard(hours_ago: float) -> None:
-        at = now - timedelta(hours=hours_ago)
-        await store.record([Beat("owl", at)], at)
-        await store.settle(lambda case: decide(case, rules), at)
-
-    at = now - timedelta(hours=12)
-    watch = Watch({"offline_after": timedelta(hours=1)}, "new")
-    await store.order("owl", watch, lambda case: decide(case, rules), at)
-    for hours_ago, silent_until in ((11, 9), (8.5, 6)):
-        await heard(hours_ago)
-        await store.settle(lambda case: decide(case, rules), now - timedelta(hours=silent_until))
-        await heard(silent_until - 0.5)
-    await looking.served.app.monitor.pause("owl")
-    async with looking.by() as seen:
+async def test_what_was_wrong_in_the_night_is_seen_in_the_morning(tmp_path: Path) -> None:
+    await a_night(tmp_path, SystemClock().now())
+    async with looking_at(tmp_path) as looking, looking.by() as seen:
         await seen.open("/")
         line = seen.page.locator(".lately li", has_text="owl")
         await expect(line).to_contain_text("2 times offline, in all for 5 h 30 min")
+        assert await seen.faults() == []
         await line.get_by_role("link", name="What happened").click()
         await expect(seen.page.locator("#now")).to_contain_text("noticed: silent for")
-        await seen.open("/")
-        assert await seen.faults() == []
+
+
+async def a_night(folder: Path, now: datetime) -> None:
+    """Two outages of one machine, before there was a server."""
+    new_database(folder / "lastseen.db")
+    store: Any = open_store(f"sqlite:///{folder / 'lastseen.db'}")
+    await store.open()
+    rules = Rules()
+
+    def ago(hours: float) -> datetime:
+        return now - timedelta(hours=hours)
+
+    async def judge(at: datetime) -> None:
+        await store.settle(lambda case: decide(case, rules), at)
+
+    watch = Watch({"offline_after": timedelta(hours=1)}, "new")
+    await store.order("owl", watch, lambda case: decide(case, rules), ago(12))
+    for heard, judged in ((11, 11), (11, 9), (8.5, 8.5), (8.5, 6), (5.5, 5.5), (0, 0)):
+        if heard == judged:
+            await store.record([Beat("owl", ago(heard))], ago(heard))
+        if judged:
+            await judge(ago(judged))
+    await store.close()
+
+
+def test_settings_that_pages_name_are_there() -> None:
+    there = {str(field.alias) for field in Settings.model_fields.values()}
+    folder = Path(templates.__file__).parents[1] / "templates"
+    named = {
+        name for page in folder.glob("*.html") for name in re.findall(r"LASTSEEN_[A-Z_]+", page.read_text("utf-8"))
+    }
+    assert "LASTSEEN_HOST" in named
+    assert named <= there
