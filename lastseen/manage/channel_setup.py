@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lastseen.errors import ConfigurationError, Conflict, InvalidInput, PluginError
-from lastseen.manage.channels import find, may_configure, shown
-from lastseen.manage.machines import id_in
+from lastseen.manage.channels import check_name, find, may_configure, shown
 from lastseen.manage.office import Office, Senders
 from lastseen.manage.owners import of_new
 from lastseen.model import Channel
@@ -47,8 +46,7 @@ async def add(
     owner = of_new(office, {} if shared is None else {"shared": shared}).get("owner")
     may_configure(office, owner)
     _may_be_of(office, type_)
-    if id_in(name) is not None:
-        raise InvalidInput(say("must not be digits alone: so channels are numbered"), "name")
+    check_name(name)
     for field in FILLED_IN.get(type_, frozenset()) & values.keys():
         raise InvalidInput(say("is filled in when the secret is rotated"), field)
     whole, made = {**senders.given(type_), **values}, {}

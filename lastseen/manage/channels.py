@@ -106,6 +106,14 @@ async def switch(office: Office, text: str, enabled: bool, reason: str | None = 
     return await shown(office, switched)
 
 
+def check_name(name: str) -> None:
+    """Of a new one: its own in every line of text where it stands. Raises InvalidInput."""
+    if id_in(name) is not None:
+        raise InvalidInput(say("must not be digits alone: so channels are numbered"), "name")
+    if any(ord(letter) < 32 or letter in "\x7f\x85\u2028\u2029" for letter in name):
+        raise InvalidInput(say("must be one line, without control characters"), "name")
+
+
 async def may_be_called(office: Office, text: str, name: str) -> Channel:
     """The channel, where it may have this name. Raises UnknownChannel, Forbidden, InvalidInput, Conflict."""
     channel = await find_to_edit(office, text)
@@ -113,8 +121,7 @@ async def may_be_called(office: Office, text: str, name: str) -> Channel:
         raise Conflict(say("{name} is given in a program's code, and known there by this name", name=channel.name))
     if not name.strip() or len(name) > LONGEST:
         raise InvalidInput(say("must have 1 to {most} characters", most=LONGEST), "name")
-    if id_in(name) is not None:
-        raise InvalidInput(say("must not be digits alone: so channels are numbered"), "name")
+    check_name(name)
     if any(other.name == name and other.uid != channel.uid for other in await office.store.channels()):
         raise Conflict(say("there is a channel {name} already", name=repr(name)))
     return channel

@@ -13,7 +13,7 @@ from lastseen.bot.desk import Bot, Desk, Tokens
 from lastseen.bot.joining import OWNER, digest, new_code
 from lastseen.clock import rfc3339
 from lastseen.errors import ConfigurationError, Conflict, InvalidInput, NotFound
-from lastseen.manage.channels import may_configure
+from lastseen.manage.channels import check_name, may_configure, shown
 from lastseen.manage.office import Office
 from lastseen.manage.owners import of_new
 from lastseen.model import Channel, Invite
@@ -75,6 +75,7 @@ async def invite(
         keeping = waiting.keep(office.store, bot, called, office.monitor.clock.now())
         await office.do(keeping, "channels.add", f"channel @{called}")
     return Invited(made.id, name, called, code, rfc3339(made.expires_at))
+    check_name(name)
 
 
 async def promised(

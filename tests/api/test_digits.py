@@ -80,6 +80,10 @@ async def test_somebody_who_is_called_as_anothers_id_is_given_nothing_on_the_pag
     assert (newest["verb"], newest["subject"]) == ("users.reset-password", "user ada")
 
 
-async def test_a_new_channel_is_not_called_as_channels_are_numbered(api: Api) -> None:
-    said = {"type": "console", "name": "7"}
-    assert (await api.refused("POST", "/channels", 422, json=said))["errors"][0]["field"] == "name"
+async def test_a_new_channel_is_not_called_as_channels_are_numbered_nor_as_lines_are_written(api: Api) -> None:
+    for name in ("7", "ops\n03:12  ben  users.add", "ops\x1b[2J", "ops\u2028"):
+        said = {"type": "console", "name": name}
+        assert (await api.refused("POST", "/channels", 422, json=said))["errors"][0]["field"] == "name"
+        said = {"name": name}
+        assert (await api.refused("POST", "/channels/invites", 422, json=said))["errors"][0]["field"] == "name"
+    assert (await api.post("/channels", json={"type": "console", "name": "7a \u3000\U0001f468\u200d\U0001f469"}))["id"]
