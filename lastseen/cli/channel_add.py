@@ -157,10 +157,16 @@ def _add(type_: str, name: str, values: Values, as_json: bool) -> None:
 
 def _made_there(type_: str, name: str, values: Values) -> Values:
     """By a server, which has settings of its own."""
+    from lastseen.cli.invites import connected_there
     from lastseen.manage import channel_setup
 
     if type_ == "telegram" and "chat_id" not in values:
-        raise UsageError("--chat-id must be given: a chat is looked for only where the database is")
+        wishes = {field: value for field, value in values.items() if field not in ("token", "thread_id")}
+        topic = values.get("thread_id")
+        if topic is not None and not (str(topic).isascii() and str(topic).isdecimal()):
+            raise UsageError(f"{_flag(type_, 'thread_id')}: must be a number, not {topic!r}")
+        wishes |= {} if topic is None else {"thread_id": int(topic)}
+        return connected_there(name, wishes, str(values.get("token", "")))
     with naming(lambda field: _flag(type_, field) if field and field != "name" else field):
         return call(channel_setup.add, type_, name, values)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +15,8 @@ import typer
 
 from lastseen.cli.options import UsageError, naming
 from lastseen.cli.output import Json, local, print_json, rfc3339
-from lastseen.cli.session import ask, settings
+from lastseen.cli.session import ask, call, settings
+from lastseen.cli.where import there
 from lastseen.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -25,7 +28,9 @@ WAIT = timedelta(minutes=10)
 """How long `channels add telegram` waits for the chat."""
 
 LONGEST = timedelta(days=30)
-LOOK_EVERY = 0.3
+LOOK_EVERY, ASK_EVERY = 0.3, 2.0
+"""Seconds between two looks, at the database here and by a server."""
+
 NO_TOKEN = "set TELEGRAM_BOT_TOKEN, or give --bot-token-file: @BotFather makes bots"  # noqa: S105  (a sentence)
 
 
@@ -46,7 +51,10 @@ def invite(
     if span > LONGEST:
         raise UsageError("--expires: must be at most 30 days")
     wishes = {**({"thread_id": topic} if topic else {}), **({"silent": True} if silent else {})}
-    made = ask(lambda monitor: _invite(monitor, name, wishes, span, bot_token_file))
+    if there() is None:
+        made = ask(lambda monitor: _invite(monitor, name, wishes, span, bot_token_file))
+    else:
+        made = invited_there(name, wishes, span, bot_token_file)
     if as_json:
         print_json({name: value for name, value in made.items() if name != "read"})
         return
@@ -61,6 +69,44 @@ def invite(
         )
 
 
+def invited_there(name: str, wishes: Mapping[str, Any], span: timedelta, token_file: Path | None) -> dict[str, Any]:
+    """By a server, which reads the bot itself."""
+    from lastseen.manage import invites
+    from lastseen.variables import read_secret
+
+    token = "" if token_file is None else read_secret("--bot-token-file", token_file).strip()
+    with _named():
+        made: Any = call(invites.invite, name, wishes, span, token)
+    return {**made, "read": True}
+
+
+def _named() -> AbstractContextManager[None]:
+    flags = {"token": "--bot-token-file", "name": "NAME", "lasting": "--expires"}
+    return naming(lambda field: flags.get(field, field))
+
+
+def connected_there(name: str, wishes: Mapping[str, Any], token: str) -> dict[str, Any]:
+    """A chat that somebody sends the code from to the bot of a server, as a channel. Raises ConfigurationError where
+    nobody does."""
+    from lastseen.manage import invites
+
+    with _named():
+        made: Any = call(invites.invite, name, wishes, WAIT, token)
+    typer.echo(_invitation(made["bot"], made["code"]), err=True)
+    for _ in range(int(WAIT.total_seconds() / ASK_EVERY)):
+        time.sleep(ASK_EVERY)
+        now = call(invites.state, made["id"])
+        if now["channel"] is not None:
+            return {field: now["channel"][field] for field in ("id", "type", "name")}
+        if now["over"]:
+            break
+    raise ConfigurationError(_nobody(made["code"]))
+
+
+def _nobody(code: str) -> str:
+    return f"nobody sent /start {code} within 10 min; try again"
+
+
 async def _invite(
     monitor: Any, name: str, wishes: Mapping[str, Any], span: timedelta, token_file: Path | None
 ) -> dict[str, Any]:
@@ -68,6 +114,7 @@ async def _invite(
     async with _Line(monitor, token, settings().telegram_api_url) as line:
         code, made = await line.invited(name, wishes, span)
         return {
+            "id": made.id,
             "name": name,
             "bot": line.name,
             "code": code,
@@ -185,7 +232,7 @@ class _Line:
             if found is not None:
                 return found
             raise ConfigurationError(self._explained(self._poller.trouble))
-        raise ConfigurationError(f"nobody sent /start {code} within 10 min; try again")
+        raise ConfigurationError(_nobody(code))
 
     async def _channel(self, made: Invite) -> tuple[Channel, str] | None:
         now = await self._monitor.store.invite(made.id)

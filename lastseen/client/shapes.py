@@ -268,6 +268,29 @@ class MadeChannel(TypedDict):
     secret: NotRequired[str | None]
 
 
+class Invite(TypedDict):
+    """A link, good once: `link` for a chat, `group_link` for a group; or `/start CODE` is sent there."""
+
+    id: int
+    name: str
+    bot: str
+    code: str
+    link: str
+    group_link: str
+    expires_at: str | None
+
+
+class Used(TypedDict):
+    """Whether somebody has used an invitation; `over`: nobody can any more."""
+
+    id: int
+    name: str
+    expires_at: str
+    used: bool
+    over: bool
+    channel: Channel | None
+
+
 class Tried(TypedDict):
     ok: bool
     detail: str

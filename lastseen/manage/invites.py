@@ -22,7 +22,7 @@ from lastseen.words import say
 LASTS = timedelta(hours=24)
 LONGEST = timedelta(days=30)
 
-NO_TOKEN = "set TELEGRAM_BOT_TOKEN, or make a channel with the bot's token: @BotFather makes bots"  # noqa: S105
+NO_TOKEN = say("set TELEGRAM_BOT_TOKEN, or make a channel with the bot's token: @BotFather makes bots")
 
 _USED_BY = re.compile(r"telegram:\d+:(-?\d+):\d+")
 
@@ -36,6 +36,17 @@ class Invited:
     bot: str
     code: str
     expires_at: str | None
+
+    def described(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "bot": self.bot,
+            "code": self.code,
+            "link": self.link,
+            "group_link": self.group_link,
+            "expires_at": self.expires_at,
+        }
 
     @property
     def link(self) -> str:
@@ -64,6 +75,7 @@ async def invite(
         office.who.must_be_admin()
     if not name or len(name) > 200:
         raise InvalidInput(say("must be a text of 1 to 200 characters"), "name")
+    check_name(name)
     if lasting > LONGEST:
         raise InvalidInput(say("must be at most 30 days"), "lasting")
     bot = await _by_token(office, token) if token else await _bot(office)
@@ -75,7 +87,6 @@ async def invite(
         keeping = waiting.keep(office.store, bot, called, office.monitor.clock.now())
         await office.do(keeping, "channels.add", f"channel @{called}")
     return Invited(made.id, name, called, code, rfc3339(made.expires_at))
-    check_name(name)
 
 
 async def promised(
@@ -91,11 +102,34 @@ async def promised(
 async def connected(office: Office, number: int) -> Channel | None:
     """The channel of whoever used this invitation; None: nobody has. Who is no admin asks of their own. Raises
     Forbidden, NotFound."""
+    return await _channel(office, await _made(office, number))
+
+
+async def state(office: Office, number: int) -> dict[str, Any]:
+    """`{id, name, expires_at, used, over, channel}`: whether somebody has used it, or nobody can any more; `channel`:
+    theirs, None where there is none, or none any more. Raises as `connected`."""
+    made = await _made(office, number)
+    used, channel = made.used_by is not None, await _channel(office, made)
+    return {
+        "id": made.id,
+        "name": made.name,
+        "expires_at": rfc3339(made.expires_at),
+        "used": used,
+        "over": not used and made.expires_at <= office.monitor.clock.now(),
+        "channel": None if channel is None else await shown(office, channel),
+    }
+
+
+async def _made(office: Office, number: int) -> Invite:
     office.who.must_edit()
     made: Invite | None = await office.store.invite(number)
     theirs = made is not None and made.config.get(OWNER, 0) == office.who.user_id
     if made is None or not (office.who.is_admin or theirs):
         raise NotFound(say("no invitation {number}", number=number))
+    return made
+
+
+async def _channel(office: Office, made: Invite) -> Channel | None:
     used = _USED_BY.fullmatch(made.used_by or "")
     if used is None:
         return None
@@ -106,6 +140,7 @@ async def connected(office: Office, number: int) -> Channel | None:
             channel.type == "telegram"
             and str(channel.config.get("chat_id")) == used[1]
             and called.fullmatch(channel.name)
+            and office.who.sees(channel.owner_id)
         ):
             return channel
     return None

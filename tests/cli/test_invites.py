@@ -55,7 +55,7 @@ async def test_programs_get_one_value(cli: Cli, api: BotApi) -> None:
     code, out, err = await run(cli, "channels", "invite", "ops", "--topic", "5", "--expires", "2h", "--json")
     assert (code, err) == (0, "")
     made = json.loads(out)
-    assert made.keys() == {"name", "bot", "code", "link", "group_link", "expires_at"}
+    assert made.keys() == {"id", "name", "bot", "code", "link", "group_link", "expires_at"}
     assert (made["name"], made["bot"]) == ("ops", "lastseen_bot")
 
 

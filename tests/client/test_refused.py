@@ -210,14 +210,16 @@ def test_what_works_here_alone_says_so(both: Both) -> None:
         assert line == f"lastseen: lastseen {command.split()[0]} works here alone: leave out --server" + (
             ", or give it behind agent" if command == "agent" else ""
         )
-    assert "only where the database is" in said(both.ask("channels", "invite", "ops"), both)
+    assert "TELEGRAM_BOT_TOKEN" in said(both.ask("channels", "invite", "phone"), both)
 
 
 def test_what_only_the_server_finds_wrong_is_named_by_its_option(both: Both) -> None:
     assert "--role: " in said(both.ask("users", "add", "x", "--role", "king"), both)
     assert "--url: " in said(both.ask("channels", "add", "webhook", "--name", "x"), both)
-    done = both.ask("channels", "add", "telegram", "--name", "x", "--bot-token-file", str(both.files / "read"))
-    assert (done.code, "--chat-id must be given" in done.err) == (2, True)
+    token = ("--bot-token-file", str(both.files / "read"))
+    assert "--bot-token-file: " in said(both.ask("channels", "add", "telegram", "--name", "x", *token), both)
+    done = both.ask("channels", "add", "telegram", "--name", "x", "--thread-id", "five", *token)
+    assert (done.code, "--thread-id: must be a number" in done.err) == (2, True)
 
 
 def test_the_environment_names_the_server_where_it_names_the_key_too(both: Both) -> None:

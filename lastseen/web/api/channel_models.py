@@ -50,6 +50,10 @@ class NewInvite(Said):
         default=None, description="the topic of a group that is told"
     )
     silent: bool = Field(default=False, description="it will never make a sound")
+    token: Annotated[Text, Field(max_length=200)] = Field(
+        default="",
+        description="of a bot, where an admin asks; without, that of the settings or of the only bot there is",
+    )
     shared: bool = Field(default=True, description="everybody's; false: of who asks. What members make is theirs.")
 
     def wishes(self) -> dict[str, Any]:
@@ -83,7 +87,25 @@ class Invite(BaseModel):
 
 
 class Used(BaseModel):
-    channel: Channel | None = Field(description="whose chat used it; null: nobody's has")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": 1,
+                "name": "ada's phone",
+                "expires_at": "2025-10-11T16:30:00Z",
+                "used": False,
+                "over": False,
+                "channel": None,
+            }
+        }
+    )
+
+    id: int
+    name: str
+    expires_at: datetime
+    used: bool = Field(description="somebody is connected by it")
+    over: bool = Field(description="nobody has used it, and nobody can any more")
+    channel: Channel | None = Field(description="whose chat used it; null: nobody's has, or it is removed")
 
 
 class Disabling(Said):

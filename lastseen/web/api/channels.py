@@ -47,16 +47,16 @@ async def invite(office: Asked, new: models.NewInvite) -> Response:
     Good once. The channel that comes of it is everybody's, or of who asks; only admins make shared ones."""
     shared = new.shared if "shared" in new.model_fields_set else None
     lasting = parse_duration(new.lasting, "lasting")
-    made = await invites.invite(office, new.name, new.wishes(), lasting, shared=shared)
-    shown = {"id": made.id, "name": made.name, "bot": made.bot, "code": made.code, "expires_at": made.expires_at}
-    return answer({**shown, "link": made.link, "group_link": made.group_link}, 201)
+    made = await invites.invite(office, new.name, new.wishes(), lasting, new.token, shared=shared)
+    return answer(made.described(), 201, Location=f"{PREFIX}/channels/invites/{made.id}")
 
 
 @router.get("/invites/{id}", response_model=models.Used, operation_id="channels_invited")
 async def invited(office: Asked, number: Number) -> Response:
-    """Whether a link was used"""
-    channel = await invites.connected(office, number)
-    return answer({"channel": None if channel is None else await verbs.shown(office, channel)})
+    """Whether a link was used
+
+    Who is no admin asks of their own links."""
+    return answer(await invites.state(office, number))
 
 
 @router.get("/{id}", response_model=models.Channel, operation_id="channels_show")
