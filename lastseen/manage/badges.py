@@ -33,7 +33,8 @@ async def add(office: Office, said: Mapping[str, Any]) -> dict[str, Any]:
     (planned,) = await _described(office, [badge])
     about = {name: planned[name] for name in ("machine", "group", "tag", "all", "shows") if planned.get(name)}
     adding = office.store.add_badge(badge, office.monitor.clock.now())
-    made = await office.do(adding, "badges.add", lambda made: f"badge {made.id}", about)
+    with office.published.changing():
+        made = await office.do(adding, "badges.add", lambda made: f"badge {made.id}", about)
     return (await _described(office, [made]))[0]
 
 
@@ -47,7 +48,8 @@ async def remove(office: Office, badge: int) -> dict[str, Any]:
     for one in await office.store.badges():
         if one.id == badge and office.who.sees(one.owner):
             office.who.must_edit(one.owner)
-            await office.do(office.store.remove_badge(badge), "badges.remove", f"badge {badge}")
+            with office.published.changing():
+                await office.do(office.store.remove_badge(badge), "badges.remove", f"badge {badge}")
             return {"id": badge, "removed": True}
     raise NotFound(say("there is no badge {badge}", badge=badge))
 

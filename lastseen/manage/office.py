@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -37,6 +38,21 @@ class Senders(Protocol):
         """Without secrets."""
 
 
+@dataclass(slots=True)
+class Published:
+    """How often somebody changed here what everybody may look at: who shows that again does not after the next one."""
+
+    changes: int = 0
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Also where it failed: it may have been done all the same."""
+        try:
+            yield
+        finally:
+            self.changes += 1
+
+
 @dataclass(frozen=True, slots=True)
 class Office:
     """`own_zone`: what the settings say that people here read times in, None for the computer's; `their_zone`: of who
@@ -52,6 +68,7 @@ class Office:
     senders: Senders | None = None
     broker_given: bool = False
     their_zone: ZoneInfo | None = None
+    published: Published = field(default_factory=Published)
 
     async def do(
         self,

@@ -31,7 +31,8 @@ async def add(office: Office, slug: str, said: Mapping[str, Any]) -> dict[str, A
         raise InvalidInput(say("there are {pages} status pages already", pages=PAGES), "slug")
     adding = office.store.add_status_page(page, office.monitor.clock.now())
     about = {"title": page.title, "public": page.is_public}
-    made = await office.do(adding, "status-pages.add", f"status page {slug}", about)
+    with office.published.changing():
+        made = await office.do(adding, "status-pages.add", f"status page {slug}", about)
     return (await _described(office, [made]))[0]
 
 
@@ -40,7 +41,8 @@ async def change(office: Office, slug: str, said: Mapping[str, Any]) -> dict[str
     known = await _find_to_edit(office, slug)
     changing = office.store.change_status_page(await _changed(office, known, said))
     about = {name: said[name] for name in said if name != "lines"}
-    page = await office.do(changing, "status-pages.set", f"status page {slug}", about)
+    with office.published.changing():
+        page = await office.do(changing, "status-pages.set", f"status page {slug}", about)
     return (await _described(office, [page]))[0]
 
 
@@ -57,7 +59,8 @@ async def show(office: Office, slug: str) -> dict[str, Any]:
 async def remove(office: Office, slug: str) -> dict[str, Any]:
     """Raises NotFound, Forbidden."""
     page = await _find_to_edit(office, slug)
-    await office.do(office.store.remove_status_page(page.id), "status-pages.remove", f"status page {slug}")
+    with office.published.changing():
+        await office.do(office.store.remove_status_page(page.id), "status-pages.remove", f"status page {slug}")
     return {"id": page.id, "slug": slug, "removed": True}
 
 

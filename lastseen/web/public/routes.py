@@ -58,7 +58,7 @@ PAGE_HEADERS: Final[Mapping[str, str]] = {
     **_SAFE,
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
-    "Cache-Control": f"public, max-age={PAGE:g}",
+    "Cache-Control": "no-cache",  # who has it asks whether it is there still
     "Vary": "Accept-Encoding, Accept-Language",
 }
 BADGE_HEADERS: Final[Mapping[str, str]] = {
@@ -82,11 +82,18 @@ class Publisher:
 
     def __init__(self, office: Office) -> None:
         self._office, clock = office, office.monitor.clock
-        self._catalogue = Kept(self._read, clock, CATALOGUE)
+        self._catalogue, self._changes = Kept(self._read, clock, CATALOGUE), office.published.changes
         self._zones = Zones(office.own_zone, clock)
         self._pages: Shelf[Body] = Shelf(clock, PAGE)
         self._badges: Shelf[tuple[Body, Body] | None] = Shelf(clock, BADGE, most=1_000)
         self._room = anyio.CapacityLimiter(AT_ONCE)
+
+    async def _there(self) -> Catalogue:
+        """What was changed here is so with the next request; what was changed elsewhere, in some seconds."""
+        changes = self._office.published.changes
+        if changes != self._changes:
+            self._catalogue, self._changes = Kept(self._read, self._office.monitor.clock, CATALOGUE), changes
+        return await self._catalogue.get()
 
     async def _read(self) -> Catalogue:
         store: Any = self._office.store
@@ -99,7 +106,7 @@ class Publisher:
         self, slug: str, zone: ZoneInfo | None = None, language: Language = ENGLISH
     ) -> tuple[StatusPage, Body] | None:
         """`zone`: where it is read, `language`: in which."""
-        found = (await self._catalogue.get()).pages.get(slug)
+        found = (await self._there()).pages.get(slug)
         if found is None:
             return None
 
@@ -132,7 +139,7 @@ class Publisher:
 
     async def badge(self, key: str) -> tuple[Body, Body] | None:
         """As a picture, and for shields.io."""
-        found = (await self._catalogue.get()).badges.get(key)
+        found = (await self._there()).badges.get(key)
         if found is None:
             return None
 
