@@ -54,6 +54,22 @@ async def test_what_is_not_there_is_not_made_up(site: Site) -> None:
     assert await site.ask(7, "/mute 2h mars") == "I know no machine, group or tag mars. /list shows them all."
 
 
+async def test_somebodys_chat_asks_and_acknowledges_what_is_shared_and_what_is_theirs(site: Site) -> None:
+    await site.connect(7)
+    now, whose = site.monitor.clock.now(), {}
+    for name in ("ada", "ben"):
+        whose[name] = (await site.store.add_user(name, "member", None, now)).id
+        await site.machines(f"{name}s", owner=whose[name])
+    await site.machines("everybodys")
+    owned = "UPDATE channels SET owner_id = ?"
+    await site.store.database.write(lambda c: c.exec_driver_sql(owned, (whose["ada"],)))
+    assert (await site.ask(7, "/status")).startswith("\U0001f7e2 2 of 2 online")
+    assert (await site.ask(7, "/status bens")).startswith("I know no machine, group or tag bens.")
+    await site.lost("adas", "bens", "everybodys")
+    assert "bens" not in await site.ask(7, "/ack")
+    assert (await site.store.liveness(["bens"]))["bens"].outage.acked_by is None
+
+
 async def test_a_long_list_is_cut_with_a_count(site: Site) -> None:
     await site.connect(7)
     await site.machines(*(f"cam-{number:02}" for number in range(45)))
