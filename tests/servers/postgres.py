@@ -15,8 +15,9 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ import psycopg
 from lastseen.storage.upgrade_postgres import upgrade
 from tests.support import need, until
 
-QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_wal_size=256MB")
 """For tests that lose no power: a killed process leaves what it has written to the kernel."""
 
 _SETTINGS = (
@@ -36,10 +37,18 @@ _SETTINGS = (
     "shared_buffers=64MB",
     "log_min_messages=fatal",
     "wal_level=replica",
+    "dynamic_shared_memory_type=mmap",  # in its folder: a server that is killed leaves nothing elsewhere
     "max_wal_size=1GB",
 )
 _OTHER = "nobody"
 """The server refuses to run as root."""
+
+MEMORY, ROOM = Path("/dev/shm"), 8 << 30
+"""Where the files of a server that loses no power may be, with so many bytes free: making a database is mostly the
+writing of its files."""
+
+KEPT = 100
+"""Databases that a test may still use; older ones make room."""
 
 
 def programs() -> Path | None:
@@ -66,11 +75,12 @@ class PostgresServer:
     _template: str | None
 
     def __init__(self, *settings: str, folder: Path | None = None, port: int | None = None) -> None:
-        home = Path(tempfile.mkdtemp(prefix="lastseen-postgres-"))
+        quick = settings == QUICK and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
+        home = Path(tempfile.mkdtemp(prefix="lastseen-postgres-", dir=MEMORY if quick else None))
         self.home, self.folder, self.port = home, folder or home / "data", port or free_port()
         self._settings, self._bin = settings, _reachable(home)
         self._process: subprocess.Popen[bytes] | None = None
-        self._names, self._template = itertools.count(), None
+        self._names, self._template, self._migrated = itertools.count(), None, deque[str]()
         if os.geteuid() == 0:
             shutil.chown(home, _OTHER)
 
@@ -178,14 +188,20 @@ class PostgresServer:
             made = self.database()
             upgrade(self.url(made))
             self._template = made
-        return self.url(self.database(self._template))
+        name = self.database(self._template)
+        self._migrated.append(name)
+        if len(self._migrated) > KEPT:
+            with suppress(psycopg.errors.ObjectInUse):
+                self.execute(f"DROP DATABASE IF EXISTS {self._migrated.popleft()}")
+        return self.url(name)
 
 
 class GivenServer(PostgresServer):
     """A server that somebody else runs."""
 
     def __init__(self, url: str) -> None:
-        self._base, self._names, self._template = url.rpartition("/")[0], itertools.count(), None
+        self._base = url.rpartition("/")[0]
+        self._names, self._template, self._migrated = itertools.count(), None, deque[str]()
 
     def url(self, database: str = "postgres") -> str:
         return f"{self._base}/{database}"
