@@ -35,6 +35,7 @@ from lastseen.sources import FollowedSources, way_of_settings
 from lastseen.systemd import Manager
 from lastseen.web.frames import frame
 from lastseen.web.front import Front
+from lastseen.web.prefix import UnderPrefix, prefix_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -95,6 +96,8 @@ class App:
         self._heartbeat = HeartbeatRoute(self.monitor, self.gate)
         self._other_ways_in = WaysIn(self.monitor, self.gate)
         self._api: FastAPI | None = None
+        prefix = prefix_of(settings.public_url)
+        self._front_door = UnderPrefix(self._inside, prefix) if prefix else self._inside
 
     def _watching(self, clock: Clock, alone: bool) -> HeartbeatMonitor:
         settings, host = self.settings, socket.gethostname()
@@ -117,6 +120,9 @@ class App:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Heartbeats go the short way, everything else to FastAPI."""
+        return self._front_door(scope, receive, send)
+
+    def _inside(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
             return self.api(scope, receive, send)
         path = scope["path"]

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lastseen.ingest.address import Network, client_address, passed_on
+from lastseen.web.prefix import prefix_of
 
 Scope = Mapping[str, Any]
 
@@ -22,6 +23,11 @@ class Front:
 
     proxies: Sequence[Network] = ()
     public_url: str | None = None
+
+    @property
+    def prefix(self) -> str:
+        """What the paths of pages begin with, outside."""
+        return prefix_of(self.public_url)
 
     def trusts(self, scope: Scope) -> bool:
         """A trusted proxy handed this request on; what an earlier one said it may have passed on unread."""

@@ -118,11 +118,12 @@ class Looking:
         phone: bool = False,
         scripts: bool = True,
         zone: str | None = None,
+        url: str = "",
     ) -> AsyncIterator[Seen]:
         """A browser of somebody with this role; "" for nobody's. Fails where anything went wrong in it. `zone`: where
         it is."""
         context = await self.browser.new_context(
-            base_url=self.url,
+            base_url=url or self.url,
             viewport=PHONE if phone else WIDE,  # type: ignore[arg-type]  # a TypedDict
             color_scheme="dark" if dark else "light",
             reduced_motion="reduce",
@@ -134,7 +135,7 @@ class Looking:
         try:
             if role:
                 await _log_in(context, self.url, await self.token(role))
-            seen = Seen(await context.new_page(), self.url)
+            seen = Seen(await context.new_page(), url or self.url)
             seen.page.on("console", seen.said)
             seen.page.on("pageerror", lambda error: seen.wrong.append(f"a script failed: {error}"))
             seen.page.on("request", seen.asked)

@@ -43,6 +43,8 @@ def document_of(app: FastAPI) -> dict[str, Any]:
     """Made once."""
     if app.openapi_schema is None:
         app.openapi_schema = _document(app)
+        if prefix := app.state.entrance.front.prefix:
+            app.openapi_schema["servers"] = [{"url": prefix}]
     return app.openapi_schema
 
 

@@ -22,7 +22,8 @@ from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.assets import asset
 from lastseen.web.dashboard.labels import label
 from lastseen.web.languages import language_of
-from lastseen.words import say, speaking, spoken
+from lastseen.web.prefix import placed
+from lastseen.words import Words, say, speaking, spoken
 
 
 @cache
@@ -65,7 +66,8 @@ class Rendered(HTMLResponse):
 
 def _rendered(request: Request, name: str, given: Mapping[str, Any]) -> str:
     with speaking(language_of(request)):
-        return environment().get_template(name).render(given)
+        prefix: str = request.app.state.entrance.front.prefix
+        return placed(environment().get_template(name).render(given), prefix)
 
 
 def _gettext(text: str) -> str:

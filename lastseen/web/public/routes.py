@@ -23,6 +23,7 @@ from lastseen.notifiers.wording import When
 from lastseen.protocols import Public
 from lastseen.web.dashboard.rendering import environment
 from lastseen.web.languages import language_of
+from lastseen.web.prefix import placed, prefix_of
 from lastseen.web.public import picture
 from lastseen.web.public.kept import Body, Kept, Shelf
 from lastseen.web.public.zones import Zones
@@ -126,7 +127,7 @@ class Publisher:
 
     def _text(self, view: View, zone: ZoneInfo | None) -> str:
         when = When(view.at, zone)
-        return environment().get_template("public_status.html").render(
+        text = environment().get_template("public_status.html").render(
             page=view.page,
             view=view,
             when=when,
@@ -136,6 +137,7 @@ class Publisher:
             verdicts=VERDICTS,
             states=STATES,
         )  # fmt: skip
+        return placed(text, prefix_of(self._office.base_url()))
 
     async def badge(self, key: str) -> tuple[Body, Body] | None:
         """As a picture, and for shields.io."""
