@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 # the tests start this program hundreds of times: it need not be compiled anew for each
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo run test chaos check format bench clean
+.PHONY: help demo run test chaos check format bench words clean
 
 help:
 	@echo 'make demo          the main job, live, in under a minute (ONCE=1: stop at its end)'
@@ -24,6 +24,7 @@ help:
 	@echo 'make check         format, lint, types, import contracts, tests'
 	@echo 'make format        put the format right'
 	@echo 'make bench         the figures, each beside its baseline'
+	@echo 'make words         lastseen.pot: the texts of the pages, for translators'
 	@echo 'make … VENV=.venv-3.13 PYTHON=python3.13   any of these with another Python'
 	@echo 'make clean         remove .venv and the caches'
 
@@ -58,6 +59,9 @@ bench: $(STAMP)
 	@set -e; for program in benchmarks/bench_*.py; do \
 		[ -e "$$program" ] || { echo 'no benchmarks/bench_*.py here'; exit 1; }; \
 		echo "== $$program"; $(BIN)/python -m "benchmarks.$$(basename "$$program" .py)"; done
+
+words: $(STAMP)
+	@$(BIN)/python docs/collect_words.py lastseen.pot
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -18,7 +18,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from lastseen.errors import InvalidInput, LastseenError, PluginError
 from lastseen.protocols import Notifier, Store
-from lastseen.words import say
+from lastseen.words import Words, say
 
 NOTIFIERS = "lastseen.notifiers"
 STORES = "lastseen.stores"
@@ -93,8 +93,9 @@ def check_config(type_: str, values: Mapping[str, Any]) -> BaseModel:
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise InvalidInput(_spoken(first["msg"], first["type"]), ".".join(map(str, first["loc"]))) from None
+        first = error.errors(include_url=False, include_input=False)[0]
+        cause = first.get("ctx", {}).get("error")
+        raise InvalidInput(_spoken(first["msg"], first["type"], cause), ".".join(map(str, first["loc"]))) from None
 
 
 def make_notifier(type_: str, config: Mapping[str, Any], secrets: Mapping[str, str], tools: Any) -> Notifier:
@@ -267,8 +268,11 @@ def _check_names(type_: str, model: type[BaseModel], values: Mapping[str, Any]) 
             )
 
 
-def _spoken(message: str, kind: str) -> str:
+def _spoken(message: str, kind: str, cause: object) -> str:
+    """`cause`: what the notifier itself raised, if it did."""
     if kind == "missing":
-        return "is required"
+        return say("is required")
+    if isinstance(cause, ValueError) and cause.args and isinstance(cause.args[0], Words):
+        return cause.args[0]
     message = message.removeprefix("Value error, ")
     return message[:1].lower() + message[1:] if message.startswith("Input ") else message

@@ -17,7 +17,7 @@ from lastseen.words import say
 LONGEST = 2000
 """Characters of a cursor: a name of 200 characters takes less."""
 
-WRONG = "is none that was given out for this list: leave it out to begin anew"
+WRONG = say("is none that was given out for this list: leave it out to begin anew")
 
 _SHAPES: Mapping[str, Any] = {
     "name": tuple[str, int],

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable
 
 from lastseen.errors import InvalidInput
+from lastseen.words import say
 
-NUL = "must not hold the character NUL"
-SURROGATE = "must not hold half of a surrogate pair: it is no character"
+NUL = say("must not hold the character NUL")
+SURROGATE = say("must not hold half of a surrogate pair: it is no character")
 
 _UNFIT = re.compile("[\0\ud800-\udfff]")
 

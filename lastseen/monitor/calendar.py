@@ -46,7 +46,7 @@ _NAMED = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_WANTED = "wanted is cron (`30 2 * * 1-5`), or systemd's OnCalendar (`Mon..Fri 02:30`)"
+_WANTED = say("wanted is cron (`30 2 * * 1-5`), or systemd's OnCalendar (`Mon..Fri 02:30`)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,9 @@ def _oncalendar(text: str) -> BaseIterator:
     try:
         return BaseIterator(text, datetime(2000, 1, 1))  # noqa: DTZ001 - what a clock on the wall shows
     except OnCalendarError as error:
-        why = f"{text!r} is neither cron (five or six fields) nor OnCalendar: {str(error).lower()}"
+        why = say(
+            "{text!r} is neither cron (five or six fields) nor OnCalendar: {error}", text=text, error=str(error).lower()
+        )
         raise InvalidInput(say("{why}; {wanted}", why=why, wanted=_WANTED), "schedule") from None
 
 

@@ -21,6 +21,7 @@ from lastseen.model import (
 )
 from lastseen.model.story import Facts, RefusedFor, RefusedKey, Told
 from lastseen.model.wishes import HELD
+from lastseen.monitor.recorded import recorded
 from lastseen.notifiers.wording import When, one_line, shorten, took
 from lastseen.words import Words, say, say_many
 
@@ -113,14 +114,14 @@ def _gone(event: Event, when: When) -> str:
     if isinstance(due, dict) and due.get("at"):
         return say("it was due {due} and did not come", due=when.said(datetime.fromisoformat(due["at"])))
     limit, origin = event.snapshot.get("offline_after_seconds"), event.snapshot.get("limit_from")
-    called = say("silent") if event.reason == "silent" else event.reason
+    called = recorded(event.reason)
     span = took(event.at - event.last_seen) if event.last_seen else None
     silent = called if span is None else say("{reason} for {span}", reason=called, span=span)
     if event.reason != "silent" or limit is None:
         return silent
     limits = say("limit {limit}", limit=spelled(timedelta(seconds=limit)))
     if origin:
-        limits = say("{limit}, from {origin}", limit=limits, origin=origin)
+        limits = say("{limit}, from {origin}", limit=limits, origin=recorded(origin))
     return Words("{silent} ({limit})", silent=silent, limit=limits)
 
 
@@ -140,7 +141,7 @@ def _back(event: Event, outage: Outage | None) -> str:
 def told_words(row: Told, when: When, behind: bool = False, acknowledges: bool = False) -> str:
     """What became of one notification. `behind`: an earlier one of this machine is still open on the channel.
     `acknowledges`: that somebody has seen it is not told, but shown where it was told."""
-    state, reason = row.state, quoted(row.reason or "")
+    state, reason = row.state, recorded(quoted(row.reason or ""))
     if state == NotificationState.DELIVERED and reason and not row.attempts:
         return reason  # told elsewhere: the machine came from another program (`lastseen import`)
     if state == NotificationState.DELIVERED:

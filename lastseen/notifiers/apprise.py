@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from lastseen.errors import PluginError
 from lastseen.model import Delivered, Message, Outcome, Retry, Scope
+from lastseen.words import say
 
 if TYPE_CHECKING:
     from lastseen.notifiers.apprise_line import Line
@@ -63,10 +64,10 @@ class Apprise:
         def _some(cls, value: SecretStr) -> SecretStr:
             given = addresses(value.get_secret_value())
             if not 1 <= len(given) <= MOST:
-                raise ValueError(f"must be 1 to {MOST} addresses such as discord://id/token")
+                raise ValueError(say("must be 1 to {most} addresses such as discord://id/token", most=MOST))
             for number, url in enumerate(given, 1):
                 if "://" not in url:
-                    raise ValueError(f"number {number} is no address such as discord://id/token")
+                    raise ValueError(say("number {number} is no address such as discord://id/token", number=number))
             return value
 
     max_batch = 4096

@@ -17,6 +17,7 @@ from lastseen.errors import ConfigurationError, PluginError
 from lastseen.log import get_logger
 from lastseen.model import Delivered, Message, Outcome, Rejected, Retry, Scope
 from lastseen.notifiers.email_letter import as_sent, letter, mailbox, message_id
+from lastseen.words import say
 
 if TYPE_CHECKING:
     from lastseen.notifiers.tools import Tools
@@ -68,7 +69,7 @@ class Email:
         @classmethod
         def _name(cls, value: str) -> str:
             if any(c.isspace() or c in "/@" for c in value):
-                raise ValueError("must be a name or an address such as mail.example.org")
+                raise ValueError(say("must be a name or an address such as mail.example.org"))
             return value
 
         @field_validator("sender")
@@ -87,9 +88,11 @@ class Email:
         @model_validator(mode="after")
         def _whole(self) -> Self:
             if (self.user is None) != (self.password is None):
-                raise ValueError("user and password belong together: give both or none")
+                raise ValueError(say("user and password belong together: give both or none"))
             if self.password is not None and self.security == "none":
-                raise ValueError("a password is sent over TLS only: with security none give no user and no password")
+                raise ValueError(
+                    say("a password is sent over TLS only: with security none give no user and no password")
+                )
             return self
 
     max_batch = 4096

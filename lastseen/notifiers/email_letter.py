@@ -16,6 +16,7 @@ from email.utils import format_datetime
 
 from lastseen.model import Message
 from lastseen.notifiers.wording import one_line, shorten
+from lastseen.words import say
 
 LONGEST_SUBJECT = 150
 
@@ -80,7 +81,7 @@ def message_id(message: Message, sender: str) -> str:
 
 def mailbox(text: str) -> Address:
     """One address, with or without a name before it; its domain as the wire has it. ValueError otherwise."""
-    complaint = "must be an address such as ops@example.org, or Ops <ops@example.org>"
+    complaint = say("must be an address such as ops@example.org, or Ops <ops@example.org>")
     if one_line(text) != text.strip() or not text.strip():
         raise ValueError(complaint)
     try:

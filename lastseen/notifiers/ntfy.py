@@ -17,6 +17,7 @@ from lastseen.notifiers.outcome import from_exception, http_outcome
 from lastseen.notifiers.tools import Tools, local_tools
 from lastseen.notifiers.webhook import checked_url
 from lastseen.notifiers.wording import one_line, shorten
+from lastseen.words import say
 
 LONGEST = 4096
 """Bytes of a message; a server makes an attachment of a longer one, or refuses it."""
@@ -56,46 +57,46 @@ class Ntfy:
         @classmethod
         def _topic(cls, value: SecretStr) -> SecretStr:
             if not _NAME.fullmatch(value.get_secret_value()):
-                raise ValueError("must be 1 to 64 letters, digits, - and _")
+                raise ValueError(say("must be 1 to 64 letters, digits, - and _"))
             return value
 
         @field_validator("url")
         @classmethod
         def _server(cls, value: str) -> str:
             if "@" in value:
-                raise ValueError("must not contain a user or a password: they are options of their own")
+                raise ValueError(say("must not contain a user or a password: they are options of their own"))
             url = httpx.URL(checked_url(value))
             if url.path.strip("/") or url.query:
-                raise ValueError("must be the server alone, without the topic: https://ntfy.example.org")
+                raise ValueError(say("must be the server alone, without the topic: https://ntfy.example.org"))
             return str(url)
 
         @field_validator("token")
         @classmethod
         def _token(cls, value: SecretStr | None) -> SecretStr | None:
             if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
-                raise ValueError("must be a token as ntfy gives it: tk_…")
+                raise ValueError(say("must be a token as ntfy gives it: tk_…"))
             return value
 
         @field_validator("click")
         @classmethod
         def _link(cls, value: str | None) -> str | None:
             if value is not None and not re.fullmatch(r"https?://\S+", value):
-                raise ValueError("must be an address such as https://status.example.org")
+                raise ValueError(say("must be an address such as https://status.example.org"))
             return value
 
         @field_validator("tags")
         @classmethod
         def _tags(cls, values: tuple[str, ...]) -> tuple[str, ...]:
             if any(not re.fullmatch(r"[^\s,]{1,64}", value) for value in values):
-                raise ValueError("must be words without spaces and commas")
+                raise ValueError(say("must be words without spaces and commas"))
             return values
 
         @model_validator(mode="after")
         def _one_way_in(self) -> Self:
             if (self.user is None) != (self.password is None):
-                raise ValueError("user and password belong together: give both or none")
+                raise ValueError(say("user and password belong together: give both or none"))
             if self.token is not None and self.user is not None:
-                raise ValueError("give a token, or a user and a password, not both")
+                raise ValueError(say("give a token, or a user and a password, not both"))
             return self
 
     max_batch = 4096

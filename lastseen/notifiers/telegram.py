@@ -18,6 +18,7 @@ from lastseen.clock import Clock, SystemClock
 from lastseen.errors import ConfigurationError, PluginError
 from lastseen.model import Action, Delivered, Message, Outcome, Rejected, Retry, Scope
 from lastseen.notifiers.telegram_limits import limits_of
+from lastseen.words import say
 
 if TYPE_CHECKING:
     from lastseen.notifiers.telegram_bot import BotLine
@@ -60,7 +61,7 @@ class Telegram:
         @classmethod
         def _looks_like_one(cls, value: SecretStr) -> SecretStr:
             if not re.fullmatch(r"\d+:[A-Za-z0-9_-]+", value.get_secret_value()):
-                raise ValueError("must be a bot's token as @BotFather gives it: digits, a colon, letters")
+                raise ValueError(say("must be a bot's token as @BotFather gives it: digits, a colon, letters"))
             return value
 
     operators_fields = frozenset({"api_url"})

@@ -25,6 +25,7 @@ from lastseen.notifiers.addresses import Policy, literal, refusal
 from lastseen.notifiers.guard import post
 from lastseen.notifiers.outcome import from_exception, http_outcome
 from lastseen.notifiers.tools import Tools, local_tools
+from lastseen.words import say
 
 PREFIX = "whsec_"
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
@@ -61,7 +62,7 @@ class Webhook:
         @classmethod
         def _usable(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
             if value is not None and not value.get_secret_value():
-                raise ValueError("must not be empty")
+                raise ValueError(say("must not be empty"))
             if value is not None and info.data.get("signature") == "standard":
                 decode_secret(value.get_secret_value())
             return value
@@ -189,13 +190,13 @@ def new_secret() -> str:
 def decode_secret(secret: str) -> bytes:
     """The 24 to 64 bytes behind `whsec_`; ValueError says what is wrong and never what was given."""
     if not secret.startswith(PREFIX):
-        raise ValueError("must begin with whsec_")
+        raise ValueError(say("must begin with whsec_"))
     try:
         key = base64.b64decode(secret[len(PREFIX) :], validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError("must be whsec_ and base64 after it") from None
+        raise ValueError(say("must be whsec_ and base64 after it")) from None
     if not 24 <= len(key) <= 64:
-        raise ValueError(f"must be base64 of 24 to 64 bytes, not of {len(key)}")
+        raise ValueError(say("must be base64 of 24 to 64 bytes, not of {key}", key=len(key)))
     return key
 
 
@@ -205,15 +206,15 @@ def checked_url(value: str) -> str:
         url = httpx.URL(value.strip())
         port = url.port
     except (httpx.InvalidURL, ValueError):
-        raise ValueError("must be an address such as https://pager.example/hook") from None
+        raise ValueError(say("must be an address such as https://pager.example/hook")) from None
     if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError("must be an address such as https://pager.example/hook")
+        raise ValueError(say("must be an address such as https://pager.example/hook"))
     if port == 0:
-        raise ValueError("must not have port 0")
+        raise ValueError(say("must not have port 0"))
     if url.userinfo:
-        raise ValueError("must not contain a user name or a password: the signature is what receivers check")
+        raise ValueError(say("must not contain a user name or a password: the signature is what receivers check"))
     address = literal(url.host)
     reason = None if address is None else refusal(address, Policy(allow_private=True))
     if reason is not None:
-        raise ValueError(f"{address}: {reason}")
+        raise ValueError(say("{address}: {reason}", address=address, reason=reason))
     return str(url.copy_with(fragment=None))

@@ -118,7 +118,7 @@ def use_link(connection: Connection, purpose: str, digest: str, name: str, passw
     return made
 
 
-SET_UP = "there is an admin already: `lastseen users reset-password NAME` lets them in again"
+SET_UP = say("there is an admin already: `lastseen users reset-password NAME` lets them in again")
 
 
 def _valid_link(connection: Connection, purpose: str, digest: str, now: datetime) -> Any:

@@ -6,6 +6,7 @@ import ssl
 from urllib.parse import unquote, urlsplit
 
 from lastseen.errors import InvalidInput
+from lastseen.words import say
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 
@@ -14,7 +15,7 @@ class Address:
     """A broker's URL, taken apart."""
 
     def __init__(self, url: str, username: str | None, password: str | None) -> None:
-        wrong = InvalidInput("must be mqtt://host[:port] or mqtts://host[:port]", "url")
+        wrong = InvalidInput(say("must be mqtt://host[:port] or mqtts://host[:port]"), "url")
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -26,24 +27,28 @@ class Address:
         self.username = username or (unquote(parts.username) if parts.username else None)
         self.password = password or (unquote(parts.password) if parts.password else None)
         if self.password is not None and self.username is None:
-            raise InvalidInput("is needed where there is a password", "username")
+            raise InvalidInput(say("is needed where there is a password"), "username")
 
 
 def tls_context(scheme: str, ca: str | None, cert: str | None, key: str | None) -> ssl.SSLContext | None:
     if scheme == "mqtt":
         for name, value in (("ca", ca), ("cert", cert), ("key", key)):
             if value is not None:
-                raise InvalidInput("is only for mqtts:// addresses", name)
+                raise InvalidInput(say("is only for mqtts:// addresses"), name)
         return None
     if key is not None and cert is None:
-        raise InvalidInput("is needed where there is a key", "cert")
+        raise InvalidInput(say("is needed where there is a key"), "cert")
     try:
         context = ssl.create_default_context(cafile=ca)
     except (OSError, ssl.SSLError) as error:
-        raise InvalidInput(f"{ca!r} holds no certificates: {type(error).__name__}", "ca") from None
+        raise InvalidInput(
+            say("{ca!r} holds no certificates: {name}", ca=ca, name=type(error).__name__), "ca"
+        ) from None
     if cert is not None:
         try:
             context.load_cert_chain(cert, key)
         except (OSError, ssl.SSLError) as error:
-            raise InvalidInput(f"{cert!r} cannot be used: {type(error).__name__}", "cert") from None
+            raise InvalidInput(
+                say("{cert!r} cannot be used: {name}", cert=cert, name=type(error).__name__), "cert"
+            ) from None
     return context

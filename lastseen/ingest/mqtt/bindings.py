@@ -20,6 +20,7 @@ from lastseen.errors import InvalidInput, MalformedReport
 from lastseen.ingest.mqtt.topics import Template, check_topic, parse_template
 from lastseen.model import Said
 from lastseen.report import Report, parse_report
+from lastseen.words import say
 
 
 class Mode(StrEnum):
@@ -99,7 +100,7 @@ class Binding:
             return Heard(machine, (Report(Said.ABSENT),))
         if word not in self.words.present:
             known = ", ".join(sorted(self.words.present | self.words.absent))
-            raise InvalidInput(f"is none of {known}", "payload")
+            raise InvalidInput(say("is none of {known}", known=known), "payload")
         alive = () if retained or self.mode is Mode.PRESENCE else (Report(),)
         return Heard(machine, (Report(Said.PRESENT), *alive))
 
@@ -151,7 +152,7 @@ def bridge_word(payload: bytes) -> bool:
     """Whether a bridge says that it is there."""
     word = _word(payload)
     if word not in ("online", "offline"):
-        raise InvalidInput("is none of offline, online", "payload")
+        raise InvalidInput(say("is none of offline, online"), "payload")
     return word == "online"
 
 
@@ -220,12 +221,19 @@ def make_bindings(
     made: list[Binding] = []
     for preset in presets:
         if preset not in PRESETS:
-            raise InvalidInput(f"there is no preset {preset!r}; there are {', '.join(sorted(PRESETS))}", "presets")
+            raise InvalidInput(
+                say(
+                    "there is no preset {preset!r}; there are {presets}",
+                    preset=preset,
+                    presets=", ".join(sorted(PRESETS)),
+                ),
+                "presets",
+            )
         made += PRESETS[preset](base)
     default = Mode.PRESENCE if "homeassistant" in presets else Mode.HEARTBEAT
     made += [one if isinstance(one, Binding) else parse_binding(one, base, default) for one in bind]
     if not made:
-        raise InvalidInput("names no topics: give --preset or --bind", "bind")
+        raise InvalidInput(say("names no topics: give --preset or --bind"), "bind")
     grace = None if goodbye_grace is None else parse_duration(goodbye_grace, "goodbye_grace")
     given = {"offline_after": parse_threshold(offline_after), "kind": kind, "goodbye_grace": grace}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -238,6 +246,6 @@ def parse_binding(text: str, base: str = "", default: Mode = Mode.HEARTBEAT) -> 
     if not equals:
         topic, mode = text, default.value
     if mode not in list(Mode):
-        raise InvalidInput(f"{mode!r} must be one of {', '.join(Mode)}", "bind")
+        raise InvalidInput(say("{mode!r} must be one of {mode2}", mode=mode, mode2=", ".join(Mode)), "bind")
     chosen = Mode(mode)
     return Binding(topic.strip(), chosen, "report" if chosen is Mode.HEARTBEAT else "presence", base=base)

@@ -18,6 +18,7 @@ from lastseen.clock import rfc3339
 from lastseen.errors import InvalidInput, StoreUnavailable
 from lastseen.ingest.mqtt.topics import check_topic
 from lastseen.log import get_logger
+from lastseen.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -58,7 +59,14 @@ class Outlet:
         self.filter = f"{self.prefix}/+/state"
         for binding in bindings:
             if binding.template.filter.startswith(f"{self.prefix}/"):
-                raise InvalidInput(f"{binding.topic!r} is listened to below {self.prefix!r}: choose another", "publish")
+                raise InvalidInput(
+                    say(
+                        "{topic!r} is listened to below {prefix!r}: choose another",
+                        topic=binding.topic,
+                        prefix=self.prefix,
+                    ),
+                    "publish",
+                )
 
     def owns(self, topic: str) -> bool:
         """It is one of ours, and no machine's word."""

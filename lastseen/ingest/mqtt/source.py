@@ -19,6 +19,7 @@ from lastseen.ingest.mqtt.session import Session
 from lastseen.ingest.mqtt.topics import check_topic
 from lastseen.log import get_logger
 from lastseen.monitor.sources import Port
+from lastseen.words import say
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two tries to connect; they double, with jitter."""
@@ -83,7 +84,9 @@ class MqttSource:
         if share is not None:
             check_topic(share, "share")
             if client_id is not None:
-                raise InvalidInput("is that of one connection: leave it out where several nodes share", "client_id")
+                raise InvalidInput(
+                    say("is that of one connection: leave it out where several nodes share"), "client_id"
+                )
         self._share, self._client_id = share, client_id
         self.outlet = None if publish is None else Outlet(publish, discovery, self.bindings)
 
@@ -91,7 +94,7 @@ class MqttSource:
     def from_config(cls, name: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> MqttSource:
         """From a row of `sources`."""
         for unknown in config.keys() - CONFIG - {PAUSED}:
-            raise InvalidInput("is no option of an MQTT source", unknown)
+            raise InvalidInput(say("is no option of an MQTT source"), unknown)
         given = {field: value for field, value in config.items() if value is not None and field != PAUSED}
         bind = given.pop("bind", ())
         return cls(**{"url": "", **given}, name=name, bindings=bind, password=secrets.get("password"))

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from lastseen.errors import InvalidInput
+from lastseen.words import say
 
 LONGEST = 65_535
 """Bytes of a topic (MQTT 5.0, section 1.5.4)."""
@@ -36,13 +37,15 @@ def parse_template(text: str, base: str = "", field: str = "bind") -> Template:
     topic = text.replace("{base}", base)
     places = list(_PLACE.finditer(topic))
     if len(places) != 1:
-        raise InvalidInput(f"{text!r} must hold {{machine}} or {{machine+}} once", field)
+        raise InvalidInput(say("{text!r} must hold {{machine}} or {{machine+}} once", text=text), field)
     if len(topic.encode()) > LONGEST or "\0" in topic or re.search(r"[+#]", _PLACE.sub("", topic)):
-        raise InvalidInput(f"{text!r} must be a topic without wildcards, with {{machine}} in it", field)
+        raise InvalidInput(say("{text!r} must be a topic without wildcards, with {{machine}} in it", text=text), field)
     place = places[0]
     before, after, rest = topic[: place.start()], topic[place.end() :], bool(place[1])
     if (before and not before.endswith("/")) or (after and not after.startswith("/")):
-        raise InvalidInput(f"{text!r} must have {place[0]} for whole levels, between slashes", field)
+        raise InvalidInput(
+            say("{text!r} must have {place} for whole levels, between slashes", text=text, place=place[0]), field
+        )
     name = "(.+)" if rest else "([^/]+)"
     pattern = re.compile(re.escape(before) + name + re.escape(after), re.DOTALL)
     return Template(text, f"{before}{'#' if rest else '+'}{'' if rest else after}", pattern)
@@ -51,5 +54,5 @@ def parse_template(text: str, base: str = "", field: str = "bind") -> Template:
 def check_topic(text: str, field: str) -> str:
     """A topic to subscribe to or to publish on, without wildcards."""
     if not text or len(text.encode()) > LONGEST or re.search(r"[+#\0]", text) or text.startswith("$"):
-        raise InvalidInput(f"{text!r} must be a topic without wildcards", field)
+        raise InvalidInput(say("{text!r} must be a topic without wildcards", text=text), field)
     return text

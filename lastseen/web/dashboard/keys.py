@@ -14,6 +14,7 @@ from lastseen.manage import keys
 from lastseen.manage.office import Office
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
+from lastseen.web.dashboard.labels import label
 from lastseen.web.dashboard.rendering import templates
 from lastseen.words import say
 
@@ -72,5 +73,5 @@ async def _page(
     when = When(office.monitor.clock.now(), office.zone)
     of_programs = await keys.listed(office, machines=False)
     given: dict[str, Any] = {"keys": of_programs, "is_admin": office.who.is_admin, "shown": SHOWN}
-    given |= {"scopes": [(one, one) for one in (SCOPES if office.who.is_admin else SCOPES[:1])]}
+    given |= {"scopes": [(one, label(one)) for one in (SCOPES if office.who.is_admin else SCOPES[:1])]}
     return templates(request, "keys.html", status=status, said=said, errors=errors, made=made, when=when, **given)

@@ -5,28 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lastseen.monitor.recorded import recorded
 from lastseen.words import Words, say
 
 LABELS: Final[Mapping[str, Words]] = {
     one[:]: one
     for one in (
         # how a machine is, and how a run ended
-        *(say("online"), say("offline"), say("error"), say("paused"), say("provisioning"), say("ok"), say("failed")),
-        *(say("lost"), say("running"), say("late")),
-        # why something happened
-        *(say("silent"), say("goodbye"), say("run"), say("declared"), say("recovered"), say("by hand"), say("heard")),
-        *(say("pause"), say("resume"), say("disable"), say("enable"), say("removed"), say("flapping"), say("steady")),
+        *(say("online"), say("offline"), say("error"), say("paused"), say("provisioning")),
+        *(say("success"), say("fail"), say("overdue"), say("lost")),
         # who may what, and how they came in
-        *(say("admin"), say("member"), say("viewer"), say("read"), say("write"), say("session"), say("header")),
-        *(say("key"), say("command line"), say("login"), say("link")),
-        # what became of what is told
+        *(say("admin"), say("member"), say("viewer"), say("read"), say("write")),
+        *(say("session"), say("header"), say("key"), say("command line")),
+        # what became of what is told, and why it was
         *(say("pending"), say("sending"), say("delivered"), say("dead"), say("cancelled"), say("skipped")),
-        *(say("alert"), say("info"), say("status"), say("uptime")),
-        *(say("api"), say("fleet"), say("machine"), say("ping"), say("push")),
+        *(say("first"), say("reminder"), say("replay"), say("fallback"), say("test")),
+        # what keys are for, and what badges show
+        *(say("api"), say("fleet"), say("machine"), say("ping"), say("push"), say("status"), say("uptime")),
+        # parts of the watching
+        *(say("heartbeats"), say("monitor"), say("outbox"), say("store")),
+        # what takes room
+        *(say("database"), say("wal"), say("shm")),
+        # titles of what went wrong
+        *(say("Bad Request"), say("Unauthorized"), say("Forbidden"), say("Not Found"), say("Method Not Allowed")),
+        *(say("Conflict"), say("Unprocessable Entity"), say("Unprocessable Content"), say("Too Many Requests")),
+        *(say("Internal Server Error"), say("Service Unavailable")),
     )
 }
 
 
 def label(word: Any) -> Any:
     """In the language of the page; what has no label is shown as it is."""
-    return LABELS.get(word, word) if isinstance(word, str) else word
+    return LABELS.get(word) or recorded(word) if isinstance(word, str) else word

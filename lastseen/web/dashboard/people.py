@@ -14,6 +14,7 @@ from lastseen.manage.office import Office
 from lastseen.model.people import ROLES
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
+from lastseen.web.dashboard.labels import label
 from lastseen.web.dashboard.rendering import templates
 
 
@@ -80,5 +81,5 @@ async def _page(
 ) -> Response:
     """`link`: made now, to be handed to somebody."""
     when = When(office.monitor.clock.now(), office.zone)
-    given: dict[str, Any] = {"people": await people.listed(office), "roles": [(role, role) for role in ROLES]}
+    given: dict[str, Any] = {"people": await people.listed(office), "roles": [(role, label(role)) for role in ROLES]}
     return templates(request, "people.html", status=status, said=said, errors=errors, link=link, when=when, **given)

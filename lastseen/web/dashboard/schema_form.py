@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lastseen.words import Words
+
 How = Literal["text", "secret", "number", "tick", "choice", "lines"]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`default` as it is typed; `optional`: may be taken back."""
+    """`default` as it is typed; `optional`: may be taken back. `label` and `hint` are a translator's to say, where the
+    notifier is one of ours."""
 
     name: str
-    label: str
-    hint: str
+    label: Words
+    hint: Words
     how: How
     choices: tuple[str, ...] = ()
     default: str = ""
@@ -38,14 +41,19 @@ def _field(name: str, about: Mapping[str, Any], required: bool) -> Field:
     kind: Mapping[str, Any] = kinds[0] if kinds else {}
     return Field(
         name,
-        _sentence(name.replace("_", " ")),
-        _sentence(str(about.get("description", ""))),
+        asked(name),
+        Words(_sentence(str(about.get("description", "")))),
         _how(kind),
         tuple(str(one) for one in kind.get("enum", ())),
         typed(about.get("default")),
         required,
         len(kinds) < len(about.get("anyOf", ())),
     )
+
+
+def asked(name: str) -> Words:
+    """What a form calls the field of this name."""
+    return Words(_sentence(name.replace("_", " ")))
 
 
 def _how(kind: Mapping[str, Any]) -> How:
