@@ -115,6 +115,32 @@ async def test_an_address_of_nothing_is_a_page_that_leads_back(looking: Looking)
         assert plain.headers["content-type"] == "application/problem+json", "programs are told as ever"
 
 
+async def test_whoever_sent_something_wrong_is_led_to_it(looking: Looking) -> None:
+    async with looking.by() as seen:
+        await seen.open("/status-pages")
+        await seen.page.locator("[name=of]").fill("machine nobody-has-this")
+        await seen.page.get_by_role("button", name="Make it").click()
+        await expect(seen.page.locator("[name=of]")).to_have_attribute("aria-invalid", "true")
+        await expect(seen.page.locator("[name=of]")).to_be_focused()
+        await expect(seen.page.locator("[name=of]")).to_be_in_viewport()
+
+
+async def test_what_an_admin_adds_is_for_everybody_unless_they_say_otherwise(looking: Looking) -> None:
+    async with looking.by() as seen, looking.by("viewer") as viewer:
+        for name, ours in (("for all", True), ("for me", False)):
+            await seen.open("/machines/new")
+            await seen.page.get_by_label("Name", exact=False).first.fill(name)
+            if not ours:
+                await seen.page.get_by_text("More about it").click()
+                await seen.page.get_by_label("Shared", exact=False).uncheck()
+            await seen.page.get_by_role("button", name="Add it").click()
+            await expect(seen.page.locator("#alive")).to_contain_text("Waiting")
+        assert await viewer.open("/machines/for-all") == 200
+        assert await viewer.open("/machines/for-me") == 404
+        await seen.open("/machines/new")
+        await expect(seen.page.get_by_label("Shared", exact=False)).to_be_hidden()
+
+
 async def test_a_machine_that_never_reported_says_how_it_can_and_nothing_that_it_cannot_know(looking: Looking) -> None:
     await looking.served.machine("unheard")
     async with looking.by(phone=True) as seen:

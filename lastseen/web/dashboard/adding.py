@@ -22,7 +22,7 @@ from lastseen.web.who import entrance_of
 from lastseen.words import say
 
 BEGUN: Mapping[str, str] = {"kind": "default"}
-"""What the form begins with."""
+"""What the form begins with; what an admin adds is for everybody here, unless they say otherwise."""
 
 
 def adding_routes() -> APIRouter:
@@ -31,7 +31,8 @@ def adding_routes() -> APIRouter:
     @router.get("/new")
     async def new(request: Request, office: Asked) -> Response:
         office.who.must_edit()
-        return await _form(request, office, BEGUN, {})
+        shared = {"shared": "yes"} if office.who.is_admin else {}
+        return await _form(request, office, {**BEGUN, **shared}, {})
 
     @router.post("/new")
     async def add(request: Request, office: Asked) -> Response:

@@ -9,6 +9,10 @@ const settle = (root) => {
   makeCopies(root);
 };
 
+// What was wrong may be far down: whoever sent it is led there.
+const wrong = document.querySelector('main [aria-invalid="true"]');
+if (wrong) wrong.focus();
+
 tellZone();
 settle(document);
 tick();
