@@ -171,6 +171,19 @@ WAKES_MISSED = Counter(
     [("missed",), ("error",), ("overlapping",)],
 )
 
+LOGINS = Counter(
+    "lastseen_logins",
+    "Passwords that were given to log in or to set another, by what came of it: ok, wrong, throttled.",
+    ("result",),
+    [("ok",), ("wrong",), ("throttled",)],
+)
+FOLLOWS = Counter(
+    "lastseen_stream_follows",
+    "Followers of the stream: began, ended, refused (too many), behind (they could not keep up, and read it back).",
+    ("what",),
+    [("began",), ("ended",), ("refused",), ("behind",)],
+)
+
 ALL: Final[tuple[Counter | Histogram, ...]] = (
     HEARTBEATS,
     KEY_REFUSALS,
@@ -188,4 +201,6 @@ ALL: Final[tuple[Counter | Histogram, ...]] = (
     STORE_ERRORS,
     STATUS_READS,
     WAKES_MISSED,
+    LOGINS,
+    FOLLOWS,
 )

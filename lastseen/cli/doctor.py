@@ -97,7 +97,8 @@ async def _subject() -> AsyncIterator[Subject]:
             trouble = str(error)
         serving, problems = Serving(held, pid, url), unknown_variables(chosen.data_dir)
         probes = await brokers(chosen, store) if store is not None else []
-        site = Site(chosen.data_dir, file, serving, problems, probes)
+        vouching = chosen.trusted_proxies if chosen.login_header is not None else ()
+        site = Site(chosen.data_dir, file, serving, problems, probes, tuple(vouching))
         yield Subject(site, store, clock.now(), clock.wall(), trouble)
 
 

@@ -16,6 +16,7 @@ from lastseen.doctor.finding import Checked, Finding, Severity
 from lastseen.doctor.growth import history
 from lastseen.doctor.hearing import keys, machines, server, sources
 from lastseen.doctor.nodes import nodes
+from lastseen.doctor.people import people
 from lastseen.doctor.plugins import plugins
 from lastseen.doctor.subject import Serving, Site, Subject
 from lastseen.doctor.telling import channels, notifications
@@ -49,6 +50,7 @@ CHECKS: Final = (
     Check("sources", "Looking at what is heard, and what is not", sources),
     Check("machines", "Looking for machines that never reported", machines),
     Check("keys", "Looking for keys that have expired or are refused", keys),
+    Check("people", "Looking at who may come in", people),
     Check("plugins", "Looking for plugins that do not load", plugins, needs_store=False),
     Check("channels", "Looking at the channels", channels),
     Check("notifications", "Looking for what was not told", notifications),

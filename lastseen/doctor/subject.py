@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,15 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where things are. `database` is its file, None for one that is none."""
+    """Where things are. `database` is its file, None for one that is none. `vouching`: networks from which a header is
+    believed that says who is logged in."""
 
     folder: Path
     database: Path | None = None
     serving: Serving = Serving()
     problems: Sequence[str] = ()
     probes: Sequence[Probe] = ()
+    vouching: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 
+from lastseen import counters
 from lastseen.errors import Busy, StoreUnavailable
 from lastseen.log import get_logger
 from lastseen.model.seen import Seen, Sequel, positions
@@ -114,6 +115,7 @@ class Follower(Generic[F]):
         if not self.up_to_date:
             return
         if self._waiting + len(batch.tidings) > MOST_WAITING:
+            counters.FOLLOWS.inc("behind")
             self._queue.clear()
             self._waiting, self.up_to_date = 0, False
         else:
@@ -180,11 +182,14 @@ class Live(Generic[F]):
         if not self._running or self._store is None:
             raise Busy(NOT_HERE)
         if len(self._followers) >= MOST_FOLLOWING:
+            counters.FOLLOWS.inc("refused")
             raise Busy(f"{MOST_FOLLOWING} follow what happens already")
         if sum(each.by == by for each in self._followers) >= MOST_OF_ONE:
+            counters.FOLLOWS.inc("refused")
             raise Busy(f"you follow what happens {MOST_OF_ONE} times already")
         follower = Follower(self, seen, by)
         self._followers.add(follower)
+        counters.FOLLOWS.inc("began")
         self._there.set()
         if self._seen is None:
             self._news.set()  # look at once, not when the next look is due
@@ -199,7 +204,9 @@ class Live(Generic[F]):
 
     def leave(self, follower: Follower[F]) -> None:
         """More than once is harmless."""
-        self._followers.discard(follower)
+        if follower in self._followers:
+            self._followers.discard(follower)
+            counters.FOLLOWS.inc("ended")
         if not self._followers:
             self._there.clear()
             self._ready.clear()

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar, cast
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lastseen import counters
 from lastseen.errors import Conflict, InvalidInput, NotFound
 from lastseen.ingest.asgi import Refused
 from lastseen.ingest.auth import digest_of
@@ -50,6 +51,7 @@ async def log_in(request: Request, response: Response, name: str, password: str)
         ending = _store(entrance).end_sessions(user=known.id, session=session.id)
         await _do(entrance, request, ending, "users.log-out", known)
         raise Refused(WRONG)
+    counters.LOGINS.inc("ok")
     return session, known
 
 
@@ -109,6 +111,7 @@ async def change_password(request: Request, response: Response, who: Who, curren
         await _failed(entrance, request, user)
         raise InvalidInput(say("is not your password"), "current")
     hashed = await passwords.hashed(new)
+    counters.LOGINS.inc("ok")
     changing = _store(entrance).change_user(user.id, password=hashed)
     await _do(entrance, request, changing, "users.set-password", user)
     await _begin(entrance, request, response, user)
@@ -136,11 +139,16 @@ async def _named(entrance: Entrance, name: str) -> tuple[User, str | None] | Non
 
 async def _right(entrance: Entrance, request: Request, name: str, password: str, stored: str | None) -> bool:
     """Raises Refused (429)."""
-    async with entrance.throttle.attempt(entrance.front.address(request.scope), name) as attempt:
-        right = await passwords.matches(password, stored)
-        if not right:
-            attempt.wrong()
-        return right
+    try:
+        async with entrance.throttle.attempt(entrance.front.address(request.scope), name) as attempt:
+            right = await passwords.matches(password, stored)
+            if not right:
+                counters.LOGINS.inc("wrong")
+                attempt.wrong()
+            return right
+    except Refused:
+        counters.LOGINS.inc("throttled")
+        raise
 
 
 async def _failed(entrance: Entrance, request: Request, user: User | None) -> None:

@@ -48,6 +48,7 @@ GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "lastseen_source_blind": ("1 while a source cannot hear anybody.", ("source",)),
     "lastseen_database_bytes": ("Size of the database's files.", ("file",)),
     "lastseen_recorder_waiting_heartbeats": ("Heartbeats received and not stored yet.", ()),
+    "lastseen_stream_followers": ("Who follows the stream now.", ()),
     "lastseen_monitor_running": ("1 while the monitor watches.", ()),
     "lastseen_store_up": ("1 when the store answered this scrape.", ()),
     "lastseen_clock_ahead_seconds": ("How far the store's time is ahead of a wall clock that was put back.", ()),
@@ -101,9 +102,11 @@ class Metrics:
         clock = self._monitor.clock
         now = clock.now()
         ahead = max(0.0, (now - clock.wall()).total_seconds())
+        follows = counters.FOLLOWS.values()
         return {
             **(_store_readings(gauges, now) if gauges is not None else {}),
             "lastseen_recorder_waiting_heartbeats": {(): self._monitor.waiting},
+            "lastseen_stream_followers": {(): follows[("began",)] - follows[("ended",)]},
             "lastseen_monitor_running": {(): self._monitor.running},
             "lastseen_store_up": {(): gauges is not None},
             "lastseen_clock_ahead_seconds": {(): ahead},

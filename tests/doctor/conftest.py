@@ -71,6 +71,7 @@ async def ward(tmp_path: Path) -> AsyncIterator[Ward]:
     key = new_key("machine")
     await store.add_key("machine", key.digest, key.hint, NOW, machine_id=1)
     secret(key.text)
+    await store.add_user("root", "admin", None, NOW)
     await store.add_channel("console", "screen", {}, {"token": secret("a-secret-of-the-channel")}, "screen", NOW)
     yield Ward(Site(folder, file, Serving(held=True, pid=4711)), store)
     await store.close()

@@ -33,12 +33,12 @@ def test_beside_a_server_and_with_a_channel_nothing_is_to_be_done(cli: Cli, monk
         assert (done.code, done.err) == (0, "")
         assert (done.value["ok"], done.value["to_do"]) == (True, 0)
         assert [check["name"] for check in done.value["checks"]] == [check.name for check in CHECKS]
-        assert codes(done.value) == ["machines.none"]
+        assert codes(done.value) == ["machines.none", "people.none"]
         (server,) = (check for check in done.value["checks"] if check["name"] == "server")
         assert url in server["summary"]
         people = cli("doctor")
         assert people.code == 0
-        assert people.out.endswith("\nNothing to do, 1 hint.\n")
+        assert people.out.endswith("\nNothing to do, 2 hints.\n")
         assert "\x1b" not in people.out, "no colours and no progress for a pipe"
     after = cli("doctor", "--json")
     assert after.code == 1
