@@ -37,6 +37,24 @@ async def test_a_channel_is_added_shown_changed_and_removed(api: Api) -> None:
     await api.refused("GET", "/channels/ops", 404)
 
 
+async def test_a_channel_is_called_otherwise_and_given_to_a_user(api: Api) -> None:
+    await add(api)
+    await api.post("/users", json={"name": "ada"})
+    changed = await api.patch("/channels/ops", json={"name": "Ops team", "owner": "ada", "wishes": {"severity": "info"}})
+    assert (changed["id"], changed["name"], changed["owner"]) == (1, "Ops team", "ada")
+    assert (await api.patch("/channels/1", json={"owner": None}))["owner"] is None
+    await add(api)
+    before = await api.get("/channels")
+    for said, status in (
+        ({"name": "Ops team"}, 409),
+        ({"name": "7"}, 422),
+        ({"owner": "nobody"}, 422),
+        ({"name": "new", "owner": "nobody", "config": {"url": "http://127.0.0.1:9/other"}}, 422),
+    ):
+        await api.refused("PATCH", "/channels/ops", status, json=said)
+    assert await api.get("/channels") == before, "nothing of what cannot be"
+
+
 async def test_a_secret_that_was_given_is_not_shown(api: Api) -> None:
     secret = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     made = await add(api, config={**HOOK["config"], "secret": secret})
