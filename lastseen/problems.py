@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -20,6 +20,14 @@ from lastseen.errors import (
     StoreUnavailable,
 )
 from lastseen.words import plain, say
+
+RENAMED: Final = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+"""Names as RFC 9110 (section 15.5) has them; those of `http` changed with Python 3.13."""
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -39,7 +47,7 @@ class Problem:
 
     @property
     def title(self) -> str:
-        return HTTPStatus(self.status).phrase
+        return RENAMED.get(self.status) or HTTPStatus(self.status).phrase
 
     def body(self) -> bytes:
         said: dict[str, Any] = {

@@ -28,7 +28,7 @@ LABELS: Final[Mapping[str, Words]] = {
         *(say("database"), say("wal"), say("shm")),
         # titles of what went wrong
         *(say("Bad Request"), say("Unauthorized"), say("Forbidden"), say("Not Found"), say("Method Not Allowed")),
-        *(say("Conflict"), say("Unprocessable Entity"), say("Unprocessable Content"), say("Too Many Requests")),
+        *(say("Conflict"), say("Content Too Large"), say("Unprocessable Content"), say("Too Many Requests")),
         *(say("Internal Server Error"), say("Service Unavailable")),
     )
 }
