@@ -28,6 +28,9 @@ STINT = 0.05
 
 REST = 0.002
 
+MOST_WAITING = 10_000
+"""Pieces of work that wait for threads: one more is refused, where a database hangs and more and more comes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shared(Generic[G, T]):
@@ -96,6 +99,8 @@ class Workers:
     async def run(self, work: Work[T]) -> T:
         if not self._open:
             raise StoreUnavailable("the store is closed")
+        if self._queue.qsize() >= MOST_WAITING:
+            raise StoreUnavailable(f"{MOST_WAITING} reads or writes wait for the database")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._queue.put(_Job(work, future, loop))

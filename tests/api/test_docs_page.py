@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from fastapi.routing import iter_route_contexts
 from pydantic import TypeAdapter
 
-from lastseen.web.api import channel_models, machine_models, other_models
+from lastseen.web.api import channel_models, docs, machine_models, other_models
 from lastseen.web.api.asked import Said
 from tests.api.conftest import Api
 
@@ -67,3 +68,20 @@ async def test_every_route_of_the_api_is_described(api: Api) -> None:
     for route in iter_route_contexts(api.app.api.routes):
         if route.path.startswith("/api/v1/") and "openapi" not in route.path:
             assert {(method.lower(), route.path) for method in route.methods or ()} <= set(described), route.path
+
+
+async def test_the_page_is_made_once_and_says_where_each_asks(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+
+    def counted(document: Any) -> Any:
+        nonlocal made
+        made += 1
+        return operations_of(document)
+
+    operations_of = docs.operations
+    monkeypatch.setattr(docs, "operations", counted)
+    for host in ("one.example", "two.example"):
+        page = (await api.http.get("/api/docs", headers={"Host": host})).text
+        assert f"http://{host}/api/v1/machines" in page
+        assert docs.HERE not in page
+    assert made <= 1

@@ -11,9 +11,12 @@ import anyio
 import httpx
 import pytest
 
-from lastseen.storage import sqlite
+from lastseen.errors import StoreUnavailable
+from lastseen.manage.beside import drawn
+from lastseen.storage import sqlite, workers
 from lastseen.storage.visitors import visiting
 from lastseen.web import in_time
+from lastseen.web.dashboard import happenings
 from tests.support import eventually
 from tests.web.site import Site, log_in
 
@@ -125,6 +128,57 @@ async def test_however_many_pages_are_read_keys_and_deadlines_are_not_behind_the
                 site.app.keys.forget()
                 site.clock.seconds += 10
                 assert await site.app.keys.find(key.encode(), site.clock.now())
+        finally:
+            over.set()
+    assert await site.store.next_check() is None
+
+
+async def test_an_error_is_shown_while_pages_wait_to_be_drawn(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    async with site.browser() as browser, anyio.create_task_group() as group:
+        group.start_soon(drawn, lambda: over.wait(120))
+        await anyio.wait_all_tasks_blocked()
+        monkeypatch.setattr(in_time, "PATIENCE", 0.3)
+        try:
+            with anyio.fail_after(60):
+                answer = await browser.get("/login")
+        finally:
+            over.set()
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert answer.headers["content-type"].startswith("text/html")
+
+
+async def test_so_many_files_of_events_are_written_at_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    await site.person()
+    async with site.browser() as browser:
+        await log_in(browser)
+        monkeypatch.setattr(happenings, "AT_ONCE", 1)
+        for _ in range(3):
+            assert (await browser.get("/events.csv")).status_code == 200, "the one before has made room"
+        monkeypatch.setattr(happenings, "AT_ONCE", 0)
+        refused = await browser.get("/events.csv")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+
+
+async def test_what_waits_for_the_database_is_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+    over = threading.Event()
+
+    def reading(_: object) -> None:
+        begun.append(1)
+        over.wait(120)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(sqlite.READERS):
+            group.start_soon(site.store.database.read, reading)
+        await eventually(lambda: len(begun) == sqlite.READERS)
+        monkeypatch.setattr(workers, "MOST_WAITING", 3)
+        for _ in range(3):
+            group.start_soon(site.store.database.read, reading)
+        await anyio.wait_all_tasks_blocked()
+        try:
+            with anyio.fail_after(60), pytest.raises(StoreUnavailable):
+                await site.store.next_check()
         finally:
             over.set()
     assert await site.store.next_check() is None

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+from markupsafe import escape
 
 from lastseen.web.api.openapi import METHODS
-from lastseen.web.dashboard.rendering import templates
+from lastseen.web.dashboard.rendering import Rendered, templates
+from lastseen.web.languages import language_of
 
 router = APIRouter()
 
@@ -62,14 +65,33 @@ class Schema:
     fields: tuple[Field, ...]
 
 
+HERE = "http://here.invalid/"
+"""Stands in the page that is kept for where this server is, by whoever asks."""
+
+
 @router.get("/api/docs", include_in_schema=False)
 async def docs(request: Request) -> Response:
+    """Written once for each language: everybody may ask, and it is long."""
+    state, language = request.app.state, language_of(request)
+    state.api_docs = kept = getattr(state, "api_docs", {})
+    if language.tag not in kept:
+        kept[language.tag] = (await _page(request).written()).decode()
+    text = kept[language.tag].replace(HERE, str(escape(request.base_url)))
+    return HTMLResponse(text, headers={"Cache-Control": "no-store", "Vary": "Accept-Language"})
+
+
+def _page(request: Request) -> Rendered:
     document = request.app.openapi()
     groups: dict[str, list[Operation]] = {}
     for tag, operation in operations(document):
         groups.setdefault(tag, []).append(operation)
     return templates(
-        request, "api_docs.html", title=document["info"]["title"], groups=groups, schemas=schemas(document)
+        request,
+        "api_docs.html",
+        here_is=HERE,
+        title=document["info"]["title"],
+        groups=groups,
+        schemas=schemas(document),
     )
 
 

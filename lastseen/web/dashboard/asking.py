@@ -66,7 +66,7 @@ def to_log_in(request: Request) -> Response:
 def error_page(request: Request, problem: Problem) -> Response:
     if is_fragment(request):  # what is there already stays, and is asked for again later
         return Response(status_code=204)
-    page = templates(request, "error.html", status=problem.status, problem=problem)
+    page = templates(request, "error.html", status=problem.status, problem=problem).at_once()
     page.headers.update(dict(problem.headers))
     return page
 

@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from lastseen.errors import InvalidInput, UnknownMachine
+from lastseen.errors import Busy, InvalidInput, UnknownMachine
 from lastseen.manage import events
 from lastseen.manage.beside import drawn
 from lastseen.manage.office import Office
@@ -26,6 +27,7 @@ from lastseen.monitor.moment import named
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page
 from lastseen.web.dashboard.rendering import is_fragment, templates
+from lastseen.words import say
 
 PAGE: Final = 100
 
@@ -34,6 +36,9 @@ BATCH: Final = 1000
 
 MOST: Final = 100_000
 """Events in a file."""
+
+AT_ONCE: Final = 8
+"""Files that are written at the same time: who reads slowly keeps a part of one in memory."""
 
 COLUMNS: Final = (
     "id", "uid", "type", "severity", "machine_id", "machine", "at", "previous_status", "status", "reason", "last_seen",
@@ -78,8 +83,26 @@ class Asking:
         return f"{path}?{words}" if words else path
 
 
+class Export(StreamingResponse):
+    """One of those that are `under_way` from its first byte to its last."""
+
+    def __init__(
+        self, parts: AsyncIterator[bytes], under_way: set[Export], headers: Mapping[str, str], media_type: str
+    ) -> None:
+        super().__init__(parts, headers=headers, media_type=media_type)
+        self._under_way = under_way
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._under_way.add(self)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._under_way.discard(self)
+
+
 def event_routes() -> APIRouter:
     router = APIRouter(route_class=Page, include_in_schema=False)
+    exports: set[Export] = set()
 
     @router.get("/events")
     async def happened(request: Request, office: Asked, cursor: str = "") -> Response:
@@ -96,12 +119,12 @@ def event_routes() -> APIRouter:
         asking = Asking.of(request.query_params, office, BATCH)
         for name, text in asking.errors.items():
             raise InvalidInput(text, name)
+        if len(exports) >= AT_ONCE:
+            raise Busy(say("{most} files are being written already: try again", most=AT_ONCE))
         first = await events.page(office, asking.leaf)
         write, media_type = _FILES[file]
         headers = {"Content-Disposition": f'attachment; filename="lastseen-events.{file}"', "Cache-Control": "no-store"}
-        return StreamingResponse(
-            write(_all(office, asking.leaf, first), office.zone), headers=headers, media_type=media_type
-        )
+        return Export(write(_all(office, asking.leaf, first), office.zone), exports, headers, media_type)
 
     return router
 

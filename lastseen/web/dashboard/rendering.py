@@ -44,7 +44,7 @@ def environment() -> Environment:
     return made
 
 
-def templates(request: Request, name: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+def templates(request: Request, name: str, *, status: int = 200, **context: Any) -> Rendered:
     """A page for who asks. `request.state.who` is named in it, if somebody is logged in. It is never kept by anybody on
     the way, nor shown by a browser after the log-out."""
     given = {"request": request, "who": getattr(request.state, "who", None), "here": request.url.path, **context}
@@ -57,10 +57,20 @@ class Rendered(HTMLResponse):
 
     def __init__(self, render: Callable[[], str], status: int, headers: Mapping[str, str]) -> None:
         super().__init__(None, status, headers)
-        self._render = render
+        self._render, self._waits = render, True
+
+    def at_once(self) -> Rendered:
+        """Written now: a short one, that is not to wait for others."""
+        text = self._render()
+        self._render = lambda: text
+        self._waits = False
+        return self
+
+    async def written(self) -> bytes:
+        return (await drawn(self._render) if self._waits else self._render()).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.body = (await drawn(self._render)).encode()
+        self.body = await self.written()
         self.headers["content-length"] = str(len(self.body))
         await super().__call__(scope, receive, send)
 
