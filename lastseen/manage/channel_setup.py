@@ -53,6 +53,8 @@ async def add(
     if type_ == "webhook" and "secret" not in whole:
         whole["secret"] = made["secret"] = new_secret()
     await _tried(type_, whole, owner)
+    if owner is not None and _unguarded(load_notifier(type_)):
+        raise InvalidInput(say("must be true: a channel of this type is everybody's"), "shared")
     config, secrets = split_secrets(type_, whole)
     lane = await senders.lane(type_, name, config, secrets, owner)
     now = office.monitor.clock.now()

@@ -20,6 +20,7 @@ class Console:
 
         stream: Literal["stdout", "stderr"] = Field(default="stdout", description="stdout or stderr")
 
+    operators_only = True  # what it prints stands among the lines of the server's own log
     label = "Console"
     host = ""
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lastseen.bot.bots import Bots
-from lastseen.errors import ConfigurationError, InvalidInput
+from lastseen.errors import ConfigurationError, Forbidden, InvalidInput
 from lastseen.manage import channel_setup, channels, invites, machines, notifications
 from lastseen.manage.office import Office
 from lastseen.manage.who import Who
@@ -89,6 +89,12 @@ async def test_a_members_channel_leads_to_no_other_telegram_server(two: Two, mor
     with pytest.raises(InvalidInput):
         await channel_setup.configure(two.ada, "mine", elsewhere)
     await channel_setup.add(two.office, "telegram", "everybodys-chat", {**config, **elsewhere})
+
+
+async def test_a_members_channel_writes_nothing_into_the_servers_log(two: Two) -> None:
+    with pytest.raises(Forbidden):
+        await channel_setup.add(two.ada, "console", "mine", {})
+    await channel_setup.add(two.office, "console", "everybodys-screen", {})
 
 
 async def test_nobody_takes_a_bot_that_everybody_shares(two: Two) -> None:

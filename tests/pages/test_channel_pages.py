@@ -71,7 +71,7 @@ async def test_a_wrong_field_says_so_and_nothing_is_made(site: Site) -> None:
             assert fault(page, field), (type_, form)
             assert value(page, "name") == "wrong <i>one</i>"
             assert TOPIC not in page.text
-        nameless = await admin.post("/channels/new/console", data={"name": ""})
+        nameless = await admin.post("/channels/new/console", data={"name": "", "shared": "yes"})
         assert nameless.status_code == 422
         assert fault(nameless, "name")
         assert await channels.listed(site.app.office) == []
@@ -83,7 +83,9 @@ async def test_a_test_shows_what_the_far_end_said(site: Site) -> None:
         failed = (await admin.post(f"{path}/test")).text
         assert "The test failed:" in failed
         assert "127.0.0.1" in failed
-        made = await admin.post("/channels/new/console", data={"name": "screen", "of.stream": "stderr"})
+        made = await admin.post(
+            "/channels/new/console", data={"name": "screen", "of.stream": "stderr", "shared": "yes"}
+        )
         good = (await admin.post(f"{made.headers['location']}/test")).text
         assert "The test arrived:" in good
 
@@ -130,14 +132,19 @@ async def test_viewers_see_no_addresses_and_change_nothing_and_members_make_thei
             assert (await viewer.post(f"{path}/{verb}", data={"a": "b"})).status_code == 403, verb
         assert (await viewer.get("/channels/new")).status_code == 403
         assert (await member.get(f"{path}/edit")).status_code == 403
-        shared = await member.post("/channels/new/console", data={"name": "a", "shared": "yes"})
+        shared = await member.post("/channels/new/ntfy", data={"name": "a", "of.topic": TOPIC, "shared": "yes"})
         assert shared.status_code == 403
-        own = await member.post("/channels/new/console", data={"name": "their-own"})
+        own = await member.post("/channels/new/ntfy", data={"name": "their-own", "of.topic": TOPIC})
         assert own.status_code == 303
         assert (await viewer.get(own.headers["location"])).status_code == 404
         assert "their-own" not in (await viewer.get("/channels")).text
         assert "email" not in (await member.get("/channels/new")).text
         assert (await member.post("/channels/new/email", data={"name": "b"})).status_code == 403
+        assert (await member.post("/channels/new/console", data={"name": "b"})).status_code == 403
+    async with await browser(site) as admin:
+        own = await admin.post("/channels/new/console", data={"name": "their-own-screen"})
+        assert own.status_code == 422
+        assert fault(own, "shared")
 
 
 async def test_what_a_channel_wishes_is_a_form_too(site: Site) -> None:
