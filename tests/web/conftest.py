@@ -25,10 +25,22 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
     return "asyncio", {"use_uvloop": False}
 
 
+ON_BOTH = frozenset({"test_links", "test_login", "test_noted", "test_who"})
+"""Files whose tests are run on PostgreSQL too."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "shared" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in ON_BOTH:
+        metafunc.parametrize("shared", ["sqlite", "postgres"], indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    """One site for all tests of a file."""
-    async with a_site(tmp_path_factory.mktemp("site")) as made:
+async def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """One site for all tests of a file, and one database."""
+    given = {}
+    if getattr(request, "param", "sqlite") == "postgres":
+        given["database_url"] = request.getfixturevalue("postgres_server").migrated()
+    async with a_site(tmp_path_factory.mktemp("site"), **given) as made:
         yield made
 
 

@@ -4,13 +4,14 @@ addresses of the test's choice."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
+import psycopg
 from fastapi import APIRouter, Depends
 
 from lastseen.app import App
@@ -57,13 +58,33 @@ class Site:
 
     def empty(self) -> None:
         """Without the people, keys, links and lines of the tests before, and without their wrong passwords."""
-        with closing(sqlite3.connect(self.app.settings.data_dir / "lastseen.db", timeout=60)) as db, db:
-            db.execute("PRAGMA foreign_keys = ON")
+        with self._database() as db:
             for table in ("users", "link_tokens", "audit_log", "machine_api_keys"):
                 db.execute(f"DELETE FROM {table}")
         entrance = self.app.api.state.entrance
         entrance.throttle = Throttle(by_itself, self.clock.monotonic)
         self.noted = 0
+
+    @contextmanager
+    def _database(self) -> Iterator[Any]:
+        """Beside the server, whichever it is."""
+        url = self.app.settings.database
+        if url.startswith("postgresql:"):
+            with psycopg.connect(url) as there:
+                yield there
+            return
+        with closing(sqlite3.connect(self.app.settings.data_dir / "lastseen.db", timeout=60)) as here, here:
+            here.execute("PRAGMA foreign_keys = ON")
+            yield here
+
+    def kept(self) -> str:
+        """Everything that is written down, as text: the file and its log as they are, or the rows of people."""
+        files = [*self.app.settings.data_dir.glob("lastseen.db*")]
+        if files:
+            return "".join(file.read_bytes().decode("latin-1") for file in files)
+        tables = ("users", "sessions", "link_tokens", "audit_log", "machine_api_keys", "meta")
+        with self._database() as db:
+            return str([db.execute(f"SELECT * FROM {table}").fetchall() for table in tables])
 
     def browser(self, address: str = ADDRESS, *, tls: bool = False, **headers: str) -> httpx.AsyncClient:
         """One that says where its requests come from, as browsers do for addresses without TLS."""
@@ -99,7 +120,9 @@ async def hash_of(password: str) -> str:
 
 @asynccontextmanager
 async def a_site(folder: Path, **given: Any) -> AsyncIterator[Site]:
-    new_database(folder / "lastseen.db")
+    """On SQLite, unless `database_url` names a database that has its tables."""
+    if "database_url" not in given:
+        new_database(folder / "lastseen.db")
     clock = HandClock()
     app = App(Settings.load(data_dir=folder, **given), clock=clock)
     app.api.include_router(asking)

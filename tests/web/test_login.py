@@ -338,4 +338,4 @@ async def test_nothing_of_a_log_in_is_logged(
     assert "login_failed" in logged
     assert PASSWORD not in logged
     assert token not in logged
-    assert token not in (site.app.settings.data_dir / "lastseen.db").read_bytes().decode("latin-1")
+    assert token not in site.kept()
