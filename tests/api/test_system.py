@@ -1,0 +1,37 @@
+"""How the server fares, which processes watch, and brokers that are tried and paused, over HTTP."""
+
+from __future__ import annotations
+
+from tests.api.conftest import Api
+
+BROKER = {"url": "mqtt://127.0.0.1:9", "presets": ["devices"]}
+
+
+async def test_an_admin_sees_how_the_server_fares_and_who_watches(api: Api) -> None:
+    await api.add("fan")
+    seen = await api.get("/system")
+    assert (seen["dead_count"], seen["unheard_count"]) == (0, 1)
+    assert {one["name"] for one in seen["tables"]} >= {"machines", "events"}
+    (node,) = (await api.get("/nodes"))["items"]
+    assert (node["there"], node["sources"]) == (True, ["http"])
+    await api.post("/users", json={"name": "ada", "role": "member"})
+    key = (await api.post("/keys", json={"scope": "api", "user": "ada"}))["key"]
+    for path in ("/system", "/nodes"):
+        await api.refused("GET", path, 403, key=key)
+
+
+async def test_a_broker_is_tried_before_it_is_added_and_paused_later(api: Api) -> None:
+    tried = await api.post("/sources/test", json={"name": "house", **BROKER})
+    assert (tried["ok"], tried["topics"], tried["heard"]) == (False, 0, [])
+    assert tried["detail"]
+    assert [one["name"] for one in (await api.get("/sources"))["items"]] == ["http"]
+    await api.post("/sources", json={"name": "house", **BROKER})
+    assert (await api.post("/sources/house/test"))["ok"] is False
+    assert (await api.post("/sources/house/pause"))["name"] == "house"
+    assert (await api.get("/audit", params={"limit": 1}))["items"][0]["verb"] == "sources.pause"
+    await api.post("/sources/house/resume")
+    for verb in ("test", "pause", "resume"):
+        await api.refused("POST", f"/sources/http/{verb}", 409)
+        await api.refused("POST", f"/sources/nobody/{verb}", 404)
+    problem = await api.refused("POST", "/sources/test", 422, json={"name": "x", "url": "ftp://x"})
+    assert problem["errors"][0]["field"] == "url"
