@@ -304,7 +304,7 @@ MEANING: tuple[tuple[type[TelegramError], Callable[[Any, bool], Outcome]], ...] 
     (RetryAfter, _retry_after),
     (ChatMigrated, lambda error, busy: Retry("the chat has a new id")),
     (Forbidden, lambda error, busy: Rejected(f"403, {_said(error)}", Scope.CHANNEL)),
-    (InvalidToken, lambda error, busy: Retry("401, the bot token is wrong", Scope.LANE)),
+    (InvalidToken, lambda error, busy: Retry("401, the bot token is wrong", Scope.CHANNEL)),
     (EndPointNotFound, lambda error, busy: Retry("404, the Bot API server does not know this call", Scope.LANE)),
     (Conflict, lambda error, busy: Retry("409, another program polls this bot")),
     (PassportDecryptionError, lambda error, busy: Rejected(_said(error))),

@@ -125,7 +125,7 @@ async def test_a_message_that_is_too_long_harms_itself_only(api: BotApi) -> None
 @pytest.mark.parametrize("token", ["123456789:AAF-another_token_that_is_not_right", "1:x"])
 async def test_a_wrong_token_is_trouble_of_all_the_bots_chats(api: BotApi, token: str) -> None:
     outcome = await say(notifier(api, token=SecretStr(token)), message())
-    assert outcome == Retry("401, the bot token is wrong", Scope.LANE)
+    assert outcome == Retry("401, the bot token is wrong", Scope.CHANNEL)
 
 
 async def test_too_many_messages_wait_as_long_as_telegram_says(api: BotApi) -> None:
@@ -312,7 +312,7 @@ def test_a_kind_is_looked_up_before_what_it_is_a_kind_of() -> None:
         (telegram.error.BadRequest("Chat not found"), Rejected("400, chat not found", Scope.CHANNEL)),
         (telegram.error.TimedOut(), Retry("no answer in time: perhaps it was delivered")),
         (telegram.error.NetworkError("Bad Gateway"), Retry("cannot reach Telegram: bad Gateway")),
-        (telegram.error.InvalidToken(), Retry("401, the bot token is wrong", Scope.LANE)),
+        (telegram.error.InvalidToken(), Retry("401, the bot token is wrong", Scope.CHANNEL)),
         (telegram.error.Conflict("x"), Retry("409, another program polls this bot")),
         (telegram.error.TelegramError(f"odd {TOKEN}"), Retry("odd [token]")),
         (FloodWait(3), Retry("429, too many messages: wait 3 s", Scope.CHANNEL, timedelta(seconds=3))),

@@ -171,7 +171,7 @@ OTHER = {CHAT: "sister", SISTER: "chat"}
 HEARD_LATE = ["🟢 pump was offline 12:00–12:11 (11 min)", "🟢 pump back after 11 min"]
 
 
-async def test_a_revoked_token_rests_all_the_chats_of_its_bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_revoked_token_rests_the_chats_that_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with living(tmp_path, monkeypatch) as world:
         await do(TROUBLE["401"].begins, world)
         await world.clock.advance("64s")
