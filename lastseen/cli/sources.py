@@ -93,6 +93,41 @@ def show(name: Name, as_json: Json = False) -> None:
 
 
 @app.command()
+def pause(name: Name, as_json: Json = False) -> None:
+    """Listen to it no more for now. Meanwhile nobody who was heard on it is found silent."""
+    from lastseen.manage import sources
+
+    done = call(sources.switch, name, False)
+    answer(as_json, done, f"{done['name']} is paused")
+
+
+@app.command()
+def resume(name: Name, as_json: Json = False) -> None:
+    """Listen to it again."""
+    from lastseen.manage import sources
+
+    done = call(sources.switch, name, True)
+    answer(as_json, done, f"{done['name']} is listened to")
+
+
+@app.command("test")
+def try_(name: Name, as_json: Json = False) -> None:
+    """Look in at its broker, now: exit code 1 when it cannot be heard."""
+    from lastseen.manage import source_test
+
+    tried = call(source_test.test, name)
+    if as_json:
+        print_json(tried)
+    elif tried["ok"]:
+        rows = [(one["topic"], one["messages"]) for one in tried["heard"]]
+        table(("topic", "messages"), rows, "The broker is there. Nothing was heard on it meanwhile.")
+    else:
+        typer.echo(f"{name} cannot be heard: {tried['detail']}", err=True)
+    if not tried["ok"]:
+        raise typer.Exit(1)
+
+
+@app.command()
 def remove(name: Name, as_json: Json = False) -> None:
     """Listen to it no more, and forget what it calls machines; the machines and their history stay."""
 

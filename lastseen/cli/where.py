@@ -19,7 +19,7 @@ SERVER, KEY_FILE = "LASTSEEN_SERVER", "LASTSEEN_API_KEY_FILE"
 
 ANYWHERE = {
     *("machines", "kinds", "sources", "channels", "silences", "why", "uptime", "ack", "events", "notifications"),
-    *("watch", "keys", "users", "audit", "status-pages", "badges"),
+    *("watch", "nodes", "keys", "users", "audit", "status-pages", "badges"),
 }
 """Commands that a server can be asked to do, or some below them."""
 

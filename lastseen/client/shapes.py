@@ -227,6 +227,44 @@ class OneSource(ListedSource):
     strangers: list[dict[str, Any]]
 
 
+class TriedSource(TypedDict):
+    """`detail`: why it could not be heard; each of `heard` has `topic` and `messages`."""
+
+    ok: bool
+    detail: str
+    topics: int
+    heard: list[dict[str, Any]]
+
+
+class System(TypedDict):
+    version: str
+    troubles: list[dict[str, Any]]
+    waiting: int
+    oldest: str | None
+    dead: list[dict[str, Any]]
+    dead_count: int
+    failing: list[dict[str, Any]]
+    unheard: list[dict[str, Any]]
+    unheard_count: int
+    bytes: dict[str, int]
+    tables: list[dict[str, Any]]
+
+
+class Node(TypedDict):
+    """A process that watches."""
+
+    id: str
+    name: str
+    version: str
+    started_at: str
+    alive_at: str
+    lanes: list[str]
+    sources: list[str]
+    settings: dict[str, str]
+    there: bool
+    silent_seconds: float
+
+
 class Key(TypedDict):
     id: int
     scope: str

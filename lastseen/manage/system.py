@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
 from lastseen.clock import rfc3339
-from lastseen.errors import Forbidden
+from lastseen.errors import ConfigurationError, Forbidden
 from lastseen.manage.office import Office
+from lastseen.model import Node
+from lastseen.monitor.nodes import AWAY_AFTER
+from lastseen.protocols import Nodes
 from lastseen.words import say
 
 
@@ -40,7 +44,28 @@ async def health(office: Office) -> dict[str, Any]:
         "unheard_count": checkup.unheard.count,
         "bytes": dict(gauges.sizes),
         "tables": [
-            {"name": one.name, "rows": one.rows, "oldest": rfc3339(one.oldest), "recent": one.recent}
+            {"name": str(one.name), "rows": one.rows, "oldest": rfc3339(one.oldest), "recent": one.recent}
             for one in checkup.tables
         ],
+    }
+
+
+async def nodes(office: Office) -> list[dict[str, Any]]:
+    """The processes that watch on this database, or have within the last week, each as `Node` and whether it is
+    `there`. For admins. Raises Forbidden, ConfigurationError."""
+    if not office.who.is_admin:
+        raise Forbidden(say("only an admin sees how the server fares"))
+    if not isinstance(office.store, Nodes):
+        raise ConfigurationError(say("this store does not list its processes"))
+    now = office.monitor.clock.now()
+    return [_node(one, (now - one.alive_at).total_seconds()) for one in await office.store.nodes(now)]
+
+
+def _node(node: Node, silent: float) -> dict[str, Any]:
+    return {
+        **asdict(node),
+        "started_at": rfc3339(node.started_at),
+        "alive_at": rfc3339(node.alive_at),
+        "there": silent < AWAY_AFTER,
+        "silent_seconds": max(silent, 0.0),
     }

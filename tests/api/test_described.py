@@ -26,8 +26,9 @@ from tests.api.test_channels import HOOK
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = 12
-ELSEWHERE = {"stream", "log_in", "log_out"}
-"""Operations that have tests of their own: one does not end, the others need passwords and cookies."""
+ELSEWHERE = {"stream", "log_in", "log_out", "sources_try"}
+"""Operations that have tests of their own: one does not end, one looks for brokers wherever it is told to,
+the others need passwords and cookies."""
 
 KNOWN = ("m", "1", "ops", "2", "server", "http", "house", "ada", str(2**63), "%00", "☃")
 

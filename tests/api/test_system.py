@@ -11,7 +11,7 @@ async def test_an_admin_sees_how_the_server_fares_and_who_watches(api: Api) -> N
     await api.add("fan")
     seen = await api.get("/system")
     assert (seen["dead_count"], seen["unheard_count"]) == (0, 1)
-    assert {one["name"] for one in seen["tables"]} >= {"machines", "events"}
+    assert {one["name"] for one in seen["tables"]} >= {"audit_log", "events"}
     (node,) = (await api.get("/nodes"))["items"]
     assert (node["there"], node["sources"]) == (True, ["http"])
     await api.post("/users", json={"name": "ada", "role": "member"})

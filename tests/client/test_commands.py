@@ -23,7 +23,14 @@ READ = [
     *("notifications list --since 2026-03-01", "notifications list --since 2h"),
     *("uptime", "uptime pump-01", "uptime pump-01 --window 2d --without-silenced", "uptime --window 1h"),
     *("status-pages list", "status-pages show shop", "badges list"),
-    *("users list", "users sessions", "users sessions ada", "audit --limit 3", "audit --limit 1000 --subject nothing"),
+    *(
+        "nodes",
+        "users list",
+        "users sessions",
+        "users sessions ada",
+        "audit --limit 3",
+        "audit --limit 1000 --subject nothing",
+    ),
     *("audit --before 3", "audit --by nobody", "audit --before 999 --limit 4"),
     *("why pump-01", "why pump-01 --at 2026-03-01T02:00", "why 3"),
 ]
@@ -54,6 +61,8 @@ WRITE = [
     "kinds set NAME --offline-after 5m",
     "kinds set NAME --offline-after none --every 30s",
     "kinds set NAME --every soon",
+    "kinds remove NAME",
+    "kinds remove NAME",
     "keys add api --label NAME --expires 90d",
     "keys add fleet --label NAME --may-create --group g --tag a",
     "keys add ping --label NAME",
@@ -61,8 +70,6 @@ WRITE = [
     "channels add webhook --name NAME --url http://127.0.0.1:9/hook",
     "channels add webhook --name NAME --url http://127.0.0.1:9/hook",
     "channels add webhook --name NAME-2 --url nothing",
-    "kinds remove NAME",
-    "kinds remove NAME",
     "channels add email --name NAME-2 --host h --from b@example.org --to a@example.org --security perhaps",
     "channels set NAME --event machine.* --severity info --tag a --quiet 22:00-07:00 --quiet-day mon --notify-after 5m",
     "channels set NAME --fallback ops --repeat-every 1h --quiet none --tag= --event=",
@@ -70,6 +77,11 @@ WRITE = [
     "channels set NAME --fallback nobody",
     "channels set NAME --severity loud",
     "channels set nobody --severity info",
+    "channels rename NAME NAME-3",
+    "channels rename NAME-3 ops",
+    "channels give NAME-3 --to nobody",
+    "channels give NAME-3 --shared",
+    "channels rename NAME-3 NAME",
     "channels remove NAME",
     "sources add mqtt NAME --url mqtt://127.0.0.1:9 --preset zigbee2mqtt --kind device --auto-add",
     "sources add mqtt NAME --url mqtt://127.0.0.1:9 --preset zigbee2mqtt",
@@ -77,12 +89,11 @@ WRITE = [
     "sources add mqtt NAME-2 --url mqtt://127.0.0.1:9 --preset zigbee2mqtt --kind nothing",
     "sources set NAME --offline-after 5m --no-auto-add --kind=",
     "sources set NAME --preset nothing",
-    "channels rename NAME NAME-3",
-    "channels rename NAME-3 ops",
-    "channels give NAME-3 --to nobody",
-    "channels give NAME-3 --shared",
-    "channels rename NAME-3 NAME",
     "sources set nobody --kind device",
+    "sources pause NAME",
+    "sources resume NAME",
+    "sources test NAME",
+    "sources pause http",
     "sources remove NAME",
     "users add NAME --role viewer",
     "users add NAME",
@@ -136,7 +147,7 @@ def same(done: Done, moves: bool = False) -> str:
 def without_rest(value: Any) -> Any:
     """What is left of the time until it is offline goes on meanwhile, and so does what was last used."""
     if isinstance(value, dict):
-        moving = ("seconds_until_offline", "last_used_at", "hears")
+        moving = ("seconds_until_offline", "last_used_at", "hears", "silent_seconds", "alive_at")
         return {name: without_rest(one) for name, one in value.items() if name not in moving}
     return [without_rest(one) for one in value] if isinstance(value, list) else value
 

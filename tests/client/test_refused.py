@@ -205,7 +205,7 @@ def test_a_machine_called_status_is_found_by_its_id(both: Both) -> None:
 
 
 def test_what_works_here_alone_says_so(both: Both) -> None:
-    for command in ("db check", "backup x", "serve", "import", "doctor", "nodes", "agent"):
+    for command in ("db check", "backup x", "serve", "import", "doctor", "plugins", "agent"):
         line = said(both.ask(*command.split()), both)
         assert line == f"lastseen: lastseen {command.split()[0]} works here alone: leave out --server" + (
             ", or give it behind agent" if command == "agent" else ""
@@ -226,7 +226,7 @@ def test_the_environment_names_the_server_where_it_names_the_key_too(both: Both)
     env = {"LASTSEEN_SERVER": both.url, "LASTSEEN_API_KEY_FILE": str(both.files / "read")}
     there = Cli(both.there.folder, env)
     assert there.json("machines", "list") == both.ask("machines", "list", "--json").value
-    assert "only where the database is" in said(there("nodes"), both)
+    assert "only where the database is" in said(there("setup-link"), both)
     assert there("plugins").code == 0
     alone = Cli(both.here.folder, {"LASTSEEN_SERVER": "http://127.0.0.1:1"})
     assert alone("machines", "list").code == 0, "what an agent is told is no reason to leave the database"

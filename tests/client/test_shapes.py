@@ -10,7 +10,15 @@ from typing import NotRequired, get_origin, get_type_hints, is_typeddict
 import pytest
 
 from lastseen.client import Remote, shapes, verbs
-from lastseen.web.api import channel_models, event_models, machine_models, models, other_models, public_models
+from lastseen.web.api import (
+    channel_models,
+    event_models,
+    machine_models,
+    models,
+    other_models,
+    public_models,
+    system_models,
+)
 
 MODULES = [module.name for module in pkgutil.iter_modules(verbs.__path__)]
 OTHERWISE = {"Counted": "Uptime", "Uptime": "WholeUptime", "RemovedNamed": "RemovedChannel"}
@@ -45,7 +53,7 @@ def test_each_is_called_as_the_verb_that_it_stands_for(name: str) -> None:
 )
 def test_each_shape_holds_what_the_document_promises(name: str) -> None:
     there = OTHERWISE.get(name, name)
-    places = (machine_models, event_models, channel_models, other_models, public_models, models)
+    places = (machine_models, event_models, channel_models, other_models, public_models, system_models, models)
     (model, *_) = (vars(place)[there] for place in places if there in vars(place))
     shape = getattr(shapes, name)
     hints = get_type_hints(shape, include_extras=True)

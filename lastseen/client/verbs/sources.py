@@ -36,6 +36,11 @@ async def change(server: Remote, name: str, said: Mapping[str, Any]) -> Source:
         raise _by_our_name(error) from None
 
 
+async def switch(server: Remote, name: str, on: bool) -> Source:
+    """Listen to it no more for now, or again."""
+    return await server.post(Source, "sources", name, "resume" if on else "pause")
+
+
 async def remove(server: Remote, name: str) -> RemovedNamed:
     return await server.delete(RemovedNamed, "sources", name)
 

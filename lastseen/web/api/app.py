@@ -35,6 +35,7 @@ from lastseen.web.api import (
     sources,
     status,
     stream,
+    system,
     wishes,
 )
 from lastseen.web.api.bodies import ShortBodies
@@ -67,7 +68,7 @@ ROUTES = (
         event_routes.router,
         channels.router,
     ),
-    *(wishes.router, sources.router, people.router, public.router, stream.router, docs.router),
+    *(wishes.router, sources.router, people.router, system.router, public.router, stream.router, docs.router),
 )
 
 _log = get_logger()

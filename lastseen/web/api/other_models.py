@@ -139,6 +139,24 @@ class Blind(BaseModel):
     reason: str
 
 
+class Heard(BaseModel):
+    topic: str
+    messages: int
+
+
+class TriedSource(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"ok": True, "detail": "", "topics": 1, "heard": [{"topic": "z2m/lamp", "messages": 3}]}
+        }
+    )
+
+    ok: bool
+    detail: str = Field(description="why it could not be heard")
+    topics: int = Field(description="on how many something was heard")
+    heard: list[Heard] = Field(description="50 of them at most, the most messages first")
+
+
 class RemovedSource(BaseModel):
     id: int
     name: str

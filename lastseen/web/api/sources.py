@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from fastapi import Query as InQuery
 
+from lastseen.manage import source_test
 from lastseen.manage import sources as verbs
 from lastseen.web.api import other_models as models
 from lastseen.web.api.asked import PREFIX, Asked, Name, Paged, answer, everything, renamed
@@ -48,6 +49,37 @@ async def remove(office: Asked, name: Name) -> Response:
 
     What it calls machines is forgotten; the machines and their history stay."""
     return answer(await verbs.remove(office, name))
+
+
+@router.post("/test", response_model=models.TriedSource, operation_id="sources_try")
+async def try_(office: Asked, new: models.NewSource) -> Response:
+    """Look in at a broker before it is added
+
+    Nothing is kept."""
+    with renamed(kind="machine_kind"):
+        return answer(await source_test.test_of(office, None, new.options()))
+
+
+@router.post("/{id}/test", response_model=models.TriedSource, operation_id="sources_test")
+async def test(office: Asked, name: Name) -> Response:
+    """Look in at its broker, now
+
+    `ok` false says why it could not be heard; `heard` names what was, some seconds long."""
+    return answer(await source_test.test(office, name))
+
+
+@router.post("/{id}/pause", response_model=models.Source, operation_id="sources_pause")
+async def pause(office: Asked, name: Name) -> Response:
+    """Listen to it no more for now
+
+    Meanwhile nobody who was heard on it is found silent."""
+    return answer(await verbs.switch(office, name, False))
+
+
+@router.post("/{id}/resume", response_model=models.Source, operation_id="sources_resume")
+async def resume(office: Asked, name: Name) -> Response:
+    """Listen to it again"""
+    return answer(await verbs.switch(office, name, True))
 
 
 @router.get("/{id}/blind", response_model=Page[models.Blind], operation_id="sources_blind")
