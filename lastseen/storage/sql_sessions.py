@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, false, insert, or_, select, update
@@ -16,6 +16,9 @@ from lastseen.storage.sqltools import is_id
 from lastseen.words import say
 
 SETUP = "setup"
+
+AHEAD = timedelta(days=1)
+"""What was made later than that was made by a clock that was wrong: it would last until then, and longer."""
 
 
 def begin(
@@ -61,7 +64,7 @@ def end(connection: Connection, user: int | None, session: int | None, but: int 
 
 def _valid(now: datetime) -> Any:
     both = select(sessions, *sql_users.COLUMNS).join(users, users.c.id == sessions.c.user_id)
-    return both.where(sessions.c.expires_at > now)
+    return both.where(sessions.c.expires_at > now, sessions.c.created_at <= now + AHEAD)
 
 
 def _whose(row: Any) -> tuple[Session, User]:
@@ -123,6 +126,7 @@ SET_UP = say("there is an admin already: `lastseen users reset-password NAME` le
 
 def _valid_link(connection: Connection, purpose: str, digest: str, now: datetime) -> Any:
     valid = select(link_tokens).where(
-        link_tokens.c.purpose == purpose, link_tokens.c.digest == digest, link_tokens.c.expires_at > now
+        *(link_tokens.c.purpose == purpose, link_tokens.c.digest == digest),
+        *(link_tokens.c.expires_at > now, link_tokens.c.created_at <= now + AHEAD),
     )
     return connection.execute(valid).first()

@@ -166,6 +166,19 @@ class PeopleSuite(StoreSuiteBase):
                 with pytest.raises(NotFound):
                     await store.begin_session(nobody, "d9", at(0), at(1), "", "")
 
+    async def test_what_was_made_while_the_clock_was_years_ahead_does_not_last_until_then(self) -> None:
+        self.needs("people")
+        year = 365 * 24 * HOUR
+        async with self.opened() as store:
+            await logged_in(store, await admin(store), "ahead", year)
+            await logged_in(store, await user(store, "udo"), "soon", HOUR)
+            await store.add_link("password", "link", 1, at(year), at(year + HOUR))
+            assert await store.session("ahead", at(0)) is None
+            assert await store.link("password", "link", at(0)) is False
+            assert [session.id for session, _ in await store.sessions(None, at(0))] == [2]
+            assert await store.session("soon", at(0)), "a clock that is put back by some hours logs nobody out"
+            assert await store.session("ahead", at(year))
+
     async def test_a_new_role_counts_in_a_session_that_is_there(self) -> None:
         self.needs("people")
         async with self.opened() as store:
