@@ -97,6 +97,10 @@ def _listens(subject: Subject, source: SourceCheck) -> bool:
 
 def _source(subject: Subject, source: SourceCheck) -> Iterator[Finding]:
     name = f'source "{source.name}"'
+    if source.paused:
+        what = f"{name} is paused: nobody listens to it, and who was heard on it alone is not found silent"
+        yield Finding(Severity.WARNING, "source.paused", what, "resume it on its page when it is to be heard again")
+        return
     if source.blind_since is not None:
         what = f"{name} has heard nobody since {subject.ago(source.blind_since)} ({source.blind_reason})"
         yield Finding(Severity.BAD, "source.blind", what, _REASONS.get(source.blind_reason, ""))

@@ -65,7 +65,7 @@ class Stranger:
 @dataclass(frozen=True, slots=True)
 class SourceCheck:
     """How a source fares. `blind_since`: of the open blind period. `blind_today`: seconds of the last day by reason.
-    `alive_at`: when one of its listeners last said so; `listening`: how many have not left."""
+    `alive_at`: when one of its listeners last said so; `listening`: how many have not left. `paused`: on purpose."""
 
     name: str
     kind: str
@@ -75,6 +75,7 @@ class SourceCheck:
     blind_reason: str = ""
     blind_today: Mapping[str, float] = field(default_factory=dict)
     strangers: tuple[Stranger, ...] = ()
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from lastseen.storage.sql_insight import DAY, FIRST_DUE, MOST
 from lastseen.storage.sql_outbox import is_open
 from lastseen.storage.sql_sizes import table_sizes
 from lastseen.storage.sql_ways import REMOVED
+from lastseen.storage.sqltools import loaded
 
 SHOWN = 20
 """Of each list."""
@@ -72,10 +73,15 @@ def _sources(connection: Connection, now: datetime) -> Iterable[SourceCheck]:
             blind_reason="" if dark is None else dark.reason,
             blind_today=today.get(row.id, {}),
             strangers=tuple(unplaced.get(row.id, ())),
+            paused=bool(loaded(row.config).get("paused")),
         )
 
 
-_SOURCES = select(sources.c.id, sources.c.name, sources.c.kind).where(sources.c.kind != REMOVED).order_by(sources.c.id)
+_SOURCES = (
+    select(sources.c.id, sources.c.name, sources.c.kind, sources.c.config)
+    .where(sources.c.kind != REMOVED)
+    .order_by(sources.c.id)
+)
 _LISTENERS = select(
     listeners.c.source_id,
     func.max(listeners.c.alive_at).label("alive_at"),

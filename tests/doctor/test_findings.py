@@ -81,6 +81,10 @@ CASES: dict[str, tuple[str, Sequence[str], Severity, str, Sequence[str]]] = {
         "source.was_blind", ("1 h of the last day", "stalled"),
     ),
     "a broker that nobody listens to": ("sources", [BROKER], BAD, "source.unheard", ("broker",)),
+    "a broker that is paused": (
+        "sources", [BROKER, """UPDATE sources SET config = '{"paused": true}' WHERE kind = 'mqtt'"""], WARNING,
+        "source.paused", ("broker",),
+    ),
     "names that no machine has": (
         "sources", [stranger("unknown", f"lamp-{n}", 3, ago(minutes=n)) for n in range(7)], HINT,
         "source.unknown_names",
