@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from lastseen.model import Node
 from tests.api.conftest import Api
 
 BROKER = {"url": "mqtt://127.0.0.1:9", "presets": ["devices"]}
@@ -12,8 +15,10 @@ async def test_an_admin_sees_how_the_server_fares_and_who_watches(api: Api) -> N
     seen = await api.get("/system")
     assert (seen["dead_count"], seen["unheard_count"]) == (0, 1)
     assert {one["name"] for one in seen["tables"]} >= {"audit_log", "events"}
-    (node,) = (await api.get("/nodes"))["items"]
-    assert (node["there"], node["sources"]) == (True, ["http"])
+    now = api.clock.now()
+    await api.app.store.alive(Node("n1", "host-1", "0.1", now - timedelta(days=1), now), now)
+    found = {one["id"]: one for one in (await api.get("/nodes"))["items"]}
+    assert (found["n1"]["name"], found["n1"]["there"]) == ("host-1", True)
     await api.post("/users", json={"name": "ada", "role": "member"})
     key = (await api.post("/keys", json={"scope": "api", "user": "ada"}))["key"]
     for path in ("/system", "/nodes"):
