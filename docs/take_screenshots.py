@@ -19,6 +19,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from lastseen.clock import SystemClock
+from lastseen.manage import channel_setup
 from lastseen.model import Beat, Watch
 from lastseen.monitor.deadline import Rules
 from lastseen.monitor.decide import decide
@@ -58,6 +59,8 @@ async def live_through(folder: Path) -> None:
             if not silent[slug] and luck.random() < likely / 3:
                 silent[slug] = luck.randint(2, 9)
             silent[slug] = max(0, silent[slug] - 1)
+        if end - 9 * STEP < now < end - 6 * STEP:
+            silent["vps-paris"] = 1
         if now > end - 3 * STEP:
             silent = {**dict.fromkeys(FLEET, 0), "nas": 9}
         await store.record([Beat(slug, now) for slug, hours in silent.items() if not hours], now)
@@ -69,6 +72,7 @@ async def live_through(folder: Path) -> None:
 async def take(folder: Path, into: Path) -> None:
     async with looking_at(folder) as looking:
         app = looking.served.app
+        await channel_setup.add(app.office, "console", "here", {})
         body = '{"status": "error", "message": "tank level sensor stuck", "metrics": {"bar": 2.5}}'
         for slug in FLEET:
             if slug != "nas":
@@ -82,6 +86,7 @@ async def take(folder: Path, into: Path) -> None:
         ):
             async with looking.by(dark=dark) as seen:
                 await seen.open(path)
+                await seen.page.locator("#live[data-live=yes]").wait_for()
                 await seen.page.screenshot(path=into / f"{name}.png")
 
 
