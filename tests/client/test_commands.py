@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.conftest import Done
 from tests.client.conftest import SILENT, Both
+from tests.support import until
 
 READ = [
     *("machines list", "machines list --kind default", "machines list --group nowhere", "machines show pump-01"),
@@ -218,6 +219,8 @@ def test_a_server_tries_its_channel_and_switches_it(both: Both) -> None:
 
 
 def test_long_lists_are_read_page_by_page(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = ("notifications", "list", "--json", "--state")
+    until(lambda: not both.here(*waiting, "pending").value and not both.here(*waiting, "sending").value, "all are told")
     monkeypatch.setattr("lastseen.client.remote.PAGE", 2)
     monkeypatch.setattr("lastseen.manage.keys.AT_ONCE", 1)
     lists = ("machines list", "events --limit 5", "notifications list", "uptime", "keys list", "audit --limit 5")
