@@ -1,4 +1,4 @@
-"""Public pages are in the zone of who reads them, and few are made however many zones are asked for."""
+"""Public pages are in the zone and language of who reads them; few are made however many zones are asked for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import re
 import zoneinfo
 from datetime import timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,6 +19,8 @@ from tests.pages.looking import looking_at
 from tests.public.conftest import Shop
 from tests.public.test_pages import Counting
 from tests.server.fakes import HandClock
+from tests.web.site import a_site
+from tests.web.test_languages import catalogue
 
 pytestmark = pytest.mark.anyio
 
@@ -92,3 +95,15 @@ async def test_a_browser_asks_for_the_page_in_its_zone_by_itself(tmp_path_factor
             await seen.open("/status/s")
             await expect(seen.page.locator("main")).to_contain_text("Nothing is shown here yet")
             assert seen.page.url == f"{looking.url}/status/s", "it is in that zone already"
+
+
+async def test_a_page_is_kept_once_for_each_language(tmp_path: Path) -> None:
+    catalogue(tmp_path / "locale", "de", {"Everything is up": "Alles läuft", "None.": "Keine."})
+    async with a_site(tmp_path, locale_dir=str(tmp_path / "locale")) as site:
+        shop = Shop(site)
+        await statuspages.add(shop.office, "s", {"title": "S", "lines": [{"all": True}]})
+        pages = [(await shop.get("/status/s", **{"Accept-Language": liked})) for liked in ("de", "en", "de-AT", "fr")]
+    assert ["Keine." in page.text for page in pages] == [True, False, True, False]
+    assert ['lang="de"' in page.text for page in pages] == [True, False, True, False]
+    assert (pages[0].headers["etag"], pages[1].headers["etag"]) == (pages[2].headers["etag"], pages[3].headers["etag"])
+    assert "Accept-Language" in pages[0].headers["vary"]
