@@ -207,6 +207,7 @@ class Silence(TypedDict):
     matcher: dict[str, Any]
     one_chat: bool
     created_by: str
+    may_end: bool
 
 
 class Source(TypedDict):

@@ -39,7 +39,9 @@ async def add(
 
 async def listed(office: Office) -> list[dict[str, Any]]:
     """Those that are not over, as far as they are of machines and channels that who asks may see."""
-    return [describe(one) for one in (await _visible(office)).values()]
+    visible = await _visible(office)
+    theirs = await _theirs(office, visible)
+    return [describe(one, one.id in theirs) for one in visible.values()]
 
 
 async def end(office: Office, silence: int) -> dict[str, Any]:
@@ -107,19 +109,29 @@ async def _visible(office: Office) -> dict[int, Silence]:
 
 
 async def _must_be_theirs(office: Office, silence: int) -> None:
-    """Of machines that who asks may change, each by its name, or of a chat that is theirs. Raises NotFound,
-    Forbidden."""
-    one = (await _visible(office)).get(silence)
-    if one is None:
+    """Raises NotFound, Forbidden."""
+    visible = await _visible(office)
+    if silence not in visible:
         raise NotFound(say("there is no silence {silence}, or it is over", silence=silence))
-    whole = {each.id: each for each in await office.store.silences(office.monitor.clock.now())}.get(silence, one)
-    if one.matcher.channels:
-        owners = {channel.uid: channel.owner_id for channel in await office.store.channels()}
-        theirs = all(uid in owners and office.who.edits(owners[uid]) for uid in one.matcher.channels)
-    else:
-        theirs = bool(whole.matcher.names) and whole.matcher.names == _literal(one)
-    if not theirs:
+    if silence not in await _theirs(office, visible):
         raise Forbidden(say("only an admin ends a silence of more than what you may change"))
+
+
+async def _theirs(office: Office, visible: Mapping[int, Silence]) -> set[int]:
+    """Those that who asks may end: of machines that they may change, each by its name, or of chats that are theirs."""
+    if office.who.is_admin or not office.who.edits_something:
+        return set(visible) if office.who.is_admin else set()
+    owners = {channel.uid: channel.owner_id for channel in await office.store.channels()}
+    found = set()
+    for whole in await office.store.silences(office.monitor.clock.now()):
+        chats, names = whole.matcher.channels, whole.matcher.names
+        if chats:
+            its = all(uid in owners and office.who.edits(owners[uid]) for uid in chats)
+        else:
+            its = bool(names) and whole.id in visible and names == _literal(visible[whole.id])
+        if its:
+            found.add(whole.id)
+    return found & visible.keys()
 
 
 def _literal(silence: Silence) -> tuple[str, ...]:
@@ -130,8 +142,9 @@ def _is_pattern(name: str) -> bool:
     return not _PATTERN.isdisjoint(name)
 
 
-def describe(silence: Silence) -> dict[str, Any]:
-    """`machines`: in words; `matcher`: what it names, by field. `one_chat`: somebody muted it for one chat alone."""
+def describe(silence: Silence, may_end: bool = True) -> dict[str, Any]:
+    """`machines`: in words; `matcher`: what it names, by field. `one_chat`: somebody muted it for one chat alone.
+    `may_end`: who asks may."""
     named = {name: list(getattr(silence.matcher, name)) for name in ("groups", "tags", "kinds", "names")}
     return {
         "id": silence.id,
@@ -142,4 +155,5 @@ def describe(silence: Silence) -> dict[str, Any]:
         "matcher": {name: words for name, words in named.items() if words},
         "one_chat": bool(silence.matcher.channels),
         "created_by": silence.created_by,
+        "may_end": may_end,
     }

@@ -123,6 +123,10 @@ async def test_members_end_silences_of_what_they_may_change_alone(people: People
     ):
         with pytest.raises(error):
             await silences.end(people["ada"], silence)
+    may = {one["id"]: one["may_end"] for one in await silences.listed(people["ada"])}
+    assert may == {mine["id"]: True, both["id"]: False, every["id"]: False, mute: True}
+    assert all(one["may_end"] for one in await silences.listed(people["root"]))
+    assert not any(one["may_end"] for one in await silences.listed(people["vic"]))
     for silence in (mine["id"], mute):
         assert (await silences.end(people["ada"], silence))["id"] == silence
     for silence in (both["id"], every["id"], bens["id"], other):

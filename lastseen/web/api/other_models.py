@@ -66,6 +66,7 @@ class Silence(BaseModel):
     matcher: dict[str, Any]
     one_chat: bool
     created_by: str
+    may_end: bool = Field(description="you may end it")
 
 
 class SourceChanges(Said):
