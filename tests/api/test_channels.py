@@ -40,7 +40,9 @@ async def test_a_channel_is_added_shown_changed_and_removed(api: Api) -> None:
 async def test_a_channel_is_called_otherwise_and_given_to_a_user(api: Api) -> None:
     await add(api)
     await api.post("/users", json={"name": "ada"})
-    changed = await api.patch("/channels/ops", json={"name": "Ops team", "owner": "ada", "wishes": {"severity": "info"}})
+    changed = await api.patch(
+        "/channels/ops", json={"name": "Ops team", "owner": "ada", "wishes": {"severity": "info"}}
+    )
     assert (changed["id"], changed["name"], changed["owner"]) == (1, "Ops team", "ada")
     assert (await api.patch("/channels/1", json={"owner": None}))["owner"] is None
     await add(api)
