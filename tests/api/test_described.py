@@ -4,6 +4,7 @@ do everything; nothing is answered but what is described, and nothing breaks."""
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from tests.api.conftest import URL, Api, an_api
 from tests.api.test_channels import HOOK
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-EXAMPLES = 12
+EXAMPLES = int(os.environ.get("LASTSEEN_TEST_LIVES", "60")) // 10
 ELSEWHERE = {"stream", "log_in", "log_out", "sources_try"}
 """Operations that have tests of their own: one does not end, one looks for brokers wherever it is told to,
 the others need passwords and cookies."""

@@ -27,7 +27,7 @@ ALWAYS: tuple[Break, ...] = (
 """Those that every run may have; a disk that is full and a standby that takes over need a database of their own."""
 
 SHORT: dict[int, tuple[Break, ...]] = {
-    1: (faults.database_stalled, faults.node_killed, faults.broker_restarted, faults.node_stopped),
+    1: (faults.database_stalled, faults.node_killed),
 }
 """By seed: those among the tests, which need no database of their own."""
 

@@ -26,12 +26,12 @@ async def test_nodes_are_listed_until_they_end_and_who_is_killed_is_said_to_be_s
 ) -> None:
     monkeypatch.setattr("lastseen.monitor.nodes.AWAY_AFTER", 4.0)
     await two.start("a", "b", "c")
-    await eventually(lambda: two.are_there(True, True, True), timeout=PATIENCE)
+    await eventually(lambda: two.are_there(True, True, True), timeout=PATIENCE, every=0.3)
     assert [node["sources"] for node in await two.json("nodes")] == [["http"]] * 3
     await two.end("a")
     assert len(await two.json("nodes")) == 2
     two.kill("b")
-    await eventually(lambda: two.are_there(False, True), timeout=PATIENCE)
+    await eventually(lambda: two.are_there(False, True), timeout=PATIENCE, every=0.3)
     table = (await two.command("nodes")).out
     assert (table.count(" there "), table.count(" silent for ")) == (1, 1)
 

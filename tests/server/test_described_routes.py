@@ -4,6 +4,7 @@ and requests that do not. The management API: `tests/api/test_described.py`."""
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ from schemathesis.specs.openapi.checks import (
 from lastseen.ingest.auth import new_key, new_ping_uuid
 from tests.foreign.conftest import add
 from tests.server.conftest import Served, a_server
+
+EXAMPLES = int(os.environ.get("LASTSEEN_TEST_LIVES", "60")) // 3
 
 CHECKS = [
     not_a_server_error,
@@ -81,7 +84,7 @@ class Asked:
 def fuzz(asked: Asked, operation: Any, mode: GenerationMode) -> None:
     keys = st.sampled_from([None, "lsm_wrong", *asked.keys.values()]) | st.sampled_from([*asked.keys.values()])
 
-    @settings(max_examples=40, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(operation.as_strategy(generation_mode=mode), keys, st.booleans())
     def each(case: Any, key: str | None, real: bool) -> None:
         asked.ask(case, key, real)
