@@ -84,7 +84,9 @@ class Asked:
 def fuzz(asked: Asked, operation: Any, mode: GenerationMode) -> None:
     keys = st.sampled_from([None, "lsm_wrong", *asked.keys.values()]) | st.sampled_from([*asked.keys.values()])
 
-    @settings(max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
     @given(operation.as_strategy(generation_mode=mode), keys, st.booleans())
     def each(case: Any, key: str | None, real: bool) -> None:
         asked.ask(case, key, real)
