@@ -121,7 +121,7 @@ def windows(times: list[float]) -> int:
 def main() -> None:
     configure_logs(level="ERROR")
     short = arguments().short
-    seeds, count = (2, 300) if short else (20, 10_000)
+    seeds, count = (1, 300) if short else (20, 10_000)
     print(f"{machine()}; virtual time; {seeds} seeds")
     plain = [float(windows([at for at, _ in moments(seed)])) for seed in range(seeds)]
     figures = []

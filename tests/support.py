@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import anyio
 import pytest
 
+from lastseen.errors import ConfigurationError
 from lastseen.listening import bind
 
 T = TypeVar("T")
 
 MORE_PLACES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 """Where daemons are installed, which is not on everybody's PATH."""
+
+
+_PORTS = itertools.count(os.getpid())
 
 
 def in_ci() -> bool:
@@ -52,9 +57,13 @@ def needs_programs(*programs: str) -> pytest.MarkDecorator:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with bind("127.0.0.1", 0) as sock:
-        return int(sock.getsockname()[1])
+    """For a server that is started in a moment. No other process of the tests is given the same one, and no connection
+    gets it meanwhile by itself, as happens to those that the system picks."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    while True:
+        port = 10_000 + 1_000 * (worker % 20) + next(_PORTS) % 1_000
+        with suppress(ConfigurationError), bind("127.0.0.1", port):
+            return port
 
 
 needs_root = needs(os.geteuid() == 0, "only root can give files to other users")

@@ -14,7 +14,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -66,11 +68,16 @@ def test_every_command_named_is_one(page: Path) -> None:
     assert wrong == []
 
 
-def _is_command(words: list[str]) -> bool:
-    """It names a command that is there, with options that this command has."""
+@cache
+def _program() -> Any:
     from lastseen.cli.main import app
 
-    command = typer.main.get_command(app)
+    return typer.main.get_command(app)
+
+
+def _is_command(words: list[str]) -> bool:
+    """It names a command that is there, with options that this command has."""
+    command = _program()
     context = command.make_context("lastseen", [], resilient_parsing=True)
     rest = list(words)
     alternatives = rest and "|" in rest[0]

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from lastseen.listening import bind
-from tests.support import eventually
+from tests.support import eventually, free_port
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,8 +49,7 @@ def test_the_own_store_keeps_the_pumps_in_its_own_table(tmp_path: Path) -> None:
 
 
 async def test_fastapi_with_two_workers_on_one_database_tells_once(tmp_path: Path) -> None:
-    with bind("127.0.0.1", 0) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     env = {
         **os.environ,
         "PYTHONPATH": str(ROOT),

@@ -16,8 +16,8 @@ from lastseen.storage.translate import translated
 from lastseen.testing import FakeClock
 from tests.cli.conftest import Cli, beat
 from tests.nodes.fleet import KEY, PATIENCE, fleet
-from tests.servers.postgres import PostgresServer, free_port
-from tests.support import eventually
+from tests.servers.postgres import PostgresServer
+from tests.support import eventually, free_port
 
 PASSWORD = "correct-horse-77"
 

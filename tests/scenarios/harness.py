@@ -17,14 +17,13 @@ import anyio.to_thread
 import httpx
 
 from lastseen.ingest.auth import new_key
-from lastseen.listening import bind
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.protocols import Keys
 from lastseen.storage import open_store
 from tests.fresh import new_database
 from tests.secrecy import log_of, secret
 from tests.starting import Started, finished, start
-from tests.support import eventually
+from tests.support import eventually, free_port
 
 
 @dataclass
@@ -108,8 +107,6 @@ async def server(
     folder: Path, prefix: Sequence[str] = (), program: Sequence[str] = (), **env: str
 ) -> AsyncIterator[Server]:
     """Not started yet; stopped at the end whatever happened."""
-    with bind("127.0.0.1", 0) as listener:
-        port = int(listener.getsockname()[1])
     settings = {
         "LASTSEEN_DATA_DIR": str(folder),
         "LASTSEEN_LOG_FORMAT": "json",
@@ -117,7 +114,7 @@ async def server(
         "MACHINE_HEARTBEAT_CHECK_INTERVAL": "1s",
         **env,
     }
-    made = Server(folder, settings, port, prefix=prefix, program=program)
+    made = Server(folder, settings, free_port(), prefix=prefix, program=program)
     try:
         yield made
     finally:

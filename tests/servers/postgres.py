@@ -12,12 +12,11 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,9 @@ from typing import Any
 import psycopg
 
 from lastseen.storage.upgrade_postgres import upgrade
-from tests.support import need, until
+from tests.support import free_port, need, until
 
-QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_wal_size=256MB")
+QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_wal_size=256MB", "autovacuum=off")
 """For tests that lose no power: a killed process leaves what it has written to the kernel."""
 
 _SETTINGS = (
@@ -60,13 +59,6 @@ def programs() -> Path | None:
     if found is None or found.origin is None:
         return None
     return Path(found.origin).parent / "pginstall" / "bin"
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class PostgresServer:
