@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lastseen.client.remote import Remote
-from lastseen.client.shapes import Deed
+from lastseen.client.shapes_people import Deed
 
 
 async def listed(

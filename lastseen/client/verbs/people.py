@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lastseen.client.remote import Remote
-from lastseen.client.shapes import LoggedOut, RemovedNamed, ResetLink, Session, User
+from lastseen.client.shapes import RemovedNamed
+from lastseen.client.shapes_people import LoggedOut, ResetLink, Session, User
 
 
 async def listed(server: Remote) -> list[User]:
