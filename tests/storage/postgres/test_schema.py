@@ -21,9 +21,10 @@ from lastseen.storage.upgrade import SCHEMA, Upgraded
 from lastseen.storage.upgrade_postgres import UPGRADING, check, current, upgrade
 from lastseen.testing.script import at
 from tests.servers.postgres import PostgresServer
-from tests.storage.postgres.stage import Stage
+from tests.storage.postgres.stage import PATIENCE, Stage
 from tests.storage.schema_rows import BAD, EVERY_TABLE, GOOD
 from tests.storage.test_migrations import HEAD
+from tests.support import eventually
 
 NEXT = """
 import sqlalchemy as sa
@@ -33,6 +34,12 @@ def upgrade():
     op.add_column("machines", sa.Column("colour", sa.Text(), nullable=True))
     op.execute("UPDATE meta SET value = 'COMPAT' WHERE key = 'schema_compat'")
 """.replace("HEAD", HEAD)
+LONG = """
+SELECT 1 FROM pg_locks JOIN pg_database d ON d.oid = database
+WHERE d.datname = current_database() AND NOT granted AND clock_timestamp() - waitstart > interval '50 ms'
+"""
+"""Somebody has waited for a lock fifty times as long as others would."""
+
 BROKEN = f"{NEXT}    raise OSError('x')\n"
 
 
@@ -73,8 +80,7 @@ async def test_who_waits_for_a_migration_waits_as_long_as_it_takes(
         other.execute("SELECT pg_advisory_xact_lock(%s)", [UPGRADING])
         waiting = stage.start(asyncio.to_thread(upgrade, stage.url, slow))
         await stage.waits(on="rules")
-        other.execute("SELECT pg_sleep(0.1)")
-        await stage.waits(on="rules")
+        await eventually(lambda: stage.rows(LONG), timeout=PATIENCE)
     assert (await waiting).after == "next"
 
 
