@@ -26,11 +26,11 @@ from sqlalchemy import Connection, Engine
 from lastseen.errors import ConfigurationError, Conflict, DatabaseOutdated
 from lastseen.storage import sql_deeds, tables_io, upgrade
 from lastseen.storage.filling import Progress, Sum, plain
+from lastseen.storage.schema import COPIED, COPYING, MOVED, revision_in
 from lastseen.storage.sql_nodes import refuse_served
 from lastseen.storage.sqltools import drop_meta, meta_value, set_meta
 from lastseen.storage.tables_io import Row, Shape
 from lastseen.storage.translate import translating
-from lastseen.storage.upgrade import COPIED, COPYING, MOVED
 from lastseen.words import say
 
 
@@ -72,12 +72,12 @@ def copy(source: str, target: str, names: tuple[str, str], now: datetime, progre
 def _prepare(source: Engine, target: Engine, url: str, names: tuple[str, str]) -> None:
     """Both have the schema of this program. Raises DatabaseOutdated, DatabaseTooNew, ConfigurationError."""
     with _transaction(target) as connection:
-        fresh = upgrade.revision_in(connection) is None
+        fresh = revision_in(connection) is None
     if fresh:
         upgrade.upgrade(url)
     for engine, name in ((source, names[0]), (target, names[1])):
         with _transaction(engine) as connection:
-            revision = upgrade.revision_in(connection)
+            revision = revision_in(connection)
         if revision != upgrade.head():
             raise DatabaseOutdated(
                 f"{name} has schema {revision or 'none'}, and this program {upgrade.head()}: run `lastseen db upgrade`"

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +20,8 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine
 from lastseen import counters
 from lastseen.errors import ConfigurationError, StoreUnavailable
 from lastseen.storage.dialect_postgres import HINTS, hint
-from lastseen.storage.translate import translated
+from lastseen.storage.schema import is_current
+from lastseen.storage.translate import translated, translating
 from lastseen.storage.visitors import is_visit
 from lastseen.storage.witness import Keep, forget, told
 from lastseen.storage.workers import Work, Workers
@@ -52,6 +54,9 @@ ALONE, SHARED = f"pg_advisory_xact_lock({RULES})", f"pg_advisory_xact_lock_share
 HELD = "15s"
 """How long a node that stands still in the middle of a transaction (its computer was stopped, or is gone) may keep the
 others from what it has locked. Shorter than they wait for a lock, and than a lane's lease."""
+
+PLACE = "the database"
+"""How errors call it: its address may have a password in it."""
 
 CONNECT_TIMEOUT = 10
 LISTEN_AGAIN = 2.0
@@ -97,12 +102,9 @@ class PostgresDatabase:
         self.held = HELD
 
     async def open(self) -> None:
-        from lastseen.storage import upgrade_postgres
-
         if self._pools:
             return
-        work = upgrade_postgres.upgrade if self._migrate == "auto" else upgrade_postgres.check
-        await asyncio.to_thread(work, self._url)
+        await asyncio.to_thread(self._prepare)
         self._pools = {
             "read": Workers("reader", READERS, lambda: self._session(reading=True)),
             "visit": Workers("visitor", VISITORS, lambda: self._session(reading=True)),
@@ -110,6 +112,14 @@ class PostgresDatabase:
             "work": Workers("worker", OTHERS, lambda: self._session(lock=SHARED), together=TOGETHER),
             "record": Workers("recorder", RECORDERS, self._session),
         }
+
+    def _prepare(self) -> None:
+        with transaction(self._url) as connection:
+            if is_current(connection, PLACE):
+                return
+        from lastseen.storage import upgrade_postgres  # with Alembic: for what has to be done, or refused
+
+        (upgrade_postgres.upgrade if self._migrate == "auto" else upgrade_postgres.check)(self._url)
 
     def _session(self, *, reading: bool = False, lock: str | None = None) -> PostgresSession:
         made = engine(self._url, reading=reading, idle_in_transaction_session_timeout=self.held)
@@ -332,6 +342,17 @@ def _parameters(url: str) -> dict[str, Any]:
     defaults = {"connect_timeout": CONNECT_TIMEOUT, "application_name": "lastseen", "keepalives_idle": 30}
     defaults |= {"keepalives_interval": 10, "keepalives_count": 3}
     return {**defaults, **_driver().conninfo.conninfo_to_dict(url)}
+
+
+@contextmanager
+def transaction(url: str, *, files: bool = True) -> Iterator[Connection]:
+    """`files`: OSError, too, comes out as an error of the store."""
+    opened = engine(dsn(url))
+    try:
+        with translating(files=files), opened.connect() as connection, connection.begin():
+            yield connection
+    finally:
+        opened.dispose()
 
 
 def engine(url: str, *, reading: bool = False, **settings: str) -> Engine:

@@ -18,7 +18,9 @@ from lastseen.storage import filling, secrets, tables_io, upgrade
 from lastseen.storage import upgrade_postgres as server
 from lastseen.storage.archive import Archive
 from lastseen.storage.filling import Progress
+from lastseen.storage.postgres import transaction
 from lastseen.storage.restore import Restored, keys, put_keys
+from lastseen.storage.schema import revision_in
 from lastseen.storage.sql_nodes import refuse_served
 from lastseen.storage.sql_restored import come_back
 from lastseen.storage.tables import metadata
@@ -53,7 +55,7 @@ def restore(
     node or another program is at work on it. ConfigurationError, DatabaseTooNew, StoreUnavailable.
     """
     filling.refuse_newer(archive)
-    with server.transaction(url, files=False) as connection:
+    with transaction(url, files=False) as connection:
         _hold(connection, name)
         before = _make_room(connection, archive, name, now, replace)
         _migrate(connection, archive.manifest.revision)
@@ -80,7 +82,7 @@ def _make_room(connection: Connection, archive: Archive, name: str, now: datetim
     there = _tables(connection)
     if not there:
         return None
-    revision = upgrade.revision_in(connection)
+    revision = revision_in(connection)
     if revision is None or "meta" not in there:
         raise ConfigurationError(f"the tables in {name} are another program's: give lastseen a database of its own")
     if not upgrade.knows(revision):

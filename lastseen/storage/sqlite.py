@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from lastseen import counters
 from lastseen.clock import SystemClock, rest
 from lastseen.errors import ConfigurationError, StoreUnavailable
-from lastseen.storage.translate import translated
+from lastseen.storage.schema import is_current
+from lastseen.storage.translate import translated, translating
 from lastseen.storage.visitors import is_visit
 from lastseen.storage.witness import Keep, forget, told
 from lastseen.storage.workers import Work, Workers
@@ -91,14 +92,29 @@ class SqliteDatabase:
         self._visitors: Workers | None = None
 
     async def open(self) -> None:
-        from lastseen.storage import upgrade
-
         if self._writer is not None:
             return
-        await asyncio.to_thread(upgrade.upgrade if self._migrate == "auto" else upgrade.check, self.path)
+        await asyncio.to_thread(self._prepare)
         self._writer = Workers("writer", 1, self._session, polite=True, together=TOGETHER)
         self._readers = Workers("reader", READERS, self._reading)
         self._visitors = Workers("visitor", VISITORS, self._reading)
+
+    def _prepare(self) -> None:
+        if self._is_current():
+            return
+        from lastseen.storage import upgrade  # with Alembic: for what has to be done, or refused
+
+        (upgrade.upgrade if self._migrate == "auto" else upgrade.check)(self.path)
+
+    def _is_current(self) -> bool:
+        if not self.path.exists():
+            return False
+        engine = reader_engine(self.path)
+        try:
+            with translating(), engine.connect() as connection, connection.begin():
+                return is_current(connection, self.path)
+        finally:
+            engine.dispose()
 
     @property
     def file(self) -> Path:

@@ -15,32 +15,17 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection
 
-import lastseen.migrations
 from lastseen.clock import SystemClock
-from lastseen.errors import (
-    ConfigurationError,
-    DatabaseOutdated,
-    DatabaseTooNew,
-    MissingDatabase,
-    StoreUnavailable,
-)
+from lastseen.errors import DatabaseOutdated, DatabaseTooNew, MissingDatabase, StoreUnavailable
+from lastseen.storage.schema import MIGRATIONS, refuse_foreign, refuse_later, refuse_moved, revision_in
 from lastseen.storage.sqlite import WRITER, reader_engine, sqlite_path, writer_engine
 from lastseen.storage.translate import translating
 
-SCHEMA = 1
-"""The number of this program's schema: databases say with `schema_compat` which is the oldest that may use them."""
-
 SERVERS = ("postgres:", "postgresql:")
 """What the address of a database on a server begins with: `upgrade_postgres` knows those."""
-
-MOVED, COPYING, COPIED = "moved", "copying", "copied"
-"""The rows of `meta` in which a database says that it was moved elsewhere, is not whole yet, or was copied whole."""
-
-MIGRATIONS = str(Path(lastseen.migrations.__file__).parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +114,9 @@ def _path(target: str | Path) -> Path:
 
 def alembic_config(versions: str | None) -> Config:
     config = Config()
-    config.set_main_option("script_location", MIGRATIONS.replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
-    folders = [str(Path(MIGRATIONS) / "versions"), *([versions] if versions else [])]
+    folders = [str(MIGRATIONS / "versions"), *([versions] if versions else [])]
     config.set_main_option("version_locations", "\n".join(folders).replace("%", "%%"))
     return config
 
@@ -177,16 +162,8 @@ def _upgrade(connection: Connection, path: Path, versions: str | None, revision:
     return Upgraded(before, head, copy)
 
 
-def revision_in(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
 def refuse_newer(connection: Connection, revision: str, script: ScriptDirectory, path: Path | str) -> None:
-    if not inspect(connection).has_table("meta"):
-        raise ConfigurationError(
-            f"{path} is another program's: its schema is at {revision}, and lastseen's tables are not in it. "
-            "Give lastseen a file of its own"
-        )
+    refuse_foreign(connection, revision, path)
     known = {found.revision for found in script.walk_revisions()}
     if revision not in known:
         raise DatabaseTooNew(
@@ -194,29 +171,7 @@ def refuse_newer(connection: Connection, revision: str, script: ScriptDirectory,
             f"{script.get_current_head()}): install that version again, or restore the copy made before its upgrade"
         )
     refuse_moved(connection, path)
-    compat = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'schema_compat'").scalar()
-    if compat is not None and int(compat) > SCHEMA:
-        raise DatabaseTooNew(
-            f"{path} asks for a program with schema {compat} or newer, this one has {SCHEMA}: install a newer lastseen"
-        )
-
-
-def refuse_moved(connection: Connection, path: Path | str) -> None:
-    """What `lastseen db copy` left in both databases (`storage.copying`). Raises ConfigurationError."""
-    marks = connection.exec_driver_sql(f"SELECT key, value FROM meta WHERE key IN ('{MOVED}', '{COPYING}')")  # noqa: S608
-    said = {row[0]: row[1] for row in marks}
-    if COPYING in said:
-        raise ConfigurationError(
-            f"a copy into {path} is not whole: run the same `lastseen db copy` again, and it goes on where it was"
-        )
-    if MOVED in said:
-        what = said[MOVED]
-        if what.startswith("copying "):
-            what = f"being copied to {what.partition(' to ')[2]}"
-        raise ConfigurationError(
-            f"{path} was {what}: set LASTSEEN_DATABASE_URL to that database, or take it back with `lastseen db reopen` "
-            "(what was written there since is not in here)"
-        )
+    refuse_later(connection, path)
 
 
 def _copy(path: Path, revision: str) -> Path:

@@ -7,25 +7,20 @@ makes a copy first, which on a server is what `lastseen backup` or its own tools
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 from lastseen.errors import DatabaseOutdated, StoreUnavailable
-from lastseen.storage.postgres import dsn, engine
-from lastseen.storage.translate import translating
-from lastseen.storage.upgrade import SCHEMA, Upgraded, alembic_config, refuse_moved, refuse_newer, revision_in
+from lastseen.storage.postgres import PLACE, transaction
+from lastseen.storage.schema import SCHEMA, oldest_program, refuse_moved, revision_in
+from lastseen.storage.upgrade import Upgraded, alembic_config, refuse_newer
 
 UPGRADING = 0x6C617375
 """The number of the lock."""
 
 PATIENCE = "10s"
 """How long an upgrade waits for a table that nodes of the older program are at. What comes after it waits as well."""
-
-PLACE = "the database"
 
 
 def upgrade(url: str, versions: str | None = None) -> Upgraded:
@@ -88,19 +83,8 @@ def _goes_on(connection: Connection, revision: str, script: ScriptDirectory) -> 
     if revision in {found.revision for found in script.walk_revisions()} or not inspect(connection).has_table("meta"):
         refuse_newer(connection, revision, script, PLACE)
         return False
-    oldest = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'schema_compat'").scalar()
-    if oldest is None or int(oldest) > SCHEMA:
+    oldest = oldest_program(connection)
+    if oldest is None or oldest > SCHEMA:
         refuse_newer(connection, revision, script, PLACE)
     refuse_moved(connection, PLACE)
     return True
-
-
-@contextmanager
-def transaction(url: str, *, files: bool = True) -> Iterator[Connection]:
-    """`files`: OSError, too, comes out as an error of the store."""
-    opened = engine(dsn(url))
-    try:
-        with translating(files=files), opened.connect() as connection, connection.begin():
-            yield connection
-    finally:
-        opened.dispose()

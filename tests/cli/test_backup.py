@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from lastseen.storage import upgrade
+from lastseen.storage import schema, upgrade
 from tests.cli.conftest import Cli
 from tests.storage.schema_rows import GOOD, fill, rows_of
 
@@ -105,7 +105,7 @@ def test_any_zip_program_opens_it_and_the_manifest_says_what_it_is(saved: Path) 
 
 
 def upgrade_head() -> str:
-    known = sorted(path.name.split("_")[0] for path in (Path(upgrade.MIGRATIONS) / "versions").glob("0*.py"))
+    known = sorted(path.name.split("_")[0] for path in (schema.MIGRATIONS / "versions").glob("0*.py"))
     return known[-1]
 
 

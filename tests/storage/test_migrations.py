@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from lastseen.errors import ConfigurationError, DatabaseOutdated, DatabaseTooNew, MissingDatabase, StoreUnavailable
-from lastseen.storage import open_store, tables, upgrade
+from lastseen.storage import open_store, schema, tables, upgrade
 from lastseen.storage.sqlite import sqlite_path
 from tests import quick
 from tests.storage.schema_rows import EVERY_TABLE, fill, rows_of
@@ -262,3 +262,25 @@ def test_a_file_that_another_program_keeps_with_alembic_is_refused_and_left_alon
             act(path)
     with closing(sqlite3.connect(path)) as theirs:
         assert list(theirs.iterdump()) == before
+
+
+def test_the_newest_revision_is_known_without_alembic() -> None:
+    assert schema.newest() == upgrade.head() == HEAD
+
+
+def test_a_database_that_is_as_it_should_be_is_opened_without_alembic(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'lastseen.db'}"
+    upgrade.upgrade(tmp_path / "lastseen.db")
+    code = f"""
+import anyio, sys
+from lastseen.storage import open_store
+async def main():
+    for migrate in ("auto", "check"):
+        store = open_store({url!r}, migrate=migrate)
+        await store.open()
+        await store.close()
+anyio.run(main)
+print("alembic" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

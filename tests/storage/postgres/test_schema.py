@@ -17,7 +17,8 @@ from sqlalchemy import Boolean, inspect
 from lastseen.errors import ConfigurationError, DatabaseOutdated, DatabaseTooNew, StoreUnavailable
 from lastseen.storage import postgres, tables
 from lastseen.storage.postgres import engine, open_postgres
-from lastseen.storage.upgrade import SCHEMA, Upgraded
+from lastseen.storage.schema import SCHEMA
+from lastseen.storage.upgrade import Upgraded
 from lastseen.storage.upgrade_postgres import UPGRADING, check, current, upgrade
 from lastseen.testing.script import at
 from tests.servers.postgres import PostgresServer
