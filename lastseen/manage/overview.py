@@ -15,7 +15,7 @@ from lastseen.manage.office import Office
 from lastseen.model import Standing, Status
 from lastseen.model.directory import Count, Sought, place_of
 from lastseen.model.past import Past
-from lastseen.monitor.uptime import Uptime, day_edges, hour_edges, uptimes
+from lastseen.monitor.uptime import Timeline, Uptime, day_edges, hour_edges
 from lastseen.protocols import Insight, Pasts
 from lastseen.words import say
 
@@ -112,18 +112,35 @@ async def _not_of_machines(office: Office, now: datetime) -> tuple[Sequence[str]
 
 async def pictured(office: Office, page: Sequence[Standing], span: str, now: datetime) -> list[Pictured]:
     """These machines, with the pieces of their pictures: half hours of the last day, or days."""
+    return [each[span] for each in await pictured_over(office, page, (span,), now)]
+
+
+async def pictured_over(
+    office: Office, page: Sequence[Standing], spans: Sequence[str], now: datetime
+) -> list[Mapping[str, Pictured]]:
+    """The same over several spans: what happened is read once, for the longest, and counted once."""
     if not isinstance(office.store, Pasts):
         raise ConfigurationError(say("this store keeps no past to count uptime from"))
-    days = SPANS[span]
-    edges = hour_edges(now, 24, STEP) if days == 1 else day_edges(now, days, office.zone)
-    pasts = await office.store.pasts(page, edges[0], now)
+    edges = {span: _edges(office, span, now) for span in spans}
+    pasts = await office.store.pasts(page, min(one[0] for one in edges.values()), now)
     figures = await counted(lambda: {id_: _counted(past, edges, now) for id_, past in pasts.items()})
-    return [Pictured(describe(office, one, now, {}), *figures[one.machine.id]) for one in page]
+    return [
+        {span: Pictured(said, *figures[one.machine.id][span]) for span in spans}
+        for one, said in ((one, describe(office, one, now, {})) for one in page)
+    ]
 
 
-def _counted(past: Past, edges: Sequence[datetime], now: datetime) -> tuple[Uptime, Sequence[Uptime]]:
-    (whole,) = uptimes(past, (edges[0], now), now)
-    return whole, uptimes(past, edges, now)
+def _edges(office: Office, span: str, now: datetime) -> Sequence[datetime]:
+    days = SPANS[span]
+    return hour_edges(now, 24, STEP) if days == 1 else day_edges(now, days, office.zone)
+
+
+def _counted(
+    past: Past, edges: Mapping[str, Sequence[datetime]], now: datetime
+) -> Mapping[str, tuple[Uptime, Sequence[Uptime]]]:
+    """The whole of each span, and its pieces."""
+    timeline = Timeline(past, now)
+    return {span: (timeline.uptimes((some[0], now))[0], timeline.uptimes(some)) for span, some in edges.items()}
 
 
 async def _from_there(office: Office, sought: Sought, after: str) -> Sought:

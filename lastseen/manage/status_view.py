@@ -211,7 +211,8 @@ async def _uptime_badge(office: Office, label: str, machines: Sequence[Standing]
     now = office.monitor.clock.now()
     edges = (now - BADGE_SPAN, now)
     pasts = await office.store.pasts(machines, edges[0], now) if machines else {}
-    whole = added(one for past in pasts.values() for one in uptimes(past, edges, now)) if pasts else None
+    every = await counted(lambda: [one for past in pasts.values() for one in uptimes(past, edges, now)])
+    whole = added(every) if every else None
     if whole is None or whole.ratio is None or whole.percent is None:
         return BadgeView(label, "unknown", "lightgrey")
     good = ((0.999, "brightgreen"), (0.99, "green"), (0.95, "yellow"), (0.9, "orange"), (0.0, "red"))

@@ -13,7 +13,7 @@ from lastseen.manage.cursors import cursor_of, page_of, place_in
 from lastseen.manage.machines import find
 from lastseen.manage.office import Office
 from lastseen.model import Standing
-from lastseen.monitor.uptime import Uptime, day_edges, uptimes
+from lastseen.monitor.uptime import Timeline, Uptime, day_edges
 from lastseen.protocols import Pasts
 from lastseen.words import say
 
@@ -100,8 +100,7 @@ async def _counted(
     pasts = await store.pasts(machines, start, now)
 
     def each(one: Standing) -> Sequence[Uptime]:
-        past = pasts[one.machine.id]
-        whole = uptimes(past, (start, now), now, without_silenced=without_silenced)
-        return *whole, *uptimes(past, (start, *edges), now, without_silenced=without_silenced)
+        timeline = Timeline(pasts[one.machine.id], now, without_silenced=without_silenced)
+        return *timeline.uptimes((start, now)), *timeline.uptimes((start, *edges))
 
     return await counted(lambda: [(one, each(one)) for one in machines])

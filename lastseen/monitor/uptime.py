@@ -78,23 +78,32 @@ def uptimes(
     past: Past, edges: Sequence[datetime], now: datetime, *, without_silenced: bool = False
 ) -> tuple[Uptime, ...]:
     """Of each stretch between two neighbouring `edges`, which are in order."""
-    stop = _microseconds(now)
-    watched, outages, blind, silenced = (
-        _disjoint(spans, stop) for spans in (past.watched, past.outages, past.blind, past.silenced)
-    )
-    silenced, unknown, known = _both(watched, silenced), _both(watched, blind), _without(watched, blind)
-    if without_silenced:
-        unknown, known = _without(unknown, silenced), _without(known, silenced)
-    down = _Sums(_both(known, outages))
-    sums = _Sums(known), down, _Sums(unknown), _Sums(silenced)
-    each = sorted(_clipped(past.outages, stop))
-    counted = []
-    for left, right in pairwise(edges):
+    return Timeline(past, now, without_silenced=without_silenced).uptimes(edges)
+
+
+class Timeline:
+    """A past made ready once, for whoever asks of several windows."""
+
+    def __init__(self, past: Past, now: datetime, *, without_silenced: bool = False) -> None:
+        stop = _microseconds(now)
+        each = sorted(_clipped(past.outages, stop))
+        watched, blind, silenced = (_disjoint(_clipped(s, stop)) for s in (past.watched, past.blind, past.silenced))
+        silenced, unknown, known = _both(watched, silenced), _both(watched, blind), _without(watched, blind)
+        if without_silenced:
+            unknown, known = _without(unknown, silenced), _without(known, silenced)
+        self._known, self._unknown, self._silenced = _Sums(known), _Sums(unknown), _Sums(silenced)
+        self._down = _Sums(_both(known, _disjoint(each)))
+        self._outages = _Outages(each, self._down)
+
+    def uptimes(self, edges: Sequence[datetime]) -> tuple[Uptime, ...]:
+        """Of each stretch between two neighbouring `edges`, which are in order."""
+        return tuple(self._of(left, right) for left, right in pairwise(edges))
+
+    def _of(self, left: datetime, right: datetime) -> Uptime:
         a, b = _microseconds(left), _microseconds(right)
-        many = sum(down.between(max(a, start), min(b, end)) > 0 for start, end in _touching(each, a, b))
+        sums = self._known, self._down, self._unknown, self._silenced
         of_known, of_down, of_unknown, of_silenced = (one.between(a, b) * _MICROSECOND for one in sums)
-        counted.append(Uptime(left, right, of_known, of_down, of_unknown, of_silenced, many))
-    return tuple(counted)
+        return Uptime(left, right, of_known, of_down, of_unknown, of_silenced, self._outages.between(a, b))
 
 
 def day_edges(now: datetime, days: int, zone: tzinfo | None) -> tuple[datetime, ...]:
@@ -120,7 +129,8 @@ def _midnight(day: date, zone: tzinfo | None) -> datetime:
 
 
 def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def _clipped(spans: Iterable[Span], stop: int) -> Iterable[tuple[int, int]]:
@@ -131,9 +141,9 @@ def _clipped(spans: Iterable[Span], stop: int) -> Iterable[tuple[int, int]]:
             yield left, right
 
 
-def _disjoint(spans: Iterable[Span], stop: int) -> _Spans:
+def _disjoint(spans: Iterable[tuple[int, int]]) -> _Spans:
     found: _Spans = []
-    for left, right in sorted(_clipped(spans, stop)):
+    for left, right in sorted(spans):
         if found and left <= found[-1][1]:
             found[-1] = found[-1][0], max(found[-1][1], right)
         else:
@@ -162,11 +172,6 @@ def _without(some: _Spans, others: _Spans) -> _Spans:
     return _both(some, [(left, right) for left, right in zip(ends[::2], ends[1::2], strict=True) if left < right])
 
 
-def _touching(spans: _Spans, left: int, right: int) -> Iterable[tuple[int, int]]:
-    """Of spans in the order of their starts, those that have a part between."""
-    return ((start, end) for start, end in spans[: bisect_left(spans, (right,))] if end > left)
-
-
 class _Sums:
     """How much of disjoint spans lies between two moments: O(log n) each."""
 
@@ -182,3 +187,27 @@ class _Sums:
 
     def between(self, left: int, right: int) -> int:
         return self._until(right) - self._until(left)
+
+
+class _Outages:
+    """How many outages have a part of the down time between two moments: those that lie there as a whole are counted
+    before, and only the others looked at."""
+
+    def __init__(self, outages: _Spans, down: _Sums) -> None:
+        """`outages`: in the order of their starts; they may overlap."""
+        self._each, self._down = outages, down
+        self._starts = [start for start, _ in outages]
+        self._reach = list(accumulate((end for _, end in outages), max))
+        self._before = [0, *accumulate(down.between(start, end) > 0 for start, end in outages)]
+
+    def between(self, left: int, right: int) -> int:
+        touching = bisect_right(self._reach, left), bisect_left(self._starts, right)
+        first, last = bisect_left(self._starts, left), bisect_right(self._reach, right)
+        if first >= last:
+            return self._some(left, right, *touching)
+        inside = self._before[last] - self._before[first]
+        return self._some(left, right, touching[0], first) + inside + self._some(left, right, last, touching[1])
+
+    def _some(self, left: int, right: int, first: int, last: int) -> int:
+        each = self._each[first:last]
+        return sum(self._down.between(max(left, start), min(right, end)) > 0 for start, end in each)

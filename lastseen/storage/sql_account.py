@@ -86,13 +86,16 @@ def _remains(connection: Connection, ref: MachineRef) -> tuple[Standing, datetim
 def _incident(connection: Connection, machine_id: int, since: datetime, until: datetime) -> int | None:
     """The newest that was noticed in the span, else whose outage touches it, else that was open then by its events."""
     noticed = (events.c.id == events.c.incident_id) & events.c.at.between(since, until)
+    noticed &= events.c.seq > _newest_before(events.c.seq, events.c.machine_id == machine_id, events.c.at < since)
     opener = _nearest(connection, machine_id, noticed, newest=True)
     if opener is not None:
         return int(opener.id)
+    over = outages.c.ended_at < since
     by_outage = (
         select(events.c.incident_id)
         .join(outages, outages.c.opened_by == events.c.id)
         .where(outages.c.machine_id == machine_id, outages.c.started_at <= until)
+        .where(outages.c.id > _newest_before(outages.c.id, outages.c.machine_id == machine_id, over))
         .where(or_(outages.c.ended_at.is_(None), outages.c.ended_at >= since))
         .order_by(outages.c.id.desc())
         .limit(1)
@@ -102,6 +105,13 @@ def _incident(connection: Connection, machine_id: int, since: datetime, until: d
         return found
     row = _nearest(connection, machine_id, events.c.at <= until, newest=True)
     return None if row is None or (_ends(row) and row.at < since) else row.incident_id
+
+
+def _newest_before(number: Any, *which: Any) -> Any:
+    """Where what is looked for begins: a machine has its events and outages one after the other, a hundred thousand
+    perhaps, of which no older ones are read then."""
+    query = select(number).where(*which).order_by(number.desc()).limit(1).correlate(None)
+    return func.coalesce(query.scalar_subquery(), 0)
 
 
 def _nearest(connection: Connection, machine_id: int, condition: Any, newest: bool) -> Any:
@@ -144,12 +154,15 @@ def _of_incident(connection: Connection, standing: Standing, incident: int, now:
 def _quiet(connection: Connection, standing: Standing, since: datetime, until: datetime, now: datetime) -> Facts:
     machine_id = standing.machine.id
     before = _nearest(connection, machine_id, events.c.at < since, newest=True)
-    after = _nearest(connection, machine_id, events.c.at > until, newest=False)
+    mine = events.c.machine_id == machine_id
+    later = events.c.seq > _newest_before(events.c.seq, mine, events.c.at <= until)
+    after = _nearest(connection, machine_id, later & (events.c.at > until), newest=False)
     made = connection.execute(select(machines.c.created_at).where(machines.c.id == machine_id)).scalar_one()
     start, end = (made if before is None else before.at), (None if after is None else after.at)
     near = (max(start, since - NEAR), min(end or now, until + NEAR))
-    mine = select(events.c.id, events.c.uid).where(events.c.machine_id == machine_id, events.c.incident_id.is_(None))
-    span = mine.where(events.c.at >= start, events.c.at < end if end is not None else true())
+    begins = events.c.seq > _newest_before(events.c.seq, mine, events.c.at < start)
+    span = select(events.c.id, events.c.uid).where(mine, events.c.incident_id.is_(None), begins)
+    span = span.where(events.c.at >= start, events.c.at < end if end is not None else true())
     rows = connection.execute(span.order_by(events.c.seq.desc()).limit(OTHERS + 1)).all()
     kept = rows[:OTHERS][::-1]
     told, cut = _told(connection, [row.id for row in kept])

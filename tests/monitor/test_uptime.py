@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import zoneinfo
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lastseen.model.past import Past, Span
-from lastseen.monitor.uptime import Uptime, day_edges, hour_edges, uptime, uptimes
+from lastseen.monitor.uptime import Timeline, Uptime, day_edges, hour_edges, uptime, uptimes
 
 MINUTE = timedelta(minutes=1)
 START = datetime(2026, 3, 28, tzinfo=UTC)
@@ -169,3 +171,29 @@ def test_a_day_is_shown_in_hours_that_end_now() -> None:
     edges = hour_edges(at(90), 24)
     assert (len(edges), edges[0], edges[-1]) == (25, at(90) - timedelta(hours=24), at(90))
     assert len(hour_edges(at(90), 24, timedelta(minutes=30))) == 49
+
+
+def calls(work: Callable[[], object]) -> int:
+    """Of functions of ours, for it."""
+    made = 0
+
+    def note(frame: object, what: str, arg: object) -> None:
+        nonlocal made
+        made += what in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return made
+
+
+def test_another_day_of_the_picture_looks_at_the_outages_of_that_day_alone() -> None:
+    now, each = START + timedelta(days=90), timedelta(hours=1)
+    outages = tuple((START + number * each, START + (number + 0.5) * each) for number in range(90 * 24))
+    line = Timeline(Past(((START, None),), outages), now)
+    days = day_edges(now, 90, UTC)
+    assert [one.outages for one in line.uptimes(days)] == [24] * (len(days) - 1)
+    assert calls(lambda: line.uptimes(days)) < 90 * 100

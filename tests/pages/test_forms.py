@@ -357,3 +357,23 @@ async def test_what_is_wrong_with_the_watching_stands_first(site: Site, monkeypa
         seen = (await viewer.get("/")).text
         assert "Nobody can be heard by" in seen
         assert "Channels that fail" not in seen
+
+
+async def test_the_page_of_a_machine_reads_what_happened_to_it_once_for_all_its_pictures(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add(site, "there")
+    key = await machines.rotate_key(site.app.office.of(OPERATOR), "there")
+    async with await browser(site) as admin:
+        heard = {"Authorization": f"Bearer {secret(key['key'])}"}
+        assert (await admin.post("/api/v1/heartbeat", headers=heard)).status_code == 204
+        read, asked = site.store.pasts, []
+
+        async def pasts(*given: Any) -> Any:
+            asked.append(given)
+            return await read(*given)
+
+        monkeypatch.setattr(site.store, "pasts", pasts)
+        page = await admin.get("/machines/there")
+    assert page.text.count("<svg") >= 3
+    assert len(asked) == 1

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from lastseen.errors import InvalidInput, UnknownMachine
 from lastseen.manage import events, machines, reports, why
 from lastseen.manage.office import Office
-from lastseen.manage.overview import SPANS, pictured
+from lastseen.manage.overview import SPANS, pictured_over
 from lastseen.model import Standing
 from lastseen.monitor.story import moment_of
 from lastseen.monitor.story_layout import span
@@ -74,11 +74,8 @@ async def _known(office: Office, standing: Standing, when: When) -> dict[str, An
 
 
 async def _pictures(office: Office, standing: Standing, when: When) -> Mapping[str, Picture]:
-    found = {}
-    for each in SPANS:
-        (one,) = await pictured(office, [standing], each, when.now)
-        found[each] = picture(one, each, when)
-    return found
+    (found,) = await pictured_over(office, [standing], tuple(SPANS), when.now)
+    return {span: picture(one, span, when) for span, one in found.items()}
 
 
 def _values(body: Mapping[str, Any], above: str = "") -> Sequence[tuple[str, str]]:
