@@ -48,6 +48,9 @@ class Hangs:
 
     def limit(self, now: datetime) -> datetime:
         """For which moment it may be decided."""
-        if self._since is None or self._clock.monotonic() >= self._until:
-            return now
-        return min(now, self._since)
+        return now if self._since is None or not self.left else min(now, self._since)
+
+    @property
+    def left(self) -> timedelta:
+        """How much longer the others have; zero: nothing is held up."""
+        return timedelta(seconds=max(0.0, self._until - self._clock.monotonic()))

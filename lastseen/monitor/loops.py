@@ -212,6 +212,10 @@ class Loops:
         due = None if check is None else check + self._membership.patience
         if due is not None and self.listener.unsure_since is not None:
             due = max(due, self._clock.now() + self.listener.unsure_for)
+        if due is not None and self._hangs.left:
+            due = max(
+                due, self._clock.now() + self._hangs.left
+            )  # until then nothing is late, and looking changes nothing
         moments = (due, self._alarms.next_at(), self._uplink.next_at())
         return min((moment for moment in moments if moment is not None), default=None)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
 from lastseen.clock import SystemClock
 from lastseen.errors import UnknownMachine
-from lastseen.model import Beat, Recorded
+from lastseen.model import Beat, Event, Recorded
 from lastseen.monitor.blindness import Look
 from lastseen.monitor.hangs import HUNG, LONGEST, Hangs
+from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.monitor.recorder import Recorder
+from lastseen.protocols import Decide
 from lastseen.storage.memory import MemoryStore
 
 
@@ -118,3 +121,38 @@ async def test_a_writing_that_hung_is_noticed_by_who_waited_for_it(times: Times)
     with pytest.raises(UnknownMachine):
         await written
     assert hangs.limit(times.clock.now()) == began
+
+
+class Hanging(MemoryStore):
+    """`hang` is called by what settles next."""
+
+    hang: Callable[[], None] | None = None
+
+    async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
+        hang, self.hang = self.hang, None
+        if hang is not None:
+            hang()
+        return await super().settle(decide, now, limit)
+
+
+async def test_a_watch_that_lets_others_write_first_is_not_late_and_looks_afterwards(times: Times) -> None:
+    """A node that called itself late would get no heartbeats from a proxy: machines would be silent because of it."""
+    store = Hanging()
+    monitor = HeartbeatMonitor(store, clock=times.clock, offline_after="5s")
+
+    def passes(seconds: int) -> None:
+        for _ in range(seconds):
+            times.seconds += 1
+            monitor._loops._glance()  # the process itself runs on
+
+    async with monitor.opened():
+        await monitor.watch("web")
+        await store.record([Beat("web", times.clock.now())], times.clock.now())
+        await monitor.sweep()
+        store.hang = partial(passes, 40)
+        await monitor.sweep()
+        passes(17)
+        assert await monitor.sweep() == []
+        assert await monitor._loops._next() == times.clock.now() + timedelta(seconds=40 - 17)
+        passes(23)
+        assert [event.type for event in await monitor.sweep()] == ["machine.offline"]
