@@ -91,9 +91,9 @@ def source_name(source: int) -> str:
 
 # --- everything that is counted ---------------------------------------------------------------------------------------
 
-OUTCOMES: Final = ("stored", "unknown", "malformed", "refused", "limited", "busy", "failed", "abandoned")
+OUTCOMES: Final = ("stored", "unknown", "malformed", "refused", "limited", "busy", "failed", "late", "abandoned")
 """Of a heartbeat: durable; of no known machine; cannot be read; its key is not accepted; too many; the queue was full;
-the store could not take it; its sender hung up."""
+the store could not take it; the store did not answer in time; its sender hung up."""
 
 REFUSALS: Final = ("missing", "wrong", "scope", "disabled")
 """Of a key: none was sent; no valid one; one for something else; its machine is disabled."""

@@ -26,7 +26,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "agent_report_refused": ("warning", "reason", "the server will not have the numbers; a bare heartbeat is sent"),
     "agent_without_numbers": ("warning", "hint", "psutil is not installed: heartbeats carry no numbers"),
     "alerts_given_to_fallback": ("warning", "count", "a channel fails: its alerts go to its fallback as well"),
-    "answers_too_late": ("warning", "waiting", "the database does not answer: who asks by pages or API is told 503"),
+    "answers_too_late": ("warning", "waiting", "the database does not answer: who asks or reports in is told 503"),
     "blind_time_recorded": ("warning", "source, reason, seconds", "nobody could have been heard for so long"),
     "bot_answer_lost": ("info", "bot, reason", "an answer to somebody who wrote to a bot did not get there"),
     "bot_failed": ("error", "bot, error", "something that a bot was told could not be worked on; it goes on"),

@@ -31,11 +31,20 @@ _COMPRESSED = Problem(
 _log = get_logger()
 
 
+class Way(Protocol):
+    """The way in itself, as a monitor knows it."""
+
+    def missed(self) -> None: ...
+
+
 class Recording(Protocol):
     """What a way in wants of a monitor."""
 
     @property
     def clock(self) -> Clock: ...
+
+    @property
+    def here(self) -> Way: ...
 
     def record(self, beat: Beat) -> Awaitable[None]: ...
 

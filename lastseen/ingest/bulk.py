@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from lastseen.errors import Conflict, InvalidInput, LastseenError, MalformedReport, NotFound, UnknownMachine
-from lastseen.ingest.asgi import Answer, Receive, Recording, Refused, Scope, text_answer, whole_body
+from lastseen.ingest.asgi import Answer, Receive, Recording, Refused, Scope, Way, text_answer, whole_body
 from lastseen.ingest.auth import Grant
 from lastseen.ingest.gate import Gate
 from lastseen.ingest.route import RawRoute, other_method
@@ -36,7 +36,7 @@ _NO_ROW = "must be a JSON object with the field machine"
 _json = msgspec.json.Encoder(enc_hook=plain)
 
 
-class Names(Protocol):
+class Names(Way, Protocol):
     """Machines by what they call themselves, which need be no slug."""
 
     def known(self, name: str) -> int | None: ...
@@ -63,6 +63,7 @@ class BulkRoute(RawRoute):
     name = BULK_PATH
 
     def __init__(self, monitor: Declaring, gate: Gate) -> None:
+        super().__init__(monitor)
         self._monitor, self._gate = monitor, gate
 
     async def take(self, scope: Scope, receive: Receive) -> Answer:

@@ -45,6 +45,7 @@ class HeartbeatRoute(RawRoute):
     name = HEARTBEAT_PATH
 
     def __init__(self, monitor: Recording, gate: Gate) -> None:
+        super().__init__(monitor)
         self._record, self._clock = monitor.record, monitor.clock
         self._gate, self._keys, self._take_turn = gate, gate.keys, gate.by_key.take
         self._clocks = Clocks(monitor.clock)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
+from typing import Any, cast
 
 from lastseen.errors import LastseenError
 from lastseen.ingest.asgi import (
     Answer,
     ClientGone,
     Receive,
+    Recording,
     Refused,
     Scope,
     Send,
@@ -17,7 +20,8 @@ from lastseen.ingest.asgi import (
     unexpected,
     without_body,
 )
-from lastseen.ingest.tally import count_gone, count_malformed, count_refusal
+from lastseen.ingest.patience import LATE, Patience
+from lastseen.ingest.tally import count_gone, count_late, count_malformed, count_refusal
 from lastseen.problems import Problem, problem_of
 
 _OPTIONS = answer(204, [(b"allow", b"OPTIONS, POST")])
@@ -25,12 +29,16 @@ _WRONG_METHOD = Problem(405, "heartbeats are sent with POST", headers={"Allow": 
 
 
 class RawRoute(ABC):
-    """An ASGI application that never raises; what was not expected is logged and answered with 500.
+    """An ASGI application that never raises; what was not expected is logged and answered with 500, and what the
+    database keeps waiting, with 503.
 
     `name` is what it is called in the log: its path, without what is secret in it.
     """
 
     name: str
+
+    def __init__(self, monitor: Recording) -> None:
+        self._patience = Patience(lambda: monitor.here.missed())
 
     @abstractmethod
     async def take(self, scope: Scope, receive: Receive) -> Answer:
@@ -41,22 +49,36 @@ class RawRoute(ABC):
         return problem_answer(problem)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = await self._taken(scope, receive)
+        if given is not None:
+            start, body = without_body(given) if scope["method"] == "HEAD" else given
+            await send(start)
+            await send(body)
+
+    async def _taken(self, scope: Scope, receive: Receive) -> Answer | None:
+        """None: nobody is there to be answered."""
+        patience, task = self._patience, cast("asyncio.Task[Any]", asyncio.current_task())
+        patience.begin(task)
         try:
-            given = await self.take(scope, receive)
+            return await self.take(scope, patience.reading(receive, task))
         except ClientGone:
             count_gone()
-            return
+            return None
         except Refused as refused:
             count_refusal(refused.problem)
-            given = self.refuse(refused.problem)
+            return self.refuse(refused.problem)
         except LastseenError as error:
             count_malformed(error)
-            given = self.refuse(problem_of(error) or unexpected(self.name, error))
+            return self.refuse(problem_of(error) or unexpected(self.name, error))
         except Exception as error:  # noqa: BLE001  (one request must not end in a broken connection: logged, answered)
-            given = self.refuse(unexpected(self.name, error))
-        start, body = without_body(given) if scope["method"] == "HEAD" else given
-        await send(start)
-        await send(body)
+            return self.refuse(unexpected(self.name, error))
+        except asyncio.CancelledError:
+            if not patience.is_over(task):
+                raise
+            count_late()
+            return self.refuse(LATE)
+        finally:
+            patience.end(task)
 
 
 def other_method(method: str) -> Answer:

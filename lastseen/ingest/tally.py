@@ -45,6 +45,12 @@ def count_gone(source: str = "http") -> None:
     counters.HEARTBEATS.inc(source, "abandoned")
 
 
+def count_late(source: str = "http") -> None:
+    """A heartbeat that waited for the store too long. If it got as far as the recorder, what becomes of it is counted
+    there too."""
+    counters.HEARTBEATS.inc(source, "late")
+
+
 def count_failed(source: str = "http") -> None:
     """A heartbeat that came to grief before it could be handed on."""
     counters.HEARTBEATS.inc(source, "failed")

@@ -278,7 +278,8 @@ class Listener:
         return self._store_lost_at or (self.written_at if late else None)
 
     def store_failed(self) -> None:
-        """A write failed: from the last mark that got through nobody could have been heard for certain."""
+        """A write failed, or took so long that somebody was refused: from the last mark that got through nobody could
+        have been heard for certain."""
         if self._store_lost_at is None:
             self._store_lost_at = self._clock.now() - timedelta(seconds=self._clock.monotonic() - self._marked)
 

@@ -94,6 +94,10 @@ class Port:
         """The link is gone. `since`: when something was last received for certain."""
         self._listener.lost(self._ear, since)
 
+    def missed(self) -> None:
+        """Something that was said was refused, because the store did not answer: nobody is blamed for that time."""
+        self._listener.store_failed()
+
     @property
     def hears(self) -> bool:
         """What is said is heard: the link is there."""

@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 
 from lastseen.storage.upgrade_postgres import upgrade
@@ -132,6 +133,21 @@ class PostgresServer:
         """In good order, without waiting for clients."""
         self._end(signal.SIGINT)
 
+    def freeze(self) -> None:
+        """It hangs: connections are taken, and nothing is answered."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        """The first one first: it makes the others."""
+        assert self._process is not None
+        first = psutil.Process(self._process.pid)
+        return [first, *first.children(recursive=True)]
+
     def kill(self) -> None:
         """The power goes: the server and all its processes at once."""
         process = self._process
@@ -171,7 +187,7 @@ class PostgresServer:
     def database(self, template: str | None = None) -> str:
         """The name of a new one."""
         name = f"test_{os.getpid()}_{next(self._names)}"
-        self.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+        self.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template} STRATEGY file_copy" if template else ""))
         return name
 
     def migrated(self) -> str:

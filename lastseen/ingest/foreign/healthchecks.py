@@ -95,6 +95,7 @@ class PingRoute(RawRoute):
     name = PING_PREFIX
 
     def __init__(self, monitor: Reporting, gate: Gate) -> None:
+        super().__init__(monitor)
         self._monitor, self._gate = monitor, gate
 
     async def take(self, scope: Scope, receive: Receive) -> Answer:

@@ -37,6 +37,7 @@ class PushRoute(RawRoute):
     name = PUSH_PREFIX
 
     def __init__(self, monitor: Reporting, gate: Gate) -> None:
+        super().__init__(monitor)
         self._monitor, self._gate = monitor, gate
 
     async def take(self, scope: Scope, receive: Receive) -> Answer:

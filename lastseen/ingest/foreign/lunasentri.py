@@ -60,6 +60,7 @@ class MetricsRoute(RawRoute):
     name = METRICS_PATH
 
     def __init__(self, monitor: Reporting, gate: Gate) -> None:
+        super().__init__(monitor)
         self._monitor, self._gate = monitor, gate
         self._clocks = Clocks(monitor.clock)
 

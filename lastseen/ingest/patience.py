@@ -1,0 +1,93 @@
+"""Whoever reports in is answered in time: a database that hangs answers nobody, and what waits for it would wait as
+long. Who waits too long is told 503, and when to try again (RFC 9110, section 15.6.4).
+
+It is not acknowledged. What waits to be written already is stored if the database goes on; the rest is not, and so
+nobody could have been heard for certain meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+from lastseen.ingest.asgi import Message, Receive
+from lastseen.log import get_logger
+from lastseen.problems import STORE_RETRY, Problem
+from lastseen.words import say
+
+PATIENCE = 8.0
+"""Seconds that the database may keep a request waiting: fewer than those after which most clients go."""
+
+LOOK_EVERY = 0.5
+
+SPACING = 60.0
+"""Seconds from one line in the log to the next."""
+
+LATE = Problem(
+    503,
+    say("the database does not answer: try again later. What was sent may be stored all the same"),
+    headers={"Retry-After": str(STORE_RETRY)},
+)
+
+_log = get_logger()
+_Task = asyncio.Task[Any]
+
+
+class Patience:
+    """With the requests that wait; `missed` is called when it is over for some. It looks at all of them now and then: a
+    timer for each would cost more than most of what is done for a heartbeat."""
+
+    def __init__(self, missed: Callable[[], None]) -> None:
+        self._missed = missed
+        self._since: dict[_Task, float] = {}  # who waits longest is first
+        self._late: set[_Task] = set()
+        self._looking: asyncio.TimerHandle | None = None
+        self._log_after = -math.inf
+
+    def begin(self, task: _Task) -> None:
+        loop = asyncio.get_running_loop()
+        self._since[task] = loop.time()
+        if self._looking is None:
+            self._looking = loop.call_later(LOOK_EVERY, self._look, loop)
+
+    def end(self, task: _Task) -> None:
+        self._since.pop(task, None)
+
+    def is_over(self, task: _Task) -> bool:
+        """Whether that is why this was cancelled, and nothing else is."""
+        if task not in self._late:
+            return False
+        self._late.discard(task)
+        return task.uncancel() == 0
+
+    def reading(self, receive: Receive, task: _Task) -> Receive:
+        """`receive`, while which nobody waits for the database: how long a body may take is limited by who reads it."""
+
+        async def received() -> Message:
+            self.end(task)
+            message = await receive()
+            self.begin(task)
+            return message
+
+        return received
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now, waiting = loop.time(), len(self._since)
+        late = list(itertools.takewhile(lambda task: now - self._since[task] >= PATIENCE, self._since))
+        for task in late:
+            del self._since[task]
+            self._late.add(task)
+            task.cancel()
+        if late:
+            self._missed()
+            self._say(now, waiting)
+        self._looking = loop.call_later(LOOK_EVERY, self._look, loop) if self._since else None
+
+    def _say(self, now: float, waiting: int) -> None:
+        """One line, however many: they shall not fill the log."""
+        if now >= self._log_after:
+            self._log_after = now + SPACING
+            _log.warning("answers_too_late", waiting=waiting)
