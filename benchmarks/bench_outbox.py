@@ -17,8 +17,9 @@ from benchmarks.receiver import Receiver
 from lastseen.clock import SystemClock
 from lastseen.log_output import configure_logs
 from lastseen.monitor.heartbeat import HeartbeatMonitor
+from lastseen.notifiers.signing import new_secret
 from lastseen.notifiers.tools import local_tools
-from lastseen.notifiers.webhook import Webhook, new_secret
+from lastseen.notifiers.webhook import Webhook
 from lastseen.plugins import make_notifier
 
 IN_FLIGHT = 32

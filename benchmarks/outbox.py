@@ -15,13 +15,14 @@ from benchmarks.fleet import fill
 from lastseen import counters
 from lastseen.clock import SystemClock
 from lastseen.compose import Notifiers
+from lastseen.garbage import collect_seldom, leave_what_is_there
 from lastseen.listening import allow_connections
 from lastseen.model import Beat
 from lastseen.monitor.deadline import Rules
 from lastseen.monitor.decide import decide
 from lastseen.notifiers.dispatcher import Dispatcher
 from lastseen.notifiers.roster import Roster
-from lastseen.serving import SWITCH, _loop_factory, spare_the_collector
+from lastseen.serving import SWITCH, _loop_factory
 from lastseen.settings import Settings
 from lastseen.storage import open_store
 
@@ -35,7 +36,8 @@ def as_serve_does(work: Callable[..., Awaitable[T]], *given: Any) -> T:
     sys.setswitchinterval(SWITCH)
 
     async def main() -> T:
-        spare_the_collector()
+        collect_seldom()
+        leave_what_is_there()
         return await work(*given)
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:

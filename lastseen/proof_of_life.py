@@ -18,7 +18,6 @@ from lastseen.clock import Clock, rfc3339
 from lastseen.errors import ForbiddenAddress
 from lastseen.log import get_logger
 from lastseen.monitor.health import Part, Trouble
-from lastseen.notifiers.guard import Policy, guarded_client
 from lastseen.systemd import Manager
 
 LOOK = 2.0
@@ -79,6 +78,8 @@ class Proof:
         """Why it was not heard; None: it was."""
         try:
             if self._http is None:  # its own: it must not wait behind what is told to people
+                from lastseen.notifiers.guard import Policy, guarded_client
+
                 self._http = guarded_client(Policy(allow_private=True), timeout=TIMEOUT)
             answer = await self._http.get(self._url)
         except ForbiddenAddress:

@@ -8,7 +8,6 @@ End: stop taking, finish what is in flight, the monitor, the server, the databas
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -22,6 +21,7 @@ import anyio
 from lastseen.app import App
 from lastseen.compose import passwords_of
 from lastseen.datadir import check_folder, database_file, prepare_folder, serve_lock, tell_address
+from lastseen.garbage import collect_seldom, leave_what_is_there
 from lastseen.listening import BACKLOG, allow_connections, bind, url_of
 from lastseen.log import get_logger
 from lastseen.log_output import configure_logs, remember_secrets
@@ -33,9 +33,6 @@ from lastseen.web.slow import SlowClients, bounded_protocol
 
 FINISH = 8
 """Seconds that requests in flight have when the server stops."""
-
-ALLOCATIONS = 20_000
-"""More objects made than given back, before the collector looks at the newest."""
 
 SWITCH = 0.0005
 """Seconds that one thread keeps the interpreter while another wants it. With Python's 5 ms the thread that writes the
@@ -52,19 +49,11 @@ def serve(settings: Settings) -> None:
         _log.warning("unknown_setting", problem=sentence)
     _log.info("settings_read", data_dir=str(settings.data_dir), pid=os.getpid())
     manager = Manager.of_environment(os.environ)
+    collect_seldom()
     sys.setswitchinterval(SWITCH)
     allow_connections()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings, manager))
-
-
-def spare_the_collector() -> None:
-    """Heartbeats on their way are many small objects that live for a moment, and in no cycles. With Python's thresholds
-    the collector walks through all of them, and everything imported, hundreds of times a second: a third of the time
-    that a batch of 10,000 takes."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(ALLOCATIONS, 20, 20)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -95,7 +84,7 @@ async def _serve(settings: Settings, manager: Manager | None) -> None:
                     _log.info("port_bound", url=url_of(listener))
                     tell_address(file, url_of(listener))
                     app.api  # noqa: B018  (imported now, so that the next line covers it)
-                    spare_the_collector()
+                    leave_what_is_there()
                     await answer(app, listener, stop)
         _log.info("store_closed")
 

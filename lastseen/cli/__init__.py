@@ -5,6 +5,10 @@ Groups import what they need when a command runs, not before: `lastseen --help` 
 
 from __future__ import annotations
 
-from lastseen.cli.main import main
+from lastseen.garbage import collect_seldom
+
+collect_seldom()  # before all that is imported
+
+from lastseen.cli.main import main  # noqa: E402
 
 __all__ = ["main"]

@@ -62,7 +62,7 @@ def listen(
 
 def _secret(text: str, file: Path | None) -> str | None:
     from lastseen.errors import InvalidInput
-    from lastseen.notifiers.webhook import decode_secret
+    from lastseen.notifiers.signing import decode_secret
 
     if text and file is not None:
         raise UsageError("give --secret or --secret-file, not both")
@@ -159,7 +159,7 @@ def told(request: Received, at: datetime, problem: str | None, status: int, try_
 def judged(request: Received, secret: str, now: float) -> str:
     """Why the request is not to be believed at `now` (Unix seconds), or "". A secret that is no whsec_… is that of
     `--signature lunasentri`."""
-    from lastseen.notifiers.webhook import decode_secret, sign, sign_lunasentri
+    from lastseen.notifiers.signing import decode_secret, sign, sign_lunasentri
 
     headers = request.headers
     if not secret.startswith("whsec_"):

@@ -59,7 +59,7 @@ def email(given: Given, to: tuple[str, ...]) -> Target:
 
 def webhook(url: str, notes: tuple[str, ...], **values: Any) -> Target:
     """One whose body is ours. A signing secret is made where it has none."""
-    from lastseen.notifiers.webhook import new_secret
+    from lastseen.notifiers.signing import new_secret
 
     secret = {} if "secret" in values else {"secret": new_secret()}
     return Target("webhook", {"url": url, **secret, **values}, notes)

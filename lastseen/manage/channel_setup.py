@@ -11,7 +11,7 @@ from lastseen.manage.channels import check_name, find, may_configure, shown
 from lastseen.manage.office import Office, Senders
 from lastseen.manage.owners import of_new
 from lastseen.model import Channel
-from lastseen.notifiers.webhook import new_secret
+from lastseen.notifiers.signing import new_secret
 from lastseen.plugins import check_config, load_notifier, notifier_types, split_secrets, unguarded_in
 from lastseen.words import say
 

@@ -15,7 +15,7 @@ from lastseen.manage.machines import id_in
 from lastseen.manage.office import Office
 from lastseen.model import Channel, Preferences, preferences_from
 from lastseen.notifiers.quiet import checked_wishes
-from lastseen.notifiers.webhook import new_secret
+from lastseen.notifiers.signing import new_secret
 from lastseen.words import say
 
 CODE = "code"

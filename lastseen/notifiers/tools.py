@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import httpx
 
 from lastseen.clock import Clock, SystemClock
-from lastseen.notifiers.guard import Policy, guarded_client
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +22,6 @@ class Tools:
 
 def local_tools() -> Tools:
     """For notifiers that a program makes itself: they may reach private addresses too. The client is to be closed."""
+    from lastseen.notifiers.guard import Policy, guarded_client
+
     return Tools(guarded_client(Policy(allow_private=True)))

@@ -5,12 +5,6 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-import re
-import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -24,11 +18,10 @@ from lastseen.model import Delivered, Event, Message, Outcome
 from lastseen.notifiers.addresses import Policy, literal, refusal
 from lastseen.notifiers.guard import post
 from lastseen.notifiers.outcome import from_exception, http_outcome
+from lastseen.notifiers.signing import decode_secret, sign, sign_lunasentri
 from lastseen.notifiers.tools import Tools, local_tools
 from lastseen.words import say
 
-PREFIX = "whsec_"
-_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _json = msgspec.json.Encoder()
 _SIX = ("id", "name", "hostname", "description", "status", "last_seen")
 
@@ -150,20 +143,6 @@ def headers(config: Webhook.Config, id_: str, now: datetime, body: bytes) -> dic
     return given
 
 
-def sign(key: bytes, id_: str, timestamp: str, body: bytes) -> str:
-    """One `v1,…` signature; `key` are the bytes behind `whsec_`."""
-    digest = hmac.digest(key, f"{id_}.{timestamp}.".encode() + body, "sha256")
-    return "v1," + base64.b64encode(digest).decode()
-
-
-def sign_lunasentri(secret: str, body: bytes) -> str:
-    """That system keeps only SHA-256 of the secret's text, and signs with those 32 bytes. `sha256:` and 64 hexadecimal
-    digits are they: of a webhook that came from there nobody knows the text."""
-    known = _DIGEST.fullmatch(secret)
-    key = bytes.fromhex(known[1]) if known else hashlib.sha256(secret.encode()).digest()
-    return "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
-
-
 def _standard_keys(config: Webhook.Config, now: datetime) -> Sequence[bytes]:
     """Newest first. A lunasentri secret that is no whsec_ has no standard signature."""
     given = [config.secret]
@@ -180,24 +159,6 @@ def _key(secret: str) -> bytes | None:
 
 
 # -- what is configured
-
-
-def new_secret() -> str:
-    """A fresh signing secret."""
-    return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
-
-
-def decode_secret(secret: str) -> bytes:
-    """The 24 to 64 bytes behind `whsec_`; ValueError says what is wrong and never what was given."""
-    if not secret.startswith(PREFIX):
-        raise ValueError(say("must begin with whsec_"))
-    try:
-        key = base64.b64decode(secret[len(PREFIX) :], validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError(say("must be whsec_ and base64 after it")) from None
-    if not 24 <= len(key) <= 64:
-        raise ValueError(say("must be base64 of 24 to 64 bytes, not of {key}", key=len(key)))
-    return key
 
 
 def checked_url(value: str) -> str:

@@ -20,9 +20,9 @@ Send = Callable[[Any], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OURS: Final = frozenset(
-    {"account", "api", "badge", "channels", "events", "favicon.ico", "healthz", "keys", "kinds", "livez", "login"}
-    | {"logout", "machines", "metrics", "people", "ping", "readyz", "reset", "setup", "silences", "sources", "static"}
-    | {"status", "status-pages", "system"}
+    {"account", "api", "badge", "channels", "events", "events.csv", "events.json", "favicon.ico", "healthz", "keys"}
+    | {"kinds", "livez", "login", "logout", "machines", "metrics", "people", "ping", "readyz", "reset", "setup"}
+    | {"silences", "sources", "static", "status", "status-pages", "system"}
 )
 """What paths of ours begin with: where a proxy has taken the prefix away, one of the same name could not be told from
 them."""

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from lastseen.notifiers.addresses import NEVER, PRIVATE
-from lastseen.notifiers.webhook import new_secret
+from lastseen.notifiers.signing import new_secret
 from tests.cli.conftest import Cli
 
 ROOT = Path(__file__).parent.parent.parent

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lastseen.notifiers.webhook import sign_lunasentri
+from lastseen.notifiers.signing import sign_lunasentri
 from tests.cli.conftest import Cli
 from tests.imports.conftest import content, machines, moved
 from tests.imports.programs import LUNASENTRI_10, LUNASENTRI_15, LunaSentri, ago

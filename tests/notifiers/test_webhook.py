@@ -19,8 +19,9 @@ from lastseen.errors import InvalidInput
 from lastseen.model import Delivered, Rejected, Retry, Scope, Status
 from lastseen.notifiers.addresses import Policy
 from lastseen.notifiers.guard import guarded_client
+from lastseen.notifiers.signing import decode_secret, new_secret, sign
 from lastseen.notifiers.tools import Tools
-from lastseen.notifiers.webhook import Webhook, decode_secret, headers, new_secret, payload, sign
+from lastseen.notifiers.webhook import Webhook, headers, payload
 from lastseen.plugins import check_config
 from lastseen.testing import NotifierSuite
 from lastseen.testing.far_end import Answer, FarEnd

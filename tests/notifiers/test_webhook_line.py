@@ -21,8 +21,9 @@ from lastseen.clock import SystemClock
 from lastseen.notifiers import guard
 from lastseen.notifiers.addresses import Policy
 from lastseen.notifiers.guard import guarded_client
+from lastseen.notifiers.signing import new_secret
 from lastseen.notifiers.tools import Tools
-from lastseen.notifiers.webhook import Webhook, new_secret
+from lastseen.notifiers.webhook import Webhook
 from lastseen.testing import FakeClock
 from lastseen.testing.http_server import Answer, Received
 from tests.scenarios.harness import rows

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.async_api import expect
+from starlette.routing import Route
 
 from lastseen.app import App
 from lastseen.errors import ConfigurationError
@@ -177,5 +178,7 @@ def test_a_path_that_cannot_be_told_from_ours_is_refused(tmp_path: Path, path: s
 
 
 async def test_every_path_of_ours_is_known_to_be_one(looking: Looking) -> None:
-    firsts = {getattr(route, "path", "/").split("/")[1] for route in looking.served.app.api.routes} - {""}
-    assert firsts <= OURS
+    firsts = {route.path.split("/")[1] for route in looking.served.app.api.routes if isinstance(route, Route)} - {""}
+    assert {"api", "account", "machines", "badge"} <= firsts
+    assert firsts - {"events.{file}"} <= OURS
+    assert {"events.csv", "events.json"} <= OURS

@@ -15,7 +15,7 @@ import pytest
 from lastseen import HeartbeatMonitor
 from lastseen.model import code_channel_uid
 from lastseen.notifiers.roster import lane_of
-from lastseen.notifiers.webhook import new_secret
+from lastseen.notifiers.signing import new_secret
 from lastseen.storage.sqlite import open_sqlite
 from lastseen.testing.http_server import Answer, Received
 from tests import starting

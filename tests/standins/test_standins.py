@@ -16,7 +16,8 @@ from pydantic import SecretStr
 
 from lastseen.clock import SystemClock
 from lastseen.model import Delivered, Retry
-from lastseen.notifiers.webhook import Webhook, new_secret
+from lastseen.notifiers.signing import new_secret
+from lastseen.notifiers.webhook import Webhook
 from tests.notifiers.builders import message
 from tests.standins.telegram import TOKEN, BotApi, Refused, parse_html
 from tests.standins.webhook import WebhookReceiver

@@ -107,7 +107,7 @@ def create_api(
     app.state.languages = Languages()
     app.state.readiness, app.state.notes = readiness, notes
     app.router.routes.extend(_made_once())
-    app.include_router(metrics_routes(monitor, find_key, version, metrics))
+    app.router.routes.extend(metrics_routes(monitor, find_key, version, metrics).routes)
     _add_errors(app, at_wrong_key)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(ShortBodies)
@@ -120,11 +120,10 @@ def create_api(
 @cache
 def _made_once() -> Sequence[BaseRoute]:
     """All that find what they are about in the application that was asked: to look at some 200 functions and what they
-    take is most of the work of making one."""
-    router = APIRouter()
-    for routes in (*ROUTES, dashboard_routes(), public_routes(), login_pages.pages, session_routes, _health):
-        router.include_router(routes)
-    return router.routes
+    take is most of the work of making one. Taken as they are: FastAPI looks at what is included a second time, and no
+    router here changes what is in another."""
+    routers = (*ROUTES, *dashboard_routes(), public_routes(), login_pages.pages, session_routes, _health)
+    return [route for router in routers for route in router.routes]
 
 
 def _guard(app: FastAPI, front: Front) -> None:

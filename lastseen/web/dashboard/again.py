@@ -26,7 +26,7 @@ MOST: Final = 10_000
 
 
 def again_routes() -> APIRouter:
-    router = APIRouter(prefix="/given-up", route_class=Page, include_in_schema=False)
+    router = APIRouter(prefix="/channels/given-up", route_class=Page, include_in_schema=False)
 
     @router.get("")
     async def look(request: Request, office: Asked, channel: str = "", told: int | None = None) -> Response:

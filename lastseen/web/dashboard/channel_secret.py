@@ -23,7 +23,7 @@ BEGUN: Final = {"keep": "7d"}
 
 
 def secret_routes() -> APIRouter:
-    router = APIRouter(prefix="/{ref}/secret", route_class=Page, include_in_schema=False)
+    router = APIRouter(prefix="/channels/{ref}/secret", route_class=Page, include_in_schema=False)
 
     @router.get("")
     async def about(request: Request, office: Asked, ref: str) -> Response:

@@ -18,7 +18,7 @@ SHOWN = ("name", "owner")
 
 
 def whose_routes() -> APIRouter:
-    router = APIRouter(prefix="/{ref}/whose", route_class=Page, include_in_schema=False)
+    router = APIRouter(prefix="/channels/{ref}/whose", route_class=Page, include_in_schema=False)
 
     @router.get("")
     async def about(request: Request, office: Asked, ref: str) -> Response:

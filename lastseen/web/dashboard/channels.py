@@ -12,14 +12,10 @@ from lastseen.errors import Conflict, InvalidInput, NotFound
 from lastseen.manage import channel_setup, channel_test, channels, notifications
 from lastseen.manage.office import Office
 from lastseen.notifiers.wording import When
-from lastseen.web.dashboard.again import again_routes
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
-from lastseen.web.dashboard.channel_secret import secret_routes
-from lastseen.web.dashboard.channel_whose import whose_routes
-from lastseen.web.dashboard.inviting import invite_routes
 from lastseen.web.dashboard.rendering import templates
 from lastseen.web.dashboard.schema_form import Field, begun_with, changes_in, fields_of, values_in
-from lastseen.web.dashboard.wishes import in_words, wish_routes
+from lastseen.web.dashboard.wishes import in_words
 from lastseen.words import say
 
 LOG: Final = 50
@@ -39,11 +35,6 @@ def channel_routes() -> APIRouter:
         known = await channels.listed(office)
         return templates(request, "channels.html", channels=known, may_edit=office.who.edits_something)
 
-    router.include_router(again_routes())
-    router.include_router(invite_routes())
-    router.include_router(secret_routes())
-    router.include_router(whose_routes())
-    router.include_router(wish_routes())
     _add_making(router)
     _add_page(router)
     _add_changing(router)

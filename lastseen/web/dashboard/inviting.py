@@ -18,7 +18,7 @@ from lastseen.words import say
 
 
 def invite_routes() -> APIRouter:
-    router = APIRouter(route_class=Page, include_in_schema=False)
+    router = APIRouter(prefix="/channels", route_class=Page, include_in_schema=False)
 
     @router.get("/invite")
     async def begin(request: Request, office: Asked) -> Response:

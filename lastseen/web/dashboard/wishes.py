@@ -27,7 +27,7 @@ SHOWN: Final = (
 
 
 def wish_routes() -> APIRouter:
-    router = APIRouter(route_class=Page, include_in_schema=False)
+    router = APIRouter(prefix="/channels", route_class=Page, include_in_schema=False)
 
     @router.get("/{ref}/wishes")
     async def wishes(request: Request, office: Asked, ref: str) -> Response:
