@@ -9,6 +9,7 @@ from typing import Any
 from lastseen.clock import rfc3339
 from lastseen.errors import InvalidInput, NotFound
 from lastseen.manage import owners, subjects
+from lastseen.manage.cursors import part_of
 from lastseen.manage.office import Office
 from lastseen.model.public import SHOWS, Badge
 from lastseen.words import say
@@ -41,6 +42,13 @@ async def add(office: Office, said: Mapping[str, Any]) -> dict[str, Any]:
 async def listed(office: Office) -> list[dict[str, Any]]:
     """By id, those that who asks may see."""
     return await _described(office, [one for one in await office.store.badges() if office.who.sees(one.owner)])
+
+
+async def page(office: Office, *, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
+    """`{"items": […], "next": …}` of the same. Raises InvalidInput."""
+    mine = [one for one in await office.store.badges() if office.who.sees(one.owner)]
+    shown, following = part_of(mine, lambda one: (one.id,), limit, cursor, "id")
+    return {"items": await _described(office, shown), "next": following}
 
 
 async def remove(office: Office, badge: int) -> dict[str, Any]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from lastseen.errors import InvalidInput
 from lastseen.model.directory import Place
 from lastseen.words import say
+
+T = TypeVar("T")
 
 LONGEST = 2000
 """Characters of a cursor: a name of 200 characters takes less."""
@@ -25,6 +27,7 @@ _SHAPES: Mapping[str, Any] = {
     "last_seen": tuple[datetime, int],
     "status_since": tuple[datetime, int],
     "group": tuple[str, str, int],
+    "used_at": tuple[datetime, int],
     "id": tuple[int],
 }
 """What a place is in each order."""
@@ -34,7 +37,7 @@ _GREATEST_ID = 2**31 - 1
 
 
 def cursor_of(order: str, descending: bool, place: Place) -> str:
-    """`order`: one of `model.directory.SORTS`, or `id`."""
+    """`order`: one of `model.directory.SORTS`, `used_at`, or `id`."""
     said = msgspec.json.encode([order, descending, list(place)])
     return base64.urlsafe_b64encode(said).decode().rstrip("=")
 
@@ -64,6 +67,16 @@ def page_of(rows: Sequence[Any], limit: int, cursor: Any) -> dict[str, Any]:
     """`rows`: one more than are shown, where there are so many. `cursor`: from a row, where the list goes on."""
     shown = list(rows[:limit])
     return {"items": shown, "next": cursor(shown[-1]) if len(rows) > limit and shown else None}
+
+
+def part_of(
+    rows: Iterable[T], place: Callable[[T], Place], limit: int, cursor: str | None, order: str
+) -> tuple[list[T], str | None]:
+    """Of what was read as a whole, because it is never long: a page by `place`, and its `next`. Raises InvalidInput."""
+    after = place_in(cursor, order, False)
+    left = sorted((row for row in rows if after is None or place(row) > after), key=place)
+    shown = left[:limit]
+    return shown, cursor_of(order, False, place(shown[-1])) if len(left) > limit else None
 
 
 def _fits(place: Place, greatest: int) -> bool:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
 from lastseen.clock import rfc3339
 from lastseen.errors import ConfigurationError, Forbidden, NotFound
 from lastseen.ingest.auth import digest_of
+from lastseen.manage.cursors import cursor_of, page_of, part_of, place_in
 from lastseen.manage.machines import id_in
 from lastseen.manage.office import Office
 from lastseen.manage.passwords import hashed
-from lastseen.model.people import Session, User
+from lastseen.model.people import Session, User, folded
 from lastseen.protocols import People, Sessions
 from lastseen.words import say
 
@@ -27,6 +27,14 @@ async def listed(office: Office) -> list[dict[str, Any]]:
     """All, by name, as `describe` says. Raises Forbidden."""
     _must_see(office)
     return [describe(user) for user in await _store(office).users()]
+
+
+async def page(office: Office, *, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
+    """`{"items": […], "next": …}` of the same. Raises Forbidden, InvalidInput."""
+    _must_see(office)
+    users = await _store(office).users()
+    shown, following = part_of(users, lambda one: (folded(one.name), one.id), limit, cursor, "name")
+    return {"items": [describe(user) for user in shown], "next": following}
 
 
 async def show(office: Office, ref: str | int) -> dict[str, Any]:
@@ -109,13 +117,30 @@ async def _link(office: Office, purpose: str, user: int | None) -> dict[str, Any
 async def sessions(office: Office, ref: str | None = None) -> list[dict[str, Any]]:
     """Who is logged in, the latest used first: one user's, or everybody's, which admins see alone. Raises Forbidden,
     NotFound."""
+    found = await _sessions(office).sessions(await _whose(office, ref), office.monitor.clock.now())
+    return [_logged_in(*one) for one in found]
+
+
+async def sessions_page(
+    office: Office, ref: str | None = None, *, limit: int = 100, cursor: str | None = None
+) -> dict[str, Any]:
+    """`{"items": […], "next": …}` of the same. Raises Forbidden, NotFound, InvalidInput."""
+    user, after = await _whose(office, ref), place_in(cursor, "used_at", True)
+    found = await _sessions(office).sessions(user, office.monitor.clock.now(), after, limit + 1)
+    following = page_of(found, limit, lambda last: cursor_of("used_at", True, (last[0].used_at, last[0].id)))
+    return {**following, "items": [_logged_in(*one) for one in following["items"]]}
+
+
+async def _whose(office: Office, ref: str | None) -> int | None:
+    """None: everybody's."""
     if ref is None:
         _must_see(office)
-        user = None
-    else:
-        user = (await find(office, ref)).id
-    found: Sequence[tuple[Session, User]] = await _sessions(office).sessions(user, office.monitor.clock.now())
-    return [{**described(session), "user": whose.name} for session, whose in found]
+        return None
+    return (await find(office, ref)).id
+
+
+def _logged_in(session: Session, user: User) -> dict[str, Any]:
+    return {**described(session), "user": user.name}
 
 
 async def log_out(office: Office, ref: str | int, session: int | None = None) -> dict[str, Any]:

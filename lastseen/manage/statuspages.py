@@ -9,6 +9,7 @@ from typing import Any
 from lastseen.clock import rfc3339
 from lastseen.errors import InvalidInput, NotFound
 from lastseen.manage import owners, subjects
+from lastseen.manage.cursors import part_of
 from lastseen.manage.office import Office
 from lastseen.model import replace
 from lastseen.model.public import Line, StatusPage
@@ -49,6 +50,12 @@ async def change(office: Office, slug: str, said: Mapping[str, Any]) -> dict[str
 async def listed(office: Office) -> list[dict[str, Any]]:
     """By slug, those that who asks may see."""
     return await _described(office, await _visible(office))
+
+
+async def page(office: Office, *, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
+    """`{"items": […], "next": …}` of the same. Raises InvalidInput."""
+    shown, following = part_of(await _visible(office), lambda one: (one.slug, one.id), limit, cursor, "name")
+    return {"items": await _described(office, shown), "next": following}
 
 
 async def show(office: Office, slug: str) -> dict[str, Any]:

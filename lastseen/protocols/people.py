@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from lastseen.model.directory import Place
 from lastseen.model.people import Deed, Session, Tell, User, Witnessed
 
 
@@ -51,8 +52,11 @@ class Sessions(Protocol):
     async def session_used(self, session: int, now: datetime, until: datetime) -> None:
         """It was used, and lasts until then."""
 
-    async def sessions(self, user: int | None, now: datetime) -> Sequence[tuple[Session, User]]:
-        """Those that are not over, of one user or of all, the latest used first."""
+    async def sessions(
+        self, user: int | None, now: datetime, after: Place | None = None, limit: int | None = None
+    ) -> Sequence[tuple[Session, User]]:
+        """Those that are not over, of one user or of all, the latest used first, of two the one with the greater id.
+        `after`: only what comes after this `(used_at, id)`; `limit`: so many."""
 
     async def end_sessions(self, *, user: int | None = None, session: int | None = None, but: int | None = None) -> int:
         """One session (of this user, if one is given), or all of a user `but` one; without either none. How many

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from lastseen.model.directory import Place
 from lastseen.model.people import Deed, Session, Tell, User, Witnessed
 from lastseen.storage import sql_deeds, sql_sessions, sql_users, witness
 
@@ -51,8 +52,10 @@ class SqlPeople:
     async def session_used(self, session: int, now: datetime, until: datetime) -> None:
         await self.database.write_beside(lambda c: sql_sessions.used(c, session, now, until))
 
-    async def sessions(self, user: int | None, now: datetime) -> Sequence[tuple[Session, User]]:
-        return await self.database.read(lambda c: sql_sessions.listed(c, user, now))
+    async def sessions(
+        self, user: int | None, now: datetime, after: Place | None = None, limit: int | None = None
+    ) -> Sequence[tuple[Session, User]]:
+        return await self.database.read(lambda c: sql_sessions.listed(c, user, now, after, limit))
 
     async def end_sessions(self, *, user: int | None = None, session: int | None = None, but: int | None = None) -> int:
         return await self.database.write(lambda c: sql_sessions.end(c, user, session, but))

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, false, insert, or_, select, update
 
 from lastseen.errors import Conflict, NotFound
+from lastseen.model.directory import Place
 from lastseen.model.people import Session, User
 from lastseen.storage import sql_users
 from lastseen.storage.rows import link_tokens, sessions, users
@@ -42,8 +43,13 @@ def used(connection: Connection, session: int, now: datetime, until: datetime) -
         connection.execute(update(sessions).where(sessions.c.id == session).values(used_at=now, expires_at=until))
 
 
-def listed(connection: Connection, user: int | None, now: datetime) -> Sequence[tuple[Session, User]]:
-    found = _valid(now).order_by(sessions.c.used_at.desc(), sessions.c.id.desc())
+def listed(
+    connection: Connection, user: int | None, now: datetime, after: Place | None, limit: int | None
+) -> Sequence[tuple[Session, User]]:
+    found = _valid(now).order_by(sessions.c.used_at.desc(), sessions.c.id.desc()).limit(limit)
+    if after is not None:
+        used_at, id_ = after
+        found = found.where(or_(sessions.c.used_at < used_at, (sessions.c.used_at == used_at) & (sessions.c.id < id_)))
     if user is not None:
         found = found.where(sessions.c.user_id == user if is_id(user) else false())
     return [_whose(row) for row in connection.execute(found)]

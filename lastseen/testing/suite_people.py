@@ -201,6 +201,20 @@ class PeopleSuite(StoreSuiteBase):
             assert [one.id for one, _ in await store.sessions(eva.id, at(25 + HOUR))] == [first]
             assert await store.sessions(2**40, at(40)) == []
 
+    async def test_sessions_are_listed_by_pages_also_where_they_were_used_at_the_same_time(self) -> None:
+        self.needs("people")
+        async with self.opened() as store:
+            eva = await admin(store)
+            every = [await logged_in(store, eva, f"d{number}", number // 2) for number in range(5)]
+            found, after = [], None
+            for _ in every:
+                ((one, _),) = await store.sessions(None, at(40), after, 1)
+                found.append(one.id)
+                after = one.used_at, one.id
+            assert found == every[::-1]
+            assert await store.sessions(None, at(40), after, 1) == []
+            assert len(await store.sessions(eva.id, at(40), limit=3)) == 3
+
     async def test_sessions_end_one_by_one_or_all_of_a_user_but_one(self) -> None:
         self.needs("people")
         async with self.opened() as store:

@@ -26,6 +26,9 @@ from lastseen.words import say
 HOME: Final = "/"
 LOG_IN: Final = "/login"
 
+SESSIONS: Final = 100
+"""Of one's own that are listed, the latest used; all may be ended at once."""
+
 _NO_REFERRER: Final = {"Referrer-Policy": "no-referrer"}
 """Of pages whose own address is a secret."""
 
@@ -210,9 +213,10 @@ async def _account_page(request: Request, who: Who, errors: Errors, status: int 
     found = await entrance.office.store.user(who.user_id)
     if found is None:
         raise NotLoggedIn
+    latest = await entrance.office.store.sessions(who.user_id, entrance.clock.now(), limit=SESSIONS)
     given: dict[str, Any] = {
         "user": found[0],
-        "sessions": [one for one, _ in await entrance.office.store.sessions(who.user_id, entrance.clock.now())],
+        "sessions": [one for one, _ in latest],
         "mine": None if mine is None else mine[0].id,
         "done": request.query_params.get("done", ""),
         "when": When(entrance.clock.now(), entrance.office.read_in(zone_of(request)).zone),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 from lastseen.manage import passwords
 from tests.api.conftest import Api
@@ -99,3 +100,18 @@ async def test_guesses_at_the_old_password_are_counted_as_at_log_in(api: Api) ->
     answers = [(await client.post("/api/v1/session/password", json=said)).status_code for _ in range(11)]
     assert answers == [422] * 10 + [429]
     assert await log_in(another, "ada") == 429
+
+
+@pytest.mark.parametrize("path", ["/users", "/sessions", "/users/ada/sessions", "/badges", "/status-pages"])
+async def test_lists_of_people_and_of_what_everybody_sees_have_pages(api: Api, path: str) -> None:
+    await person(api, "ada")
+    for number in range(3):
+        await log_in(browser(api), "ada")
+        await api.post("/users", json={"name": f"user {number}", "role": "viewer"})
+        await api.post("/badges", json={"all": True})
+        await api.post("/status-pages", json={"slug": f"page-{number}", "title": "T", "lines": [{"all": True}]})
+    (whole,) = await api.pages(path)
+    assert len(whole) >= 3
+    assert await api.pages(path, limit=1) == [[one] for one in whole]
+    said = await api.refused("GET", f"{path}?cursor=x", 422)
+    assert said["errors"][0]["field"] == "cursor"

@@ -15,7 +15,7 @@ async def add(server: Remote, said: Mapping[str, Any]) -> Badge:
 
 async def listed(server: Remote) -> list[Badge]:
     """By id."""
-    return await server.all(Badge, "badges")
+    return [one async for one in server.pages(Badge, "badges")]
 
 
 async def remove(server: Remote, badge: int) -> RemovedBadge:

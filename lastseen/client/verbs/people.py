@@ -8,7 +8,7 @@ from lastseen.client.shapes_people import LoggedOut, ResetLink, Session, User
 
 
 async def listed(server: Remote) -> list[User]:
-    return await server.all(User, "users")
+    return [one async for one in server.pages(User, "users")]
 
 
 async def show(server: Remote, ref: str) -> User:
@@ -36,7 +36,8 @@ async def reset_link(server: Remote, ref: str) -> ResetLink:
 
 async def sessions(server: Remote, ref: str | None = None) -> list[Session]:
     """Who is logged in, the latest used first: one user's, or everybody's."""
-    return await server.all(Session, *(("sessions",) if ref is None else ("users", ref, "sessions")))
+    path = ("sessions",) if ref is None else ("users", ref, "sessions")
+    return [one async for one in server.pages(Session, *path)]
 
 
 async def log_out(server: Remote, ref: str, session: int | None = None) -> LoggedOut:

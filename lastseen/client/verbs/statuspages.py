@@ -20,7 +20,7 @@ async def change(server: Remote, slug: str, said: Mapping[str, Any]) -> StatusPa
 
 async def listed(server: Remote) -> list[StatusPage]:
     """By slug."""
-    return await server.all(StatusPage, "status-pages")
+    return [one async for one in server.pages(StatusPage, "status-pages")]
 
 
 async def show(server: Remote, slug: str) -> StatusPage:

@@ -10,7 +10,7 @@ from fastapi import Query as InQuery
 from lastseen.durations import parse_duration
 from lastseen.manage import deeds, keys, people
 from lastseen.web.api import other_models as models
-from lastseen.web.api.asked import PREFIX, Asked, Number, Text, answer, everything
+from lastseen.web.api.asked import PREFIX, Asked, Number, Paged, Text, answer
 from lastseen.web.api.models import Page
 
 router = APIRouter(prefix=PREFIX)
@@ -49,9 +49,9 @@ async def revoke_key(office: Asked, key: Number) -> Response:
 
 
 @router.get("/users", tags=["users"], response_model=Page[models.User], operation_id="users_list")
-async def all_users(office: Asked) -> Response:
-    """List users"""
-    return everything(await people.listed(office))
+async def all_users(office: Asked, query: Annotated[Paged, InQuery()]) -> Response:
+    """List users, by name"""
+    return answer(await people.page(office, limit=query.limit, cursor=query.cursor))
 
 
 @router.post("/users", tags=["users"], status_code=201, response_model=models.User, operation_id="users_add")
@@ -96,17 +96,17 @@ async def reset_password(office: Asked, name: UserName) -> Response:
 
 
 @router.get("/sessions", tags=["users"], response_model=Page[models.Session], operation_id="sessions_list")
-async def all_sessions(office: Asked) -> Response:
+async def all_sessions(office: Asked, query: Annotated[Paged, InQuery()]) -> Response:
     """Who is logged in, the latest used first"""
-    return everything(await people.sessions(office))
+    return answer(await people.sessions_page(office, limit=query.limit, cursor=query.cursor))
 
 
 @router.get("/users/{id}/sessions", tags=["users"], response_model=Page[models.Session], operation_id="users_sessions")
-async def sessions(office: Asked, name: UserName) -> Response:
+async def sessions(office: Asked, name: UserName, query: Annotated[Paged, InQuery()]) -> Response:
     """Where somebody is logged in, the latest used first
 
     An admin sees anybody's, others their own."""
-    return everything(await people.sessions(office, name))
+    return answer(await people.sessions_page(office, name, limit=query.limit, cursor=query.cursor))
 
 
 @router.delete("/users/{id}/sessions", tags=["users"], response_model=models.LoggedOut, operation_id="users_log_out")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
+from fastapi import Query as InQuery
 
 from lastseen.manage import badges, statuspages
 from lastseen.web.api import public_models as models
-from lastseen.web.api.asked import PREFIX, Asked, Number, answer, everything
+from lastseen.web.api.asked import PREFIX, Asked, Number, Paged, answer
 from lastseen.web.api.models import Page
 
 router = APIRouter(prefix=PREFIX)
@@ -19,9 +20,9 @@ Slug = Annotated[str, Path(alias="id", description="its slug", examples=["shop"]
 @router.get(
     "/status-pages", tags=["status pages"], response_model=Page[models.StatusPage], operation_id="status_pages_list"
 )
-async def all_pages(office: Asked) -> Response:
-    """List status pages"""
-    return everything(await statuspages.listed(office))
+async def all_pages(office: Asked, query: Annotated[Paged, InQuery()]) -> Response:
+    """List status pages, by slug"""
+    return answer(await statuspages.page(office, limit=query.limit, cursor=query.cursor))
 
 
 @router.post(
@@ -67,9 +68,9 @@ async def remove_page(office: Asked, slug: Slug) -> Response:
 
 
 @router.get("/badges", tags=["badges"], response_model=Page[models.Badge], operation_id="badges_list")
-async def all_badges(office: Asked) -> Response:
+async def all_badges(office: Asked, query: Annotated[Paged, InQuery()]) -> Response:
     """List badges with their addresses"""
-    return everything(await badges.listed(office))
+    return answer(await badges.page(office, limit=query.limit, cursor=query.cursor))
 
 
 @router.post("/badges", tags=["badges"], status_code=201, response_model=models.Badge, operation_id="badges_add")
