@@ -15,8 +15,12 @@ MAX_BYTES = 8 * 1024 * 1024
 MAX_ROW = 64 * 1024 + 1
 """Characters of a row that are looked at where an array cannot be read as a whole."""
 
+_SHOWN = 50
+"""Characters of a name."""
+
 _FORM = "the body must be a JSON array, or one JSON object a line"
 _array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _lenient = json.JSONDecoder(strict=False).raw_decode
 
@@ -65,8 +69,21 @@ def _blanks(text: str, at: int) -> int:
 
 def _of_lines(body: bytes) -> Sequence[bytes]:
     """A line that cannot be read is a bad row; a body whose first line is none at all is something else."""
+    _must_not_wrap(body)
     lines = body.split(b"\n")
     rows = [line for line in lines if line.strip()]
     if rows and not rows[0].lstrip().startswith(b"{"):
         raise MalformedReport(_FORM)
     return rows
+
+
+def _must_not_wrap(body: bytes) -> None:
+    """Other programs' interfaces take `{"rows": [...]}`: taken for a row it would be one of no machine. Of lines no
+    more is read here than the first."""
+    try:
+        fields = _object(body)
+    except (msgspec.DecodeError, RecursionError):
+        return
+    inside = [name for name, value in fields.items() if memoryview(value)[:1] == b"["]
+    if inside and "machine" not in fields:
+        raise MalformedReport(f"{_FORM}, not an object with the array in its field {inside[0][:_SHOWN]!r}")

@@ -138,6 +138,24 @@ async def test_what_has_no_rows_to_tell_apart_is_400(served: Served, fleet: str,
     assert await seen(served) == set()
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"heartbeats": [{"machine": "a"}]}', b'{"from": "x",\n "heartbeats":\n [{"machine": "a"}]\n}']
+)
+async def test_an_array_inside_an_object_is_refused_by_the_name_of_its_field(
+    served: Served, fleet: str, body: bytes
+) -> None:
+    await served.machine("a")
+    answer = await send(served, fleet, body)
+    assert (answer.status_code, "'heartbeats'" in answer.json()["detail"]) == (400, True)
+    assert await seen(served) == set()
+
+
+async def test_a_row_of_a_machine_may_have_a_list_among_its_fields(served: Served, fleet: str) -> None:
+    await served.machine("a")
+    answer = await send(served, fleet, b'{"machine": "a", "disks": [1, 2]}')
+    assert answer.json() == {"accepted": 1, "rejected": []}
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b" \n "])
 async def test_nothing_is_nothing(served: Served, fleet: str, body: bytes) -> None:
     assert (await send(served, fleet, body)).json() == {"accepted": 0, "rejected": []}
