@@ -84,6 +84,6 @@ def _must_not_wrap(body: bytes) -> None:
         fields = _object(body)
     except (msgspec.DecodeError, RecursionError):
         return
-    inside = [name for name, value in fields.items() if memoryview(value)[:1] == b"["]
+    inside = [name for name, value in fields.items() if bytes(memoryview(value)[:1]) == b"["]
     if inside and "machine" not in fields:
         raise MalformedReport(f"{_FORM}, not an object with the array in its field {inside[0][:_SHOWN]!r}")
