@@ -62,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[WATCHER] = leftovers.end_with()
     config.add_cleanup(quick.trust_few())
     quick.migrate_once()
+    quick.compile_once()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background: what tests start would ignore it too
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

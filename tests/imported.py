@@ -15,4 +15,5 @@ for name in (*LATER, *ours):
     if not name.startswith("lastseen.migrations.") and not name.endswith(".__main__"):
         importlib.import_module(name)
 quick.migrate_once()
+quick.compile_once()
 gc.freeze()  # no later collection looks at what is here, and so it stays one copy

@@ -7,15 +7,16 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import certifi
 from alembic import command
+from sqlalchemy import Engine, create_engine, event
 
-from lastseen.storage import upgrade
+from lastseen.storage import postgres, sqlite, upgrade
 
 END = "-----END CERTIFICATE-----\n"
 
@@ -53,6 +54,25 @@ def all_migrations() -> Iterator[None]:
         yield
     finally:
         upgrade.command = before
+
+
+def compile_once() -> None:
+    """Every store that is opened asks what its database can do, and compiles each of its statements, for each of its
+    threads: here what the first has found out, and what any has compiled, is there for all of this process."""
+    for each in (postgres, sqlite):
+        each.create_engine = partial(_engine, {}, {})  # type: ignore[attr-defined]
+
+
+def _engine(known: dict[str, Engine], compiled: dict[Any, Any], url: str, *, creator: Any, **given: Any) -> Engine:
+    first = known.get(url)
+    if first is None:
+        made = create_engine(url, creator=creator, execution_options={"compiled_cache": compiled}, **given)
+        event.listen(made, "connect", lambda *_: known.setdefault(url, made))  # after it has asked
+        return made
+    pool = first.pool.recreate()
+    pool._creator = creator
+    hide = first.hide_parameters
+    return Engine(pool, first.dialect, first.url, hide_parameters=hide, execution_options={"compiled_cache": compiled})
 
 
 def _as_before(config: Any, revision: str) -> None:
