@@ -92,7 +92,7 @@ class Announces(Protocol):
 
     async def muster(self, source: int | None, since: datetime | None = None, names: int = 0) -> Muster:
         """The watched machines that were heard on this source (None: on any), and up to so many names of those that
-        should be heard and were not since then."""
+        should be heard and were not since then: of shared ones, as everybody is told them."""
 
     async def blind_since(self, source: int) -> datetime | None:
         """Since when the link of this source is lost, as far as anybody has written down."""

@@ -22,7 +22,8 @@ class Catalog(Protocol):
         """By id, those with an id above `after`."""
 
     async def roll(self, group: str, names: int) -> Roll:
-        """The watched machines of a group, and the names of up to so many that are online."""
+        """The watched machines of a group, and the names of up to so many that are online: of shared ones, as everybody
+        is told them."""
 
     async def kinds(self) -> Sequence[Kind]: ...
 

@@ -107,7 +107,7 @@ def roll(connection: Connection, group: str, names: int) -> Roll:
     joined = select(func.count()).select_from(machines).join(liveness, liveness.c.machine_id == machines.c.id)
     total = connection.execute(joined.where(mine)).scalar() or 0
     there = select(machines.c.name).join(liveness, liveness.c.machine_id == machines.c.id)
-    shared = machines.c.owner_id.is_(None)  # everybody hears the names
+    shared = machines.c.owner_id.is_(None)
     online = there.where(mine, shared, liveness.c.status == "online")
     up = connection.execute(online.order_by(machines.c.id).limit(names))
     return Roll(total, tuple(up.scalars()))

@@ -9,12 +9,14 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
     Row,
     and_,
     bindparam,
     delete,
     func,
     insert,
+    literal,
     literal_column,
     or_,
     select,
@@ -250,15 +252,16 @@ def announce(connection: Connection, event: Event, tell: Tell) -> bool:
 def muster(connection: Connection, source: int | None, since: datetime | None, names: int) -> Muster:
     watched: list[ColumnElement[bool]] = [liveness.c.status.in_(["online", "error"])]
     if source is not None:
+        bit = literal(source, Integer)  # PostgreSQL shifts by an integer alone, not by what is as wide as the set
         watched.append(
-            liveness.c.heard.op("|")(liveness.c.heard_before).op(">>")(source).op("&")(literal_column("1")) == 1
+            liveness.c.heard.op("|")(liveness.c.heard_before).op(">>")(bit).op("&")(literal_column("1")) == 1
         )
     held = connection.execute(select(func.count()).where(*watched)).scalar() or 0
     if since is None:
         return Muster(held)
     unheard = (*watched, liveness.c.check_at.is_not(None), liveness.c.last_seen < since)
     waiting = connection.execute(select(func.count()).where(*unheard)).scalar() or 0
-    told = select(machines.c.name).join(liveness).where(*unheard, machines.c.owner_id.is_(None))  # everybody hears them
+    told = select(machines.c.name).join(liveness).where(*unheard, machines.c.owner_id.is_(None))
     some = told.order_by(liveness.c.last_seen.desc()).limit(names)
     return Muster(held, waiting, tuple(connection.execute(some).scalars()))
 

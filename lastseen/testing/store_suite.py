@@ -10,6 +10,7 @@ Needs pytest and anyio only. The core part needs nothing but the `Store` protoco
 from __future__ import annotations
 
 from lastseen.testing.suite_account import AccountSuite
+from lastseen.testing.suite_counted import CountedSuite
 from lastseen.testing.suite_deeds import DeedsSuite
 from lastseen.testing.suite_directory import AnnalsSuite, DirectorySuite
 from lastseen.testing.suite_following import FollowingSuite
@@ -40,6 +41,7 @@ class StoreSuite(
     RetentionSuite,
     PeopleSuite,
     DeedsSuite,
+    CountedSuite,
     IntervalsSuite,
     PublicSuite,
     ValuesSuite,

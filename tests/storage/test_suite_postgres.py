@@ -18,6 +18,7 @@ class TestPostgresStore(StoreSuite):
     capabilities = frozenset({"leases", "upkeep", "sources", "channels", "catalog", "keys", "history"}) | {
         "accounts",
         "annals",
+        "announces",
         "directory",
         "intervals",
         "public",

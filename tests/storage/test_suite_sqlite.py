@@ -31,6 +31,7 @@ class TestSqliteStore(StoreSuite):
     capabilities = frozenset({"leases", "upkeep", "sources", "channels", "catalog", "keys", "history"}) | {
         "accounts",
         "annals",
+        "announces",
         "directory",
         "intervals",
         "public",
