@@ -9,7 +9,7 @@ from typing import NotRequired, get_origin, get_type_hints, is_typeddict
 
 import pytest
 
-from lastseen.client import Remote, shapes, verbs
+from lastseen.client import Remote, shapes, shapes_people, verbs
 from lastseen.web.api import (
     channel_models,
     event_models,
@@ -48,14 +48,15 @@ def test_each_is_called_as_the_verb_that_it_stands_for(name: str) -> None:
         assert [(p.name, p.default) for p in ours[1:]] == [(p.name, p.default) for p in theirs[1:]], called
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, one in vars(shapes).items() if is_typeddict(one) and name not in STREAMED]
-)
+SHAPES = {name: one for module in (shapes, shapes_people) for name, one in vars(module).items() if is_typeddict(one)}
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES.keys() - STREAMED))
 def test_each_shape_holds_what_the_document_promises(name: str) -> None:
     there = OTHERWISE.get(name, name)
     places = (machine_models, event_models, channel_models, other_models, public_models, system_models, models)
     (model, *_) = (vars(place)[there] for place in places if there in vars(place))
-    shape = getattr(shapes, name)
+    shape = SHAPES[name]
     hints = get_type_hints(shape, include_extras=True)
     required = {field for field, hint in hints.items() if get_origin(hint) is not NotRequired}
     assert set(hints) <= set(model.model_fields)

@@ -123,7 +123,7 @@ async def test_a_message_that_is_too_long_harms_itself_only(api: BotApi) -> None
 
 
 @pytest.mark.parametrize("token", ["123456789:AAF-another_token_that_is_not_right", "1:x"])
-async def test_a_wrong_token_is_trouble_of_all_the_bots_chats(api: BotApi, token: str) -> None:
+async def test_a_wrong_token_is_trouble_of_the_chats_that_have_it(api: BotApi, token: str) -> None:
     outcome = await say(notifier(api, token=SecretStr(token)), message())
     assert outcome == Retry("401, the bot token is wrong", Scope.CHANNEL)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 from pwdlib import PasswordHash
@@ -27,22 +28,30 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
     return "asyncio", {"use_uvloop": False}
 
 
-ON_BOTH = frozenset({"test_links", "test_login", "test_noted", "test_who"})
+ON_BOTH = frozenset({"test_links", "test_login", "test_noted", "test_vouched", "test_who"})
 """Files whose tests are run on PostgreSQL too."""
+
+Given = dict[str, Any]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "shared" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in ON_BOTH:
-        metafunc.parametrize("shared", ["sqlite", "postgres"], indirect=True, scope="module")
+    if "database" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in ON_BOTH:
+        metafunc.parametrize("database", ["sqlite", "postgres"], indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
-async def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+def database(request: pytest.FixtureRequest) -> Callable[[], Given]:
+    """What `a_site` is given for a database of its own."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return dict
+    server = request.getfixturevalue("postgres_server")
+    return lambda: {"database_url": server.migrated()}
+
+
+@pytest.fixture(scope="module")
+async def shared(database: Callable[[], Given], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """One site for all tests of a file, and one database."""
-    given = {}
-    if getattr(request, "param", "sqlite") == "postgres":
-        given["database_url"] = request.getfixturevalue("postgres_server").migrated()
-    async with a_site(tmp_path_factory.mktemp("site"), **given) as made:
+    async with a_site(tmp_path_factory.mktemp("site"), **database()) as made:
         yield made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ STRANGER = "198.51.100.9"
 
 
 @pytest.fixture(scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    async with a_site(
-        tmp_path_factory.mktemp("site"), trusted_proxies="10.0.0.0/8", login_header="Remote-User"
-    ) as made:
+async def shared(
+    database: Callable[[], dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Site]:
+    given = {**database(), "trusted_proxies": "10.0.0.0/8", "login_header": "Remote-User"}
+    async with a_site(tmp_path_factory.mktemp("site"), **given) as made:
         yield made
 
 
@@ -79,10 +80,12 @@ async def test_what_names_nobody_or_two_is_refused(site: Site, said: list[tuple[
 
 
 @pytest.mark.parametrize("named", ["\uff41\uff44\uff41", "\u1d43da", "\U0001d41ada"])
-async def test_somebody_who_looks_alike_is_somebody_else(tmp_path: Path, named: str) -> None:
+async def test_somebody_who_looks_alike_is_somebody_else(
+    tmp_path: Path, named: str, database: Callable[[], dict[str, Any]]
+) -> None:
     """To a proxy they are two, and it may let anybody choose a name."""
     given = {"trusted_proxies": "10.0.0.0/8", "login_header": "Remote-User", "login_header_role": "viewer"}
-    async with a_site(tmp_path, **given) as site:
+    async with a_site(tmp_path, **database(), **given) as site:
         await site.person("ada")
         answer = await site.browser(PROXY, **{"Remote-User": named.encode()}).get("/test/who")
         assert answer.status_code == 403
@@ -114,9 +117,11 @@ async def test_another_site_cannot_use_that_a_proxy_knows_the_browser(site: Site
     assert (await browser.post("/test/who")).status_code == 403
 
 
-async def test_people_who_are_new_come_in_with_the_role_that_was_set(tmp_path: Path) -> None:
+async def test_people_who_are_new_come_in_with_the_role_that_was_set(
+    tmp_path: Path, database: Callable[[], dict[str, Any]]
+) -> None:
     given: dict[str, Any] = {"login_header": "X-Auth-User", "login_header_role": "viewer"}
-    async with a_site(tmp_path, trusted_proxies="10.0.0.0/8", **given) as site:
+    async with a_site(tmp_path, trusted_proxies="10.0.0.0/8", **database(), **given) as site:
         raw = [(b"x-auth-user", "zoë".encode()), (b"origin", HERE.encode())]
         answers = await asyncio.gather(
             *(site.browser(PROXY).get("/test/who", headers=raw) for _ in range(4))  # type: ignore[arg-type]
