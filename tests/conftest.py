@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -59,6 +60,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(here, reason): fails in CI, is skipped elsewhere, unless `here`")
     hypothesis.settings.register_profile("tests", deadline=None)  # a busy computer is no fault
     hypothesis.settings.load_profile("tests")
+    if (memory := postgres.memory()) is not None:  # as no test loses power, none waits for a disk
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
     config.stash[WATCHER] = leftovers.end_with()
     config.add_cleanup(quick.trust_few())
     quick.migrate_once()

@@ -44,11 +44,15 @@ _OTHER = "nobody"
 """The server refuses to run as root."""
 
 MEMORY, ROOM = Path("/dev/shm"), 8 << 30
-"""Where the files of a server that loses no power may be, with so many bytes free: making a database is mostly the
-writing of its files."""
+"""With so many bytes free. Making a database is mostly the writing of its files."""
 
 KEPT = 100
 """Databases that a test may still use; older ones make room."""
+
+
+def memory() -> Path | None:
+    """Where files may be that need not outlive a loss of power; None: wherever others are."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM else None
 
 
 def programs() -> Path | None:
@@ -68,8 +72,7 @@ class PostgresServer:
     _template: str | None
 
     def __init__(self, *settings: str, folder: Path | None = None, port: int | None = None) -> None:
-        quick = settings == QUICK and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
-        home = Path(tempfile.mkdtemp(prefix="lastseen-postgres-", dir=MEMORY if quick else None))
+        home = Path(tempfile.mkdtemp(prefix="lastseen-postgres-", dir=memory() if settings == QUICK else None))
         self.home, self.folder, self.port = home, folder or home / "data", port or free_port()
         self._settings, self._bin = settings, _reachable(home)
         self._process: subprocess.Popen[bytes] | None = None
