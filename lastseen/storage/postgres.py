@@ -59,6 +59,10 @@ PLACE = "the database"
 """How errors call it: its address may have a password in it."""
 
 CONNECT_TIMEOUT = 10
+UNHEARD = 15.0
+"""Seconds after which a connection is lost on which nothing of ours arrives: packets that are dropped without a word
+are else sent again at ever longer intervals, and it stands still for as long again when the line is back."""
+
 LISTEN_AGAIN = 2.0
 """Seconds until it is tried again to hear what other processes tell."""
 
@@ -340,7 +344,7 @@ def connect(url: str, *, autocommit: bool = False, settings: Mapping[str, str] =
 
 def _parameters(url: str) -> dict[str, Any]:
     defaults = {"connect_timeout": CONNECT_TIMEOUT, "application_name": "lastseen", "keepalives_idle": 30}
-    defaults |= {"keepalives_interval": 10, "keepalives_count": 3}
+    defaults |= {"keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": int(UNHEARD * 1000)}
     return {**defaults, **_driver().conninfo.conninfo_to_dict(url)}
 
 
