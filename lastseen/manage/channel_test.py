@@ -60,7 +60,7 @@ async def _optional(notifier: Any, verb: str) -> None:
 def _result(outcome: Outcome | None) -> dict[str, Any]:
     if outcome is None or isinstance(outcome, Delivered):
         receipt = outcome.receipt if outcome is not None else None
-        return {"ok": True, "detail": f"delivered ({receipt})" if receipt else "delivered"}
+        return {"ok": True, "detail": f"delivered; it is known there as {receipt}" if receipt else "delivered"}
     return {"ok": False, "detail": outcome.reason}
 
 

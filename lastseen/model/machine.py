@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -32,6 +32,10 @@ class Kind(msgspec.Struct, frozen=True, gc=False):
     every: timedelta | None = None
 
 
+NO_GROUP: Final = "http"
+"""Of whom nothing was said."""
+
+
 class Machine(msgspec.Struct, frozen=True, gc=False):
     """What people wrote about a machine.
 
@@ -47,7 +51,7 @@ class Machine(msgspec.Struct, frozen=True, gc=False):
     hostname: str = ""
     description: str = ""
     kind: str = "default"
-    group: str = "http"
+    group: str = NO_GROUP
     tags: tuple[str, ...] = ()
     every: timedelta | None = None
     offline_after: timedelta | None = None

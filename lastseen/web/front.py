@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.datastructures import URL
+
 from lastseen.ingest.address import Network, client_address, passed_on
 from lastseen.web.prefix import prefix_of
 
@@ -46,6 +48,12 @@ class Front:
     def trustworthy(self, scope: Scope) -> bool:
         """As browsers see it: it comes by TLS, or from their own computer."""
         return self.secure(scope) or any(map(_is_own, said_of(scope, b"host")))
+
+    def reached(self, scope: Scope) -> str:
+        """How whoever asks reaches the server, without a slash at the end: as it is told, else as they did."""
+        if self.public_url is not None:
+            return self.public_url.rstrip("/")
+        return f"{'https' if self.secure(scope) else 'http'}://{URL(scope=dict(scope)).netloc}"
 
     def hosts(self, scope: Scope) -> frozenset[str]:
         """The hosts, with ports that are not the usual ones, under which a page of ours may have been opened."""

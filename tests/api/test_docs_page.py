@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from pydantic import TypeAdapter
 
 from lastseen.web.api import channel_models, docs, machine_models, other_models
 from lastseen.web.api.asked import Said
-from tests.api.conftest import Api
+from tests.api.conftest import Api, an_api
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -70,7 +71,8 @@ async def test_every_route_of_the_api_is_described(api: Api) -> None:
             assert {(method.lower(), route.path) for method in route.methods or ()} <= set(described), route.path
 
 
-async def test_the_page_is_made_once_and_says_where_each_asks(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_page_is_made_once_and_says_where_each_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the settings say how the server is reached, it is that."""
     made = 0
 
     def counted(document: Any) -> Any:
@@ -80,8 +82,11 @@ async def test_the_page_is_made_once_and_says_where_each_asks(api: Api, monkeypa
 
     operations_of = docs.operations
     monkeypatch.setattr(docs, "operations", counted)
-    for host in ("one.example", "two.example"):
-        page = (await api.http.get("/api/docs", headers={"Host": host})).text
-        assert f"http://{host}/api/v1/machines" in page
-        assert docs.HERE not in page
-    assert made <= 1
+    for told, hosts in ((None, ("one.example", "two.example")), ("https://out.example/ls/", ("one.example",))):
+        (folder := tmp_path / str(told is None)).mkdir()
+        async with an_api(folder, public_url=told) as api:
+            for host in hosts:
+                page = (await api.http.get("/api/docs", headers={"Host": host})).text
+                assert f" {told or f'http://{host}/'}api/v1/machines" in page
+                assert docs.HERE not in page
+    assert made <= 2

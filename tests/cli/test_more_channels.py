@@ -91,7 +91,7 @@ def test_e_mail_is_added_and_tried(cli: Cli, post: MailServer, certificate: Cert
     tried = cli("channels", "test", "mail", "--json")
     assert tried.code == 0
     (letter,) = post.letters
-    assert tried.value == {"ok": True, "detail": f"delivered ({letter.mail['Message-ID']})"}
+    assert tried.value == {"ok": True, "detail": f"delivered; it is known there as {letter.mail['Message-ID']}"}
     assert letter.to == ("ops@example.org", "ada@example.org")
     assert str(letter.mail["Subject"]).startswith("✅ Test")
     assert PASSWORD not in str(cli.json("channels", "list"))

@@ -94,8 +94,8 @@ async def test_somebody_comes_in_adds_a_machine_and_sees_it_come_alive_under_a_p
         await page.locator("main form button").click()
         await expect(page.get_by_role("link", name="Add a machine", exact=True)).to_be_visible()
         assert page.url == f"{url}/"
-        (cookie,) = [one for one in await page.context.cookies() if one["name"] == "lastseen"]
-        assert cookie["path"] == PREFIX
+        paths = {one["name"]: one["path"] for one in await page.context.cookies()}
+        assert paths == {"lastseen": PREFIX, "lastseen-zone": f"{PREFIX}/"}
         await expect(page.locator("#live")).to_have_attribute("data-live", "yes")
         await page.get_by_role("link", name="Add a machine", exact=True).click()
         await page.get_by_label("Name").first.fill("pump")
@@ -108,7 +108,9 @@ async def test_somebody_comes_in_adds_a_machine_and_sees_it_come_alive_under_a_p
         async with httpx.AsyncClient() as program:
             assert (await program.get(found[0])).status_code == 200
         await expect(page.locator("#alive.fine")).to_contain_text("It reports")
-        for path in ("/channels/new/webhook", "/kinds", "/sources/0", "/api/docs", "/account", "/machines/pump/edit"):
+        assert await seen.open("/api/docs") == 200
+        await expect(page.locator("pre code").first).to_contain_text(f" {url}/api/v1/machines")
+        for path in ("/channels/new/webhook", "/kinds", "/sources/0", "/account", "/machines/pump/edit"):
             assert await seen.open(path) == 200, path
         for one in await page.locator("a[href^='/'], form[action^='/']").all():
             there = await one.get_attribute("href") or await one.get_attribute("action") or ""

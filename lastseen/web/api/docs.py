@@ -14,6 +14,7 @@ from markupsafe import escape
 from lastseen.web.api.openapi import METHODS
 from lastseen.web.dashboard.rendering import Rendered, templates
 from lastseen.web.languages import language_of
+from lastseen.web.who import entrance_of
 
 router = APIRouter()
 
@@ -65,7 +66,7 @@ class Schema:
     fields: tuple[Field, ...]
 
 
-HERE = "http://here.invalid/"
+HERE = "http://here.invalid"
 """Stands in the page that is kept for where this server is, by whoever asks."""
 
 
@@ -76,7 +77,7 @@ async def docs(request: Request) -> Response:
     state.api_docs = kept = getattr(state, "api_docs", {})
     if language.tag not in kept:
         kept[language.tag] = (await _page(request).written()).decode()
-    text = kept[language.tag].replace(HERE, str(escape(request.base_url)))
+    text = kept[language.tag].replace(HERE, str(escape(entrance_of(request).front.reached(request.scope))))
     return HTMLResponse(text, headers={"Cache-Control": "no-store", "Vary": "Accept-Language"})
 
 

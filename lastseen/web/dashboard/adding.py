@@ -91,7 +91,7 @@ async def _form(
 async def _connect(request: Request, office: Office, slug: str, key: str | None) -> Response:
     """With its key, where that was made now."""
     live = await _alive(office, slug)
-    base = _reached(request)
+    base = entrance_of(request).front.reached(request.scope)
     ways = ways_to_report(live["one"], key, base, office.base_url() or "")
     here_alone = is_loopback(urlsplit(base).hostname or "")
     return templates(request, "machine_connect.html", key=key, ways=ways, base=base, here_alone=here_alone, **live)
@@ -101,12 +101,3 @@ async def _alive(office: Office, slug: str) -> dict[str, Any]:
     now = office.monitor.clock.now()
     nobody = not any(channel["enabled"] for channel in await channels.listed(office))
     return {"one": await machines.show(office, slug), "when": When(now, office.zone), "nobody": nobody}
-
-
-def _reached(request: Request) -> str:
-    """How whoever looks at this reaches the server: as it is told, else as the browser did."""
-    front = entrance_of(request).front
-    if front.public_url is not None:
-        return front.public_url.rstrip("/")
-    scheme = "https" if front.secure(request.scope) else "http"
-    return f"{scheme}://{request.url.netloc}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lastseen.model.machine import NO_GROUP
 from lastseen.monitor.recorded import recorded
 from lastseen.words import Words, say
 
@@ -32,6 +33,18 @@ LABELS: Final[Mapping[str, Words]] = {
         *(say("Internal Server Error"), say("Service Unavailable")),
     )
 }
+
+
+def group(name: str) -> str:
+    """What a group is called; that of whom nothing was said is none to people."""
+    return say("no group") if name == NO_GROUP else name
+
+
+def plain(value: Any) -> Any:
+    """A setting, as people say it."""
+    if isinstance(value, bool) or value is None:
+        return say("yes") if value else say("no")
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def label(word: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from lastseen.durations import NEVER
 from lastseen.errors import Conflict, InvalidInput
 from lastseen.model import Machine
+from lastseen.model.machine import NO_GROUP
 
 TEXTS: Final = ("name", "hostname", "description", "group", "kind")
 OWN: Final = ("every", "offline_after", "schedule", "timezone", "grace", "max_runtime")
@@ -16,12 +17,16 @@ OWN: Final = ("every", "offline_after", "schedule", "timezone", "grace", "max_ru
 
 SHOWN: Final = (*TEXTS, "tags", *OWN, "shared", "slug")
 
+_TAKEN_BACK: Final = {**dict.fromkeys(OWN), "group": NO_GROUP}
+"""What is said where a field is emptied."""
+
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60))
 
 
 def typed_of(machine: Machine) -> dict[str, str]:
     """What the form of a machine begins with."""
     typed = {name: getattr(machine, name) for name in TEXTS}
+    typed["group"] = "" if machine.group == NO_GROUP else machine.group
     typed |= {name: written(getattr(machine, name)) for name in OWN}
     return {**typed, "tags": ", ".join(machine.tags), "shared": "yes" if machine.owner is None else ""}
 
@@ -46,7 +51,7 @@ def changed_in(typed: Mapping[str, str]) -> dict[str, Any]:
         elif name == "shared":
             said[name] = bool(value)
         else:
-            said[name] = None if name in OWN and not value else value
+            said[name] = value or _TAKEN_BACK.get(name, value)
     return said
 
 

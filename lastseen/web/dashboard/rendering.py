@@ -20,7 +20,7 @@ from lastseen.durations import spelled
 from lastseen.manage.beside import drawn
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.assets import asset
-from lastseen.web.dashboard.labels import label
+from lastseen.web.dashboard.labels import group, label, plain
 from lastseen.web.dashboard.schema_form import asked
 from lastseen.web.languages import language_of
 from lastseen.web.prefix import placed
@@ -40,7 +40,17 @@ def environment() -> Environment:
     )
     made.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]  # by the extension
     made.globals.update(asset=asset, spoken=spoken)
-    made.filters.update(ago=ago, moment=moment, lasting=lasting, codes=codes, label=label, said=Words, asked=asked)
+    made.filters.update(
+        ago=ago,
+        moment=moment,
+        lasting=lasting,
+        codes=codes,
+        label=label,
+        plain=plain,
+        group_name=group,
+        said=Words,
+        asked=asked,
+    )
     return made
 
 

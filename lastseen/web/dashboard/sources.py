@@ -15,6 +15,7 @@ from lastseen.manage.office import Office
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.rendering import templates
+from lastseen.words import Words, say
 
 Order = Annotated[str, Path(pattern="^(pause|resume)$")]
 
@@ -30,6 +31,27 @@ TEXTS: Final = (
     "publish",
     "discovery",
 )
+CALLED: Final[Mapping[str, Words]] = {
+    "name": say("Name"),
+    "url": say("Address"),
+    "username": say("User"),
+    "password": say("Password"),
+    "presets": say("What is listened to"),
+    "bind": say("Other topics"),
+    "auto_add": say("Add machines that are heard"),
+    "kind": say("Their kind"),
+    "offline_after": say("They are offline after"),
+    "goodbye_grace": say("Time they have after a goodbye"),
+    "base": say("First part of the topics"),
+    "share": say("Shared by nodes, as this group"),
+    "ca": say("Certificates to trust"),
+    "cert": say("Our certificate"),
+    "key": say("Its key"),
+    "publish": say("Publish how machines are below"),
+    "discovery": say("Where Home Assistant looks for devices"),
+}
+"""What people call the options."""
+
 SHOWN: Final = ("name", "url", "presets", "bind", "kind", "auto_add", "password", *TEXTS)
 
 
@@ -162,6 +184,7 @@ async def _form(
     known = [("", "–"), *((each["name"], each["name"]) for each in await kinds.listed(office))]
     given: dict[str, Any] = {"said": shown, "errors": errors, "shown": SHOWN, "one": one, "tried": tried}
     given |= {"kinds": known, "presets": sorted(PRESETS), "typed_password": bool(said.get("password") or secret)}
+    given["called"] = CALLED
     given["more"] = any(shown.get(name) for name in ("base", "share", "ca", "cert", "key", "publish", "discovery"))
     return templates(request, "source_form.html", status=status, **given)
 
@@ -174,9 +197,10 @@ async def _source(
     row = await sources.find(office, str(one["id"]))
     when = When(office.monitor.clock.now(), office.zone)
     may = {"may_edit": _may_edit(office), "has_options": row.kind == sources.MQTT, "is_ours": row.kind == "http"}
-    options = [(name, value) for name, value in one.items() if name in OPTIONS and value]
+    options = [(CALLED[OPTIONS[name]], value) for name, value in one.items() if name in OPTIONS and value]
     given: dict[str, Any] = {"one": one, "blind": blind, "cursor": cursor, "when": when, "options": options}
     return templates(request, "source.html", tried=tried, **given, **may)
 
 
-OPTIONS: Final = ("url", "presets", "bind", "machine_kind", "auto_add", *TEXTS)
+OPTIONS: Final = {name: name for name in ("url", "presets", "bind", "auto_add", *TEXTS)} | {"machine_kind": "kind"}
+"""Those that a source may have, by the name in its description, as the form calls them."""

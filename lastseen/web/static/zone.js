@@ -11,5 +11,5 @@ export const tellZone = () => {
   const zone = here();
   if (!/^[A-Za-z0-9_+/-]+$/.test(zone) || document.cookie.split("; ").includes(`${NAME}=${zone}`)) return;
   const secure = location.protocol === "https:" ? "; Secure" : "";
-  document.cookie = `${NAME}=${zone}; Path=/; Max-Age=${YEAR}; SameSite=Lax${secure}`;
+  document.cookie = `${NAME}=${zone}; Path=${document.body.dataset.home}; Max-Age=${YEAR}; SameSite=Lax${secure}`;
 };
