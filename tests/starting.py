@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import IO, Any
@@ -77,26 +79,75 @@ def start(
     words: Sequence[str],
     environment: Mapping[str, str],
     *,
+    given: IO[Any] | None = None,
     output: IO[Any] | None = None,
     errors: IO[Any] | None = None,
     program: str = LASTSEEN,
 ) -> Started | subprocess.Popen[Any]:
-    """`lastseen` with these words, or another program's text. `output` and `errors`: open files, else those of the
-    tests."""
+    """`lastseen` with these words, or another program's text. `given`, `output` and `errors`: open files, else those
+    of the tests."""
     if any(environment.get(name) != os.environ.get(name) for name in environment if name.startswith(OF_A_START)):
         command = [sys.executable, "-c", program, *words]
-        return subprocess.Popen(command, env=environment, stdout=output, stderr=errors)
-    files = {number: _Passed(number if file is None else file.fileno()) for number, file in ((1, output), (2, errors))}
-    given = program, list(words), dict(environment), str(Path.cwd()), files
-    process = _CONTEXT.Process(target=_run, args=given, daemon=True)
+        return subprocess.Popen(command, env=environment, stdin=given, stdout=output, stderr=errors)
+    files = {
+        number: _Passed(number if file is None else file.fileno())
+        for number, file in enumerate((given, output, errors))
+    }
+    process = _CONTEXT.Process(
+        target=_run, args=(program, list(words), dict(environment), str(Path.cwd()), files), daemon=True
+    )
     process.start()
     return Started(process)
 
 
-def finished(words: Sequence[str], environment: Mapping[str, str], timeout: float = 300) -> tuple[int, str, str]:
-    """`lastseen` with these words, to its end: how it ended, and what it wrote to output and errors."""
+class Piped:
+    """`lastseen` with these words, to be talked with: what `subprocess.Popen` with pipes is, as far as the tests go.
+    `listens`: it will be given something to read."""
+
+    def __init__(self, words: Sequence[str], environment: Mapping[str, str], *, listens: bool = False) -> None:
+        ends = [os.pipe() for _ in range(3)]
+        given, self.stdin = open(ends[0][0], "rb"), open(ends[0][1], "wb")  # noqa: PTH123, SIM115
+        self.stdout: IO[bytes] | None = open(ends[1][0], "rb")  # noqa: PTH123, SIM115
+        self.stderr = open(ends[2][0], "rb")  # noqa: PTH123, SIM115
+        with given, open(ends[1][1], "wb") as output, open(ends[2][1], "wb") as errors:  # noqa: PTH123
+            self._process = start(words, environment, given=given, output=output, errors=errors)
+        self.pid, self.send_signal, self.kill = self._process.pid, self._process.send_signal, self._process.kill
+        if not listens:
+            self.stdin.close()
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.poll()
+
+    def communicate(self, words: bytes | None = None, timeout: float | None = None) -> tuple[bytes, bytes]:
+        """All that it wrote, until it ended."""
+        with ThreadPoolExecutor(2) as pool:
+            both = [pool.submit(each.read) if each else None for each in (self.stdout, self.stderr)]
+            with suppress(BrokenPipeError):
+                if words:
+                    self.stdin.write(words)
+                self.stdin.close()
+            out, err = (each.result(timeout) if each else b"" for each in both)
+        self._process.wait(timeout)
+        return out, err
+
+    def __enter__(self) -> Piped:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in (self.stdin, self.stdout, self.stderr):
+            if each is not None:
+                each.close()
+        self._process.wait(60)
+
+
+def finished(
+    words: Sequence[str], environment: Mapping[str, str], timeout: float = 300, *, program: str = LASTSEEN
+) -> tuple[int, str, str]:
+    """`lastseen` with these words, or another program, to its end: how it ended, and what it wrote to output and
+    errors."""
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
-        code = start(words, environment, output=output, errors=errors).wait(timeout)
+        code = start(words, environment, output=output, errors=errors, program=program).wait(timeout)
         output.seek(0)
         errors.seek(0)
         return code, output.read(), errors.read()

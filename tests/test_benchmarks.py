@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,19 +13,22 @@ from xml.etree import ElementTree
 
 from benchmarks.scale_costs import Costs
 from benchmarks.scale_limits import table
+from tests.starting import finished
 from tests.support import needs_programs
 
 ROOT = Path(__file__).parent.parent
+RUN = "import runpy; runpy.run_module('{module}', run_name='__main__', alter_sys=True)"
+"""What `python -m` does."""
 
 
 def figures(program: str, folder: Path) -> tuple[str, dict[str, Any]]:
     """What the short form prints, and its figures by name. It ends with an error where its counts are wrong."""
-    command = [sys.executable, "-m", f"benchmarks.{program}", "--short", "--json", str(folder / "figures.json")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
+    text = RUN.format(module=f"benchmarks.{program}")
+    code, said, errors = finished(["--short", "--json", str(folder / "figures.json")], os.environ, program=text)
+    assert code == 0, errors[-2000:]
     found = json.loads((folder / "figures.json").read_text())
     assert all(value >= 0 for one in found for value in one["ours"])
-    return done.stdout, {one["name"]: one for one in found}
+    return said, {one["name"]: one for one in found}
 
 
 def test_webhooks_come_once_signed_and_in_order_and_both_bare_clients_post_the_same(tmp_path: Path) -> None:

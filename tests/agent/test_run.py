@@ -1,4 +1,4 @@
-"""`lastseen run`, as the process people put into a crontab, against a real server."""
+"""`lastseen run`, as a process of its own and once as people put it into a crontab, against a real server."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import anyio
 import pytest
 
 from tests.agent.servers import KEY, NO_CONTENT, Server, answer, reset, serving, silence
+from tests.starting import Piped
 from tests.support import eventually
 
 FLEET = "lsf_fleet-key-0123456789"
@@ -23,24 +24,18 @@ SECRET = "0b9d8c4e-6f3a-4b21-9d57-1f1f5b7a9a10"
 OK = answer("200 OK", b"OK")
 
 
-def start(arguments: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+def start(arguments: Sequence[str], *, listens: bool = False) -> Piped:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LASTSEEN_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "lastseen", "run", *arguments],
-        stdin=options.pop("stdin", subprocess.DEVNULL),
-        stdout=options.pop("stdout", subprocess.PIPE),
-        stderr=subprocess.PIPE,
-        env={**environment, "NO_COLOR": "1"},
-        **options,
-    )
+    return Piped(["run", *arguments], {**environment, "NO_COLOR": "1"}, listens=listens)
 
 
-async def done(process: subprocess.Popen[bytes], words: bytes | None = None) -> tuple[int, str, str]:
+async def done(process: Piped | subprocess.Popen[bytes], words: bytes | None = None) -> tuple[int, str, str]:
     with process:  # at the end its pipes are closed and it is waited for, whatever happens
         try:
             out, err = await anyio.to_thread.run_sync(lambda: process.communicate(words, timeout=300))
         finally:
             process.kill()
+    assert process.returncode is not None
     return process.returncode, (out or b"").decode(errors="replace"), err.decode(errors="replace")
 
 
@@ -155,7 +150,7 @@ async def test_options_after_the_command_are_its_own(key_file: Path) -> None:
 async def test_the_job_has_our_standard_input(key_file: Path) -> None:
     async with serving(NO_CONTENT) as server:
         arguments = ["--server", server.url, "--key-file", str(key_file), "--", "tr", "a-z", "A-Z"]
-        assert (await done(start(arguments, stdin=subprocess.PIPE), b"hello"))[1] == "HELLO"
+        assert (await done(start(arguments, listens=True), b"hello"))[1] == "HELLO"
 
 
 @pytest.mark.parametrize(
