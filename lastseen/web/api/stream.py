@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -32,6 +33,10 @@ LOOK = 5.0
 
 HEAD = "lastseen.head"
 """In the scope of a request that asks for the headers alone."""
+
+AT_ONCE = 50
+"""Events that one is sent before everything else has its turn: where hundreds follow and thousands come at once, heartbeats
+would else wait for seconds."""
 
 MOST_NAMED = 100
 
@@ -132,8 +137,12 @@ class Told:
                 some = await self.follower.next()
             if some is None:
                 return
-            for piece in self._said(some):
+            for piece in self._reset():
                 yield piece
+            for first in range(0, len(some), AT_ONCE):
+                for piece in self._said(some[first : first + AT_ONCE]):
+                    yield piece
+                await asyncio.sleep(0)
             due = monotonic() - looked >= BEAT
             if (due or not placed) and self.follower.seen is not None:
                 yield idle(self.follower.seen.text)
@@ -143,10 +152,13 @@ class Told:
                     return
                 looked = monotonic()
 
-    def _said(self, some: Sequence[Tiding[bytes]]) -> list[bytes]:
+    def _reset(self) -> list[bytes]:
         said = [RESET] if self.follower.reset else []
         self.follower.reset = False
-        return [*said, *pieces(one.frame for one in some if self.who.sees(one.owner) and self.wanted.fits(one))]
+        return said
+
+    def _said(self, some: Sequence[Tiding[bytes]]) -> list[bytes]:
+        return list(pieces(one.frame for one in some if self.who.sees(one.owner) and self.wanted.fits(one)))
 
     async def _may_stay(self) -> bool:
         """Sessions end, keys are revoked, people become something else."""
