@@ -194,8 +194,8 @@ class Loops:
             await self._schedule.wait()
             self._watching = False
             try:
-                await self.sweep()
-                self._look_at(await self._next())
+                _, following = await self._swept_until()
+                self._look_at(self._after(following))
             except Exception as error:  # noqa: BLE001  (a store is a plugin, and nothing else would look)
                 self._failed(error)
 
@@ -206,9 +206,9 @@ class Loops:
             self.listener.store_failed()
         self._look_at(self._clock.now() + min(self._interval, timedelta(seconds=1)))
 
-    async def _next(self) -> datetime | None:
-        """When there will be something to decide, to tell of a source, or to ask of the line."""
-        check = await self._store.next_check()
+    def _after(self, check: datetime | None) -> datetime | None:
+        """When there will be something to decide, to tell of a source, or to ask of the line. `check`: what the store
+        says is next."""
         due = None if check is None else check + self._membership.patience
         if due is not None and self.listener.unsure_since is not None:
             due = max(due, self._clock.now() + self.listener.unsure_for)
@@ -227,6 +227,10 @@ class Loops:
         """Decide for everyone who is due. What we may have missed is recorded first, and what was said but is not
         stored yet is not overtaken: be it on its way to us, received, or received by another one while the store
         hung."""
+        return (await self._swept_until())[0]
+
+    async def _swept_until(self) -> tuple[list[Event], datetime | None]:
+        """The events, and when the next machine is due after that."""
         async with self._sweeping, self._measured():
             with self._hangs.noticed():
                 look = await self.listener.look()
@@ -243,16 +247,19 @@ class Loops:
             await self.committed(events)
             await self._uplink.guard(now)
             now, stuck = self._hangs.limit(now), None
-            while True:
+            with self._hangs.noticed():
+                following = await self._store.next_check()
+            while following is not None and following <= now:
                 with self._hangs.noticed():
                     committed = await self._store.settle(self._decide, now, BATCH)
                 events += committed
                 await self.committed(committed)
                 following = await self._store.next_check()
-                if following is None or following > now or (not committed and following == stuck):
-                    break  # stuck: somebody else holds what is due
+                if not committed and following == stuck:
+                    break  # somebody else holds what is due
                 stuck = following
-            return events + (await self._look_at_own() if self._clock.virtual else [])
+            events += await self._look_at_own() if self._clock.virtual else []
+            return events, following
 
     @asynccontextmanager
     async def _measured(self) -> AsyncIterator[None]:
@@ -316,7 +323,7 @@ class Loops:
                     with self._hangs.noticed():
                         await self._membership.keep()
                         await self.committed(await self._alarms.look())
-                        self._look_at(await self._next())
+                        self._look_at(self._after(await self._store.next_check()))
             except Exception as error:  # noqa: BLE001  (whatever failed: the next one tries again)
                 self._failed(error)
 

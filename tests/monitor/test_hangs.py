@@ -10,12 +10,11 @@ import pytest
 
 from lastseen.clock import SystemClock
 from lastseen.errors import UnknownMachine
-from lastseen.model import Beat, Event, Recorded
+from lastseen.model import Beat, Recorded
 from lastseen.monitor.blindness import Look
 from lastseen.monitor.hangs import HUNG, LONGEST, Hangs
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.monitor.recorder import Recorder
-from lastseen.protocols import Decide
 from lastseen.storage.memory import MemoryStore
 
 
@@ -124,15 +123,15 @@ async def test_a_writing_that_hung_is_noticed_by_who_waited_for_it(times: Times)
 
 
 class Hanging(MemoryStore):
-    """`hang` is called by what settles next."""
+    """`hang` is called when it is next asked for a deadline, which every look does."""
 
     hang: Callable[[], None] | None = None
 
-    async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
+    async def next_check(self) -> datetime | None:
         hang, self.hang = self.hang, None
         if hang is not None:
             hang()
-        return await super().settle(decide, now, limit)
+        return await super().next_check()
 
 
 async def test_a_watch_that_lets_others_write_first_is_not_late_and_looks_afterwards(times: Times) -> None:
@@ -153,6 +152,7 @@ async def test_a_watch_that_lets_others_write_first_is_not_late_and_looks_afterw
         await monitor.sweep()
         passes(17)
         assert await monitor.sweep() == []
-        assert await monitor._loops._next() == times.clock.now() + timedelta(seconds=40 - 17)
+        following = monitor._loops._after(await store.next_check())
+        assert following == times.clock.now() + timedelta(seconds=40 - 17)
         passes(23)
         assert [event.type for event in await monitor.sweep()] == ["machine.offline"]
