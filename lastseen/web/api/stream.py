@@ -35,8 +35,8 @@ HEAD = "lastseen.head"
 """In the scope of a request that asks for the headers alone."""
 
 AT_ONCE = 50
-"""Events that one is sent before everything else has its turn: where hundreds follow and thousands come at once, heartbeats
-would else wait for seconds."""
+"""Events that one is sent before everything else has its turn: where hundreds follow and thousands come at once,
+heartbeats would else wait for seconds."""
 
 MOST_NAMED = 100
 
