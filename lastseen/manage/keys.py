@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from lastseen.clock import rfc3339
@@ -34,7 +34,8 @@ async def add(
 ) -> dict[str, Any]:
     """`{id, scope, label, key}`, with its text this once. `defaults`: of a fleet or ping key, as `Key.defaults`. `may`,
     of an API key: `read` (as without) or `write`. `user`: whose an API key is; without, who asks, and an operator's if
-    that is no user. Raises InvalidInput, NotFound, Forbidden."""
+    that is no user. None ends later than the key by which somebody makes it. Raises InvalidInput, NotFound, Forbidden.
+    """
     whose = await _whose(office, scope, user)
     given = {name: value for name, value in (defaults or {}).items() if value}
     made = {**given, **checked({name: value for name, value in given.items() if name != "may_create"})}
@@ -46,7 +47,7 @@ async def add(
         key.hint,
         now,
         label=label,
-        expires_at=None if lasting is None else now + lasting,
+        expires_at=_end(office, now, lasting),
         defaults=made,
         shown=key.text if scope == "ping" else None,
         user_id=None if whose is None else whose.id,
@@ -59,6 +60,14 @@ async def add(
 
     added = await office.do(adding, f"keys.add-{scope}", lambda added: f"key {added.id}", said)
     return {"id": added.id, "scope": added.scope, "label": added.label, "key": key.text}
+
+
+def _end(office: Office, now: datetime, lasting: timedelta | None) -> datetime | None:
+    """Or whoever has a key for a day could have one for ever."""
+    until = office.who.until
+    if lasting is None:
+        return until
+    return now + lasting if until is None else min(until, now + lasting)
 
 
 async def _whose(office: Office, scope: str, user: str | None) -> User | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from lastseen.errors import Forbidden
 from lastseen.words import say
@@ -11,7 +12,8 @@ from lastseen.words import say
 @dataclass(frozen=True, slots=True)
 class Who:
     """`user_id` None: nobody's session or key, but somebody who has the database itself (`OPERATOR`) or a key that was
-    made there. `writes` False: a key that may only read. `through` and `address` are for the audit log."""
+    made there. `writes` False: a key that may only read. `through` and `address` are for the audit log. `until`: when
+    the key ends by which they ask, None for none that does."""
 
     name: str
     role: str
@@ -19,6 +21,7 @@ class Who:
     writes: bool = True
     through: str = "command line"
     address: str = ""
+    until: datetime | None = None
 
     @property
     def is_admin(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, cast
 
 from starlette.requests import Request
@@ -193,6 +194,7 @@ def who_holds(holder: Holder, address: str) -> Who:
     """An API key as somebody: its user as they are now, or an operator."""
     rights: Any = getattr(holder, "api", None)
     writes, user = (False, None) if rights is None else (rights.may == "write", rights.user)
+    until: datetime | None = getattr(holder, "expires_at", None)
     if user is None:
-        return Who(f"key {getattr(holder, 'key_id', '')}", "admin", None, writes, "key", address)
-    return Who(user.name, user.role, user.id, writes, "key", address)
+        return Who(f"key {getattr(holder, 'key_id', '')}", "admin", None, writes, "key", address, until)
+    return Who(user.name, user.role, user.id, writes, "key", address, until)

@@ -216,3 +216,15 @@ async def test_a_body_of_another_type_is_refused(api: Api) -> None:
 async def test_a_long_body_is_refused(api: Api) -> None:
     said = await api.refused("POST", "/machines", 413, json={"slug": "m", "description": "x" * 70_000})
     assert "64 KiB" in said["detail"]
+
+
+@pytest.mark.parametrize("scope", ["api", "fleet", "ping"])
+async def test_what_a_key_makes_ends_with_it_at_the_latest(api: Api, scope: str) -> None:
+    maker = await api.post("/keys", json={"scope": "api", "may": "write", "expires": "1h"})
+    made = [
+        (await api.post("/keys", key=maker["key"], json={"scope": scope, **said}))["id"]
+        for said in ({}, {"expires": "90d"}, {"expires": "5m"})
+    ]
+    ends = {one["id"]: one["expires_at"] for one in (await api.get("/keys"))["items"]}
+    assert [ends[one] for one in made[:2]] == [ends[maker["id"]]] * 2
+    assert ends[made[2]] < ends[maker["id"]]

@@ -169,7 +169,7 @@ class NewKey(Said):
 
     scope: Literal["api", "fleet", "ping"]
     label: Annotated[Text, Field(max_length=200)] = ""
-    expires: Span | None = Field(default=None, description="after how long; null: never")
+    expires: Span | None = Field(default=None, description="after how long; null: never, or with the key that makes it")
     may: Literal["read", "write"] | None = Field(default=None, description="of an API key; null: read")
     user: Word | None = Field(default=None, description="whose an API key is, where an admin asks")
     may_create: bool = Field(default=False, description="machines, by a fleet or ping key")
