@@ -22,7 +22,9 @@ YES, NO, ZERO, ONE = text("TRUE"), text("FALSE"), text("0"), text("1")
 
 
 class Base(SQLModel, registry=registry(metadata=metadata)):
-    """Rows are read and written with SQLAlchemy Core; the classes say what they are."""
+    """Rows are read and written with SQLAlchemy Core; the classes say what they are, and check nothing."""
+
+    model_config = {"defer_build": True}
 
 
 def check(name: str, condition: str) -> CheckConstraint:
