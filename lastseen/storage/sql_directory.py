@@ -14,7 +14,6 @@ from sqlalchemy import (
     and_,
     case,
     exists,
-    false,
     func,
     literal,
     or_,
@@ -41,7 +40,7 @@ from lastseen.storage.rows import (
     outages,
 )
 from lastseen.storage.sql_cases import standings
-from lastseen.storage.sql_history import as_event_printed, machine_id_of
+from lastseen.storage.sql_history import as_event_printed, is_of_others, machine_id_of
 from lastseen.storage.sql_replay import named
 from lastseen.storage.sqltools import GREATEST_NUMBER, most, visible
 
@@ -140,14 +139,12 @@ def _filters(sought: Sought) -> list[ColumnElement[bool]]:
 
 # --- what happened ----------------------------------------------------------------------------------------------------
 
+_its = channels.alias("its_channel")
+
 
 def happened(connection: Connection, leaf: Leaf) -> list[dict[str, Any]]:
     """`Annals.happened`."""
-    query = (
-        select(events, machines.c.slug)
-        .outerjoin(machines, machines.c.id == events.c.machine_id)
-        .outerjoin(channels, channels.c.id == events.c.channel_id)
-    )
+    query = select(events, machines.c.slug).outerjoin(machines, machines.c.id == events.c.machine_id)
     if leaf.types:
         query = query.where(events.c.type.in_(leaf.types))
     return [as_event_printed(row) for row in _page(connection, query, leaf, events, events.c.at)]
@@ -159,7 +156,6 @@ def outages_of(connection: Connection, leaf: Leaf) -> list[dict[str, Any]]:
         select(outages, machines.c.slug, events.c.incident_id)
         .join(machines, machines.c.id == outages.c.machine_id)
         .join(events, events.c.id == outages.c.opened_by)
-        .outerjoin(channels, false())
     )
     return [_as_outage(row) for row in _page(connection, query, leaf, outages, outages.c.started_at)]
 
@@ -198,7 +194,7 @@ def said(connection: Connection, leaf: Leaf) -> list[dict[str, Any]]:
 
 
 def _page(connection: Connection, query: Select[Any], leaf: Leaf, table: Any, at: ColumnElement[Any]) -> Sequence[Any]:
-    """`query` joins machines and channels, outer where there may be none."""
+    """`table`: of which these are rows."""
     if leaf.machine is not None:
         query = query.where(table.c.machine_id == _seen(connection, leaf.machine, leaf.seen_by))
     if leaf.before is not None:
@@ -208,17 +204,18 @@ def _page(connection: Connection, query: Select[Any], leaf: Leaf, table: Any, at
     if leaf.until is not None:
         query = query.where(at < leaf.until)
     if leaf.seen_by is not None:
-        query = query.where(visible(machines.c.owner_id, leaf.seen_by), visible(channels.c.owner_id, leaf.seen_by))
+        query = query.where(~is_of_others(table.c.machine_id, leaf.seen_by))
+        if "channel_id" in table.c:
+            hidden = exists().where(_its.c.id == table.c.channel_id, ~visible(_its.c.owner_id, leaf.seen_by))
+            query = query.where(~hidden)
     return connection.execute(query.order_by(table.c.id.desc()).limit(most(leaf.limit))).all()
 
 
 def _seen(connection: Connection, ref: MachineRef, user: int | None) -> int:
     """Its id. Raises UnknownMachine, also for one that this user does not see."""
     machine = machine_id_of(connection, ref)
-    if user is not None:
-        hidden = select(machines.c.id).where(machines.c.id == machine, ~visible(machines.c.owner_id, user))
-        if connection.execute(hidden).first() is not None:
-            raise UnknownMachine(ref)
+    if user is not None and connection.execute(select(is_of_others(literal(machine), user))).scalar():
+        raise UnknownMachine(ref)
     return machine
 
 

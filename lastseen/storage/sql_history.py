@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, exists, func, insert, select
 
 from lastseen.clock import rfc3339
 from lastseen.errors import Conflict, NotFound, UnknownMachine
@@ -14,10 +14,12 @@ from lastseen.model.fate import fate
 from lastseen.storage.fold import last_line
 from lastseen.storage.rows import channels, events, machines, notifications, runs
 from lastseen.storage.sql_outbox import is_open
-from lastseen.storage.sqltools import GREATEST_NUMBER, is_id, most
+from lastseen.storage.sqltools import GREATEST_NUMBER, is_id, most, visible
 from lastseen.words import say
 
 TOLD_FOR = timedelta(hours=76)
+
+_its = machines.alias("its")
 
 
 def read_events(connection: Connection, machine: MachineRef | None, type_: str | None, limit: int) -> list[Any]:
@@ -73,12 +75,20 @@ def machine_id_of(connection: Connection, ref: MachineRef) -> int:
     """Removed machines have a history too: of a slug that was used again, the newest."""
     if not (SLUG.fullmatch(ref) if isinstance(ref, str) else is_id(ref)):
         raise UnknownMachine(ref)  # PostgreSQL would not even take it
-    column = machines.c.slug if isinstance(ref, str) else machines.c.id
-    found = select(machines.c.id).where(column == ref).order_by(machines.c.deleted_at.is_(None).desc())
-    machine_id: int | None = connection.execute(found.order_by(machines.c.id.desc()).limit(1)).scalar()
-    if machine_id is None:
-        raise UnknownMachine(ref)
-    return machine_id
+    named = select(machines.c.id).where((machines.c.slug if isinstance(ref, str) else machines.c.id) == ref)
+    there = named.where(machines.c.deleted_at.is_(None))  # the index on slugs is of these alone
+    removed = named.where(machines.c.deleted_at.is_not(None)).order_by(machines.c.id.desc()).limit(1)
+    for query in (there, removed):
+        machine_id: int | None = connection.execute(query).scalar()
+        if machine_id is not None:
+            return machine_id
+    raise UnknownMachine(ref)
+
+
+def is_of_others(machine: ColumnElement[Any], user: int) -> ColumnElement[bool]:
+    """Whether the machine with this id, if there is one, is not for this user (0: nobody) to see. Asked of one row
+    after the other: a list of all machines of others would be made for each question."""
+    return exists().where(_its.c.id == machine, ~visible(_its.c.owner_id, user))
 
 
 def read_notifications(connection: Connection, state: NotificationState | None, limit: int) -> list[Any]:

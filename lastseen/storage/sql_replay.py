@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, literal_column, select
 
 from lastseen.errors import UnknownChannel
 from lastseen.model.story import GivenUp, Which
 from lastseen.storage.rows import channels, events, machines, notifications
-from lastseen.storage.sql_history import as_printed, machine_id_of, replay
+from lastseen.storage.sql_history import as_printed, is_of_others, machine_id_of, replay
 from lastseen.storage.sqltools import most, visible
 
 MOST = 10_000
@@ -42,9 +42,8 @@ def filtered(connection: Connection, query: Select[Any], which: Which) -> Select
         query = query.where(notifications.c.machine_id == machine_id_of(connection, which.machine))
     if which.seen_by is not None:
         theirs = select(channels.c.id).where(visible(channels.c.owner_id, which.seen_by))
-        others = select(machines.c.id).where(~visible(machines.c.owner_id, which.seen_by))
-        about = notifications.c.machine_id
-        query = query.where(notifications.c.channel_id.in_(theirs), or_(about.is_(None), about.not_in(others)))
+        hidden = is_of_others(notifications.c.machine_id, which.seen_by)
+        query = query.where(notifications.c.channel_id.in_(theirs), ~hidden)
     return query
 
 

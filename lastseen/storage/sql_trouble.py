@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, literal_column, or_, select
+from sqlalchemy import Connection, Select, bindparam, func, literal_column, select
 
 from lastseen.model import Cause, Channel, Notification, NotificationState, Severity, Trouble, notification_uid
-from lastseen.storage.rows import attempts, channel_state, channels, events, machines, notifications
+from lastseen.storage.rows import attempts, channel_state, channels, events, notifications
 from lastseen.storage.sql_cases import all_channels
 from lastseen.storage.sql_deliveries import Incidents, read_events
+from lastseen.storage.sql_history import is_of_others
 from lastseen.storage.sql_outbox import PENDING, ROWS, is_open
 from lastseen.storage.sql_verdicts import write_notifications
-from lastseen.storage.sqltools import visible
 
 AT_ONCE = 500
 """Notifications that one transaction gives to a fallback: the others come with the next."""
@@ -90,9 +90,7 @@ def _heard_by(other: Channel) -> Select[Any]:
     """Of what waits, what the fallback may hear of."""
     if other.owner_id is None:
         return _WAITING
-    others = select(machines.c.id).where(~visible(machines.c.owner_id, other.owner_id))
-    about = notifications.c.machine_id
-    return _WAITING.where(or_(about.is_(None), about.not_in(others)))
+    return _WAITING.where(~is_of_others(notifications.c.machine_id, other.owner_id))
 
 
 def _row(connection: Connection, row: Any, event: str, other: Channel, now: datetime) -> Notification:
