@@ -128,12 +128,16 @@ _NO_CONNECTION = (
     ("too many clients", "the server has no connection free (max_connections)"),
     ("connection slots", "the server has no connection free (max_connections)"),
     ("starting up", "the server is starting"),
+    ("yet accepting connections", "the server is starting"),
+    ("recovery mode", "the server starts again after a crash"),
+    ("accepting connections", "the server takes no connections now"),
     ("shutting down", "the server is shutting down"),
     ("definition of service", "there is no such service in pg_service.conf"),
     ("translate host name", "the name of its host cannot be resolved: see LASTSEEN_DATABASE_URL"),
     ("resolve host", "the name of its host cannot be resolved: see LASTSEEN_DATABASE_URL"),
     ("Connection refused", "nobody listens at that host and port: see LASTSEEN_DATABASE_URL"),
     ("timeout expired", "no answer from that host and port: see LASTSEEN_DATABASE_URL"),
+    ("Connection timed out", "no answer from that host and port: see LASTSEEN_DATABASE_URL"),
     ("No route to host", "there is no way to that host: see LASTSEEN_DATABASE_URL"),
     ("unreachable", "there is no way to that host: see LASTSEEN_DATABASE_URL"),
     ("does not support SSL", "the server has no TLS, and sslmode wants it: see LASTSEEN_DATABASE_URL"),
@@ -141,6 +145,8 @@ _NO_CONNECTION = (
     ("read-write", "none of the hosts can be written to (target_session_attrs)"),
     ("read-only", "none of the hosts can be written to (target_session_attrs)"),
     ("closed the connection", "the server closed the connection"),
+    ("Connection reset", "the server closed the connection"),
+    ("Broken pipe", "the server closed the connection"),
 )
 """What libpq says when it gets no connection, as far as it matters, and what that means. Its own words may hold what
 was mistaken for a host's name: with an unescaped `@` in the password a part of that."""
