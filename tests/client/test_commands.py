@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
@@ -11,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from lastseen.client import Remote
+from lastseen.client.shapes import ToldAgain
+from lastseen.client.verbs import notifications
 from tests.cli.conftest import Done
 from tests.client.conftest import SILENT, Both
 from tests.support import until
@@ -194,11 +198,20 @@ def test_a_server_tells_again_what_was_given_up(both: Both) -> None:
     assert both.ask("notifications", "replay", dead["uid"]).code == 0
 
 
+async def some_again(both: Both, **how: Any) -> ToldAgain:
+    async with Remote(both.url, (both.files / "write").read_text().strip()) as server:
+        return await notifications.again(server, machine=SILENT[1], **how)
+
+
 def test_a_server_tells_again_all_that_was_given_up_some_at_a_time(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lastseen.client.verbs.notifications.AT_ONCE", 1)
     words = ("notifications", "replay", "--state", "dead", "--machine", SILENT[1])
+    looked = asyncio.run(some_again(both, most=1, dry_run=True))
+    assert (looked["found"], looked["replayed"], looked["left"]) == (2, 0, 2)
+    done = asyncio.run(some_again(both, most=1))
+    assert (done["replayed"], done["left"], len(done["notifications"])) == (1, 1, 1)
     done = both.ask(*words, "--json").value
-    assert (done["found"], done["replayed"], done["left"], done["again"]) == (2, 2, 0, 0)
+    assert (done["found"], done["replayed"], done["left"], done["again"]) == (1, 1, 0, 1)
     assert {(one["cause"], one["machine"]) for one in done["notifications"]} == {("replay", SILENT[1])}
     assert same(both.ask(*words)) == same(both.here(*words))
     assert both.ask(*words).out.splitlines()[-1].startswith("0 are told again. ")

@@ -21,7 +21,7 @@ from tests.server.conftest import HEARTBEAT, Served, a_server
 from tests.servers import postgres
 from tests.support import eventually
 
-SHORT = 0.4
+SHORT, USUAL = 0.4, patience.PATIENCE
 LATE = (503, "5")
 
 
@@ -56,6 +56,12 @@ def frozen(own: postgres.PostgresServer) -> Iterator[None]:
         yield
     finally:
         own.thaw()
+
+
+def test_everybody_is_answered_as_soon_as_the_docs_say() -> None:
+    """The tests below are less patient."""
+    page = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
+    assert f"| a database that hangs | {USUAL:g} s" in page
 
 
 def told(answer: httpx.Response) -> tuple[int, str | None]:

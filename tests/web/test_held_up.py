@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import anyio
 import httpx
@@ -36,6 +37,13 @@ def locked(site: Site) -> Iterator[None]:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The database waits for longer than any test."""
     monkeypatch.setattr(sqlite, "PATIENCE", 3600.0)
+
+
+def test_everybody_is_answered_as_soon_as_the_docs_say() -> None:
+    """The tests below are less patient."""
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    assert f"An answer begins within {in_time.PATIENCE:g} seconds" in page
+    assert f"{in_time.MOST:,} requests may wait at once" in page
 
 
 async def test_a_page_is_shown_while_nobody_can_write_down_that_its_session_is_used(site: Site) -> None:
