@@ -3,6 +3,7 @@ import { tick, explain } from "./times.js";
 import { listen } from "./news.js";
 import { makeCopies } from "./copying.js";
 import { tellZone } from "./zone.js";
+import { hold, restore } from "./focus.js";
 
 const settle = (root) => {
   explain(root);
@@ -17,5 +18,6 @@ tellZone();
 settle(document);
 tick();
 setInterval(tick, 1000);
-document.addEventListener("htmx:after:swap", () => { settle(document); tick(); });
+document.addEventListener("htmx:before:swap", hold);
+document.addEventListener("htmx:after:swap", () => { restore(); settle(document); tick(); });
 listen();

@@ -1,0 +1,43 @@
+"""A page changes by itself: the keyboard stays on what it was on, or near it, and never falls back to the top."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from tests.pages.looking import Looking
+from tests.pages.test_pages import machine
+
+
+async def test_the_keyboard_stays_where_the_machine_that_it_was_on_goes_from_the_list(looking: Looking) -> None:
+    keys = [await machine(looking, slug) for slug in ("kiln", "oven")]
+    for key in keys:
+        await looking.served.beat(key, b'{"status": "error"}')
+    async with looking.by() as seen:
+        page = seen.page
+        await seen.open("/")
+        await expect(page.locator("#live")).to_have_attribute("data-live", "yes")
+        for slug, key, place in zip(("kiln", "oven"), keys, ("wrong-now", "main"), strict=True):
+            row = page.locator(".wrong-now li", has_text=slug)
+            await row.get_by_role("button").focus()
+            await looking.served.beat(key, b'{"status": "ok"}')
+            await expect(row).to_have_count(0)
+            assert await page.evaluate("document.activeElement.id || document.activeElement.tagName") == place
+
+
+async def test_the_keyboard_stays_on_its_event_when_a_newer_one_comes(looking: Looking) -> None:
+    first, second = [await machine(looking, slug) for slug in ("lathe", "mill")]
+    await looking.served.beat(first, b'{"status": "error"}')
+    async with looking.by() as seen:
+        page = seen.page
+        await seen.open("/events")
+        await expect(page.locator("#live")).to_have_attribute("data-live", "yes")
+        await expect(page.locator("#events td").first).to_be_visible()
+        link = page.locator("#events tr", has_text="machine.error").first.get_by_role("link")
+        await expect(link).to_have_text("lathe")
+        await link.focus()
+        where = await page.evaluate("document.activeElement.href")
+        await looking.served.beat(second, b'{"status": "error"}')
+        newest = page.locator("#events tbody tr").first
+        await expect(newest).to_contain_text("mill")
+        await expect(newest).to_contain_text("machine.error")
+        assert await page.evaluate("document.activeElement.href") == where
