@@ -56,10 +56,14 @@ class Seen:
         assert answer is not None
         return answer.status
 
-    async def faults(self) -> list[str]:
-        """What axe finds on it, in a line each."""
-        await self.page.evaluate(AXE)
-        found = await self.page.evaluate("async () => (await axe.run()).violations")
+    async def faults(self, *rules: str) -> list[str]:
+        """What axe finds on it, in a line each; `rules`: by these alone."""
+        if not await self.page.evaluate("'axe' in window"):
+            await self.page.evaluate(AXE)
+            await self.page.add_init_script(AXE)  # the next page has it from its beginning
+        only = {"runOnly": {"type": "rule", "values": rules}} if rules else {}
+        script = "async (only) => (await axe.run({...only, resultTypes: ['violations']})).violations"
+        found = await self.page.evaluate(script, only)
         return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in found]
 
     async def too_wide(self) -> list[str]:
