@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -99,7 +100,12 @@ def _source(subject: Subject, source: SourceCheck) -> Iterator[Finding]:
     name = f'source "{source.name}"'
     if source.paused:
         what = f"{name} is paused: nobody listens to it, and who was heard on it alone is not found silent"
-        yield Finding(Severity.WARNING, "source.paused", what, "resume it on its page when it is to be heard again")
+        yield Finding(
+            Severity.WARNING,
+            "source.paused",
+            what,
+            f"`lastseen sources resume {shlex.quote(source.name)}` when it is to be heard again",
+        )
         return
     if source.blind_since is not None:
         what = f"{name} has heard nobody since {subject.ago(source.blind_since)} ({source.blind_reason})"

@@ -24,7 +24,7 @@ async def add(office: Office, said: Mapping[str, Any]) -> dict[str, Any]:
     owner = owners.of_new(office, {name: said[name] for name in ("shared",) if said.get(name) is not None}).get("owner")
     shows, label = said.get("shows") or "status", str(said.get("label") or "").strip()
     if shows not in SHOWS:
-        raise InvalidInput(say("must be {shows}, not {shows2!r}", shows=" or ".join(SHOWS), shows2=shows), "shows")
+        raise InvalidInput(say("must be {wanted}, not {shows!r}", wanted=" or ".join(SHOWS), shows=shows), "shows")
     if len(label) > LABEL:
         raise InvalidInput(say("must have {label} characters at most", label=LABEL), "label")
     subject = await subjects.subject_of(office, said, owner)

@@ -46,10 +46,17 @@ async def remove(office: Office, name: str) -> dict[str, Any]:
     """Raises NotFound, Forbidden, Conflict: it is in use."""
     office.who.must_be_admin()
     users = await used_by(office, name)
-    makers = [*(f"the source {one}" for one in users["sources"]), *(f"the key {one}" for one in users["keys"])]
-    if makers:
+    for source in users["sources"]:
         raise Conflict(
-            say("{makers} adds machines of the kind {name!r}: let it add others first", makers=makers[0], name=name)
+            say(
+                "the source {source} adds machines of the kind {name!r}: let it add others first",
+                source=source,
+                name=name,
+            )
+        )
+    for key in users["keys"]:
+        raise Conflict(
+            say("the key {key} adds machines of the kind {name!r}: let it add others first", key=key, name=name)
         )
     await office.do(office.store.remove_kind(name), "kinds.remove", f"kind {name}")
     return {"name": name, "removed": True}

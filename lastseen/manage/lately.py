@@ -35,17 +35,19 @@ class Lately:
         return int(self.last["machine_id"])
 
 
-async def lately(office: Office, now: datetime) -> list[Lately]:
-    """Of what `office.who` may see, whose ended last first. Outages that last are not among them."""
+async def lately(office: Office, now: datetime) -> tuple[list[Lately], bool]:
+    """Of what `office.who` may see, whose ended last first, and whether there may be more: MOST outages are read. Those
+    that last are not among them."""
     if not isinstance(office.store, Annals):
-        return []
+        return [], False
     found = await office.store.outages(Leaf(seen_by=office.who.seen_by, limit=MOST))
     since = now - LATELY
     over = [one for one in found if one["ended_at"] and datetime.fromisoformat(one["ended_at"]) >= since]
     by_machine: dict[int, list[Mapping[str, Any]]] = {}
     for one in sorted(over, key=lambda outage: str(outage["ended_at"]), reverse=True):
         by_machine.setdefault(one["machine_id"], []).append(one)
-    return [_of_machine(some) for some in by_machine.values()]
+    more = len(found) == MOST and (found[-1] in over or found[-1]["ended_at"] is None)
+    return [_of_machine(some) for some in by_machine.values()], more
 
 
 def _of_machine(outages: Sequence[Mapping[str, Any]]) -> Lately:

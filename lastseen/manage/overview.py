@@ -54,7 +54,7 @@ class Pictured:
 class Overview:
     """`counts` of all that are visible; `groups`: of those that fit, in order. `more`: `after` of the next page.
     `blind`: sources that can hear nobody now. `failing`: how many channels fail, for admins. `nobody`: there is no
-    channel that is on, of nobody's."""
+    channel that is on, of nobody's. `lately_cut`: there may be more of those."""
 
     now: datetime
     counts: Mapping[Status, int]
@@ -67,6 +67,7 @@ class Overview:
     failing: int = 0
     nobody: bool = False
     lately: Sequence[Lately] = ()
+    lately_cut: bool = False
 
     @property
     def found(self) -> int:
@@ -95,7 +96,7 @@ async def overview(office: Office, wanted: Wanted) -> Overview:
         await pictured(office, page, wanted.span, now),
         page[-1].machine.slug if more else "",
         *await _not_of_machines(office, now),
-        await lately(office, now),
+        *await lately(office, now),
     )
 
 

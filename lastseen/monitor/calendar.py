@@ -78,9 +78,11 @@ def check_schedule(schedule: str, timezone: str | None = None, now: datetime | N
         )
     first, span = (_FIRST, 4 * HORIZON) if now is None else (now, HORIZON)
     if next(_locals(parsed, first, span), None) is None:
+        if now is None:
+            raise InvalidInput(say("{schedule!r} never comes", schedule=schedule), "schedule")
         years = HORIZON.days // 365
-        when = "never comes" if now is None else f"does not come within the next {years} years"
-        raise InvalidInput(say("{schedule!r} {when}", schedule=schedule, when=when), "schedule")
+        late = say("{schedule!r} does not come within the next {years} years", schedule=schedule, years=years)
+        raise InvalidInput(late, "schedule")
 
 
 def names_zone(schedule: str) -> bool:

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.async_api import expect
 
 from lastseen.clock import SystemClock
-from lastseen.manage import channel_setup
+from lastseen.manage import channel_setup, lately
 from lastseen.model import Beat, Watch
 from lastseen.monitor.deadline import Rules
 from lastseen.monitor.decide import decide
@@ -160,6 +161,17 @@ async def test_what_was_wrong_in_the_night_is_seen_in_the_morning(tmp_path: Path
         assert await seen.faults() == []
         await line.get_by_role("link", name="What happened").click()
         await expect(seen.page.locator("#now")).to_contain_text("noticed: silent for")
+
+
+async def test_outages_that_are_not_all_counted_are_said_to_be_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_night(tmp_path, SystemClock().now())
+    async with looking_at(tmp_path) as looking, looking.by() as seen:
+        for most, more in ((3, 0), (2, 1), (1, 1)):
+            monkeypatch.setattr(lately, "MOST", most)
+            await seen.open("/")
+            assert await seen.page.get_by_text("only the newest are").count() == more
 
 
 async def a_night(folder: Path, now: datetime) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lastseen.manage import sources
+from lastseen.manage import channel_setup, events, sources
 from lastseen.manage.who import OPERATOR
+from lastseen.web.dashboard import happenings
 from tests.pages.test_forms import add, browser, hidden, machine
 from tests.web.site import Site, a_site
 
@@ -46,3 +49,34 @@ async def test_the_options_of_a_source_are_called_on_its_page_as_in_its_form(sit
     assert facts["What is listened to"] == "devices, shelly"
     assert facts["Their kind"] == "device"
     assert "auto_add" not in page
+
+
+async def test_a_delivery_says_why_it_was_made_only_where_it_is_another_than_the_first(site: Site) -> None:
+    made = await channel_setup.add(site.app.office.of(OPERATOR), "console", "here", {})
+    await add(site, "pump")
+    async with await browser(site) as admin:
+        page = (await admin.get(f"/channels/{made['id']}")).text
+    assert "machine.registered" in page
+    assert '<span class="tag">first</span>' not in page
+
+
+async def test_no_more_files_are_written_at_once_than_may_be_also_where_all_are_asked_for_at_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, asked = events.page, asyncio.Event()
+    waiting = 0
+
+    async def page(*given: Any) -> Any:
+        nonlocal waiting
+        found = await read(*given)
+        waiting += 1
+        if waiting == 2:
+            asked.set()
+        await asked.wait()
+        return found
+
+    monkeypatch.setattr(happenings, "AT_ONCE", 1)
+    monkeypatch.setattr(events, "page", page)
+    async with await browser(site) as admin:
+        answers = await asyncio.gather(*(admin.get("/events.csv") for _ in range(2)))
+    assert sorted(one.status_code for one in answers) == [200, 503]

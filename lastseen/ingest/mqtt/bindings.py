@@ -246,6 +246,6 @@ def parse_binding(text: str, base: str = "", default: Mode = Mode.HEARTBEAT) -> 
     if not equals:
         topic, mode = text, default.value
     if mode not in list(Mode):
-        raise InvalidInput(say("{mode!r} must be one of {mode2}", mode=mode, mode2=", ".join(Mode)), "bind")
+        raise InvalidInput(say("{mode!r} must be one of {modes}", mode=mode, modes=", ".join(Mode)), "bind")
     chosen = Mode(mode)
     return Binding(topic.strip(), chosen, "report" if chosen is Mode.HEARTBEAT else "presence", base=base)

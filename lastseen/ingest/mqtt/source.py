@@ -34,10 +34,10 @@ CONFIG = frozenset(
     {"url", "presets", "bind", "base", "offline_after", "kind", "auto_add", "username", "ca", "cert", "key", "share"}
     | {"publish", "discovery", "client_id", "goodbye_grace"}
 )
+"""Fields of a source's row; the password is among its secrets."""
+
 PAUSED = "paused"
 """In a row: nobody listens to it for now."""
-
-"""Fields of a source's row; the password is among its secrets."""
 
 _log = get_logger()
 

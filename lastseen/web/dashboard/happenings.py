@@ -119,9 +119,9 @@ def event_routes() -> APIRouter:
         asking = Asking.of(request.query_params, office, BATCH)
         for name, text in asking.errors.items():
             raise InvalidInput(text, name)
-        if len(exports) >= AT_ONCE:
-            raise Busy(say("{most} files are being written already: try again", most=AT_ONCE))
         first = await events.page(office, asking.leaf)
+        if len(exports) >= AT_ONCE:  # nothing is waited for between this and the file's first byte
+            raise Busy(say("{most} files are being written already: try again", most=AT_ONCE))
         write, media_type = _FILES[file]
         headers = {"Content-Disposition": f'attachment; filename="lastseen-events.{file}"', "Cache-Control": "no-store"}
         return Export(write(_all(office, asking.leaf, first), office.zone), exports, headers, media_type)
