@@ -18,6 +18,8 @@ app.add_typer(add, name="add")
 
 STRANGER = ("kind", "name", "heard", "first_at", "last_at", "detail")
 TIMES = {"first_at", "last_at", "blind_since"}
+FIRST = ("id", "name", "kind", "hears", "blind_since")
+"""Of what is shown; its options come after it."""
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="What it is called here.")]
 
@@ -84,7 +86,8 @@ def show(name: Name, as_json: Json = False) -> None:
         return
     why, strangers = _why(shown), shown.pop("strangers")
     del shown["blind_reason"]
-    pairs = [(field.replace("_", " "), local(value) if field in TIMES else value) for field, value in shown.items()]
+    fields = [*FIRST, *(field for field in shown if field not in FIRST)]
+    pairs = [(field.replace("_", " "), local(shown[field]) if field in TIMES else shown[field]) for field in fields]
     facts([*pairs, ("why", why)])
     if strangers:
         typer.echo("\nWhat it could not place:\n")

@@ -81,6 +81,23 @@ class Acknowledged(TypedDict):
     acknowledged_by: str
 
 
+class Outage(TypedDict):
+    """`ended_at`: None: it lasts."""
+
+    id: int
+    machine_id: int
+    machine: str
+    started_at: str
+    detected_at: str
+    ended_at: str | None
+    seconds: float | None
+    reason: str
+    end_reason: str | None
+    incident_id: int | None
+    acknowledged_by: str | None
+    acknowledged_at: str | None
+
+
 class Statuses(TypedDict):
     items: list[MachineStatus]
     unknown: list[str]

@@ -14,7 +14,8 @@ import pytest
 
 from lastseen.client import Remote
 from lastseen.client.shapes import ToldAgain
-from lastseen.client.verbs import notifications
+from lastseen.client.verbs import events, machines, notifications
+from lastseen.errors import NotFound
 from tests.cli.conftest import Done
 from tests.client.conftest import SILENT, Both
 from tests.support import until
@@ -196,6 +197,39 @@ def test_a_server_tells_again_what_was_given_up(both: Both) -> None:
     made = both.ask("notifications", "replay", str(dead["id"]), "--json").value
     assert (made["cause"], made["event_id"], made["channel_id"]) == ("replay", dead["event_id"], dead["channel_id"])
     assert both.ask("notifications", "replay", dead["uid"]).code == 0
+
+
+def test_a_source_is_shown_in_the_same_order(both: Both) -> None:
+    broker = ("sources", "add", "mqtt", "in-order", "--url", "mqtt://127.0.0.1:9", "--preset", "devices", "--auto-add")
+    assert both.here(*broker, "--offline-after", "5m").code == 0
+    here, there = [
+        [re.split("  +", line)[0] for line in ask("sources", "show", "in-order").out.splitlines()]
+        for ask in (both.here, both.ask)
+    ]
+    assert here == there
+    assert here[:5] == ["id", "name", "kind", "hears", "blind since"]
+    assert {"url", "presets", "offline after", "why"} < set(here)
+    assert both.here("sources", "remove", "in-order").code == 0
+
+
+def test_a_program_asks_how_machines_stand_and_when_they_were_out(both: Both) -> None:
+    found, one, page, more = asyncio.run(standing(both))
+    assert [one["slug"] for one in found["items"]] == ["pump-01", SILENT[1]]
+    assert found["unknown"] == ["nobody"]
+    assert one == found["items"][1] | {"seconds_until_offline": one["seconds_until_offline"]}
+    assert [one["machine"] for one in page["items"]] == [SILENT[1]]
+    assert page["items"][0]["ended_at"] is None
+    assert (page["next"], [one["machine"] for one in more["items"]]) == (None, ["pump-01"])
+
+
+async def standing(both: Both) -> Any:
+    async with Remote(both.url, (both.files / "read").read_text().strip()) as server:
+        found = await machines.statuses(server, ["pump-01", SILENT[1], "nobody"])
+        one = await machines.status(server, found["items"][1]["id"])
+        with pytest.raises(NotFound):
+            await machines.status(server, "nobody")
+        page = await events.outages(server, SILENT[1], limit=1)
+        return found, one, page, await events.outages(server, "pump-01")
 
 
 async def some_again(both: Both, **how: Any) -> ToldAgain:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lastseen.client.addresses import address
 from lastseen.client.remote import Remote
-from lastseen.client.shapes import Acknowledged, KeyedMachine, Machine, OneMachine, Removed, Statuses
-from lastseen.errors import UnknownMachine
-
-TAKEN = "status"
-"""A slug that has no address of its own: `/machines/status` is of several."""
+from lastseen.client.shapes import Acknowledged, KeyedMachine, Machine, MachineStatus, OneMachine, Removed, Statuses
+from lastseen.model import MachineRef
 
 
 async def add(server: Remote, slug: str, said: Mapping[str, Any], *, if_missing: bool = False) -> KeyedMachine:
@@ -19,7 +17,7 @@ async def add(server: Remote, slug: str, said: Mapping[str, Any], *, if_missing:
 
 
 async def change(server: Remote, ref: str, said: Mapping[str, Any]) -> OneMachine:
-    return await server.patch(OneMachine, "machines", await _address(server, ref), body=said)
+    return await server.patch(OneMachine, "machines", await address(server, ref), body=said)
 
 
 async def listed(
@@ -31,36 +29,35 @@ async def listed(
 
 
 async def show(server: Remote, ref: str) -> OneMachine:
-    return await server.get(OneMachine, "machines", await _address(server, ref))
+    return await server.get(OneMachine, "machines", await address(server, ref))
+
+
+async def status(server: Remote, ref: MachineRef) -> MachineStatus:
+    return await server.get(MachineStatus, "machines", await address(server, str(ref)), "status")
+
+
+async def statuses(server: Remote, refs: Sequence[MachineRef]) -> Statuses:
+    """Of up to 1,000, and which of these are not known."""
+    return await server.get(Statuses, "machines", "status", ids=",".join(map(str, refs)))
 
 
 async def rotate_key(server: Remote, ref: str) -> KeyedMachine:
-    return await server.post(KeyedMachine, "machines", await _address(server, ref), "rotate-key")
+    return await server.post(KeyedMachine, "machines", await address(server, ref), "rotate-key")
 
 
 async def renew_addresses(server: Remote, ref: str) -> OneMachine:
-    return await server.post(OneMachine, "machines", await _address(server, ref), "new-addresses")
+    return await server.post(OneMachine, "machines", await address(server, ref), "new-addresses")
 
 
 async def order(server: Remote, ref: str, verb: str, **given: Any) -> OneMachine:
     """`pause` (`by_hand` false: a ping may resume it), `resume`, `disable` or `enable`."""
     body = {"until_ping": not given["by_hand"]} if "by_hand" in given else None
-    return await server.post(OneMachine, "machines", await _address(server, ref), verb, body=body)
+    return await server.post(OneMachine, "machines", await address(server, ref), verb, body=body)
 
 
 async def remove(server: Remote, ref: str) -> Removed:
-    return await server.delete(Removed, "machines", await _address(server, ref))
+    return await server.delete(Removed, "machines", await address(server, ref))
 
 
 async def acknowledge(server: Remote, ref: str, by: str | None = None) -> Acknowledged:
-    return await server.post(Acknowledged, "machines", await _address(server, ref), "ack", body={"by": by})
-
-
-async def _address(server: Remote, ref: str) -> str:
-    """What it is called in a path."""
-    if ref != TAKEN:
-        return ref
-    found = await server.get(Statuses, "machines", "status", ids=ref)
-    if not found["items"]:
-        raise UnknownMachine(ref)
-    return str(found["items"][0]["id"])
+    return await server.post(Acknowledged, "machines", await address(server, ref), "ack", body={"by": by})

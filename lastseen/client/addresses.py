@@ -1,0 +1,20 @@
+"""What a machine is called in a path."""
+
+from __future__ import annotations
+
+from lastseen.client.remote import Remote
+from lastseen.client.shapes import Statuses
+from lastseen.errors import UnknownMachine
+
+TAKEN = "status"
+"""A slug that has no address of its own: `/machines/status` is of several."""
+
+
+async def address(server: Remote, ref: str) -> str:
+    """Raises UnknownMachine."""
+    if ref != TAKEN:
+        return ref
+    found = await server.get(Statuses, "machines", "status", ids=ref)
+    if not found["items"]:
+        raise UnknownMachine(ref)
+    return str(found["items"][0]["id"])
