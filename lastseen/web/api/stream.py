@@ -34,7 +34,7 @@ LOOK = 5.0
 HEAD = "lastseen.head"
 """In the scope of a request that asks for the headers alone."""
 
-AT_ONCE = 50
+AT_ONCE = 10
 """Events that one is sent before everything else has its turn: where hundreds follow and thousands come at once,
 heartbeats would else wait for seconds."""
 
