@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from lastseen.clock import told_time
 from lastseen.errors import Conflict, Forbidden, InvalidInput, PluginError, UnknownChannel
 from lastseen.manage import owners
 from lastseen.manage.machines import id_in
@@ -175,19 +176,27 @@ async def remove(office: Office, text: str) -> dict[str, Any]:
     return {"id": channel.id, "name": channel.name, "removed": True}
 
 
-async def prefer(
+async def may_prefer(
     office: Office, text: str, change: Callable[[Preferences], Preferences], fallback: str | None = KEEP
-) -> Channel:
-    """What it wishes from now on, from what it wished; `fallback`: another channel, None: no other. Raises
-    InvalidInput, UnknownChannel, Conflict."""
+) -> tuple[Channel, Preferences, str | None]:
+    """The channel, what it would wish, and the uid of the one that would stand in for it. Raises InvalidInput,
+    UnknownChannel, Forbidden, Conflict."""
     channel = await find_to_edit(office, text)
     other = channel.fallback
     if fallback != KEEP:
         other = None if fallback is None else await _stand_in(office, channel, fallback)
     if other == channel.uid:
         raise Conflict(say("a channel cannot stand in for itself"))
-    now = office.monitor.clock.now()
-    preferring = office.store.prefer(channel.uid, change(channel.prefs), other, now)
+    return channel, change(channel.prefs), other
+
+
+async def prefer(
+    office: Office, text: str, change: Callable[[Preferences], Preferences], fallback: str | None = KEEP
+) -> Channel:
+    """What it wishes from now on, from what it wished; `fallback`: another channel, None: no other. Raises as
+    `may_prefer`."""
+    channel, wishes, other = await may_prefer(office, text, change, fallback)
+    preferring = office.store.prefer(channel.uid, wishes, other, office.monitor.clock.now())
     changed: Channel = await office.do(
         preferring, "channels.set", f"channel {channel.name}", lambda changed: wished(changed.prefs)
     )
@@ -228,7 +237,7 @@ async def rotate_secret(office: Office, text: str, keep: timedelta) -> dict[str,
     old = (await store.channel_secrets(channel.uid)).get("secret")
     fresh = new_secret()
     secrets = {"secret": fresh, **({"previous_secret": old} if old else {})}
-    until = {"previous_until": (clock.wall() + keep).isoformat()}  # receivers live in wall time
+    until = {"previous_until": (told_time(clock) + keep).isoformat()}  # as what is sent is dated
     changing = store.change_channel(channel.uid, until, clock.now(), secrets)
     changed: Channel = await office.do(changing, "channels.rotate-secret", f"channel {channel.name}")
     return {"id": changed.id, "type": changed.type, "name": changed.name, "secret": fresh}

@@ -121,6 +121,8 @@ async def test_what_is_wrong_is_named_and_nothing_is_made(api: Api, said: dict[s
     [
         ({"config": {"url": ""}}, "config.url"),
         ({"wishes": {"severity": "loud"}}, "wishes.severity"),
+        ({"wishes": {"severity": "loud"}, "config": {"url": "https://other.example"}}, "wishes.severity"),
+        ({"fallback": "adas", "config": {"url": "https://other.example"}}, "fallback"),
         ({"wishes": {"quiet": {"start": "25:00", "end": "07:00"}}}, "wishes.quiet.start"),
         ({"wishes": {"notify_after": "5m"}}, "wishes.notify_after"),
         ({"wishes": {"repeat_every": 1}}, "wishes.repeat_every"),
@@ -130,6 +132,9 @@ async def test_what_is_wrong_is_named_and_nothing_is_made(api: Api, said: dict[s
 )
 async def test_a_wrong_change_is_named_and_changes_nothing(api: Api, said: dict[str, Any], field: str) -> None:
     await add(api)
+    await api.post("/users", json={"name": "ada", "role": "member"})
+    await api.post("/channels", json={**HOOK, "name": "adas"})
+    await api.patch("/channels/adas", json={"owner": "ada"})
     before = await api.get("/channels/ops")
     problem = await api.refused("PATCH", "/channels/ops", 422, json=said)
     assert {one["field"] for one in problem["errors"]} == {field}

@@ -16,12 +16,17 @@ async def test_the_keyboard_stays_where_the_machine_that_it_was_on_goes_from_the
         page = seen.page
         await seen.open("/")
         await expect(page.locator("#live")).to_have_attribute("data-live", "yes")
+        await expect(page.get_by_role("status")).to_have_text("2 machines are offline or in error")
+        told = await page.locator("#how-many").element_handle()
+        assert told is not None
         for slug, key, place in zip(("kiln", "oven"), keys, ("wrong-now", "main"), strict=True):
             row = page.locator(".wrong-now li", has_text=slug)
             await row.get_by_role("button").focus()
             await looking.served.beat(key, b'{"status": "ok"}')
             await expect(row).to_have_count(0)
             assert await page.evaluate("document.activeElement.id || document.activeElement.tagName") == place
+            assert await told.evaluate("(one) => one.isConnected"), "what is read aloud is the same line, changed"
+        await expect(page.locator("#how-many")).to_have_text("0 machines are offline or in error")
 
 
 async def test_the_keyboard_stays_on_its_event_when_a_newer_one_comes(looking: Looking) -> None:

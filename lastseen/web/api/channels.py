@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from fastapi import APIRouter, Body, Response
 from lastseen.durations import parse_duration
 from lastseen.manage import channel_setup, channel_test, invites
 from lastseen.manage import channels as verbs
+from lastseen.model import Preferences
 from lastseen.web.api import channel_models as models
 from lastseen.web.api.asked import PREFIX, Asked, Name, Number, answer, everything
 from lastseen.web.api.models import Page
@@ -76,9 +78,7 @@ async def change(office: Asked, ref: Name, changes: models.ChannelChanges) -> Re
         with channel_setup.within("config"):
             await channel_setup.configure(office, ref, changes.config)
     if changes.wishes is not None or "fallback" in changes.model_fields_set:
-        fallback = changes.fallback if "fallback" in changes.model_fields_set else verbs.KEEP
-        with channel_setup.within("wishes"):
-            await verbs.prefer(office, ref, partial(verbs.merged, said=changes.wishes or {}), fallback)
+        await verbs.prefer(office, ref, *_wished(changes))
     if changes.name is not None:
         await verbs.rename(office, ref, changes.name)
     if "owner" in changes.model_fields_set:
@@ -87,12 +87,20 @@ async def change(office: Asked, ref: Name, changes: models.ChannelChanges) -> Re
 
 
 async def _checked(office: Asked, ref: str, changes: models.ChannelChanges) -> str:
-    """By its id, which stays. A name or an owner that cannot be is refused before anything is changed."""
+    """By its id, which stays. Wishes, a name or an owner that cannot be are refused before anything is changed."""
+    if changes.wishes is not None or "fallback" in changes.model_fields_set:
+        with channel_setup.within("wishes", "fallback"):
+            await verbs.may_prefer(office, ref, *_wished(changes))
     if changes.name is not None:
         await verbs.may_be_called(office, ref, changes.name)
     if "owner" in changes.model_fields_set:
         await verbs.may_be_of(office, ref, changes.owner)
     return str((await verbs.find(office, ref)).id)
+
+
+def _wished(changes: models.ChannelChanges) -> tuple[Callable[[Preferences], Preferences], str | None]:
+    fallback = changes.fallback if "fallback" in changes.model_fields_set else verbs.KEEP
+    return partial(verbs.merged, said=changes.wishes or {}), fallback
 
 
 @router.delete("/{id}", response_model=models.RemovedChannel, operation_id="channels_remove")
