@@ -119,6 +119,9 @@ class SystemClock:
     def _seconds(self) -> float:
         return self._store + (self._monotonic() - self._mono) * self._speed
 
+    def told(self) -> datetime:
+        return datetime.fromtimestamp(self._truth(), UTC)
+
     def measure(self) -> Step | None:
         before, wall = self._seconds(), self._truth()
         ahead = before - wall  # > 0: the wall clock is behind store time
@@ -139,6 +142,12 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(max(0.0, seconds))
+
+
+def told_time(clock: Clock) -> datetime:
+    """The time that is told to others outside, who compare it with their own: that of the clock which store time goes
+    by, without what is made up for after a step. Where that is a database's, the computer's may be wrong by hours."""
+    return clock.told() if isinstance(clock, SystemClock) else clock.wall()
 
 
 def rest(seconds: float) -> None:

@@ -9,7 +9,7 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lastseen.clock import SLOW, SystemClock
+from lastseen.clock import SLOW, SystemClock, told_time
 from lastseen.testing import FakeClock
 from lastseen.testing.clock import TURNS
 from tests.monitor.cases import Hands
@@ -159,3 +159,16 @@ async def test_a_task_that_wakes_ten_times_a_second_does_not_hold_up_virtual_tim
         with anyio.fail_after(60):
             await clock.advance("1h")
         group.cancel_scope.cancel()
+
+
+def test_others_are_told_the_time_of_the_clock_that_is_shared() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    hands.wall -= 3600
+    assert clock.measure() is not None
+    assert told_time(clock) == clock.wall(), "store time is an hour ahead until it has been made up for"
+    theirs = clock.wall() + timedelta(hours=5)
+    clock.follow(theirs, clock.monotonic(), clock.monotonic())
+    assert abs(told_time(clock) - theirs) < timedelta(seconds=1)
+    fake = FakeClock()
+    assert told_time(fake) == fake.wall()

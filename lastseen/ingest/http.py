@@ -5,7 +5,7 @@ It finds the key in memory, reads a small body, joins the batch that is being ga
 
 from __future__ import annotations
 
-from lastseen.clock import Clock
+from lastseen.clock import Clock, told_time
 from lastseen.ingest.asgi import (
     Answer,
     Receive,
@@ -90,7 +90,7 @@ class Clocks:
     def compare(self, machine: int, report: Report) -> None:
         if report.said_at is None:
             return
-        off = (report.said_at - self._clock.wall()).total_seconds()
+        off = (report.said_at - told_time(self._clock)).total_seconds()
         if abs(off) <= SKEW:
             return
         now = self._clock.monotonic()

@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 
+from lastseen.clock import told_time
 from lastseen.errors import ConfigurationError, Conflict, LastseenError
 from lastseen.manage.channels import find_to_edit
 from lastseen.manage.office import Office
@@ -79,4 +80,4 @@ async def _message(office: Office, speaker: Speaker) -> Message:
     message = render(
         [Delivery(row, event)], now, tz=wording.timezone, label=speaker.label, public_url=wording.public_url
     )
-    return dataclasses.replace(message, wall=clock.wall())
+    return dataclasses.replace(message, wall=told_time(clock))

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from lastseen.clock import Clock
+from lastseen.clock import Clock, told_time
 from lastseen.errors import StoreUnavailable
 from lastseen.log import get_logger
 from lastseen.model import (
@@ -144,7 +144,7 @@ class Speech:
     ) -> Message:
         roll = NOBODY if part is None else await self._group(part)
         if not speaker.reads_text:
-            return replace(wordless(attempt.deliveries), wall=self._clock.wall())
+            return replace(wordless(attempt.deliveries), wall=told_time(self._clock))
         message = render(
             attempt.deliveries,
             self._clock.now(),
@@ -159,7 +159,7 @@ class Speech:
             as_of=as_of,
             mutes=self._mutes(speaker) if as_of is not None or (part is not None and part.edits is not None) else (),
         )
-        return replace(message, wall=self._clock.wall())
+        return replace(message, wall=told_time(self._clock))
 
     def _mutes(self, speaker: Speaker) -> Sequence[Silence]:
         """What somebody muted in this chat."""

@@ -13,6 +13,7 @@ import httpx
 import msgspec
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
+from lastseen.clock import told_time
 from lastseen.errors import ForbiddenAddress
 from lastseen.model import Delivered, Event, Message, Outcome
 from lastseen.notifiers.addresses import Policy, literal, refusal
@@ -77,7 +78,7 @@ class Webhook:
 
     async def send(self, message: Message) -> Outcome:
         """One POST of the event as it was, signed for this attempt."""
-        now = message.wall or self._clock.wall()
+        now = message.wall or told_time(self._clock)
         body = _json.encode(payload(message.event))
         try:
             response = await post(self._http, self._url, body, headers(self.config, message.id, now, body))

@@ -16,7 +16,8 @@ from standardwebhooks import Webhook as Referee
 
 from lastseen.clock import SystemClock
 from lastseen.errors import InvalidInput
-from lastseen.model import Delivered, Rejected, Retry, Scope, Status
+from lastseen.model import Delivered, Message, Rejected, Retry, Scope, Status
+from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.notifiers.addresses import Policy
 from lastseen.notifiers.guard import guarded_client
 from lastseen.notifiers.signing import decode_secret, new_secret, sign
@@ -25,7 +26,9 @@ from lastseen.notifiers.webhook import Webhook, headers, payload
 from lastseen.plugins import check_config
 from lastseen.testing import NotifierSuite
 from lastseen.testing.far_end import Answer, FarEnd
+from tests.monitor.cases import Hands
 from tests.notifiers.builders import at, event, message, offline, online
+from tests.support import eventually
 
 URL = "https://pager.example/hook"
 VECTOR = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -262,3 +265,30 @@ def test_answers_can_be_scripted() -> None:
     with FarEnd(Answer(204)) as server:
         server.script(Answer(500))
         assert [httpx.get(server.url, trust_env=False).status_code for _ in range(2)] == [500, 204]
+
+
+async def test_what_is_sent_is_dated_by_the_clock_that_the_nodes_share() -> None:
+    """Receivers refuse what was signed at another time than theirs; a node's computer may be wrong by hours."""
+    hands = Hands()
+    clock, shared = hands.clock(), datetime(2026, 1, 1, 6, tzinfo=UTC)
+    clock.follow(shared, clock.monotonic(), clock.monotonic())
+    told: list[Message] = []
+
+    class Far:
+        max_batch, reads_text = 1, False
+
+        async def send(self, message: Message) -> None:
+            told.append(message)
+
+    async with HeartbeatMonitor("memory:", notify={"ops": Far()}, clock=clock) as monitor:
+        await monitor.heartbeat("web")
+        await monitor.heartbeat("web", {"status": "error"})
+        await eventually(lambda: hands.pass_(0.1) or told)
+    assert told[0].wall is not None
+    assert abs(told[0].wall - clock.now()) < timedelta(minutes=1)
+    webhook, router = speaking()
+    webhook = Webhook(webhook.config, Tools(webhook._http, clock))
+    route = router.post(URL).respond(200)
+    assert await webhook.send(message(wall=None)) == Delivered()
+    dated = datetime.fromtimestamp(int(route.calls.last.request.headers["webhook-timestamp"]), UTC)
+    assert abs(dated - clock.now()) < timedelta(minutes=1)
