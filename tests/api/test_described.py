@@ -26,7 +26,7 @@ from tests.api.conftest import URL, Api, an_api
 from tests.api.test_channels import HOOK
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-EXAMPLES = int(os.environ.get("LASTSEEN_TEST_LIVES", "60")) // 10
+EXAMPLES = int(os.environ.get("LASTSEEN_TEST_LIVES", "30")) // 10
 ELSEWHERE = {"stream", "log_in", "log_out", "sources_try"}
 """Operations that have tests of their own: one does not end, one looks for brokers wherever it is told to,
 the others need passwords and cookies."""

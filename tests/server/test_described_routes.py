@@ -29,7 +29,7 @@ from lastseen.ingest.auth import new_key, new_ping_uuid
 from tests.foreign.conftest import add
 from tests.server.conftest import Served, a_server
 
-EXAMPLES = int(os.environ.get("LASTSEEN_TEST_LIVES", "60")) // 3
+EXAMPLES = int(os.environ.get("LASTSEEN_TEST_LIVES", "24")) // 3
 
 CHECKS = [
     not_a_server_error,
