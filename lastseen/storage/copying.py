@@ -109,7 +109,7 @@ class _Marks:
         with _transaction(self.source) as connection:
             said = meta_value(connection, MOVED)
             if said is not None and not said.startswith("copying "):
-                raise Conflict(say("{value} was {said} already", value=self.names[0], said=said))
+                raise Conflict(say("{source} was {said} already", source=self.names[0], said=said))
             refuse_served(connection, self.names[0], self._now)
             self._id = said.split()[1] if said else str(uuid.uuid4())
             if said is None:
@@ -134,14 +134,14 @@ class _Marks:
             return
         if said is not None:
             raise Conflict(
-                say("{value} has begun to move elsewhere: `lastseen db reopen` takes that back", value=self.names[0])
+                say("{source} has begun to move elsewhere: `lastseen db reopen` takes that back", source=self.names[0])
             )
         with _transaction(self.source) as back:
             drop_meta(back, MOVED)
         raise Conflict(
             say(
-                "there is something in {value} already ({filled}): give an empty database",
-                value=self.names[1],
+                "there is something in {target} already ({filled}): give an empty database",
+                target=self.names[1],
                 filled=", ".join(filled),
             )
         )
@@ -149,7 +149,7 @@ class _Marks:
     def _go_on(self, kept: Mapping[str, Any]) -> bool:
         if kept["id"] != self._id:
             raise Conflict(
-                say("{value} holds the beginning of another copy: give an empty database", value=self.names[1])
+                say("{target} holds the beginning of another copy: give an empty database", target=self.names[1])
             )
         self.done = dict(kept["done"])
         return True
@@ -231,11 +231,11 @@ def _verified(marks: _Marks, shape: Shape) -> int:
     if sums[0] != sums[1]:
         raise Conflict(
             say(
-                "the copy of {name} is not what was read ({value:,} rows there, {value2:,} here): give "
+                "the copy of {name} is not what was read ({read:,} rows there, {written:,} here): give "
                 "an empty database and begin again",
                 name=shape.name,
-                value=sums[0][0],
-                value2=sums[1][0],
+                read=sums[0][0],
+                written=sums[1][0],
             )
         )
     return sums[0][0]

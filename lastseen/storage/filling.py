@@ -86,10 +86,10 @@ def _verify(connection: Connection, shape: Shape, written: Sum) -> None:
     if found.value != written.value:
         raise Conflict(
             say(
-                "what was written of {name} is not what is there now ({count:,} rows and {count2:,}): "
+                "what was written of {name} is not what is there now ({written:,} rows and {found:,}): "
                 "nothing was changed",
                 name=shape.name,
-                count=written.count,
-                count2=found.count,
+                written=written.count,
+                found=found.count,
             )
         )

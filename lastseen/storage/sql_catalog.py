@@ -16,7 +16,7 @@ from lastseen.storage import dialect as sql
 from lastseen.storage.rows import as_kind, kinds, liveness, machines
 from lastseen.storage.sql_cases import standings
 from lastseen.storage.sqltools import bounded, meta_value, most, seconds, set_meta
-from lastseen.words import say
+from lastseen.words import say, say_many
 
 USUAL = "default"
 """The kind of what is of no other."""
@@ -61,9 +61,13 @@ def remove_kind(connection: Connection, name: str) -> None:
     there = select(func.count()).select_from(machines).where(machines.c.kind == name, machines.c.deleted_at.is_(None))
     count = connection.execute(there).scalar() or 0
     if count:
-        are = "machine is" if count == 1 else "machines are"
         raise Conflict(
-            say("{count} {are} of the kind {name!r}: another must be given first", count=count, are=are, name=name)
+            say_many(
+                "1 machine is of the kind {name!r}: another must be given first",
+                "{n} machines are of the kind {name!r}: another must be given first",
+                count,
+                name=name,
+            )
         )
     gone = update(machines).where(machines.c.kind == name, machines.c.deleted_at.is_not(None))
     connection.execute(gone.values(kind=USUAL))

@@ -119,9 +119,10 @@ def replay(connection: Connection, notification: int, now: datetime) -> dict[str
     row = connection.execute(query).first() if 0 < notification <= GREATEST_NUMBER else None
     if row is None:
         raise NotFound(say("no notification {notification}", notification=notification))
-    if row.deleted_at is not None or not row.enabled:
-        what = "was removed" if row.deleted_at is not None else "is disabled: enable it first"
-        raise Conflict(say("its channel {name!r} {what}", name=row.name, what=what))
+    if row.deleted_at is not None:
+        raise Conflict(say("its channel {name!r} was removed", name=row.name))
+    if not row.enabled:
+        raise Conflict(say("its channel {name!r} is disabled: enable it first", name=row.name))
     same = (notifications.c.event_id == row.event_id, notifications.c.channel_id == row.channel_id)
     waits = select(notifications).where(*same, notifications.c.cause == "replay", is_open(notifications)).limit(1)
     waiting = connection.execute(waits).first()

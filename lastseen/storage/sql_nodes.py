@@ -12,7 +12,7 @@ from lastseen.model import Node
 from lastseen.storage import dialect as sql
 from lastseen.storage.rows import leases, listeners, meta, nodes, sources
 from lastseen.storage.sqltools import drop_meta, dumped, loaded, meta_value, set_meta
-from lastseen.words import say
+from lastseen.words import say_many
 
 FORGOTTEN_AFTER = timedelta(days=7)
 """A node that was not alive for so long is no longer listed."""
@@ -59,11 +59,12 @@ def refuse_served(connection: Connection, name: str, now: datetime) -> None:
     there = list(connection.execute(alive).scalars())
     if there:
         raise Conflict(
-            say(
-                "{name} is in use by {there} nodes ({there2}): stop them first",
+            say_many(
+                "{name} is in use by 1 node ({nodes}): stop it first",
+                "{name} is in use by {n} nodes ({nodes}): stop them first",
+                len(there),
                 name=name,
-                there=len(there),
-                there2=", ".join(there),
+                nodes=", ".join(there),
             )
         )
 

@@ -152,7 +152,7 @@ def test_a_database_that_is_served_is_not_copied_whatever_the_clock_here_says(
 ) -> None:
     url, other = postgres_server.migrated(), new_database(tmp_path / "other.db")
     postgres_server.execute(SIGN, url.rpartition("/")[2])
-    with pytest.raises(Conflict, match=r"old is in use by 1 nodes \(web-1\)"):
+    with pytest.raises(Conflict, match=r"old is in use by 1 node \(web-1\)"):
         copy(url, other, NAMES, SystemClock().wall() + timedelta(seconds=ahead))
     assert upgrade.check(url) == upgrade.check(other) == upgrade.head()
 

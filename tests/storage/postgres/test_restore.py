@@ -186,7 +186,7 @@ def test_nothing_is_restored_under_nodes_that_run(saved: str, postgres_server: P
     ask(postgres_server, url, SIGN)
     before = contents(url)
     done = on(url, tmp_path)("restore", saved, "--replace")
-    assert (done.code, "in use by 1 nodes (web-1): stop them first" in done.err) == (1, True), done.err
+    assert (done.code, "in use by 1 node (web-1): stop it first" in done.err) == (1, True), done.err
     assert contents(url) == before
     ask(postgres_server, url, "UPDATE nodes SET alive_at = now() - interval '31 s'")
     on(url, tmp_path).json("restore", saved)
