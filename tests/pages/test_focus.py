@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from playwright.async_api import expect
+import asyncio
+from contextlib import suppress
+
+import pytest
+from playwright.async_api import Error, Route, expect
 
 from tests.pages.looking import Looking
 from tests.pages.test_pages import machine
@@ -46,3 +50,33 @@ async def test_the_keyboard_stays_on_its_event_when_a_newer_one_comes(looking: L
         await expect(newest).to_contain_text("mill")
         await expect(newest).to_contain_text("machine.error")
         assert await page.evaluate("document.activeElement.href") == where
+
+
+@pytest.mark.parametrize("path", ["/", "/events", "/machines/{slug}"])
+async def test_news_that_comes_while_a_part_is_asked_for_does_not_keep_it_from_coming(
+    looking: Looking, path: str
+) -> None:
+    slug = f"press-{len(path)}"
+    await machine(looking, slug)
+    async with looking.by() as seen:
+        page, asked, answered = seen.page, asyncio.Event(), asyncio.Event()
+        lost: list[str] = []
+        await seen.open(path.format(slug=slug))
+        await expect(page.locator("#live")).to_have_attribute("data-live", "yes")
+
+        async def slowly(route: Route) -> None:
+            if route.request.headers.get("hx-request"):
+                asked.set()
+                await answered.wait()
+            with suppress(Error):  # it was given up
+                await route.continue_()
+
+        page.on("requestfailed", lambda request: lost.append(request.url))
+        await page.route("**/*", slowly)
+        await page.evaluate("document.body.dispatchEvent(new CustomEvent('lastseen:news'))")
+        await asked.wait()
+        for _ in range(3):
+            await page.evaluate("document.body.dispatchEvent(new CustomEvent('lastseen:news'))")
+        answered.set()
+        await page.unroute_all(behavior="wait")
+        assert lost == []
