@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from lastseen.manage import channel_setup, events, sources
+from lastseen.manage import channel_setup, events, machines, sources
 from lastseen.manage.who import OPERATOR
 from lastseen.web.dashboard import happenings
 from tests.pages.test_forms import add, browser, hidden, machine
+from tests.secrecy import secret
 from tests.web.site import Site, a_site
 
 
@@ -80,3 +81,13 @@ async def test_no_more_files_are_written_at_once_than_may_be_also_where_all_are_
     async with await browser(site) as admin:
         answers = await asyncio.gather(*(admin.get("/events.csv") for _ in range(2)))
     assert sorted(one.status_code for one in answers) == [200, 503]
+
+
+async def test_since_when_it_is_so_is_said_by_what_it_is(site: Site) -> None:
+    await add(site, "pump")
+    key = (await machines.rotate_key(site.app.office.of(OPERATOR), "pump"))["key"]
+    async with await browser(site) as admin:
+        assert (await admin.post("/api/v1/heartbeat", headers={"X-API-Key": secret(key)})).status_code == 204
+        for order, words in (("pause", "Paused since"), ("resume", "Online since"), ("disable", "Disabled since")):
+            await machines.order(site.app.office.of(OPERATOR), "pump", order)
+            assert f"<dt>{words}</dt>" in (await admin.get("/machines/pump")).text
