@@ -38,20 +38,21 @@ _Task = asyncio.Task[Any]
 
 class Patience:
     """With the requests that wait; `missed` is called when it is over for some. It looks at all of them now and then: a
-    timer for each would cost more than most of what is done for a heartbeat."""
+    timer for each would cost more than most of what is done for a heartbeat. How long somebody waits is counted in such
+    looks: a process that stood still was kept waiting by itself."""
 
     def __init__(self, missed: Callable[[], None]) -> None:
         self._missed = missed
-        self._since: dict[_Task, float] = {}  # who waits longest is first
+        self._since: dict[_Task, int] = {}  # who waits longest is first
+        self._looks = 0
         self._late: set[_Task] = set()
         self._looking: asyncio.TimerHandle | None = None
         self._log_after = -math.inf
 
     def begin(self, task: _Task) -> None:
-        loop = asyncio.get_running_loop()
-        self._since[task] = loop.time()
+        self._since[task] = self._looks
         if self._looking is None:
-            self._looking = loop.call_later(LOOK_EVERY, self._look, loop)
+            self._look_later()
 
     def end(self, task: _Task) -> None:
         self._since.pop(task, None)
@@ -74,20 +75,27 @@ class Patience:
 
         return received
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        now, waiting = loop.time(), len(self._since)
-        late = list(itertools.takewhile(lambda task: now - self._since[task] >= PATIENCE, self._since))
+    def _look_later(self) -> None:
+        self._looking = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
+
+    def _look(self) -> None:
+        self._looking = None
+        self._looks += 1
+        begun, waiting = self._looks - PATIENCE / LOOK_EVERY, len(self._since)
+        late = list(itertools.takewhile(lambda task: self._since[task] < begun, self._since))
         for task in late:
             del self._since[task]
             self._late.add(task)
             task.cancel()
         if late:
             self._missed()
-            self._say(now, waiting)
-        self._looking = loop.call_later(LOOK_EVERY, self._look, loop) if self._since else None
+            self._say(waiting)
+        if self._since:
+            self._look_later()
 
-    def _say(self, now: float, waiting: int) -> None:
+    def _say(self, waiting: int) -> None:
         """One line, however many: they shall not fill the log."""
+        now = asyncio.get_running_loop().time()
         if now >= self._log_after:
             self._log_after = now + SPACING
             _log.warning("answers_too_late", waiting=waiting)

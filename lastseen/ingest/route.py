@@ -49,36 +49,31 @@ class RawRoute(ABC):
         return problem_answer(problem)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = await self._taken(scope, receive)
-        if given is not None:
-            start, body = without_body(given) if scope["method"] == "HEAD" else given
-            await send(start)
-            await send(body)
-
-    async def _taken(self, scope: Scope, receive: Receive) -> Answer | None:
-        """None: nobody is there to be answered."""
         patience, task = self._patience, cast("asyncio.Task[Any]", asyncio.current_task())
         patience.begin(task)
         try:
-            return await self.take(scope, patience.reading(receive, task))
+            given = await self.take(scope, patience.reading(receive, task))
         except ClientGone:
             count_gone()
-            return None
+            return
         except Refused as refused:
             count_refusal(refused.problem)
-            return self.refuse(refused.problem)
+            given = self.refuse(refused.problem)
         except LastseenError as error:
             count_malformed(error)
-            return self.refuse(problem_of(error) or unexpected(self.name, error))
+            given = self.refuse(problem_of(error) or unexpected(self.name, error))
         except Exception as error:  # noqa: BLE001  (one request must not end in a broken connection: logged, answered)
-            return self.refuse(unexpected(self.name, error))
+            given = self.refuse(unexpected(self.name, error))
         except asyncio.CancelledError:
             if not patience.is_over(task):
                 raise
             count_late()
-            return self.refuse(LATE)
+            given = self.refuse(LATE)
         finally:
             patience.end(task)
+        start, body = without_body(given) if scope["method"] == "HEAD" else given
+        await send(start)
+        await send(body)
 
 
 def other_method(method: str) -> Answer:
