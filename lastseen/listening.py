@@ -11,6 +11,10 @@ from lastseen.errors import ConfigurationError
 BACKLOG = 2048
 """Connections that the kernel keeps for us while we start."""
 
+GONE = 60.0
+"""Seconds after which a connection is over on which nothing of ours arrives: who follows the stream and fell off the
+net without a word would else be sent to for a quarter of an hour."""
+
 MOST_FILES = 65_536
 """Open files, each connection is one. More than that nobody needs, and Python closes that many for each child."""
 
@@ -41,6 +45,8 @@ def bind(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections have it of the listener
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(GONE * 1000))
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind(address)
