@@ -80,3 +80,24 @@ async def test_what_a_machine_says_is_words_and_nothing_else(site: Site) -> None
     said = await site.ask(7, "/why pump")
     assert "it reported an error: <b>evil</b> /stop" in said
     assert site.api.refused == []
+
+
+async def test_somebodys_chat_is_told_how_many_of_others_were_told_and_not_who(site: Site) -> None:
+    await site.connect(7)
+    now = site.monitor.clock.now()
+    ada, ben = [(await site.store.add_user(name, "member", None, now)).id for name in ("ada", "ben")]
+    (chat,) = await site.store.channels()
+    await site.store.give_channel(chat.uid, ada, now)
+    await site.store.add_channel("console", "bens-screen", {}, {}, "bens", now, ben)
+    await site.store.add_channel("console", "everybodys", {}, {}, "all", now)
+    site.monitor.dispatcher.reload()
+    await site.machines("db-01")
+    await site.lost("db-01")
+
+    async def told() -> str:
+        said = await site.ask(7, "/why db-01")
+        assert "1 channel of others" in said
+        assert "everybodys" in said
+        return said
+
+    assert "bens-screen" not in await eventually(told)
