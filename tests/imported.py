@@ -5,6 +5,7 @@ import importlib
 import pkgutil
 
 import lastseen
+from lastseen.cli.main import _command
 from tests import quick
 
 LATER = "anyio._backends._asyncio", "psycopg", "rich.table", "telegram.ext", "uvloop"
@@ -16,4 +17,5 @@ for name in (*LATER, *ours):
         importlib.import_module(name)
 quick.migrate_once()
 quick.compile_once()
+_command()  # put together from all its words, which is most of what a short one takes
 gc.freeze()  # no later collection looks at what is here, and so it stays one copy
