@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,143 +14,28 @@ from lastseen.model import (
     Beat,
     BlindPeriod,
     BlindReason,
-    Kind,
-    Liveness,
-    Machine,
     Pause,
     Said,
-    Standing,
     Status,
-    Watch,
-    replace,
 )
 from lastseen.model.intervals import Turn
-from lastseen.monitor.counting import EVERY, GIVEN_UP, SETTLED, Counting
-from lastseen.monitor.deadline import Rules
+from lastseen.monitor.counting import EVERY, GIVEN_UP
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.monitor.intervals import bucket_of
 from lastseen.monitor.recorder import Recorder
-from lastseen.monitor.sampling import MOST, Sampler
+from lastseen.monitor.sampling import MOST
 from lastseen.storage import open_store
 from lastseen.storage.postgres import PostgresDatabase
 from lastseen.storage.secrets import SecretBox
 from lastseen.storage.sql import SqlStore
 from lastseen.testing.script import by_rule, move
+from tests.advice.sampled import Fleet, on, started
 from tests.fresh import new_database
-from tests.server.fakes import HandClock
 from tests.servers.postgres import PostgresServer
 from tests.storage.test_suite_postgres import KEY
 from tests.support import eventually
 
 pytestmark = pytest.mark.anyio
-WATCH = Watch()
-ROUND = EVERY.total_seconds()
-LATER = (SETTLED + EVERY).total_seconds()
-
-
-class Fleet:
-    """Machines that are online, one clock, and the processes that hear them."""
-
-    def __init__(self, store: Any) -> None:
-        self.store, self.clock = store, HandClock()
-        self.samplers: list[Sampler] = []
-        self.sent: dict[str, list[datetime]] = {}
-
-    async def add(self, *slugs: str) -> None:
-        for slug in slugs:
-            await self.store.order(slug, WATCH, lambda case: move(case, Status.PROVISIONING), self.clock.now())
-        await self.beat(slugs, by=None)
-        await self.store.settle(by_rule(), self.clock.now())
-
-    def listen(self, node: str, places: int = 2000) -> Sampler:
-        sampler = Sampler(self.store, self.clock, node, Rules(), self.clock.now)
-        sampler.counting.places = places
-        self.samplers.append(sampler)
-        return sampler
-
-    async def beat(self, slugs: Iterable[str], by: Sampler | None, said: Said = Said.ALIVE) -> None:
-        """Stored, and heard by this process."""
-        beats = [Beat(slug, self.clock.now(), said) for slug in slugs]
-        await self.store.record(beats, self.clock.now())
-        for beat in beats:
-            self.sent.setdefault(str(beat.machine), []).append(beat.at)
-        if by is not None:
-            by.hear([(beat, None) for beat in beats])
-
-    async def rounds(self) -> None:
-        for sampler in self.samplers:
-            await sampler.round()
-
-    async def pass_(self, seconds: float, step: float, dice: random.Random, slugs: Iterable[str]) -> None:
-        """Machines send every `step` seconds or so, now to this process, now to that; each hands in when it is time."""
-        end = self.clock.seconds + seconds
-        handed = dict.fromkeys(self.samplers, self.clock.seconds)
-        while self.clock.seconds < end:
-            self.clock.seconds += step * dice.uniform(0.8, 1.2)
-            for slug in slugs:
-                await self.beat([slug], dice.choice(self.samplers))
-                self.clock.seconds += dice.uniform(0, 0.1)
-            for sampler in self.samplers:
-                if self.clock.seconds - handed[sampler] >= ROUND:
-                    handed[sampler] = self.clock.seconds
-                    await sampler.round()
-
-    async def settle(self) -> None:
-        """Everything that was heard is counted."""
-        self.clock.seconds += LATER
-        for sampler in self.samplers:
-            await sampler.hand_in()
-        self.clock.seconds += LATER
-        await self.rounds()
-        await self.rounds()
-
-    async def counted(self, slug: str) -> Counter[int]:
-        found: Counter[int] = Counter()
-        machine = (await self.store.liveness([slug]))[slug].machine
-        for tally in await self.store.tallies(machine.id, datetime(2020, 1, 1, tzinfo=UTC)):
-            found.update(tally.counts)
-        return found
-
-    async def expected(self, slug: str, *without: tuple[datetime, datetime]) -> Counter[int]:
-        (turn,) = [one for one in await self.store.turns() if one.slug == slug]
-        moments = [moment for moment in self.sent[slug] if moment > turn.starts_at]
-        return Counter(
-            bucket_of(end - start)
-            for start, end in pairwise(moments)
-            if not any(a < end and b > start for a, b in without)
-        )
-
-
-@asynccontextmanager
-async def a_fleet(folder: Path) -> AsyncIterator[Fleet]:
-    async with on(open_store(new_database(folder / "store.db"))) as fleet:
-        yield fleet
-
-
-@asynccontextmanager
-async def on(store: Any) -> AsyncIterator[Fleet]:
-    await store.open()
-    try:
-        yield Fleet(store)
-    finally:
-        await store.close()
-
-
-@pytest.fixture
-async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
-    async with a_fleet(tmp_path) as made:
-        yield made
-
-
-async def started(fleet: Fleet, *nodes: str, slugs: Iterable[str] = ("pump",)) -> None:
-    """These listen, and the machines have their turn."""
-    await fleet.add(*slugs)
-    for node in nodes:
-        fleet.listen(node)
-    await fleet.rounds()
-    fleet.clock.seconds += ROUND
-    await fleet.rounds()
-    fleet.clock.seconds += SETTLED.total_seconds() + 1
 
 
 @pytest.mark.parametrize("nodes", [["a"], ["a", "b", "c"]])
@@ -359,55 +240,6 @@ async def test_what_was_stored_before_something_older_is_handed_in_later(fleet: 
     assert await fleet.counted("pump") == {bucket_of(timedelta(seconds=20)): 2}
 
 
-async def test_every_machine_has_its_turn(fleet: Fleet) -> None:
-    slugs = [f"m{number}" for number in range(30)]
-    await fleet.add(*slugs)
-    sampler = fleet.listen("a", places=4)
-    seen: Counter[str] = Counter()
-    before: set[int] = set()
-    for _ in range(400):
-        fleet.clock.seconds += ROUND
-        await sampler.round()
-        turns = await fleet.store.turns()
-        assert len(turns) <= 4
-        seen.update(turn.slug for turn in turns if turn.id not in before)
-        before |= {turn.id for turn in turns}
-        if len(seen) == 30 and min(seen.values()) >= 2:
-            break
-    assert set(seen) == set(slugs)
-    assert max(seen.values()) - min(seen.values()) <= 1, "in turn"
-
-
-async def test_where_all_have_room_a_turn_goes_on_and_the_longest_intervals_are_seen(fleet: Fleet) -> None:
-    await started(fleet, "a")
-    (sampler,) = fleet.samplers
-    (turn,) = await fleet.store.turns()
-    for number in range(30):
-        fleet.clock.seconds += ROUND
-        if number in (3, 29):
-            await fleet.beat(["pump"], sampler)
-        await sampler.round()
-    (same,) = await fleet.store.turns()
-    assert (same.id, same.starts_at) == (turn.id, turn.starts_at)
-    assert same.ends_at > fleet.clock.now()
-    await fleet.settle()
-    assert await fleet.counted("pump") == {bucket_of(timedelta(minutes=26 * 5)): 1}
-
-
-async def test_who_is_not_watched_has_no_turn_and_who_is_removed_loses_it(fleet: Fleet) -> None:
-    await fleet.add("pump", "lamp", "gone")
-    await fleet.store.order("lamp", Pause(), lambda case: move(case, Status.PAUSED), fleet.clock.now())
-    fleet.listen("a")
-    await fleet.rounds()
-    assert {turn.slug for turn in await fleet.store.turns()} == {"pump", "gone"}
-    await fleet.store.order(
-        "gone", Pause(), lambda case: replace(move(case, Status.ONLINE), removed=True), fleet.clock.now()
-    )
-    fleet.clock.seconds += ROUND
-    await fleet.rounds()
-    assert {turn.slug for turn in await fleet.store.turns()} == {"pump"}
-
-
 async def test_counts_go_after_six_weeks(fleet: Fleet) -> None:
     await started(fleet, "a")
     await fleet.pass_(1000, 20, random.Random(2), ["pump"])
@@ -427,15 +259,3 @@ async def test_one_process_counts_while_another_has_begun_to(fleet: Fleet) -> No
     await fleet.store.release(lease, fleet.clock.now())
     await fleet.settle()
     assert (await fleet.counted("pump")).total() > 5
-
-
-def test_a_turn_lasts_as_long_as_the_limit_asks_for() -> None:
-    """By the machine's own limit; the default here is two minutes."""
-    for own, hours in ((None, 1), (timedelta(minutes=10), 5), (timedelta(days=9), 24), (timedelta(0), 6)):
-        assert Counting(object(), HandClock(), "a", Rules()).span_of(standing(own)) == timedelta(hours=hours)  # type: ignore[arg-type]
-
-
-def standing(own: timedelta | None) -> Any:
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    machine = Machine(1, "u", "pump", "pump", offline_after=own)
-    return Standing(machine, Kind("default"), Liveness(Status.ONLINE, now, now))

@@ -17,7 +17,7 @@ from lastseen.manage.who import Who
 from lastseen.model import Watch
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.testing.script import keep
-from tests.advice.test_sampling import Fleet, a_fleet, started
+from tests.advice.sampled import Fleet, a_fleet, started
 
 pytestmark = pytest.mark.anyio
 
