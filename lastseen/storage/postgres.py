@@ -12,6 +12,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -126,8 +127,13 @@ class PostgresDatabase:
         (upgrade_postgres.upgrade if self._migrate == "auto" else upgrade_postgres.check)(self._url)
 
     def _session(self, *, reading: bool = False, lock: str | None = None) -> PostgresSession:
-        made = engine(self._url, reading=reading, idle_in_transaction_session_timeout=self.held)
-        return PostgresSession(made, lock, reading, self._undone)
+        return PostgresSession(self._engines[reading], lock, reading, self._undone)
+
+    @cached_property
+    def _engines(self) -> Mapping[bool, Engine]:
+        """Of all who read, and of all others: what one of them has compiled is there for the rest."""
+        held = {"idle_in_transaction_session_timeout": self.held}
+        return {reading: engine(self._url, reading=reading, **held) for reading in (True, False)}
 
     def _undone(self) -> None:
         self.on_rollback()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -109,19 +110,20 @@ class SqliteDatabase:
     def _is_current(self) -> bool:
         if not self.path.exists():
             return False
-        engine = reader_engine(self.path)
-        try:
-            with translating(), engine.connect() as connection, connection.begin():
-                return is_current(connection, self.path)
-        finally:
-            engine.dispose()
+        with translating(), self._engine.connect() as connection, connection.begin():
+            return is_current(connection, self.path)
 
     @property
     def file(self) -> Path:
         return self.path
 
+    @cached_property
+    def _engine(self) -> Engine:
+        """Of all who read: what one of them has compiled is there for the others."""
+        return reader_engine(self.path)
+
     def _reading(self) -> SqliteSession:
-        return SqliteSession(self.path, reader_engine(self.path), READ)
+        return SqliteSession(self.path, self._engine, READ)
 
     def _session(self) -> SqliteSession:
         return SqliteSession(self.path, writer_engine(self.path), WRITE, self.on_rollback)
