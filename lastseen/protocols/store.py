@@ -50,9 +50,10 @@ class Store(Protocol):
 
         For each machine: `last_seen` becomes the newest `at` of its heartbeats (alive, ok, error) and never goes back;
         `heard` gains the source's bit; the newest body is kept as the latest report. Where the machine is offline or
-        provisioning, `back_at` becomes the first heartbeat's `at`, if it was None, and `check_at` is `now`. Signals
+        provisioning, `back_at` becomes the first heartbeat's `at`, if it was None, and `check_at` is `now` unless it is
+        earlier (where nodes decide a second late, who speaks more often would never be decided on). Signals
         (ok, error, goodbye, start) are kept apart and in order until a settle has seen them, and set `check_at` to
-        `now` too; an ok that can change nothing need not be (the machine is online and no job, has no run that it could
+        `now` in the same way; an ok that can change nothing need not be (the machine is online and no job, has no run that it could
         end, and nothing waits to be decided). A paused machine is only heard: no `back_at`, no `check_at`, no signals
         kept, but the last word of its presence is (`present`). Beats of unknown machines are left out and named in the
         answer. Status is never touched.

@@ -39,23 +39,27 @@ WHERE machine_id = {_ASKED} AND status = 'online' AND goodbye_at IS NULL AND run
   AND NOT EXISTS (SELECT FROM runs WHERE runs.machine_id = liveness.machine_id AND runs.ended_at IS NULL)
   AND NOT EXISTS (SELECT FROM reports WHERE reports.machine_id = liveness.machine_id AND pending)
 """  # noqa: S608
-_MARK_BACK = """
-UPDATE liveness SET back_at = coalesce(back_at, pulse.value::timestamptz), check_at = %s::timestamptz
+_DUE = "least(check_at, %s::timestamptz)"
+"""Who is due stays so from its first word: one that speaks often would be put off with each, and where several nodes
+listen, which decide a second late, it would never be its turn. LEAST leaves NULL out."""
+
+_MARK_BACK = f"""
+UPDATE liveness SET back_at = coalesce(back_at, pulse.value::timestamptz), check_at = {_DUE}
 FROM json_each_text(%s::json) AS pulse WHERE liveness.machine_id = pulse.key::int
-"""
+"""  # noqa: S608
 _EXPECTING = f"{_THERE} AND expect_at IS NOT NULL"
-_EXPECT = """
+_EXPECT = f"""
 UPDATE liveness SET expect_at = said.expect_at, check_at = CASE
     WHEN status IN ('online', 'error')
       AND (liveness.expect_at IS NOT NULL OR said.said_at >= coalesce(last_seen, '-infinity'))
-    THEN %s::timestamptz ELSE check_at END
+    THEN {_DUE} ELSE check_at END
 FROM (
   SELECT (value ->> 0)::int AS machine_id, (value ->> 1)::timestamptz AS at, (value ->> 2)::timestamptz AS expect_at,
     (value ->> 3)::timestamptz AS said_at
   FROM json_array_elements(%s::json)
 ) AS said
 WHERE liveness.machine_id = said.machine_id AND said.at >= coalesce(last_seen, '-infinity')
-"""
+"""  # noqa: S608
 _HEARD_OF = """
 UPDATE liveness SET heard = heard | pulse.value::bigint
 FROM json_each_text(%s::json) AS pulse WHERE liveness.machine_id = pulse.key::int
@@ -64,7 +68,7 @@ _NOTE_PRESENCE = """
 UPDATE liveness SET present = word.value::boolean
 FROM json_each_text(%s::json) AS word WHERE liveness.machine_id = word.key::int AND liveness.status = 'paused'
 """
-_LOOK_NOW = f"UPDATE liveness SET check_at = %s::timestamptz WHERE machine_id = {_ASKED}"  # noqa: S608
+_LOOK_NOW = f"UPDATE liveness SET check_at = {_DUE} WHERE machine_id = {_ASKED}"  # noqa: S608
 _SIGNAL = """
 INSERT INTO reports (machine_id, source_id, at, said_at, kind, body, run_id, exit_code, pending)
 VALUES (%s, %s, %s::timestamptz, %s::timestamptz, %s, %s, %s, %s, %s)

@@ -66,9 +66,14 @@ def absorb(liveness: Liveness, beat: Beat, now: datetime) -> tuple[Liveness, boo
         seen = beat.at if liveness.last_seen is None else max(liveness.last_seen, beat.at)
         liveness = replace(liveness, last_seen=seen)
         if liveness.status in (Status.OFFLINE, Status.PROVISIONING):
-            liveness = replace(liveness, back_at=liveness.back_at or beat.at, check_at=now)
+            liveness = replace(liveness, back_at=liveness.back_at or beat.at, check_at=_due(liveness, now))
     signal = beat.said in SIGNALS and liveness.status is not Status.PAUSED
-    return (replace(liveness, check_at=now) if signal else liveness), signal
+    return (replace(liveness, check_at=_due(liveness, now)) if signal else liveness), signal
+
+
+def _due(liveness: Liveness, now: datetime) -> datetime:
+    """Who is due stays so from its first word, however often it speaks."""
+    return now if liveness.check_at is None else min(liveness.check_at, now)
 
 
 def _expecting(liveness: Liveness, beat: Beat, now: datetime) -> Liveness:
@@ -80,7 +85,7 @@ def _expecting(liveness: Liveness, beat: Beat, now: datetime) -> Liveness:
     if liveness.expect_at is None and expect_at is None:
         return liveness
     watched = liveness.status in (Status.ONLINE, Status.ERROR)
-    return replace(liveness, expect_at=expect_at, check_at=now if watched else liveness.check_at)
+    return replace(liveness, expect_at=expect_at, check_at=_due(liveness, now) if watched else liveness.check_at)
 
 
 def expectation(beat: Beat) -> datetime | None:

@@ -79,9 +79,16 @@ class RecordSuite(StoreSuiteBase):
             await store.record([Beat("pump", at(330))], at(331))
             row = (await standing(store, "pump")).liveness
             assert row.back_at == at(300)
-            assert row.check_at is not None
-            assert row.check_at <= at(331)
-            assert await store.next_check() == row.check_at
+            assert row.check_at == at(301), "it would never be decided on who speaks again before its turn"
+            assert await store.next_check() == at(301)
+
+    async def test_who_says_one_thing_after_the_other_is_due_from_the_first(self) -> None:
+        async with self.opened() as store:
+            await online(store, "pump")
+            for second in (10, 11, 12):
+                await store.record([Beat("pump", at(second), Said.ERROR)], at(second))
+            row = (await standing(store, "pump")).liveness
+            assert row.check_at == at(10)
 
     async def test_a_machine_that_was_never_heard_is_due_at_its_first_heartbeat(self) -> None:
         async with self.opened() as store:
