@@ -321,6 +321,7 @@ class HeartbeatMonitor:
                 say("must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {machine!r}", machine=machine), "machine"
             )
         await self._loops.committed(await self.store.order(machine, order, self._decide, self.clock.now()))
+        self._loops.look_again()
 
     def _decide(self, case: Case) -> Verdict:
         """The pure function, with what a store without optional protocols does not know."""

@@ -223,6 +223,11 @@ class Loops:
         self._planned = moment
         self._schedule.look_at(moment)
 
+    def _look_earlier(self, moment: datetime | None) -> None:
+        """What was read beside the sweeps may be older than what the last of them has planned by."""
+        if moment is not None and (self._planned is None or moment < self._planned):
+            self._look_at(moment)
+
     async def sweep(self) -> list[Event]:
         """Decide for everyone who is due. What we may have missed is recorded first, and what was said but is not
         stored yet is not overtaken: be it on its way to us, received, or received by another one while the store
@@ -273,15 +278,19 @@ class Loops:
         counters.SWEEPS.observe(self._swept - began)
 
     async def committed(self, events: Sequence[Event]) -> None:
-        """Events were written: have them told, and look again when that is needed."""
+        """Events were written: have them told."""
         for event in events:
             count(event)
             _log.info("event_committed", type=event.type, machine=event.machine, seq=event.seq, reason=event.reason)
         if events:
             self._dispatcher.wake()
             self._tell_of_news()
+            self.look_again()
+
+    def look_again(self) -> None:
+        """A deadline may have been moved nearer. Who is looking asks for it at the end."""
         if not self._sweeping.locked():
-            self._schedule.wake()  # an order may have moved a deadline nearer
+            self._schedule.wake()
 
     async def _guard(self) -> None:
         """Say from memory what cannot be written."""
@@ -323,7 +332,7 @@ class Loops:
                     with self._hangs.noticed():
                         await self._membership.keep()
                         await self.committed(await self._alarms.look())
-                        self._look_at(self._after(await self._store.next_check()))
+                        self._look_earlier(self._after(await self._store.next_check()))
             except Exception as error:  # noqa: BLE001  (whatever failed: the next one tries again)
                 self._failed(error)
 

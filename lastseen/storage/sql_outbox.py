@@ -376,14 +376,17 @@ _NEXT = (
     .outerjoin(leases, leases.c.name == channel_state.c.lane)
     .where(channels.c.deleted_at.is_(None))
 )
+_NEXT_OF = _NEXT.where(channels.c.uid.in_(bindparam("uids", expanding=True)))
 
 
 def next_due(connection: Connection, of: Collection[str] | None = None) -> datetime | None:
     """`Store.next_due`: per channel its longest due row, or the end of its cool-down where something can probe; and the
     end of the lease of whoever was sending, because after that somebody else may."""
-    query = _NEXT if of is None else _NEXT.where(channels.c.uid.in_(sorted(of)))
-    moments = [moment for row in connection.execute(query) for moment in _moments(row)]
-    return min(moments, default=None)
+    if of is None:
+        rows: Iterable[Any] = connection.execute(_NEXT)
+    else:
+        rows = connection.execute(_NEXT_OF, {"uids": sorted(of)}) if of else ()
+    return min((moment for row in rows for moment in _moments(row)), default=None)
 
 
 def _moments(row: Any) -> Iterable[datetime]:

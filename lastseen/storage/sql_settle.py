@@ -23,13 +23,13 @@ from lastseen.storage.sqltools import bump, chunks
 from lastseen.storage.translate import one_of, translated
 from lastseen.words import say
 
+_FIRST_DUE = select(liveness.c.check_at).where(liveness.c.check_at.is_not(None)).order_by(liveness.c.check_at).limit(1)
 _log = get_logger()
 
 
 def next_check(connection: Connection) -> datetime | None:
     """`Store.next_check`. The condition is the index's own: without it all rows would be read."""
-    query = select(liveness.c.check_at).where(liveness.c.check_at.is_not(None)).order_by(liveness.c.check_at).limit(1)
-    moment: datetime | None = connection.execute(query).scalar()
+    moment: datetime | None = connection.execute(_FIRST_DUE).scalar()
     return moment
 
 

@@ -60,9 +60,11 @@ LONGEST = 200
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
+_LISTED = select(sources).where(sources.c.kind != REMOVED).order_by(sources.c.id)
+
+
 def listed(connection: Connection) -> list[Source]:
-    rows = connection.execute(select(sources).where(sources.c.kind != REMOVED).order_by(sources.c.id))
-    return [_as_source(row) for row in rows]
+    return [_as_source(row) for row in connection.execute(_LISTED)]
 
 
 def _as_source(row: Row[Any]) -> Source:

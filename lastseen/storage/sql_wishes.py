@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
 
 from lastseen.errors import InvalidInput, NotFound
 from lastseen.model import Channel, Invite, Preferences, Silence, matcher_from
@@ -34,9 +34,12 @@ def tell(connection: Connection, admit: Any, now: datetime) -> None:
         hear(listed(connection, now))
 
 
+_LISTED = select(silences).where(silences.c.ends_at > bindparam("now", type_=silences.c.ends_at.type))
+_LISTED = _LISTED.order_by(silences.c.id)
+
+
 def listed(connection: Connection, now: datetime) -> list[Silence]:
-    rows = connection.execute(select(silences).where(silences.c.ends_at > now).order_by(silences.c.id))
-    return [as_silence(row) for row in rows]
+    return [as_silence(row) for row in connection.execute(_LISTED, {"now": now})]
 
 
 def as_silence(row: Any) -> Silence:
