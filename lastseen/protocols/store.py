@@ -53,10 +53,10 @@ class Store(Protocol):
         provisioning, `back_at` becomes the first heartbeat's `at`, if it was None, and `check_at` is `now` unless it is
         earlier (where nodes decide a second late, who speaks more often would never be decided on). Signals
         (ok, error, goodbye, start) are kept apart and in order until a settle has seen them, and set `check_at` to
-        `now` in the same way; an ok that can change nothing need not be (the machine is online and no job, has no run that it could
-        end, and nothing waits to be decided). A paused machine is only heard: no `back_at`, no `check_at`, no signals
-        kept, but the last word of its presence is (`present`). Beats of unknown machines are left out and named in the
-        answer. Status is never touched.
+        `now` in the same way; an ok that can change nothing need not be (the machine is online and no job, has no run
+        that it could end, and nothing waits to be decided). A paused machine is only heard: no `back_at`, no
+        `check_at`, no signals kept, but the last word of its presence is (`present`). Beats of unknown machines are
+        left out and named in the answer. Status is never touched.
         """
 
     async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
