@@ -249,7 +249,7 @@ class Loops:
             if waiting is not None:
                 now = min(now, waiting)
             events = await self._alarms.look()
-            await self.committed(events)
+            self._tell(events)
             await self._uplink.guard(now)
             now, stuck = self._hangs.limit(now), None
             with self._hangs.noticed():
@@ -258,7 +258,7 @@ class Loops:
                 with self._hangs.noticed():
                     committed = await self._store.settle(self._decide, now, BATCH)
                 events += committed
-                await self.committed(committed)
+                self._tell(committed)
                 following = await self._store.next_check()
                 if not committed and following == stuck:
                     break  # somebody else holds what is due
@@ -278,19 +278,22 @@ class Loops:
         counters.SWEEPS.observe(self._swept - began)
 
     async def committed(self, events: Sequence[Event]) -> None:
-        """Events were written: have them told."""
+        """Events were written beside the looks: have them told, and look what follows from them."""
+        self._tell(events)
+        if events:
+            self.look_again()
+
+    def look_again(self) -> None:
+        """A deadline may have been moved nearer; a look that is under way may have asked for it before."""
+        self._schedule.wake()
+
+    def _tell(self, events: Sequence[Event]) -> None:
         for event in events:
             count(event)
             _log.info("event_committed", type=event.type, machine=event.machine, seq=event.seq, reason=event.reason)
         if events:
             self._dispatcher.wake()
             self._tell_of_news()
-            self.look_again()
-
-    def look_again(self) -> None:
-        """A deadline may have been moved nearer. Who is looking asks for it at the end."""
-        if not self._sweeping.locked():
-            self._schedule.wake()
 
     async def _guard(self) -> None:
         """Say from memory what cannot be written."""
