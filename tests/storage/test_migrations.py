@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
@@ -284,3 +285,14 @@ print("alembic" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+async def test_a_database_that_asks_for_a_newer_program_is_not_opened_whatever_its_revision(tmp_path: Path) -> None:
+    path = tmp_path / "lastseen.db"
+    upgrade.upgrade(path)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('schema_compat', '2')")
+    for migrate in ("auto", "check"):
+        store: Any = open_store(f"sqlite:///{path}", migrate=migrate)
+        with pytest.raises(DatabaseTooNew, match="schema 2"):
+            await store.open()
