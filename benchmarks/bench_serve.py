@@ -44,11 +44,17 @@ def resident(process: subprocess.Popen[bytes]) -> float:
 
 
 def idle_cpu(process: subprocess.Popen[bytes], seconds: float) -> float:
-    """Per cent of one core."""
-    watched = psutil.Process(process.pid)
-    before, began = sum(watched.cpu_times()[:2]), time.perf_counter()
+    """Per cent of one core, of all its threads. From the scheduler's nanoseconds: the hundredths of a second that a
+    process is charged with elsewhere are a tenth of what is asked for here."""
+
+    def nanoseconds() -> dict[str, int]:
+        tasks = Path(f"/proc/{process.pid}/task")
+        return {task.name: int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()}
+
+    before, began = nanoseconds(), time.perf_counter()
     time.sleep(seconds)
-    return (sum(watched.cpu_times()[:2]) - before) / (time.perf_counter() - began) * 100
+    after = nanoseconds()
+    return sum(after[task] - before.get(task, 0) for task in after) / (time.perf_counter() - began) / 1e7
 
 
 def empty(seconds: float) -> tuple[float, float, float]:
@@ -130,7 +136,7 @@ def fall_silent(folder: Path, count: int) -> None:
 
 def main() -> None:
     short = arguments().short
-    count, rounds, seconds = (1000, 1, 2.0) if short else (100_000, 2, 10.0)
+    count, rounds, seconds = (1000, 1, 2.0) if short else (100_000, 3, 20.0)
     start, memory, cpu, base_start, base_memory, base_cpu, lag, quiet = [], [], [], [], [], [], [], []
     with workspace() as folder:
         fill(folder / "lastseen.db", count, SystemClock().now(), timedelta(days=1))
@@ -138,7 +144,7 @@ def main() -> None:
             began = time.perf_counter()
             with serving(folder) as (url, process, _):
                 start.append(time.perf_counter() - began)
-                time.sleep(1)
+                time.sleep(1 if short else 5)
                 cpu.append(idle_cpu(process, seconds))
                 memory.append(resident(process))
                 quiet.append(max(loop_lag(url, 2)))
