@@ -71,7 +71,7 @@ class BulkRoute(RawRoute):
             return other_method(scope["method"])
         headers = dict(scope["headers"])
         grant = await self._gate.admit(scope, headers, "fleet")
-        rows = split_rows(await whole_body(headers, receive, MAX_BYTES, _TOO_LARGE))
+        rows = split_rows(await self.reading(whole_body(headers, receive, MAX_BYTES, _TOO_LARGE)))
         if len(rows) > MOST_ROWS:
             raise Refused(Problem(413, f"at most {MOST_ROWS:,} rows are taken at once, here are {len(rows):,}"))
         batch = Batch(self._monitor, grant, (await self._gate.keys.out_of_service()).disabled)

@@ -66,7 +66,7 @@ class HeartbeatRoute(RawRoute):
         if wait:
             raise Refused(too_often("this key is used too often", wait))
         if has_body(headers):
-            report = parse_report(await whole_body(headers, receive, MAX_BYTES, _TOO_LARGE))
+            report = parse_report(await self.reading(whole_body(headers, receive, MAX_BYTES, _TOO_LARGE)))
             now = self._clock.now()  # heard when all of it has arrived: a body may take its time
             if report.said_at is not None:
                 self._clocks.compare(grant.machine_id, report)

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from collections.abc import Callable
-from typing import Any
+from asyncio import current_task
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
-from lastseen.ingest.asgi import Message, Receive
 from lastseen.log import get_logger
 from lastseen.problems import STORE_RETRY, Problem
 from lastseen.words import say
@@ -34,6 +34,7 @@ LATE = Problem(
 
 _log = get_logger()
 _Task = asyncio.Task[Any]
+T = TypeVar("T")
 
 
 class Patience:
@@ -49,10 +50,13 @@ class Patience:
         self._looking: asyncio.TimerHandle | None = None
         self._log_after = -math.inf
 
-    def begin(self, task: _Task) -> None:
+    def begin(self) -> _Task:
+        """Whoever asks waits from now on."""
+        task: _Task = current_task()  # type: ignore[assignment]  # it is one that asks
         self._since[task] = self._looks
         if self._looking is None:
             self._look_later()
+        return task
 
     def end(self, task: _Task) -> None:
         self._since.pop(task, None)
@@ -64,16 +68,13 @@ class Patience:
         self._late.discard(task)
         return task.uncancel() == 0
 
-    def reading(self, receive: Receive, task: _Task) -> Receive:
-        """`receive`, while which nobody waits for the database: how long a body may take is limited by who reads it."""
-
-        async def received() -> Message:
-            self.end(task)
-            message = await receive()
-            self.begin(task)
-            return message
-
-        return received
+    async def resting(self, body: Awaitable[T]) -> T:
+        """`body`, while which nobody waits for the database: how long it may take is limited by who reads it."""
+        self.end(current_task())  # type: ignore[arg-type]
+        try:
+            return await body
+        finally:
+            self.begin()
 
     def _look_later(self) -> None:
         self._looking = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)

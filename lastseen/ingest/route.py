@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import Any, cast
 
 from lastseen.errors import LastseenError
 from lastseen.ingest.asgi import (
@@ -39,20 +38,22 @@ class RawRoute(ABC):
 
     def __init__(self, monitor: Recording) -> None:
         self._patience = Patience(lambda: monitor.here.missed())
+        self.reading = self._patience.resting
 
     @abstractmethod
     async def take(self, scope: Scope, receive: Receive) -> Answer:
-        """Answer when what was said is durable. Raises Refused, ClientGone and errors of ours."""
+        """Answer when what was said is durable; a body is read with `reading`. Raises Refused, ClientGone and errors of
+        ours."""
 
     def refuse(self, problem: Problem) -> Answer:
         """A refusal, as the route's clients know it."""
         return problem_answer(problem)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        patience, task = self._patience, cast("asyncio.Task[Any]", asyncio.current_task())
-        patience.begin(task)
+        patience = self._patience
+        task = patience.begin()
         try:
-            given = await self.take(scope, patience.reading(receive, task))
+            given = await self.take(scope, receive)
         except ClientGone:
             count_gone()
             return

@@ -141,15 +141,26 @@ async def test_what_is_acknowledged_after_many_tries_is_there_and_so_is_what_was
     await eventually(is_decided)
 
 
-async def test_a_body_may_take_longer_than_the_database(served: Served) -> None:
-    key = secret(await served.machine("slow"))
+SLOWLY: dict[str, tuple[str, str, bytes]] = {
+    "heartbeat": ("machine", HEARTBEAT, b'{"status": "ok"}'),
+    "batch": ("fleet", "/api/v1/heartbeats", b'[{"machine": "slow"}]'),
+    "ping": ("ping", "/ping/{key}/slow", b"done"),
+    "metrics": ("machine", "/agent/metrics", b'{"cpu_pct": 1, "mem_used_pct": 1, "disk_used_pct": 1}'),
+}
+
+
+@pytest.mark.parametrize("way", SLOWLY)
+async def test_a_body_may_take_longer_than_the_database(served: Served, way: str) -> None:
+    scope, path, body = SLOWLY[way]
+    of_machine = secret(await served.machine("slow"))
+    key = of_machine if scope == "machine" else secret(await served.key(scope))
     so_long = asyncio.Event()
 
     async def slowly() -> AsyncIterator[bytes]:
-        yield b'{"status":'
+        yield body[:3]
         await so_long.wait()
-        yield b'"ok"}'
+        yield body[3:]
 
     asyncio.get_running_loop().call_later(3 * SHORT, so_long.set)
-    headers = {"Authorization": f"Bearer {key}"}
-    assert (await served.http.post(HEARTBEAT, content=slowly(), headers=headers)).status_code == 204
+    answer = await served.http.post(path.format(key=key), content=slowly(), headers={"X-API-Key": key})
+    assert answer.is_success, answer.text

@@ -113,7 +113,7 @@ class PingRoute(RawRoute):
         self._gate.count((grant.key_id, address.slug) if address.slug else grant.key_id)
         kept, all_read = (b"", True)
         if has_body(dict(scope["headers"])):
-            kept, all_read = await beginning(receive, KEPT, READ)
+            kept, all_read = await self.reading(beginning(receive, KEPT, READ))
         machine = _machine(address, grant)
         await self._take_up(machine, said)
         beat = Beat(

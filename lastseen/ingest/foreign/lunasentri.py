@@ -70,7 +70,7 @@ class MetricsRoute(RawRoute):
         headers = dict(scope["headers"])
         grant = await self._gate.admit(scope, headers, "machine")
         machine = grant.machine_id or 0
-        report = read_metrics(await whole_body(headers, receive, MAX_BYTES, _TOO_LARGE))
+        report = read_metrics(await self.reading(whole_body(headers, receive, MAX_BYTES, _TOO_LARGE)))
         self._clocks.compare(machine, report)
         await self._monitor.record(beat_of(machine, self._monitor.clock.now(), report))
         return _ACCEPTED
