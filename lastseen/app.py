@@ -7,7 +7,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import cached_property
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import anyio
@@ -30,6 +29,7 @@ from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.monitor.live import Live
 from lastseen.proof_of_life import Proof, Vigil
 from lastseen.protocols import Insight, Keys, Store
+from lastseen.release import version
 from lastseen.settings import Settings
 from lastseen.sources import FollowedSources, way_of_settings
 from lastseen.systemd import Manager
@@ -143,7 +143,7 @@ class App:
                 self.monitor,
                 self.keys.find,
                 self.not_ready,
-                version("lastseen"),
+                version(),
                 self.settings.metrics,
                 self.gate.at_wrong_key,
                 self.notes,

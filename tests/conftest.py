@@ -75,6 +75,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
     config.stash[WATCHER] = leftovers.end_with()
     config.add_cleanup(quick.trust_few())
+    quick.share_contexts()
+    quick.hash_lightly()
     quick.migrate_once()
     quick.compile_once()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background: what tests start would ignore it too

@@ -81,9 +81,9 @@ app.command("drill")(drill.drill)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from lastseen.release import version
 
-        typer.echo(f"lastseen {version('lastseen')}")
+        typer.echo(f"lastseen {version()}")
         raise typer.Exit
 
 

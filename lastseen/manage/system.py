@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import Any
 
 from lastseen.clock import rfc3339
@@ -12,6 +11,7 @@ from lastseen.manage.office import Office
 from lastseen.model import Node
 from lastseen.monitor.nodes import AWAY_AFTER
 from lastseen.protocols import Nodes
+from lastseen.release import version
 from lastseen.words import say
 
 
@@ -23,7 +23,7 @@ async def health(office: Office) -> dict[str, Any]:
     monitor, store, now = office.monitor, office.store, office.monitor.clock.now()
     checkup, gauges = await store.checkup(now), await store.gauges(now)
     return {
-        "version": version("lastseen"),
+        "version": version(),
         "troubles": [
             {"part": one.part.value, "reason": one.reason, "since": rfc3339(one.since)}
             for one in await monitor.health()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from datetime import timedelta
-from importlib.metadata import version
 
 from lastseen.clock import PROMPT, Clock, SystemClock
 from lastseen.model import Node
 from lastseen.protocols import Nodes, Store, Timed
+from lastseen.release import version
 
 SHOWN_EVERY = 10.0
 """Seconds between two signs that this process is there."""
@@ -31,7 +31,7 @@ class Membership:
     def __init__(self, store: Store, clock: Clock, node: str, settings: Mapping[str, str]) -> None:
         self._store, self._clock = store, clock
         self._nodes = store if isinstance(store, Nodes) and not clock.virtual else None
-        self._node = Node(node, socket.gethostname(), version("lastseen"), clock.now(), clock.now(), settings=settings)
+        self._node = Node(node, socket.gethostname(), version(), clock.now(), clock.now(), settings=settings)
         self._shown = float("-inf")
         self.company = False
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
 from sqlalchemy import Connection
 
 from lastseen.errors import ConfigurationError, Conflict
+from lastseen.release import version
 from lastseen.storage import tables_io
 from lastseen.storage.archive import ArchiveWriter, Manifest
 from lastseen.storage.filling import Progress
@@ -48,7 +48,7 @@ def back_up(
             archive.add_table(shape, _told(tables_io.read_rows(connection, shape), shape.name, progress))
         counters = tables_io.counters(connection)
         kept = _all_keys(before, keys())
-        manifest = archive.end(kept, version=version("lastseen"), revision=revision, taken_at=now, counters=counters)
+        manifest = archive.end(kept, version=version(), revision=revision, taken_at=now, counters=counters)
     return Backup(target, target.stat().st_size, manifest)
 
 

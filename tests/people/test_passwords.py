@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import pytest
+from pwdlib import PasswordHash
 
 from lastseen.errors import InvalidInput
 from lastseen.manage import passwords
@@ -20,6 +23,15 @@ async def test_a_password_is_known_by_its_hash_and_no_other_is() -> None:
     assert await matches("ha\u0308user am fluß", stored), "the same letter, as another keyboard writes it"
     assert not await matches("häuser am fluss", stored)
     assert not await matches("häuser am fluß", None)
+
+
+def test_it_takes_as_much_work_as_the_library_recommends() -> None:
+    """In a process of its own: the other tests make it light."""
+    program = "from lastseen.manage import passwords; print(passwords._nobodys())"
+    stored = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert stored.split("$")[:4] == PasswordHash.recommended().hash("x").split("$")[:4]
+    memory = int(stored.split("m=")[1].split(",")[0])
+    assert memory >= 19 * 1024, "KiB: the least that OWASP's password storage cheat sheet takes for argon2id"
 
 
 @pytest.mark.parametrize("password", ["", "seven77", "x" * 1001, "nul\0 in it", "half a pair \ud800"])

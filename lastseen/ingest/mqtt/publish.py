@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,6 +17,7 @@ from lastseen.clock import rfc3339
 from lastseen.errors import InvalidInput, StoreUnavailable
 from lastseen.ingest.mqtt.topics import check_topic
 from lastseen.log import get_logger
+from lastseen.release import version
 from lastseen.words import say
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Outlet:
             "availability": [{"topic": self.status}, {"topic": state, "value_template": WATCHED}],
             "availability_mode": "all",
             "device": {"identifiers": [unique], "name": machine.name},
-            "origin": {"name": "lastseen", "sw_version": version("lastseen")},
+            "origin": {"name": "lastseen", "sw_version": version()},
         }
 
 
