@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -158,8 +160,9 @@ class Archive:
 
     def _batches(self, member: IO[bytes], shape: Shape, entry: Entry) -> Iterator[list[Row]]:
         decode, count = msgspec.json.Decoder(shape.row_type()).decode, 0
+        there = iter(partial(_line, member), b"")
         try:
-            while lines := [line for _ in range(BATCH) if (line := _line(member))]:
+            while lines := list(islice(there, BATCH)):
                 yield [decode(line) for line in lines]
                 count += len(lines)
         except (msgspec.DecodeError, zipfile.BadZipFile) as error:

@@ -222,11 +222,8 @@ def set_counters(connection: Connection, given: Mapping[str, int]) -> None:
 
 def _sequences(connection: Connection) -> list[tuple[str, str]]:
     """PostgreSQL's, by table."""
-    found = []
-    for shape in shapes(connection):
-        if "id" in shape.names:
-            query = text("SELECT pg_get_serial_sequence(:table, 'id')")
-            sequence = connection.execute(query, {"table": shape.name}).scalar()
-            if sequence is not None:
-                found.append((shape.name, sequence))
-    return found
+    schema, name, id_ = (column(of, Text) for of in ("table_schema", "table_name", "column_name"))
+    columns = table("columns", schema, name, id_, schema="information_schema")
+    query = select(name, func.pg_get_serial_sequence(func.quote_ident(name), "id")).select_from(columns)
+    query = query.where(schema == func.current_schema(), name.in_(sorted(metadata.tables)), id_ == "id").order_by(name)
+    return [(of, sequence) for of, sequence in connection.execute(query) if sequence is not None]
