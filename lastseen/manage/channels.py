@@ -15,6 +15,7 @@ from lastseen.manage import owners
 from lastseen.manage.machines import id_in
 from lastseen.manage.office import Office
 from lastseen.model import Channel, Preferences, preferences_from
+from lastseen.model.outbox import LEFT_BEHIND
 from lastseen.notifiers.quiet import checked_wishes
 from lastseen.notifiers.signing import new_secret
 from lastseen.words import say
@@ -100,6 +101,8 @@ def wished(wishes: Preferences) -> dict[str, Any]:
 
 async def switch(office: Office, text: str, enabled: bool, reason: str | None = None) -> dict[str, Any]:
     """Disabling cancels what waits, enabling also forgets its failures. As it is then."""
+    if reason is not None and reason.endswith(LEFT_BEHIND):
+        raise InvalidInput(say("ends as what is written where somebody is removed: say it in other words"), "reason")
     channel = await find_to_edit(office, text)
     switching = office.store.switch_channel(channel.uid, enabled, reason, office.monitor.clock.now())
     verb = f"channels.{'enable' if enabled else 'disable'}"

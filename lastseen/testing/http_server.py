@@ -19,13 +19,15 @@ import h11
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request as it came in; header names in lower case, the path without its query."""
+    """One request as it came in; header names in lower case, the path without its query. `gone`: whether the client has
+    hung up meanwhile."""
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    gone: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
 
     @property
     def json(self) -> Any:
@@ -143,6 +145,7 @@ async def _read(connection: h11.Connection, reader: asyncio.StreamReader) -> Rec
                 query=dict(parse_qsl(url.query, keep_blank_values=True)),
                 headers={name.decode().lower(): value.decode("latin-1") for name, value in head.headers},
                 body=bytes(body),
+                gone=reader.at_eof,
             )
         else:
             return None

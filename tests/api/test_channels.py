@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lastseen.model.outbox import LEFT_BEHIND
 from tests.api.conftest import Api
 
 HOOK = {"type": "webhook", "name": "ops", "config": {"url": "http://127.0.0.1:9/"}}
@@ -35,6 +36,13 @@ async def test_a_channel_is_added_shown_changed_and_removed(api: Api) -> None:
     assert fresh != made["secret"]
     assert await api.delete("/channels/ops") == {"id": 1, "name": "ops", "removed": True}
     await api.refused("GET", "/channels/ops", 404)
+
+
+async def test_no_reason_is_taken_for_that_its_owner_is_gone(api: Api) -> None:
+    await add(api)
+    refused = await api.refused("POST", "/channels/ops/disable", 422, json={"reason": f"ada{LEFT_BEHIND}"})
+    assert refused["errors"][0]["field"] == "reason"
+    assert (await api.get("/channels/ops"))["enabled"] is True
 
 
 async def test_a_channel_is_called_otherwise_and_given_to_a_user(api: Api) -> None:

@@ -97,7 +97,8 @@ class BotApi(People):
         try:
             return Answer.of_json({"ok": True, "result": await self._call(request)})
         except Refused as refused:
-            self.refused.append(f"{refused.code} {refused}")
+            if not request.gone():  # whoever hung up is told nothing
+                self.refused.append(f"{refused.code} {refused}")
             body = {"ok": False, "error_code": refused.code, "description": str(refused)}
             if refused.parameters:
                 body["parameters"] = refused.parameters

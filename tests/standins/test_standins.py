@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -107,6 +108,24 @@ async def test_updates_come_again_until_later_ones_are_asked_for(api: BotApi) ->
     assert await asked() == [], "it is remembered what was asked for"
     api.webhook = True
     assert (await call(api, "getUpdates"))["error_code"] == 409
+
+
+async def test_of_two_who_read_the_earlier_is_told_so_and_who_hung_up_is_told_nothing(api: BotApi) -> None:
+    async def polls() -> asyncio.Task[dict[str, Any]]:
+        before = api.calls.count("getUpdates")
+        task = asyncio.create_task(call(api, "getUpdates", timeout=60))
+        await eventually(lambda: api.calls.count("getUpdates") > before)
+        return task
+
+    one, other = await polls(), await polls()
+    assert (await one)["error_code"] == 409
+    assert len(api.refused) == 1
+    other.cancel()
+    await asyncio.wait([other])
+    third = await polls()
+    api.say(1, "hello")
+    assert len((await third)["result"]) == 1
+    assert len(api.refused) == 1
 
 
 async def test_topics_and_commands_have_their_rules(api: BotApi) -> None:
