@@ -58,8 +58,10 @@ class _Job:
     work: Work[Any]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
+    done: Callable[[], None]
 
     def answer(self, result: Any, error: BaseException | None) -> None:
+        self.done()  # before whoever asked can ask again
         try:
             self.loop.call_soon_threadsafe(self._resolve, result, error)
         except RuntimeError:
@@ -75,7 +77,8 @@ class _Job:
 
 
 class Workers:
-    """`count` threads on one queue. `polite`: they rest now and then.
+    """Up to `count` threads on one queue: one more is started where all are busy, since each has a connection, which
+    costs the database something. `polite`: they rest now and then.
 
     `together`: how many waiting pieces of work one transaction may hold. They share its commit, which is what a write
     costs; if one of them fails, all are rolled back and each is done again on its own. So work must bear repeating, and
@@ -89,12 +92,9 @@ class Workers:
         self._make, self._polite, self._together = make, polite, together
         self._monotonic = SystemClock().monotonic
         self._open = True
-        self._threads = [
-            threading.Thread(target=self._serve, name=f"lastseen-{name}-{number}", daemon=True)
-            for number in range(count)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._name, self._count = name, count
+        self._threads: list[threading.Thread] = []
+        self._under_way, self._counting = 0, threading.Lock()
 
     async def run(self, work: Work[T]) -> T:
         if not self._open:
@@ -103,8 +103,27 @@ class Workers:
             raise StoreUnavailable(f"{MOST_WAITING} reads or writes wait for the database")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Job(work, future, loop))
+        with self._counting:
+            self._under_way += 1
+            busy = self._under_way > len(self._threads)
+        self._queue.put(_Job(work, future, loop, self._one_less))
+        if busy and len(self._threads) < self._count:
+            self._start()
         return await future
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._serve, name=f"lastseen-{self._name}-{len(self._threads)}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system gives no more of them
+            if not self._threads:
+                raise StoreUnavailable(f"no thread for the database: {error}") from None
+        else:
+            self._threads.append(thread)
+
+    def _one_less(self) -> None:
+        with self._counting:
+            self._under_way -= 1
 
     async def close(self) -> None:
         """Finish what was asked for, then end."""
@@ -150,6 +169,8 @@ class Workers:
 
     def _do_all(self, session: Session, jobs: list[_Job]) -> None:
         wanted = [job for job in jobs if not job.future.cancelled()]
+        for _ in range(len(jobs) - len(wanted)):
+            self._one_less()
         if len(wanted) > 1:
             try:
                 results = session.run(lambda connection: _in_order(connection, [job.work for job in wanted]))
