@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from lastseen.storage import schema, upgrade
+from lastseen.storage import archive, schema, upgrade
 from tests.cli.conftest import Cli
 from tests.storage.schema_rows import GOOD, fill, rows_of
 
@@ -81,6 +81,19 @@ def test_every_row_of_every_table_comes_back(cli: Cli, tmp_path: Path) -> None:
     assert there.json("audit")[0]["verb"] == "restore"
     assert after["nodes"] == [], "its processes are yesterday's"
     assert (after["sessions"], after["link_tokens"]) == ([], []), "nobody is logged in"
+
+
+def test_a_table_with_more_rows_than_are_read_at_once_comes_back_whole(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "BATCH", 2)
+    names = [f"m{number}" for number in range(5)]
+    for name in names:
+        cli.json("machines", "add", name)
+    cli.json("backup", str(tmp_path / "saved.zip"))
+    there = other(tmp_path)
+    assert there.json("restore", str(tmp_path / "saved.zip"))["rows"]["machines"] == 5
+    assert [one["slug"] for one in there.json("machines", "list")] == names
 
 
 def test_the_file_is_for_its_owner_alone_and_takes_no_other_files_place(cli: Cli, saved: Path) -> None:
