@@ -76,6 +76,9 @@ class Database:
         self.server.kill()
         self.standby.execute("SELECT pg_promote(true, 60)")
         self.server, self.standby = self.standby, self.server
+        assert self._other is not None
+        self.line, self._other = self._other, self.line  # what is broken from now on is what nodes speak over
+        assert self.line.target == self.server.port
 
     def fill(self) -> None:
         assert self._disk is not None
