@@ -70,6 +70,7 @@ class _Turn:
 
     def __init__(self, case: Case, rules: Rules) -> None:
         self.case, self.rules, self.now = case, rules, case.now
+        self.until = case.now if case.until is None else case.until
         self.machine = case.standing.machine
         self.limit: Threshold = threshold(self.machine, case.standing.kind, rules)
         self.row: Liveness = case.standing.liveness
@@ -95,7 +96,7 @@ class _Turn:
         if happened.fact is Fact.ACKNOWLEDGED and self.outage is not None:
             self._put(replace(self.outage, acked_at=self.now, acked_by=happened.reason))
         move = TABLE[self.row.status, happened.fact]
-        if move is not None and not is_old(happened, self.row, self.outage, self._silent, self.now):
+        if move is not None and not is_old(happened, self.row, self.outage, self._silent, self.until):
             self._move(move, as_it_came(happened, self.row, self._silent))
 
     def _silent(self, row: Liveness, now: datetime) -> bool:
@@ -133,7 +134,7 @@ class _Turn:
         ):
             row = self.row = replace(row, goodbye_at=None)
         due = self._deadline() if row.status in WATCHED else None
-        if due is not None and due.at <= self.now and self.case.order is None:
+        if due is not None and due.at <= self.until and self.case.order is None:
             self.due_at = due.at
             if due.run is not None:
                 self.runs.overdue(due.run)
@@ -155,7 +156,7 @@ class _Turn:
         if self.row.flapping_since is None:
             return None
         at = flapping.steady_at(self.row, self.case.blind, self.now, self.rules)
-        if at > self.now or self.case.order is not None:
+        if at > self.until or self.case.order is not None:
             return at
         self._hold_still()
         return None

@@ -16,7 +16,7 @@ from lastseen.clock import Clock
 from lastseen.durations import spell
 from lastseen.errors import LastseenError, StoreUnavailable
 from lastseen.log import get_logger
-from lastseen.model import Event, EventType
+from lastseen.model import Case, Event, EventType, Verdict, replace
 from lastseen.model.retention import Keep
 from lastseen.monitor.agreement import settings_of
 from lastseen.monitor.alarms import Alarms
@@ -255,16 +255,35 @@ class Loops:
             with self._hangs.noticed():
                 following = await self._store.next_check()
             while following is not None and following <= now:
-                with self._hangs.noticed():
-                    committed = await self._store.settle(self._decide, now, BATCH)
+                committed = await self._settle(self._decide, now)
                 events += committed
-                self._tell(committed)
                 following = await self._store.next_check()
                 if not committed and following == stuck:
                     break  # somebody else holds what is due
                 stuck = following
+            if now < look.now and following is not None and following <= look.now:
+                events += await self._settle_returns(look.now, now)
+                following = await self._store.next_check()
             events += await self._look_at_own() if self._clock.virtual else []
             return events, following
+
+    async def _settle(self, decide: Decide, now: datetime, *, back: bool = False) -> Sequence[Event]:
+        with self._hangs.noticed():
+            committed = await self._store.settle(decide, now, BATCH, back=back)
+        self._tell(committed)
+        return committed
+
+    async def _settle_returns(self, now: datetime, until: datetime) -> list[Event]:
+        """Who was heard again is back, whatever else may not be known yet; for who is silent it is judged `until`
+        then. Otherwise one that came back and went silent before it could be decided would be told of by neither."""
+
+        def decide(case: Case) -> Verdict:
+            return self._decide(replace(case, until=until))
+
+        events: list[Event] = []
+        while committed := await self._settle(decide, now, back=True):
+            events += committed
+        return events
 
     @asynccontextmanager
     async def _measured(self) -> AsyncIterator[None]:

@@ -59,8 +59,9 @@ class Store(Protocol):
         left out and named in the answer. Status is never touched.
         """
 
-    async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
-        """Decide for up to `limit` machines whose `check_at` is due (<= now), the longest due first.
+    async def settle(self, decide: Decide, now: datetime, limit: int = 500, *, back: bool = False) -> Sequence[Event]:
+        """Decide for up to `limit` machines whose `check_at` is due (<= now), the longest due first. `back`: only for
+        those that were heard again (`back_at`), and for no other, however long it is due.
 
         Locks each machine that nobody else holds, reads its case after the lock, calls `decide`, writes the verdict
         and marks the signals it saw as seen. An event whose uid is already there is not written again, and nothing

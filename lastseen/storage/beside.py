@@ -62,8 +62,8 @@ class Beside:
         self.copy.heard(beats, recorded.unknown)
         return recorded
 
-    async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
-        events: Sequence[Event] = await self.store.settle(decide, now, limit)
+    async def settle(self, decide: Decide, now: datetime, limit: int = 500, *, back: bool = False) -> Sequence[Event]:
+        events: Sequence[Event] = await self.store.settle(decide, now, limit, back=back)
         self.copy.committed(events)
         return events
 

@@ -84,13 +84,13 @@ class SqlStore(SqlReading, SqlKeyring, SqlPeople, SqlPruning, SqlSampled):
             return Recorded()
         return await self.database.record(lambda c: sql_record.record(c, self._slugs, beats, now))
 
-    async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
+    async def settle(self, decide: Decide, now: datetime, limit: int = 500, *, back: bool = False) -> Sequence[Event]:
         due = await self.next_check()
         if due is None or due > now:
             return []  # nothing to write: the one writer is not kept from its work
 
         def work(c: Any) -> Sequence[Event]:
-            committed = sql_settle.settle(c, decide, now, limit)
+            committed = sql_settle.settle(c, decide, now, limit, back=back)
             if committed:
                 dialect.of(c).hint(c, self.database.sender)
             return committed

@@ -81,10 +81,12 @@ def due_ids(connection: Connection, now: datetime, limit: int) -> list[int]:
     return [row[0] for row in rows]
 
 
-def take_due(connection: Connection, now: datetime, limit: int) -> list[int]:
+def take_due(connection: Connection, now: datetime, limit: int, *, back: bool = False) -> list[int]:
     """The same, locked: what another transaction has locked is its to decide on, or is just being heard, and is looked
-    at next time. What is read of them after this is as it will stay."""
+    at next time. What is read of them after this is as it will stay. `back`: only those that were heard again."""
     due = select(liveness.c.machine_id).where(liveness.c.check_at <= now)
+    if back:
+        due = due.where(liveness.c.back_at.is_not(None))
     first = due.order_by(liveness.c.check_at, liveness.c.machine_id).limit(limit)
     rows = connection.execute(first.with_for_update(key_share=True, skip_locked=True))
     return [row[0] for row in rows]

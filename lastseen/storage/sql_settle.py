@@ -33,9 +33,9 @@ def next_check(connection: Connection) -> datetime | None:
     return moment
 
 
-def settle(connection: Connection, decide: Decide, now: datetime, limit: int) -> list[Event]:
+def settle(connection: Connection, decide: Decide, now: datetime, limit: int, *, back: bool) -> list[Event]:
     """`Store.settle`, in the caller's transaction."""
-    ids = take_due(connection, now, limit)
+    ids = take_due(connection, now, limit, back=back)
     if not ids:
         return []
     decided, failed = _decided(cases(connection, ids, now), decide)

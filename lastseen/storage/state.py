@@ -125,10 +125,11 @@ class StateStore:
 
     # -- what is decided
 
-    async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
+    async def settle(self, decide: Decide, now: datetime, limit: int = 500, *, back: bool = False) -> Sequence[Event]:
         async with self.turn():
             due = sorted(
-                (i for i in self.state.rows if self._due(i, now)), key=lambda i: (self.state.rows[i].check_at, i)
+                (i for i in self.state.rows if self._due(i, now) and not (back and self.state.rows[i].back_at is None)),
+                key=lambda i: (self.state.rows[i].check_at, i),
             )
             events: list[Event] = []
             for machine_id in due[:limit]:

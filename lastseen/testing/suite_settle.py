@@ -54,6 +54,26 @@ class SettleSuite(StoreSuiteBase):
             await store.settle(decide, at(600), 2)
             assert seen == ["a", "b", "c"]
 
+    async def test_who_was_heard_again_is_decided_on_alone(self) -> None:
+        seen: list[str] = []
+        rule = by_rule()
+
+        def decide(case: Case) -> Verdict:
+            seen.append(case.standing.machine.slug)
+            return rule(case)
+
+        async with self.opened() as store:
+            await offline(store, "gone", "back", "late", "new")
+            await online(store, "silent", seconds=100)
+            for second, slug in ((500, "back"), (501, "new"), (502, "late")):
+                await store.record([Beat(slug, at(second))], at(second))
+            assert await store.settle(never, at(499), back=True) == []
+            assert [e.machine for e in await store.settle(decide, at(501), back=True)] == ["back", "new"]
+            assert [e.machine for e in await store.settle(decide, at(502), 1, back=True)] == ["late"]
+            assert await store.settle(never, at(502), back=True) == []
+            assert seen == ["back", "new", "late"], "one that is due and was not heard"
+            assert [e.machine for e in await store.settle(decide, at(502))] == ["silent"]
+
     async def test_a_verdict_is_written_whole(self) -> None:
         async with self.opened() as store:
             ops, pager = await self.channels(store)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lastseen.clock import rfc3339
 from lastseen.model import BlindPeriod, BlindReason
 from lastseen.monitor.uptime import uptime
 from tests.monitor.cases import Scene, scene
@@ -76,6 +77,25 @@ async def test_the_time_is_held_against_nobody(back: str, tmp_path: Path) -> Non
         assert timedelta(seconds=9) <= await two.blind() <= timedelta(seconds=20)
         await two.passes(180, other=back != "never")
         assert types(s) == ["machine.offline"]
+
+
+async def test_who_comes_back_and_goes_meanwhile_is_told_of_both(tmp_path: Path) -> None:
+    async with scene("sqlite", tmp_path) as s:
+        await s.monitor.watch("web", offline_after="5s")
+        two = await Two.together(s)
+        assert types(s) == ["machine.offline"]
+        began = s.clock.now()
+        await two.fails(3)
+        await two.other_lost_it(began)
+        await s.monitor.heartbeat("web")
+        heard = s.clock.now()
+        await two.passes(1)
+        assert types(s)[1:] == ["machine.online"], "that it is back is known"
+        await two.passes(8)
+        assert types(s)[2:] == [], "whether it is silent is not: the other one may have heard it"
+        await two.passes(20)
+        assert types(s)[2:] == ["machine.offline"]
+        assert s.told.messages[-1].event.snapshot["outage"]["started_at"] == rfc3339(heard)
 
 
 async def test_what_the_other_one_heard_on_is_no_blind_time(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class ForgetsRecovery(MemoryStore):
 class DecidesTwice(MemoryStore):
     """Reads what is due before it takes the lock."""
 
-    async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
+    async def settle(self, decide: Decide, now: datetime, limit: int = 500, *, back: bool = False) -> Sequence[Event]:
         due = [i for i in self.state.rows if self._due(i, now)][:limit]
         await anyio.sleep(0)
         events: list[Event] = []
@@ -95,10 +95,17 @@ class DecidesTwice(MemoryStore):
 
 
 class StopsAtTheFirstFailure(MemoryStore):
-    async def settle(self, decide: Decide, now: datetime, limit: int = 500) -> Sequence[Event]:
+    async def settle(self, decide: Decide, now: datetime, limit: int = 500, *, back: bool = False) -> Sequence[Event]:
         async with self.turn():
             due = [i for i in self.state.rows if self._due(i, now)][:limit]
             return [e for i in due for e in self._write(i, decide(self._case(i, None, now)))]
+
+
+class DecidesOnAllWhoAreDue(MemoryStore):
+    """When it is asked only for those who were heard again."""
+
+    async def settle(self, decide: Decide, now: datetime, limit: int = 500, *, back: bool = False) -> Sequence[Event]:
+        return await super().settle(decide, now, limit)
 
 
 class ForgetsToTell(MemoryStore):
@@ -206,6 +213,7 @@ BROKEN = [
     ForgetsRecovery,
     DecidesTwice,
     StopsAtTheFirstFailure,
+    DecidesOnAllWhoAreDue,
     ForgetsToTell,
     TellsTwice,
     ClaimsTwice,
