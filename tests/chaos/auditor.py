@@ -102,7 +102,6 @@ def _invented(
     machine: Machine, events: Sequence[Event], beats: Sequence[Beat], evidence: Evidence
 ) -> Iterator[tuple[str, str]]:
     """Promise 6: it had all its time, counted while somebody could have heard it."""
-    deaf = apart(evidence.faults, machine.via, beats)
     for event in events:
         if event.type != "machine.offline":
             continue
@@ -111,6 +110,7 @@ def _invented(
             yield "invented outage", f"{event.reason} at {event.at:.2f}, and it had said nothing of the kind"
             continue
         patience = machine.grace if last.said == "goodbye" else machine.threshold
+        deaf = apart(evidence.faults, machine.via, [beat for beat in beats if last.sent < beat.sent <= event.at])
         had = hearing_time(last.sent, event.at, deaf)
         if had < patience - _apart(evidence):
             yield "invented outage", f"{event.reason} at {event.at:.2f}: {last}, {had:.2f} s of {patience:g}"
@@ -120,8 +120,8 @@ def _heard_last(machine: Machine, event: Event, beats: Sequence[Beat], evidence:
     """The newest that must be in the database by then; of a goodbye, what was said that may be it."""
     slow = _apart(evidence) if machine.via == "http" else TOLD_BY + evidence.lateness
     sure = [beat for beat in beats if beat.acked is not None and beat.acked < event.at - slow]
-    if event.reason != "goodbye":
-        return sure[-1] if sure else None
+    if event.reason != "goodbye":  # which moves no deadline: silence may come before the end of its grace
+        return next((beat for beat in reversed(sure) if beat.said != "goodbye"), None)
     goodbyes = [beat for beat in beats if beat.said == "goodbye" and beat.sent < event.at]
     newer = [beat for beat in sure if goodbyes and beat.sent > (goodbyes[-1].acked or goodbyes[-1].sent)]
     return (newer or goodbyes or [None])[-1]

@@ -25,7 +25,8 @@ def joined(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def apart(faults: Sequence[Fault], source: str, beats: Sequence[Beat]) -> Spans:
-    """When a machine with these beats could not be heard on that source."""
+    """When a machine could not be heard on that source. `beats`: those that may wait where something was held up; of a
+    machine that said nothing meanwhile nothing can."""
     return joined(
         (fault.start, fault.end)
         for fault in faults

@@ -122,6 +122,11 @@ def outage_of_a_time_in_which_nobody_could_be_heard(run: Evidence) -> Evidence:
     return replace(run, faults=[Fault("database killed", 21.0, 23.5, ("http",))])
 
 
+def outage_of_a_time_in_which_what_it_said_was_held_up(run: Evidence) -> Evidence:
+    held = Fault("database stalled", 21.0, 23.5, ("http",), held=True)
+    return replace(run, beats=[*run.beats, Beat(1, "alive", 22.0, None)], faults=[held])
+
+
 def goodbye_that_was_not_said(run: Evidence) -> Evidence:
     return replace(run, beats=[beat for beat in run.beats if beat.said != "goodbye"])
 
@@ -198,6 +203,7 @@ WRONG: list[tuple[Callable[[Evidence], Evidence], str]] = [
     (message_with_a_wrong_sequence, "out of order"),
     (invented_outage, "invented outage"),
     (outage_of_a_time_in_which_nobody_could_be_heard, "invented outage"),
+    (outage_of_a_time_in_which_what_it_said_was_held_up, "invented outage"),
     (goodbye_that_was_not_said, "invented outage"),
     (goodbye_that_was_taken_back, "invented outage"),
     (return_that_nobody_made, "invented return"),
@@ -228,6 +234,16 @@ def test_a_repeat_with_the_same_id_is_allowed_where_something_broke(kind: str) -
     run = replace(run, deliveries=[*run.deliveries, again])
     assert rules(run) == {"told twice"}
     assert audit(replace(run, faults=[Fault(kind, 24.2, 25.0)])) == []
+
+
+def test_what_was_heard_in_a_stall_is_not_held_up_by_it() -> None:
+    """Its last word came through while the database stood still: after that it said nothing that could wait."""
+    assert audit(replace(good(), faults=[Fault("database stalled", 19.9, 23.5, ("http",), held=True)])) == []
+
+
+def test_a_goodbye_moves_no_deadline() -> None:
+    run = good()
+    assert audit(replace(run, beats=[*run.beats, Beat(1, "goodbye", 23.5, 23.51)])) == []
 
 
 def test_a_repeat_is_allowed_where_the_first_was_not_answered() -> None:
