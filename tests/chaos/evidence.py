@@ -24,7 +24,7 @@ class Beat:
 @dataclass(frozen=True, slots=True)
 class Fault:
     """`deaf`: nobody could have been heard on these sources while it lasted. `held`: who spoke then was heard when it
-    was over, and must not be blamed meanwhile; who did not, was as silent as ever."""
+    was over, or even meanwhile, and must not be blamed before; who did not, was as silent as ever."""
 
     kind: str
     start: float

@@ -95,7 +95,8 @@ async def database_failed_over(world: World) -> None:
 
 
 async def database_disk_full(world: World) -> None:
-    async with noted(world, "database disk full", *EVERYWHERE):
+    """What was reserved before is still written: some are heard all the same."""
+    async with noted(world, "database disk full", *EVERYWHERE, held=True):
         await asyncio.to_thread(world.database.fill)
         await pace(world.rng.uniform(1, 4))
         await asyncio.to_thread(world.database.free)
