@@ -32,6 +32,12 @@ STEP = timedelta(seconds=2)
 PROMPT = 0.25
 """Seconds in which somebody else's clock must answer to be believed."""
 
+AT_ONCE = 0.01
+"""Seconds between two readings of clocks that count as one moment."""
+
+READINGS = 10
+"""How often that is tried."""
+
 SLOW = 0.9
 """Speed of store time while the wall clock is behind it: one hour is made good in ten."""
 
@@ -77,10 +83,10 @@ class SystemClock:
 
     def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._wall, self._monotonic = wall, monotonic
-        self._store, self._mono = wall(), monotonic()
+        self._ahead: float | None = None
+        self._mono, self._store = self._both()
         self._speed = 1.0
         self._fell_back = False
-        self._ahead: float | None = None
         self._apart = self._store - self._mono
 
     def now(self) -> datetime:
@@ -105,8 +111,8 @@ class SystemClock:
         else:
             self._ahead = min(max(self._ahead, said - answered), said - asked)
         if first:
-            self._mono = self._monotonic()
-            self._store, self._speed = self._truth(), 1.0
+            self._mono, self._store = self._both()
+            self._speed = 1.0
 
     @property
     def jumped(self) -> bool:
@@ -117,15 +123,28 @@ class SystemClock:
         return self._wall() if self._ahead is None else self._monotonic() + self._ahead
 
     def _seconds(self) -> float:
-        return self._store + (self._monotonic() - self._mono) * self._speed
+        return self._at(self._monotonic())
+
+    def _at(self, mono: float) -> float:
+        return self._store + (mono - self._mono) * self._speed
+
+    def _both(self) -> tuple[float, float]:
+        """The monotonic clock and the true time at one moment. A process may be stopped between two readings: that is
+        no step of a clock."""
+        for _ in range(READINGS):
+            mono, truth = self._monotonic(), self._truth()
+            if self._monotonic() - mono <= AT_ONCE:
+                break
+        return mono, truth
 
     def told(self) -> datetime:
         return datetime.fromtimestamp(self._truth(), UTC)
 
     def measure(self) -> Step | None:
-        before, wall = self._seconds(), self._truth()
+        mono, wall = self._both()
+        before = self._at(mono)
         ahead = before - wall  # > 0: the wall clock is behind store time
-        self._mono = self._monotonic()
+        self._mono = mono
         self._store = max(before, wall)
         self._speed = SLOW if ahead > 0 else 1.0
         fell_back, self._fell_back = self._fell_back, ahead > STEP.total_seconds()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import anyio
+import pytest
 from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +51,30 @@ def test_a_jump_back_is_reported_once_and_made_good_slowly() -> None:
         hands.pass_(5)
         clock.measure()
     assert abs(seconds_ahead(clock)) < 1
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("reading", range(1, 8))
+def test_a_process_that_is_stopped_between_two_readings_has_seen_no_step(reading: int, shared: bool) -> None:
+    hands = Hands()
+    readings = 0
+
+    def read(clock: str) -> float:
+        nonlocal readings
+        readings += 1
+        if readings == reading:
+            hands.pass_(3.2)
+        return float(getattr(hands, clock))
+
+    clock = SystemClock(lambda: read("wall"), lambda: read("mono"))
+    if shared:
+        clock.follow(datetime.fromtimestamp(hands.wall, UTC), hands.mono, hands.mono)
+    hands.pass_(1)
+    readings = 0
+    assert clock.measure() is None
+    readings = 100
+    assert clock.measure() is None, "it came late"
+    assert abs(clock.now().timestamp() - hands.wall) < 0.001
 
 
 def test_drift_is_no_step() -> None:

@@ -10,12 +10,11 @@ import asyncio
 import inspect
 import signal
 import threading
-import time
 from collections.abc import Awaitable, Callable, Generator
 from functools import cache
 from typing import Any
 
-from lastseen.clock import SystemClock
+from lastseen.clock import SystemClock, rest
 from lastseen.log import get_logger
 
 STALL = 0.5
@@ -111,7 +110,7 @@ def _start_watching() -> threading.Thread:
 def _watch() -> None:
     named: tuple[str, float] | None = None
     while True:
-        time.sleep(LOOK)
+        rest(LOOK)
         for held in list(_holding.values()):
             channel, since = held
             if held != named and _monotonic() - since >= STUCK:
