@@ -93,8 +93,8 @@ def _missed(
     for beat, until in zip(beats, [*(beat.sent for beat in beats[1:]), evidence.taken_at], strict=True):
         since = arrived_by(beat, evidence.faults)
         by = latest_deadline(machine, since, evidence.blind) + PROMPT + evidence.lateness
-        was = [event for event in events if event.at <= until]
-        if until > by and (not was or was[-1].after != "offline"):
+        was = [event for event in events if event.at < until - _apart(evidence)]
+        if until - _apart(evidence) > by and (not was or was[-1].after != "offline"):
             yield "missed outage", f"silent from {since:.2f} to {until:.2f}, and due by {by:.2f}"
 
 

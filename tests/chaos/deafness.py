@@ -25,13 +25,14 @@ def joined(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def apart(faults: Sequence[Fault], source: str, beats: Sequence[Beat]) -> Spans:
-    """When a machine could not be heard on that source. `beats`: those that may wait where something was held up; of a
-    machine that said nothing meanwhile nothing can."""
-    return joined(
-        (fault.start, fault.end)
-        for fault in faults
-        if source in fault.deaf and (not fault.held or any(fault.start <= beat.sent <= fault.end for beat in beats))
-    )
+    """When a machine could not be heard on that source. `beats`: those that may not have been heard yet; where something
+    was held up, nothing is missing of a machine before the first of them."""
+    spans = []
+    for fault in faults:
+        held = [beat.sent for beat in beats if fault.start <= beat.sent <= fault.end]
+        if source in fault.deaf and (held or not fault.held):
+            spans.append((min(held) if fault.held else fault.start, fault.end))
+    return joined(spans)
 
 
 def arrived_by(beat: Beat, faults: Sequence[Fault]) -> float:

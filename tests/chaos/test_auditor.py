@@ -241,6 +241,20 @@ def test_what_was_heard_in_a_stall_is_not_held_up_by_it() -> None:
     assert audit(replace(good(), faults=[Fault("database stalled", 19.9, 23.5, ("http",), held=True)])) == []
 
 
+def test_what_is_said_at_the_end_of_a_stall_was_not_missing_before() -> None:
+    run = good()
+    held = Fault("database stalled", 21.0, 23.99, ("http",), held=True)
+    assert audit(replace(run, beats=[*run.beats, Beat(1, "alive", 23.98, 24.3)], faults=[held])) == []
+
+
+def test_the_clocks_of_a_machine_and_of_what_it_is_judged_by_are_apart() -> None:
+    """It was silent from 20 to 42, was found in time, and is back a little before it says so."""
+    run = good()
+    events = [replace(one, at=41.9) if one.seq == 4 else one for one in run.events]
+    beats = [beat for beat in run.beats if not 20 < beat.sent < 42]
+    assert audit(replace(run, events=events, beats=beats)) == []
+
+
 def test_a_goodbye_moves_no_deadline() -> None:
     run = good()
     assert audit(replace(run, beats=[*run.beats, Beat(1, "goodbye", 23.5, 23.51)])) == []
