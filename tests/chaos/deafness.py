@@ -25,8 +25,8 @@ def joined(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def apart(faults: Sequence[Fault], source: str, beats: Sequence[Beat]) -> Spans:
-    """When a machine could not be heard on that source. `beats`: those that may not have been heard yet; where something
-    was held up, nothing is missing of a machine before the first of them."""
+    """When a machine could not be heard on that source. `beats`: those that may not have been heard yet; where
+    something was held up, nothing is missing of a machine before the first of them."""
     spans = []
     for fault in faults:
         held = [beat.sent for beat in beats if fault.start <= beat.sent <= fault.end]
