@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 import secrets
 from collections.abc import AsyncIterator
@@ -15,9 +17,11 @@ from playwright.async_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Error,
     Page,
     Request,
     Response,
+    Route,
     async_playwright,
     expect,
 )
@@ -165,3 +169,29 @@ async def looking_at(folder: Path, *flags: str, **given: Any) -> AsyncIterator[L
             yield Looking(served, browser)
         finally:
             await browser.close()
+
+
+class Held:
+    """Requests of a page whose address has a certain text in it, kept from the server until they are let go."""
+
+    def __init__(self, page: Page, text: str) -> None:
+        self._page, self._text = page, text
+        self._free = asyncio.Event()
+        self.waiting = asyncio.Event()
+
+    async def __aenter__(self) -> Held:
+        await self._page.route(lambda url: self._text in url, self._hold)
+        return self
+
+    def let_go(self) -> None:
+        self._free.set()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.let_go()
+        await self._page.unroute_all(behavior="wait")
+
+    async def _hold(self, route: Route) -> None:
+        self.waiting.set()
+        await self._free.wait()
+        with contextlib.suppress(Error):  # given up meanwhile
+            await route.continue_()

@@ -3,10 +3,12 @@
 const GATHERED = 100; // milliseconds in which what happens together is gathered
 const BETWEEN = 700; // milliseconds between two rounds of asking, however much happens
 const ANYWAY = 10_000; // milliseconds
+const ANSWERED = 15_000; // milliseconds in which an answer must be there, or the line counts as dead
 
 let waiting = null;
 let asked = -Infinity;
 let stream = null;
+let dead = false;
 
 const tell = () => {
   if (waiting !== null) return;
@@ -41,9 +43,27 @@ const leave = (lamp) => {
   show(lamp, false);
 };
 
+// A line that loses everything without a word is noticed by what is asked over it: the stream on it would seem to be
+// there for ever. With the next answer it is made anew.
+const onParts = (name, act) => document.addEventListener(name, ({ detail: { ctx } }) => {
+  if (ctx.sourceElement.matches('[hx-trigger^="lastseen:news"]')) act(ctx);
+});
+
+const doubt = (lamp) => {
+  onParts("htmx:config:request", (ctx) => { ctx.request.timeout = ANSWERED; });
+  onParts("htmx:error", () => { dead = true; show(lamp, false); });
+  onParts("htmx:after:request", () => {
+    if (dead && seen()) follow(lamp);
+    dead = false;
+  });
+};
+
 export const listen = () => {
+  // A part that waited for another request asks for what it shows by then, not for what it showed when it began to wait.
+  onParts("htmx:before:request", (ctx) => { ctx.request.action = ctx.sourceElement.getAttribute("hx-get"); });
   const lamp = document.getElementById("live");
   if (!lamp) return;
+  doubt(lamp);
   if (seen()) follow(lamp);
   document.addEventListener("visibilitychange", () => (seen() ? follow(lamp) : leave(lamp)));
   setInterval(() => { if (seen()) tell(); }, ANYWAY);

@@ -20,12 +20,6 @@ tick();
 setInterval(tick, 1000);
 document.addEventListener("htmx:before:swap", hold);
 document.addEventListener("htmx:after:swap", () => { restore(); settle(document); tick(); });
-// A part that waited for another request asks for what it shows by then, not for what it showed when it began to wait.
-document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
-  const part = ctx.sourceElement;
-  if (part.matches('[hx-trigger^="lastseen:news"]')) ctx.request.action = part.getAttribute("hx-get");
-});
-
 // What was typed before all this was here is searched for too, once htmx, which begins by a timer of its own, listens.
 addEventListener("pageshow", () => setTimeout(() => {
   const box = document.getElementById("q");

@@ -1,43 +1,12 @@
-"""The list of machines is searched while it also refreshes itself: whoever asks last for it must not bring the old one
-back."""
+"""Pages ask for news of themselves: while somebody searches, and over a line that is dead."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+from playwright.async_api import expect
 
-from playwright.async_api import Error, Page, Route, expect
-
-from tests.pages.looking import Looking
+from tests.pages.looking import Held, Looking
 from tests.pages.test_pages import machine
 from tests.support import eventually
-
-
-class Held:
-    """Requests of a page whose address has a certain text in it, kept from the server until they are let go."""
-
-    def __init__(self, page: Page, text: str) -> None:
-        self._page, self._text = page, text
-        self._free = asyncio.Event()
-        self.waiting = asyncio.Event()
-
-    async def __aenter__(self) -> Held:
-        await self._page.route(lambda url: self._text in url, self._hold)
-        return self
-
-    def let_go(self) -> None:
-        self._free.set()
-
-    async def __aexit__(self, *_: object) -> None:
-        self.let_go()
-        await self._page.unroute_all(behavior="wait")
-
-    async def _hold(self, route: Route) -> None:
-        self.waiting.set()
-        await self._free.wait()
-        with contextlib.suppress(Error):  # given up meanwhile
-            await route.continue_()
-
 
 NEWS = "document.body.dispatchEvent(new CustomEvent('lastseen:news'))"
 
@@ -87,3 +56,24 @@ async def test_what_was_typed_before_the_page_could_search_is_searched_for(looki
             await page.goto(seen.url + "/?group=slow", wait_until="commit")
             await page.get_by_label("Search").fill("two")
         await expect(page.locator(".machines:not(.wrong-now) .name a")).to_have_text(["slow-two"])
+
+
+async def test_a_line_that_loses_everything_is_not_called_live(looking: Looking) -> None:
+    await machine(looking, "beyond", group="beyond")
+    async with looking.by() as seen:
+        page = seen.page
+        await page.clock.install()
+        await seen.open("/?group=beyond")
+        lamp = page.locator("#live")
+        await expect(lamp).to_have_attribute("data-live", "yes")
+        async with Held(page, "group=beyond") as lost:
+            await page.evaluate(NEWS)
+            await lost.waiting.wait()
+            await expect(lamp).to_have_attribute("data-live", "yes")
+            await page.clock.fast_forward(16_000)
+            await expect(lamp).to_have_attribute("data-live", "no")
+        assert [line.partition(" {")[0] for line in seen.wrong] == ["error: htmx: htmx:error: timeout"]
+        seen.wrong.clear()
+        async with page.expect_request(lambda request: "stream" in request.url):
+            await page.clock.fast_forward(11_000)
+        await expect(lamp).to_have_attribute("data-live", "yes")
