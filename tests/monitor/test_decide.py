@@ -21,6 +21,8 @@ from lastseen.model import (
     Event,
     EventType,
     NotificationState,
+    Outage,
+    OutageReason,
     Pause,
     Resume,
     Said,
@@ -284,6 +286,25 @@ def test_every_event_has_a_row_for_every_channel() -> None:
             assert wanted or row.reason
 
 
+@given(st.integers(0, 3 * LIMIT), st.integers(0, 3 * LIMIT), st.integers(0, 3 * LIMIT))
+def test_who_is_back_is_told_of_at_once_and_silence_is_judged_for_the_moment_that_holds(
+    spoke_for: int, since: int, held: int
+) -> None:
+    """Offline since -10, heard from 0 on for a while, decided a while after that, of which the last part is held."""
+    now, silent = spoke_for + since, spoke_for + LIMIT
+    until = now - held
+    away = case(Status.OFFLINE, last_seen=at(spoke_for), now=at(now), incident="e", back_at=at(0))
+    outage = Outage(away.standing.machine.id, at(-LIMIT - 10), at(-10), OutageReason.SILENT, opened_by="e")
+    away = replace(away, standing=replace(away.standing, outage=outage), until=at(until))
+    verdict = decide(away, RULES)
+    if silent <= until:
+        assert verdict.events == (), "it came back and went, and neither was known in time"
+        assert verdict.liveness.status is Status.OFFLINE
+        return
+    assert [(e.type, e.at) for e in verdict.events] == [("machine.online", at(now))]
+    assert verdict.liveness.check_at == at(silent), "it may be past: it is looked at when that may be judged"
+
+
 def test_an_order_never_finds_a_machine_silent() -> None:
     """It may come from a process that does not know that nobody listened."""
     late = replace(case(last_seen=at(0), now=at(900)), order=Watch({"name": "x"}))
@@ -307,12 +328,22 @@ def test_nobody_reads_the_past_of_a_machine_that_held_still() -> None:
         decide(replace(restless, newest_events=read), RULES)
 
 
-def test_an_order_never_finds_a_machine_steady() -> None:
+def test_who_left_is_gone_when_that_may_be_judged() -> None:
+    said = case(last_seen=at(0), now=at(9), goodbye_at=at(1))
+    held = decide(replace(said, until=at(1 + GRACE - 1)), RULES)
+    assert (held.events, held.liveness.check_at) == ((), at(1 + GRACE))
+    assert [e.type for e in decide(replace(said, until=at(1 + GRACE)), RULES).events] == ["machine.offline"]
+
+
+def test_neither_an_order_nor_a_moment_that_is_not_known_yet_finds_a_machine_steady() -> None:
     flapping = case(last_seen=at(0), now=at(5), status_since=at(5 - WINDOW - 1), flapping_since=at(-WINDOW))
     ordered = decide(replace(flapping, order=Watch({"name": "x"})), RULES)
     assert ordered.events == ()
     assert ordered.liveness.flapping_since == at(-WINDOW)
     assert ordered.liveness.check_at == at(4), "so that the monitor looks"
+    held = decide(replace(flapping, until=at(3)), RULES)
+    assert (held.events, held.liveness.check_at) == ((), at(4)), "what was said since is not known yet"
+    assert [e.type for e in decide(replace(flapping, until=at(4)), RULES).events] == ["machine.steady"]
     assert [e.type for e in decide(flapping, RULES).events] == ["machine.steady"]
 
 
