@@ -7,6 +7,7 @@ seconds however many ask), and renders in a thread of its own: heartbeats go on 
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -222,4 +223,15 @@ def _from_here(request: Any) -> bool:
         address = ipaddress.ip_address(request.client.host)
     except ValueError:
         return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback and _is_called_as_from_here(request)
+
+
+def _is_called_as_from_here(request: Any) -> bool:
+    """Not by a name that somebody else may have led here: a browser on this computer would read the page for theirs
+    (DNS rebinding)."""
+    name = (request.url.hostname or "").lower().rstrip(".")
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return "." not in name or name.endswith(".localhost") or name == socket.gethostname().lower()
+    return True

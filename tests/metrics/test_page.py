@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import anyio
@@ -32,6 +33,26 @@ async def test_who_may_read_it(
         for header in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):
             answer = await served.http.get("/metrics", headers={header: "203.0.113.7"})
             assert answer.status_code == forwarded, header
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("[::1]", 200),
+        ("localhost", 200),
+        ("nas", 200),
+        ("lastseen.localhost", 200),
+        (socket.gethostname(), 200),
+        ("rebound.example.org", 401),
+        ("127.0.0.1.example.org", 401),
+        ("localhost.example.org.", 401),
+    ],
+)
+async def test_from_here_it_is_read_by_a_name_of_here(served: Served, name: str, status: int) -> None:
+    for port in ("", ":8383"):
+        answer = await served.http.get("/metrics", headers={"Host": name + port})
+        assert answer.status_code == status
 
 
 async def test_the_page_comes_without_the_stores_numbers_when_the_store_is_away(
