@@ -37,6 +37,9 @@ AGAIN = (READ, "finish, before BEGIN", "finish, before COMMIT")
 LOST = ("take, after COMMIT", *AGAIN)
 """Where an attempt is on record that nobody will write the end of."""
 
+SHARED = "take, before COMMIT"
+"""Where what the writer was asked for before may die with it."""
+
 ROWS = """
 SELECT n.uid, n.state FROM notifications n JOIN events e ON e.id = n.event_id WHERE n.state != 'skipped' ORDER BY e.seq
 """
@@ -125,7 +128,11 @@ async def test_a_webhook_is_lost_by_no_death_and_repeated_where_nobody_could_kno
     assert not receiver.refused
     heard = [one.id for one in receiver.messages]
     assert [(uid, "delivered") for uid in dict.fromkeys(heard)] == rows(path, ROWS)
-    assert sorted(Counter(heard).values())[-3:] == ([1, 2, 2] if point in AGAIN else [1, 1, 1])
+    again = sum(Counter(heard).values()) - EVENTS
+    if point == SHARED:
+        assert again <= 1, "the finish of the one before may have been in the same transaction"
+    else:
+        assert sorted(Counter(heard).values())[-3:] == ([1, 2, 2] if point in AGAIN else [1, 1, 1])
     assert heard == sorted(heard, key=heard.index), "what is told again is told before anything else"
     ends = dict(rows(path, ENDS))
     lost = ends.pop("lost", 0)
@@ -133,7 +140,7 @@ async def test_a_webhook_is_lost_by_no_death_and_repeated_where_nobody_could_kno
     if point in LOST:
         assert lost == 2
     else:  # between the COMMIT of finish and death, the writer may have committed the take of what comes next
-        assert lost == 0 or (point == "finish, after COMMIT" and lost <= 2)
+        assert lost == again or (point == "finish, after COMMIT" and lost <= 2)
 
 
 @pytest.mark.parametrize(("point", "times"), [("take, before COMMIT", 1), ("finish, before COMMIT", 3)])
