@@ -10,6 +10,9 @@ from tests.chaos.evidence import Beat, Blind, Fault, Machine
 ON_ITS_WAY = 2.0
 """Seconds after which what was not acknowledged has arrived or never will, unless something was broken."""
 
+NOTICED = 2.0
+"""Seconds in which every node has asked something of a database: it looks once a second."""
+
 Spans = Sequence[tuple[float, float]]
 
 
@@ -26,12 +29,14 @@ def joined(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def apart(faults: Sequence[Fault], source: str, beats: Sequence[Beat]) -> Spans:
     """When a machine could not be heard on that source. `beats`: those that may not have been heard yet; where
-    something was held up, nothing is missing of a machine before the first of them."""
+    something was held up, or was away for so short that nobody need have asked for it, nothing is missing of a machine
+    before the first of them."""
     spans = []
     for fault in faults:
-        held = [beat.sent for beat in beats if fault.start <= beat.sent <= fault.end]
-        if source in fault.deaf and (held or not fault.held):
-            spans.append((min(held) if fault.held else fault.start, fault.end))
+        missing = [beat.sent for beat in beats if fault.start <= beat.sent <= fault.end]
+        certain = not fault.held and fault.end - fault.start >= NOTICED
+        if source in fault.deaf and (missing or certain):
+            spans.append((fault.start if certain else min(missing), fault.end))
     return joined(spans)
 
 

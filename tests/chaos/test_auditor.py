@@ -255,6 +255,12 @@ def test_the_clocks_of_a_machine_and_of_what_it_is_judged_by_are_apart() -> None
     assert audit(replace(run, events=events, beats=beats)) == []
 
 
+def test_what_nobody_asked_for_meanwhile_nobody_missed_unless_the_machine_spoke() -> None:
+    run = replace(good(), faults=[Fault("database cut", 21.0, 22.9, ("http",))])
+    assert audit(run) == []
+    assert rules(replace(run, beats=[*run.beats, Beat(1, "alive", 22.0, None)])) == {"invented outage"}
+
+
 def test_a_goodbye_moves_no_deadline() -> None:
     run = good()
     assert audit(replace(run, beats=[*run.beats, Beat(1, "goodbye", 23.5, 23.51)])) == []
