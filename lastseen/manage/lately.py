@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from lastseen.manage.office import Office
-from lastseen.model.directory import Leaf
 from lastseen.protocols import Annals
 
 LATELY: Final = timedelta(days=1)
 
 MOST: Final = 200
-"""Outages that are read: of a machine that flaps there are many."""
+"""Outages that are counted: of a machine that flaps there are many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +35,15 @@ class Lately:
 
 
 async def lately(office: Office, now: datetime) -> tuple[list[Lately], bool]:
-    """Of what `office.who` may see, whose ended last first, and whether there may be more: MOST outages are read. Those
+    """Of what `office.who` may see, whose ended last first, and whether there are more: MOST outages are counted. Those
     that last are not among them."""
     if not isinstance(office.store, Annals):
         return [], False
-    found = await office.store.outages(Leaf(seen_by=office.who.seen_by, limit=MOST))
-    since = now - LATELY
-    over = [one for one in found if one["ended_at"] and datetime.fromisoformat(one["ended_at"]) >= since]
+    over = await office.store.outages_over(now - LATELY, office.who.seen_by, MOST + 1)
     by_machine: dict[int, list[Mapping[str, Any]]] = {}
-    for one in sorted(over, key=lambda outage: str(outage["ended_at"]), reverse=True):
+    for one in over[:MOST]:
         by_machine.setdefault(one["machine_id"], []).append(one)
-    more = len(found) == MOST and (found[-1] in over or found[-1]["ended_at"] is None)
-    return [_of_machine(some) for some in by_machine.values()], more
+    return [_of_machine(some) for some in by_machine.values()], len(over) > MOST
 
 
 def _of_machine(outages: Sequence[Mapping[str, Any]]) -> Lately:

@@ -186,6 +186,7 @@ class Recorder:
                 continue
             if unknown and beat.machine in unknown:
                 future.set_exception(UnknownMachine(beat.machine))
+                future.exception()  # a caller that has gone away is no unhandled error
             else:
                 future.set_result(None)
         self._on_stored(batch)

@@ -33,6 +33,9 @@ class Annals(Protocol):
         """`{id, machine_id, machine, started_at, detected_at, ended_at, seconds, reason, end_reason, incident_id,
         acknowledged_by, acknowledged_at}`; `seconds` is None while it lasts."""
 
+    async def outages_over(self, since: datetime, seen_by: int | None, limit: int) -> Sequence[Mapping[str, Any]]:
+        """The same, of those that ended since then, the one that ended last first."""
+
     async def blind(self, source: int, leaf: Leaf) -> Sequence[Mapping[str, Any]]:
         """Spans in which this source could not have heard anybody: `{id, started_at, ended_at, seconds, reason}`."""
 

@@ -140,6 +140,7 @@ def _filters(sought: Sought) -> list[ColumnElement[bool]]:
 # --- what happened ----------------------------------------------------------------------------------------------------
 
 _its = channels.alias("its_channel")
+_closing = events.alias("closing")
 
 
 def happened(connection: Connection, leaf: Leaf) -> list[dict[str, Any]]:
@@ -150,14 +151,26 @@ def happened(connection: Connection, leaf: Leaf) -> list[dict[str, Any]]:
     return [as_event_printed(row) for row in _page(connection, query, leaf, events, events.c.at)]
 
 
+_OUTAGES = (
+    select(outages, machines.c.slug, events.c.incident_id)
+    .join(machines, machines.c.id == outages.c.machine_id)
+    .join(events, events.c.id == outages.c.opened_by)
+)
+
+
 def outages_of(connection: Connection, leaf: Leaf) -> list[dict[str, Any]]:
     """`Annals.outages`."""
-    query = (
-        select(outages, machines.c.slug, events.c.incident_id)
-        .join(machines, machines.c.id == outages.c.machine_id)
-        .join(events, events.c.id == outages.c.opened_by)
-    )
-    return [_as_outage(row) for row in _page(connection, query, leaf, outages, outages.c.started_at)]
+    return [_as_outage(row) for row in _page(connection, _OUTAGES, leaf, outages, outages.c.started_at)]
+
+
+def outages_over(connection: Connection, since: datetime, seen_by: int | None, limit: int) -> list[dict[str, Any]]:
+    """`Annals.outages_over`: by the events that ended them, which have an index of their times."""
+    query = _OUTAGES.join(_closing, _closing.c.id == outages.c.closed_by)
+    query = query.where(_closing.c.at >= since, outages.c.ended_at >= since)
+    if seen_by is not None:
+        query = query.where(~is_of_others(outages.c.machine_id, seen_by))
+    rows = connection.execute(query.order_by(_closing.c.at.desc(), outages.c.id.desc()).limit(most(limit)))
+    return [_as_outage(row) for row in rows]
 
 
 def blind(connection: Connection, source: int, leaf: Leaf) -> list[dict[str, Any]]:

@@ -134,6 +134,9 @@ class SqlReading:
     async def happened(self, leaf: Leaf) -> Sequence[Mapping[str, Any]]:
         return await self.database.read(lambda c: sql_directory.happened(c, leaf))
 
+    async def outages_over(self, since: datetime, seen_by: int | None, limit: int) -> Sequence[Mapping[str, Any]]:
+        return await self.database.read(lambda c: sql_directory.outages_over(c, since, seen_by, limit))
+
     async def outages(self, leaf: Leaf) -> Sequence[Mapping[str, Any]]:
         return await self.database.read(lambda c: sql_directory.outages_of(c, leaf))
 

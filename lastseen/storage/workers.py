@@ -103,12 +103,11 @@ class Workers:
             raise StoreUnavailable(f"{MOST_WAITING} reads or writes wait for the database")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
+        if self._under_way >= len(self._threads) < self._count:
+            self._start()
         with self._counting:
             self._under_way += 1
-            busy = self._under_way > len(self._threads)
         self._queue.put(_Job(work, future, loop, self._one_less))
-        if busy and len(self._threads) < self._count:
-            self._start()
         return await future
 
     def _start(self) -> None:

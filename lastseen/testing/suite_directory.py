@@ -193,6 +193,20 @@ class AnnalsSuite(StoreSuiteBase):
             assert (over["seconds"], over["end_reason"], over["machine"]) == (300, "heard", "pump")
             assert await store.outages(Leaf(machine="pump", before=lasting["id"])) == [over]
             assert await store.outages(Leaf(machine="pump", limit=1)) == [lasting]
+            assert await store.outages_over(at(300), None, 10) == [over]
+            assert await store.outages_over(at(301), None, 10) == []
+
+    async def test_outages_that_are_over_come_by_their_ends(self) -> None:
+        self.needs("annals")
+        async with self.opened() as store:
+            await offline(store, "long", "short")
+            for second, slug in ((300, "short"), (500, "long")):
+                await store.record([Beat(slug, at(second))], at(second))
+                await store.settle(by_rule(), at(second))
+            found = await store.outages_over(at(0), None, 10)
+            assert [one["machine"] for one in found] == ["long", "short"]
+            assert [one["machine"] for one in await store.outages_over(at(0), None, 1)] == ["long"]
+            assert [one["machine"] for one in await store.outages_over(at(400), None, 10)] == ["long"]
 
     async def test_notifications_are_read_by_pages(self) -> None:
         self.needs("annals")

@@ -46,7 +46,7 @@ const leave = (lamp) => {
 // A line that loses everything without a word is noticed by what is asked over it: the stream on it would seem to be
 // there for ever. With the next answer it is made anew.
 const onParts = (name, act) => document.addEventListener(name, ({ detail: { ctx } }) => {
-  if (ctx.sourceElement.matches('[hx-trigger^="lastseen:news"]')) act(ctx);
+  if (ctx?.sourceElement?.matches('[hx-trigger^="lastseen:news"]')) act(ctx);
 });
 
 const doubt = (lamp) => {
