@@ -34,7 +34,9 @@ _log = get_logger()
 class Way(Protocol):
     """The way in itself, as a monitor knows it."""
 
-    def missed(self) -> None: ...
+    def missed(self, seconds: float) -> None: ...
+
+    def waits(self, waited: Callable[[], float]) -> None: ...
 
 
 class Recording(Protocol):

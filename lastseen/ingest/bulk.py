@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import Future
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -74,7 +74,8 @@ class BulkRoute(RawRoute):
         rows = split_rows(await self.reading(whole_body(headers, receive, MAX_BYTES, _TOO_LARGE)))
         if len(rows) > MOST_ROWS:
             raise Refused(Problem(413, f"at most {MOST_ROWS:,} rows are taken at once, here are {len(rows):,}"))
-        batch = Batch(self._monitor, grant, (await self._gate.keys.out_of_service()).disabled)
+        disabled = (await self._gate.keys.out_of_service()).disabled
+        batch = Batch(self._monitor, grant, disabled, self.answered)
         await batch.read(rows)
         await batch.store()
         answer = _json.encode({"accepted": batch.accepted, "rejected": batch.rejected()})
@@ -96,8 +97,10 @@ Row = tuple[int, MachineRef, Report]
 class Batch:
     """The rows of one request, on their way into the store."""
 
-    def __init__(self, monitor: Declaring, grant: Grant, disabled: frozenset[MachineRef]) -> None:
-        self._monitor, self._disabled = monitor, disabled
+    def __init__(
+        self, monitor: Declaring, grant: Grant, disabled: frozenset[MachineRef], answered: Callable[[], None]
+    ) -> None:
+        self._monitor, self._disabled, self._answered = monitor, disabled, answered
         self._port, self._made_with = monitor.here, made_with(grant)
         self._good: list[Row] = []
         self._called: dict[MachineRef, str] = {}  # the names of machines that are known by them
@@ -152,6 +155,7 @@ class Batch:
         unknown = []
         failed: LastseenError | None = None
         for row, future in zip(rows, futures, strict=True):
+            waits = not future.done()
             try:
                 await future
             except UnknownMachine:
@@ -160,6 +164,8 @@ class Batch:
                 failed = error
             else:
                 self.accepted += 1
+            if waits:  # for the first of those that were stored together
+                self._answered()
         if failed is not None:
             raise failed
         return unknown
@@ -173,6 +179,7 @@ class Batch:
         for begin in range(0, len(names), TOGETHER):
             some = names[begin : begin + TOGETHER]
             found |= dict(zip(some, await asyncio.gather(*map(self._look_for, some)), strict=True))
+            self._answered()
         rows = []
         for index, machine, report in unknown:
             there = found.get(machine, UnknownMachine(machine))

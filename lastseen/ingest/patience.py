@@ -19,7 +19,7 @@ from lastseen.problems import STORE_RETRY, Problem
 from lastseen.words import say
 
 PATIENCE = 8.0
-"""Seconds that the database may keep a request waiting: fewer than those after which most clients go."""
+"""Seconds that the database may keep a request waiting for one answer: fewer than those after which most clients go."""
 
 LOOK_EVERY = 0.5
 
@@ -38,11 +38,12 @@ T = TypeVar("T")
 
 
 class Patience:
-    """With the requests that wait; `missed` is called when it is over for some. It looks at all of them now and then: a
+    """With the requests that wait; `missed` is called when it is over for some, with
+    the seconds that one of them has waited for at most. It looks at all of them now and then: a
     timer for each would cost more than most of what is done for a heartbeat. How long somebody waits is counted in such
     looks: a process that stood still was kept waiting by itself."""
 
-    def __init__(self, missed: Callable[[], None]) -> None:
+    def __init__(self, missed: Callable[[float], None]) -> None:
         self._missed = missed
         self._since: dict[_Task, int] = {}  # who waits longest is first
         self._looks = 0
@@ -60,6 +61,16 @@ class Patience:
 
     def end(self, task: _Task) -> None:
         self._since.pop(task, None)
+
+    def answered(self) -> None:
+        """The database has: whoever asks it for more waits from now on."""
+        self.end(current_task())  # type: ignore[arg-type]
+        self.begin()
+
+    def waited(self) -> float:
+        """Seconds that somebody has waited for by now, at most; 0: nobody for longer than from look to look."""
+        looks = self._looks - next(iter(self._since.values()), self._looks)
+        return (looks + 1) * LOOK_EVERY if looks else 0.0
 
     def is_over(self, task: _Task) -> bool:
         """Whether that is why this was cancelled, and nothing else is."""
@@ -82,14 +93,14 @@ class Patience:
     def _look(self) -> None:
         self._looking = None
         self._looks += 1
-        begun, waiting = self._looks - PATIENCE / LOOK_EVERY, len(self._since)
+        begun, waiting, waited = self._looks - PATIENCE / LOOK_EVERY, len(self._since), self.waited()
         late = list(itertools.takewhile(lambda task: self._since[task] < begun, self._since))
         for task in late:
             del self._since[task]
             self._late.add(task)
             task.cancel()
         if late:
-            self._missed()
+            self._missed(waited)
             self._say(waiting)
         if self._since:
             self._look_later()

@@ -37,13 +37,14 @@ class RawRoute(ABC):
     name: str
 
     def __init__(self, monitor: Recording) -> None:
-        self._patience = Patience(lambda: monitor.here.missed())
-        self.reading = self._patience.resting
+        self._patience = Patience(monitor.here.missed)
+        monitor.here.waits(self._patience.waited)
+        self.reading, self.answered = self._patience.resting, self._patience.answered
 
     @abstractmethod
     async def take(self, scope: Scope, receive: Receive) -> Answer:
-        """Answer when what was said is durable; a body is read with `reading`. Raises Refused, ClientGone and errors of
-        ours."""
+        """Answer when what was said is durable; a body is read with `reading`, and who asks the database again and
+        again says when it has `answered`. Raises Refused, ClientGone and errors of ours."""
 
     def refuse(self, problem: Problem) -> Answer:
         """A refusal, as the route's clients know it."""

@@ -112,6 +112,7 @@ class Listener:
         self.in_company: Callable[[], bool] = lambda: False
         self._unsure: list[tuple[BlindPeriod, float]] = []  # and when others will have said what they heard
         self.on_change: Callable[[], None] = lambda: None  # a link was lost, or is there again
+        self.waits: list[Callable[[], float]] = []  # for how many seconds somebody has, who could not say it yet
         self.on_stop: Callable[[], object] = self.glance  # a message shows that this process stood still
 
     @property
@@ -277,11 +278,16 @@ class Listener:
         late = self._clock.monotonic() - self._marked > MARK_EVERY + HANGS
         return self._store_lost_at or (self.written_at if late else None)
 
-    def store_failed(self) -> None:
-        """A write failed, or took so long that somebody was refused: from the last mark that got through nobody could
-        have been heard for certain."""
-        if self._store_lost_at is None:
-            self._store_lost_at = self._clock.now() - timedelta(seconds=self._clock.monotonic() - self._marked)
+    @property
+    def kept_waiting(self) -> timedelta:
+        """For how long the store has somebody by now; whoever came before that has been heard, or refused."""
+        return timedelta(seconds=max((waited() for waited in self.waits), default=0.0))
+
+    def store_failed(self, seconds: float = 0.0) -> None:
+        """A write failed, or somebody was refused who had waited for so long: from the last mark that got through, or
+        the beginning of that, nobody could have been heard for certain."""
+        lost_at = self._clock.now() - timedelta(seconds=max(self._clock.monotonic() - self._marked, seconds))
+        self._store_lost_at = lost_at if self._store_lost_at is None else min(lost_at, self._store_lost_at)
 
     async def stop(self) -> None:
         if self._marks is not None:

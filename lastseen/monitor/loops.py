@@ -209,13 +209,12 @@ class Loops:
     def _after(self, check: datetime | None) -> datetime | None:
         """When there will be something to decide, to tell of a source, or to ask of the line. `check`: what the store
         says is next."""
-        due = None if check is None else check + self._membership.patience
-        if due is not None and self.listener.unsure_since is not None:
-            due = max(due, self._clock.now() + self.listener.unsure_for)
-        if due is not None and self._hangs.left:
-            due = max(
-                due, self._clock.now() + self._hangs.left
-            )  # until then nothing is late, and looking changes nothing
+        due = None
+        if check is not None:  # while something holds verdicts back, looking changes nothing
+            left = max(
+                self._hangs.left, self.listener.unsure_for, self.listener.kept_waiting and timedelta(seconds=TICK)
+            )
+            due = max(check + self._membership.patience, self._clock.now() + left)
         moments = (due, self._alarms.next_at(), self._uplink.next_at())
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -248,6 +247,7 @@ class Loops:
             waiting = self.recorder.oldest_waiting
             if waiting is not None:
                 now = min(now, waiting)
+            now = min(now, self._clock.now() - self.listener.kept_waiting)
             events = await self._alarms.look()
             self._tell(events)
             await self._uplink.guard(now)

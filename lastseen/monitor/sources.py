@@ -94,9 +94,15 @@ class Port:
         """The link is gone. `since`: when something was last received for certain."""
         self._listener.lost(self._ear, since)
 
-    def missed(self) -> None:
-        """Something that was said was refused, because the store did not answer: nobody is blamed for that time."""
-        self._listener.store_failed()
+    def missed(self, seconds: float = 0.0) -> None:
+        """Something that was said was refused, because the store did not answer for so long: nobody is blamed for that
+        time."""
+        self._listener.store_failed(seconds)
+
+    def waits(self, waited: Callable[[], float]) -> None:
+        """`waited`: for how many seconds somebody has waited for the store who may have a heartbeat. It is asked
+        before each decision: nobody is found silent for that time."""
+        self._listener.waits.append(waited)
 
     @property
     def hears(self) -> bool:

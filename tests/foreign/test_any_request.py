@@ -16,7 +16,7 @@ from lastseen.ingest.http import HEARTBEAT_PATH, HeartbeatRoute
 from lastseen.ingest.routes import WaysIn
 from lastseen.model import Beat
 from lastseen.model.keys import OutOfService
-from tests.server.fakes import FakeKeys, FakeMonitor, HandClock
+from tests.server.fakes import FakeKeys, FakeMonitor, FakeWay, HandClock
 
 UUID = "0b3e6f6a-8d0e-4d56-a3c5-1f0b7a4c2f11"
 KEYS = {"machine": "lsm_k", "fleet": "lsf_k", "ping": "lsp_k", "push": "lsu_k", "api": "lsa_k"}
@@ -24,7 +24,7 @@ STORED = {200, 201, 202, 204}
 REFUSED = {400, 401, 403, 404, 405, 413, 422, 429}
 
 
-class Monitor(FakeMonitor):
+class Monitor(FakeMonitor, FakeWay):
     """Knows machine 7, which is `m`; makes any other."""
 
     def __init__(self, clock: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from datetime import timedelta
 
 import pytest
@@ -35,6 +36,19 @@ async def test_nothing_is_acknowledged_before_it_is_durable_or_when_it_is_not() 
         assert failures == ["failed"]
         gate.down = False
         await recorder.record(Beat("a", clock.now()))
+
+
+@pytest.mark.parametrize("down", [False, True])
+async def test_who_has_gone_leaves_no_word_in_the_log_for_each_heartbeat(down: bool) -> None:
+    gate, said = Gate(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["message"]))
+    async with recording(gate) as (recorder, clock, _):
+        gate.down = down
+        last = [recorder.record(Beat("nobody", clock.now())) for _ in range(3)][-1]
+        await asyncio.wait([last])
+        del last
+        gc.collect()
+        assert said == []
 
 
 async def test_what_is_heard_after_a_goodbye_is_later_and_what_was_said_long_before_keeps_its_time() -> None:

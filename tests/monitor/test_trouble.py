@@ -10,9 +10,20 @@ from typing import Any
 
 import pytest
 
-from lastseen.clock import SystemClock
+from lastseen.clock import SystemClock, rfc3339
 from lastseen.errors import StoreUnavailable
-from lastseen.model import Attempt, Beat, BlindReason, Message, NotificationState, Retry, Said, code_channel_uid
+from lastseen.model import (
+    HTTP_SOURCE,
+    Attempt,
+    Beat,
+    BlindReason,
+    Message,
+    NotificationState,
+    Retry,
+    Said,
+    code_channel_uid,
+)
+from lastseen.model.directory import Leaf
 from lastseen.monitor.blindness import Listener
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.storage.fold import EXPIRED
@@ -216,6 +227,34 @@ async def test_a_command_lives_in_the_time_of_the_store(tmp_path: Path) -> None:
         told = len(s.types)
         await s.clock.advance("2m")
         assert len(s.types) == told, "the full threshold from the resumption on"
+
+
+async def test_nobody_is_found_silent_while_somebody_waits_to_be_heard(tmp_path: Path) -> None:
+    async with scene("sqlite", tmp_path) as s:
+        waited = 0.0
+        s.monitor.here.waits(lambda: waited)
+        await s.beat("pump")
+        await s.clock.advance("175s")
+        waited = 6.0
+        await s.clock.advance("10s")
+        assert s.types == []
+        waited = 0.0
+        await s.clock.advance("1s")
+        assert s.types == ["machine.offline pump"]
+
+
+async def test_who_was_refused_after_waiting_is_not_blamed_for_that_time(tmp_path: Path) -> None:
+    """Marks got through meanwhile."""
+    async with scene("sqlite", tmp_path) as s:
+        await s.beat("pump")
+        await s.clock.advance("178s")
+        await s.monitor.sweep()
+        refused_at = s.clock.now()
+        s.monitor.here.missed(8.5)
+        await s.clock.advance("170s")
+        assert s.types == []
+        (blind,) = await s.sql.blind(HTTP_SOURCE, Leaf())
+        assert (blind["reason"], blind["started_at"]) == ("store", rfc3339(refused_at - timedelta(seconds=8.5)))
 
 
 async def test_a_stall_is_noticed_also_when_the_clock_falls_back_in_it() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -84,11 +84,19 @@ class FakeKeys:
         return self.version
 
 
+class FakeWay:
+    """Nobody waits for its store."""
+
+    def missed(self, seconds: float) -> None: ...
+
+    def waits(self, waited: Callable[[], float]) -> None: ...
+
+
 class FakeMonitor:
     """Keeps what it is given; `failing` is what it says instead."""
 
     def __init__(self, clock: Any) -> None:
-        self.clock = clock
+        self.clock, self.here = clock, FakeWay()
         self.beats: list[Beat] = []
         self.failing: Exception | None = None
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
+from lastseen.ingest import bulk, route
+from lastseen.ingest.patience import Patience
 from lastseen.ingest.rows import MAX_BYTES, MOST_ROWS
+from lastseen.model import MachineRef
 from lastseen.monitor import recorder
-from tests.server.conftest import Served
+from tests.server.conftest import Served, a_server
 
 BULK = "/api/v1/heartbeats"
 
@@ -311,3 +315,33 @@ async def test_bodies_are_kept_as_they_came_and_bare_rows_have_none(served: Serv
     with sqlite3.connect(tmp_path / "lastseen.db") as db:
         assert db.execute("SELECT machine_id, body FROM latest_reports").fetchall() == [(1, row.decode())]
     db.close()
+
+
+@pytest.mark.parametrize("looks", [6, 20])
+async def test_who_makes_many_machines_waits_anew_for_each_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    """Each takes so many of the 16 looks after which the database keeps somebody waiting for too long."""
+    patient: list[Patience] = []
+
+    class Seen(Patience):
+        def __init__(self, missed: Callable[[], None]) -> None:
+            super().__init__(missed)
+            patient.append(self)
+
+    declare = bulk.Batch._declare
+
+    async def slow(batch: bulk.Batch, name: str) -> MachineRef:
+        for _ in range(looks):
+            for one in patient:
+                one._look()
+        await asyncio.sleep(0)
+        return await declare(batch, name)
+
+    monkeypatch.setattr(route, "Patience", Seen)
+    monkeypatch.setattr(bulk, "TOGETHER", 1)
+    monkeypatch.setattr(bulk.Batch, "_declare", slow)
+    async with a_server(tmp_path) as served:
+        maker = await served.key("fleet", defaults={"may_create": True})
+        answer = await send(served, maker, [{"machine": f"new-{number}"} for number in range(8)])
+        assert (answer.status_code, len(await seen(served))) == ((200, 8) if looks < 16 else (503, 0))

@@ -61,7 +61,7 @@ def frozen(own: postgres.PostgresServer) -> Iterator[None]:
 def test_everybody_is_answered_as_soon_as_the_docs_say() -> None:
     """The tests below are less patient."""
     page = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
-    assert f"| a database that hangs | {USUAL:g} s" in page
+    assert f"| a database that hangs | {USUAL:g} s for an answer" in page
 
 
 def told(answer: httpx.Response) -> tuple[int, str | None]:
