@@ -194,6 +194,16 @@ async def test_pages_fit_a_phone(looking: Looking) -> None:
             await seen.open(path)
             assert await seen.too_wide() == [], path
         assert await seen.faults() == []
+        await seen.open("/api/docs")
+        assert await seen.too_wide() == []
+
+
+async def test_a_group_with_a_long_name_makes_no_page_wider(looking: Looking) -> None:
+    await machine(looking, "far-away", group="a long name of a group " * 8)
+    for phone in (False, True):
+        async with looking.by(phone=phone) as seen:
+            await seen.open("/?sort=name")  # where the filters are open on a phone too
+            assert await seen.too_wide() == [], phone
 
 
 async def some_machines(looking: Looking) -> None:
