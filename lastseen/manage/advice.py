@@ -11,7 +11,7 @@ from lastseen.durations import NEVER
 from lastseen.errors import Busy, ConfigurationError, InvalidInput
 from lastseen.manage.machines import find, find_to_edit
 from lastseen.manage.office import Office
-from lastseen.model import Machine, Standing
+from lastseen.model import Machine, OutageReason, Standing
 from lastseen.model.directory import Leaf
 from lastseen.model.intervals import Turn
 from lastseen.monitor import advice_words
@@ -46,7 +46,7 @@ async def of_one(
     standing, now = await find(office, ref), office.monitor.clock.now()
     since = now - window
     tallies = await office.store.tallies(standing.machine.id, since)
-    silences = await _silences(office, standing.machine, since)
+    silences = [*await _silences(office, standing.machine, since), *_silent_now(standing, now)]
     now_in_force = threshold(standing.machine, standing.kind, office.monitor.rules).limit
     found = advise(tallies, silences, now_in_force, brief_under)
     fixed = _fixed(standing)
@@ -54,7 +54,7 @@ async def of_one(
     would = None if limit is None or limit == NEVER else alarms(tallies, silences, limit)
     if would is not None:
         said.append(advice_words.of_alarms(would, found.intervals, window))
-    turn = await _turn(office, standing.machine.id)
+    turn = await _turn(office, standing.machine.id, now)
     return {
         "id": standing.machine.id,
         "machine": standing.machine.slug,
@@ -108,8 +108,18 @@ async def _silences(office: Office, machine: Machine, since: datetime) -> Sequen
     ]
 
 
-async def _turn(office: Office, machine: int) -> Turn | None:
-    return next((turn for turn in await office.store.turns() if turn.machine_id == machine), None)
+def _silent_now(standing: Standing, now: datetime) -> Sequence[Silence]:
+    """The outage by silence that lasts, also where it began before that time."""
+    outage = standing.outage
+    if outage is None or outage.reason is not OutageReason.SILENT:
+        return []
+    return [Silence(outage.started_at, now, lasts=True)]
+
+
+async def _turn(office: Office, machine: int, now: datetime) -> Turn | None:
+    """The one that it has now: those that are chosen begin minutes later, when every process knows of them."""
+    turns = await office.store.turns()
+    return next((turn for turn in turns if turn.machine_id == machine and turn.starts_at <= now), None)
 
 
 def _described(found: Advice, *, proposed: bool) -> dict[str, Any]:

@@ -39,10 +39,12 @@ _STEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """An outage by silence that ended with a heartbeat: how long nothing was heard."""
+    """An outage by silence that ended with a heartbeat: how long nothing was heard. `lasts`: it has not ended, and this
+    is how long it is until now."""
 
     started_at: datetime
     ended_at: datetime
+    lasts: bool = False
 
     @property
     def length(self) -> timedelta:
@@ -64,7 +66,8 @@ class Within:
 @dataclass(frozen=True, slots=True)
 class Advice:
     """`intervals` were counted, `sampled` long, between `first_at` and `last_at`; `longest` of them (None: longer than
-    any bucket, or there are none). `brief`: silences that ended before `brief_under`; `long`: the others. `limit`: the
+    any bucket, or there are none). `brief`: silences that ended before `brief_under`; `long`: the others, one
+    that lasts among them. `limit`: the
     one now, None is never. `proposed`: None where too little is known; it would have made no alarm of any interval that
     was counted, and of none of the brief silences."""
 
@@ -107,9 +110,9 @@ def advise(
     some = list(tallies)
     counts = added(some)
     under = brief_under or (None if limit is None else BRIEF * limit)
-    ended = sorted(silences, key=lambda one: one.started_at)
-    brief = [one for one in ended if under is not None and one.length < under]
-    long = [one for one in ended if under is None or one.length >= under]
+    found = sorted(silences, key=lambda one: one.started_at)
+    brief = [one for one in found if under is not None and one.length < under and not one.lasts]
+    long = [one for one in found if under is None or one.length >= under or one.lasts]
     total = sum(counts.values())
     return Advice(
         limit=limit,

@@ -73,9 +73,10 @@ def _silences(advice: Advice, window: timedelta) -> Sequence[str]:
     if not many:
         return [say("It was not found silent in {window}.", window=spelled(window, 1))]
     said = say("It was found silent {times} in {window}", times=_times(many), window=spelled(window, 1))
+    lasting = [say("It is silent now, for {span}.", span=spelled(one.length)) for one in advice.long if one.lasts]
     if not advice.brief or advice.brief_under is None:
-        return [Words("{said}.", said=said)]
-    return [_brief(said, len(advice.brief), many, spelled(advice.brief_under))]
+        return [Words("{said}.", said=said), *lasting]
+    return [_brief(said, len(advice.brief), many, spelled(advice.brief_under)), *lasting]
 
 
 def _brief(said: Words, brief: int, many: int, under: Words) -> Words:

@@ -45,6 +45,11 @@ async def test_what_was_counted_and_what_was_an_outage_become_advice(fleet: Flee
     clock.seconds += 150
     office = office_of(fleet)
     await office.monitor.store.settle(office.monitor._decide, clock.now())
+    found = await advice.of_one(office, "pump")
+    assert (found["false_alarms"], found["other_silences"]) == (0, 1), (
+        "the outage that lasts counts, and is no false alarm"
+    )
+    assert "It was found silent once in 30 d. It is silent now, for " in " ".join(found["text"])
     await fleet.beat(["pump"], sampler)
     await office.monitor.store.settle(office.monitor._decide, clock.now())
     found = await advice.of_one(office, "pump", limit=timedelta(minutes=10))
@@ -90,6 +95,8 @@ async def test_who_asks_for_it_is_listened_to_before_those_whose_turn_it_is(flee
     await fleet.add(*slugs)
     sampler = fleet.listen("a", places=1)
     await fleet.rounds()
+    assert {turn.slug for turn in await fleet.store.turns()} == {"m0"}
+    assert (await advice.of_one(office_of(fleet), "m0"))["listening_since"] is None, "it begins in some minutes"
     asked = await advice.listen(office_of(fleet), "m4", timedelta(days=2))
     assert asked["machine"] == "m4"
     assert {turn.slug for turn in await fleet.store.turns()} == {"m0", "m4"}
@@ -100,6 +107,7 @@ async def test_who_asks_for_it_is_listened_to_before_those_whose_turn_it_is(flee
     for _ in range(10):
         fleet.clock.seconds += 20
         await fleet.beat(["m4"], sampler)
+    assert (await advice.of_one(office_of(fleet), "m0"))["listening_since"] is not None
     await fleet.settle()
     assert (await fleet.counted("m4")).total() == 9
     assert (await advice.of_one(office_of(fleet), "m4"))["listening_since"] is not None
