@@ -38,7 +38,7 @@ async def health(office: Office) -> dict[str, Any]:
         "failing": [
             {"name": one.name, "type": one.type, "since": rfc3339(one.failing_since), "detail": one.detail}
             for one in checkup.channels
-            if one.failing_since is not None
+            if one.enabled and one.failing_since is not None
         ],
         "unheard": [{"machine": name, "since": rfc3339(at)} for name, at in checkup.unheard.rows],
         "unheard_count": checkup.unheard.count,

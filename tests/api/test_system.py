@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from lastseen.model import Node
+import pytest
+
+from lastseen.model import Node, replace
+from lastseen.model.insight import ChannelCheck, Checkup
 from tests.api.conftest import Api
 
 BROKER = {"url": "mqtt://127.0.0.1:9", "presets": ["devices"]}
@@ -23,6 +26,20 @@ async def test_an_admin_sees_how_the_server_fares_and_who_watches(api: Api) -> N
     key = (await api.post("/keys", json={"scope": "api", "user": "ada"}))["key"]
     for path in ("/system", "/nodes"):
         await api.refused("GET", path, 403, key=key)
+
+
+async def test_a_channel_that_somebody_switched_off_does_not_count_as_failing(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, now = api.app.store, api.clock.now()
+    checks = [ChannelCheck(name, name, "webhook", name == "on", failing_since=now) for name in ("on", "off")]
+    checkup = replace(await store.checkup(now), channels=checks)
+
+    async def checked(now: datetime) -> Checkup:
+        return checkup
+
+    monkeypatch.setattr(store, "checkup", checked)
+    assert [one["name"] for one in (await api.get("/system"))["failing"]] == ["on"]
 
 
 async def test_a_broker_is_tried_before_it_is_added_and_paused_later(api: Api) -> None:

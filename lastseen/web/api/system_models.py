@@ -33,7 +33,9 @@ class System(BaseModel):
     oldest: datetime | None = Field(description="of which the oldest was due then")
     dead: list[dict[str, Any]] = Field(description="the last that were given up")
     dead_count: int
-    failing: list[dict[str, Any]] = Field(description="channels that do not get through: `name`, `since`, `detail`")
+    failing: list[dict[str, Any]] = Field(
+        description="channels that are on and do not get through: `name`, `since`, `detail`"
+    )
     unheard: list[dict[str, Any]] = Field(description="machines that were never heard, since when they are there")
     unheard_count: int
     bytes: dict[str, int] = Field(description="on the disk")
