@@ -209,6 +209,12 @@ def _limit(shown: dict[str, Any]) -> str:
     return seconds(shown["offline_after_seconds"])
 
 
+def _every(shown: dict[str, Any]) -> str | None:
+    """Of a server from before it said this: nobody knows."""
+    every = shown.get("every_seconds")
+    return None if every is None else seconds(every)
+
+
 def _expected(shown: dict[str, Any]) -> str:
     return str(shown["schedule"] or _limit(shown))
 
@@ -224,8 +230,9 @@ def _print_machine(shown: dict[str, Any], as_json: bool) -> None:
             ("status", f"{_status(shown)} since {_local(shown['status_since'])}"),
             ("last heartbeat", _local(shown["last_seen"])),
             ("limit", _limit(shown) if shown["schedule"] is None else None),
+            ("reports every", _every(shown)),
             *jobs.facts_of(shown),
-            ("told at", _local(shown["notified_at"])),
+            ("noticed at", _local(shown["notified_at"])),
             ("acknowledged", _acknowledged(shown)),
             ("hostname", shown["hostname"]),
             ("description", shown["description"]),

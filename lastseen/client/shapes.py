@@ -17,7 +17,7 @@ class KeyedMachine(TypedDict):
 
 
 class MachineStatus(TypedDict):
-    """The status of one machine at this moment."""
+    """The status of one machine at this moment. `notified_at`: when its open outage was noticed, whoever was told."""
 
     id: int
     slug: str
@@ -35,8 +35,9 @@ class MachineStatus(TypedDict):
 
 
 class Machine(MachineStatus):
-    """Its status, and what people wrote of it."""
+    """Its status, and what people wrote of it. `every_seconds`: how often it reports, by it or its kind."""
 
+    every_seconds: NotRequired[float | None]
     acknowledged_by: str | None
     acknowledged_at: str | None
     hostname: str
@@ -135,9 +136,15 @@ class Why(TypedDict):
 
     machine: str
     status: dict[str, Any] | None
+    removed_at: str | None
+    asked: dict[str, Any] | None
+    incident_id: int | str | None
+    since: str
+    until: str | None
     headline: str
     timeline: list[dict[str, Any]]
     notes: list[str]
+    refused: list[dict[str, Any]]
     complete: bool
 
 
@@ -289,19 +296,25 @@ class Key(TypedDict):
     label: str
     hint: str
     machine_id: int | None
+    may: str | None
     created_at: str
+    first_used_at: str | None
+    last_used_at: str | None
     expires_at: str | None
     revoked_at: str | None
     defaults: dict[str, Any]
+    machine: NotRequired[str | None]
+    user: NotRequired[str | None]
 
 
 class MadeKey(TypedDict):
-    """`key`: shown this once."""
+    """`key`: shown this once. `expires_at`: at the latest when the key ends that made it; None: never."""
 
     id: int
     scope: str
     label: str
     key: str
+    expires_at: NotRequired[str | None]
 
 
 class Channel(TypedDict):
@@ -384,6 +397,10 @@ class Badge(TypedDict):
 
     id: int
     key: str
+    machine: NotRequired[str | None]
+    group: NotRequired[str]
+    tag: NotRequired[str]
+    all: NotRequired[bool]
     shows: str
     label: str
     owner: str | None

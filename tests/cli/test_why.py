@@ -24,6 +24,9 @@ def test_beside_a_server_it_tells_of_the_outage_the_channel_and_the_refused_key(
         until(lambda: "REFUSED" in cli("why", "db-01").out, "the refusal is written")
         shown = cli("why", "db-01").out
         value = cli.json("why", "db-01")
+        facts = cli("machines", "show", "db-01").out
+    assert "noticed at " in facts
+    assert "told at" not in facts, "whether anybody was told of it is for `why` to say"
     lines = [" ".join(line.split()) for line in shown.splitlines()]
     assert lines[0].startswith("db-01 OFFLINE since ")
     assert [line for line in lines if line.startswith("ops console told ")]
