@@ -143,6 +143,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "store_lost": ("error", "since, reason", "the database cannot be written for a minute; it is told from memory"),
     "store_lost_while_stopping": ("warning", "error", "leases and marks could not be given back"),
     "store_opened": ("info", "database", "the database is open and up to date"),
+    "strangers_not_kept": ("warning", "error", "who was heard and is known to nobody is written down later"),
     "unknown_setting": ("warning", "problem", "a variable looks like a setting and is none"),
     "uplink_lost": ("warning", "since, by", "many machines are silent, and our own line is cut: they are held"),
     "uplink_restored": (

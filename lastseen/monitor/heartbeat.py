@@ -160,8 +160,7 @@ class HeartbeatMonitor:
             stack.push_async_callback(self._roster.stop)
             await self._loops.start()
             stack.push_async_callback(self._loops.stop)
-            for way in given:
-                self._ways.run(way)
+            self._ways.start(given)
             stack.push_async_callback(self._ways.stop)
             attach = getattr(self.clock, "attach", None)
             if attach is not None:  # a virtual clock advances only while nothing is under way

@@ -40,7 +40,8 @@ UNKNOWN_FOR = 10.0
 STRANGERS = 200
 """Unknown names and unreadable topics that are counted one by one between two looks of the store."""
 
-KEEP_STRANGERS = 60.0
+KEEP_STRANGERS = 5.0
+"""Seconds between two times at which what was counted of them is written down: who has just set a source up looks."""
 
 _log = get_logger()
 
@@ -80,7 +81,6 @@ class Port:
         self._unknown_until: dict[str, float] = {}
         self._asking: dict[str, asyncio.Task[int | None]] = {}
         self._strangers: dict[tuple[str, str], Stranger] = {}
-        self._kept_at = self.clock.monotonic()
 
     # -- the link
 
@@ -233,13 +233,15 @@ class Port:
         self._strangers[key] = Stranger(*key, 1, now, now, detail)
         _log.warning("source_heard_stranger", source=self.name, kind=kind, name=key[1], detail=detail)
 
-    async def keep_strangers(self, at_once: bool = False) -> None:
-        """Write down what was counted, once a minute."""
-        due = at_once or self.clock.monotonic() - self._kept_at >= KEEP_STRANGERS
-        if due and self._strangers and isinstance(self._store, Ways):
+    async def keep_strangers(self) -> None:
+        """Write down what was counted."""
+        if self._strangers and isinstance(self._store, Ways):
             counted, self._strangers = self._strangers, {}
-            self._kept_at = self.clock.monotonic()
-            await self._store.keep_strangers(self.id, list(counted.values()))
+            try:
+                await self._store.keep_strangers(self.id, list(counted.values()))
+            except BaseException:
+                self._strangers = {**counted, **self._strangers}  # for the next time
+                raise
 
 
 class WaysIn:
@@ -248,6 +250,7 @@ class WaysIn:
     def __init__(self, listener: Listener, means: Means) -> None:
         self._listener, self._means = listener, means
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._keeping: asyncio.Task[None] | None = None
         self.ports: dict[str, Port] = {}
 
     @property
@@ -285,6 +288,13 @@ class WaysIn:
     async def _part(self, whole: Ear, name: str) -> Port:
         return self.ports.get(name) or self._open(await self._listener.add(name, whole.kind))
 
+    def start(self, ways: Sequence[WayIn]) -> None:
+        """Those that are prepared run, and what nobody can place is written down now and then."""
+        for way in ways:
+            self.run(way)
+        if not self._means.clock.virtual:
+            self._keeping = asyncio.create_task(self._keep(), name="lastseen-strangers")
+
     def run(self, way: WayIn) -> None:
         self._tasks[way.name] = asyncio.create_task(self._keep_running(way), name=f"lastseen-source-{way.name}")
 
@@ -297,21 +307,30 @@ class WaysIn:
         known = {**self.ports, **self._listener.ears}  # a part that was just being made has an ear and no port
         for each in [one for one in known if one == name or one.startswith(f"{name}/")]:
             if each in self.ports:
-                await self.ports[each].keep_strangers(at_once=True)
+                await self.ports[each].keep_strangers()
             await self._listener.remove(each)
             self.ports.pop(each, None)
 
     async def stop(self) -> None:
-        tasks = list(self._tasks.values())
+        tasks = [*self._tasks.values(), *([self._keeping] if self._keeping else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
-        for port in self.ports.values():
+        await self._keep_strangers()
+
+    async def _keep(self) -> None:
+        """People look for it while this runs."""
+        while True:
+            await asyncio.sleep(KEEP_STRANGERS)
+            await self._keep_strangers()
+
+    async def _keep_strangers(self) -> None:
+        for port in list(self.ports.values()):
             try:
-                await port.keep_strangers(at_once=True)
+                await port.keep_strangers()
             except LastseenError as error:
-                _log.warning("store_lost_while_stopping", error=str(error))
+                _log.warning("strangers_not_kept", error=str(error))
 
     async def _keep_running(self, way: WayIn) -> None:
         port = self.ports[way.name]

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
-from lastseen.errors import Conflict, InvalidInput, NotFound
+from lastseen.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
+from lastseen.monitor import sources
+from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.storage import open_store
 from lastseen.testing import FakeClock
 from tests.monitor.cases import STORES, scene, url_of
 from tests.monitor.comings import say
+from tests.support import eventually
 
 
 async def test_names_of_a_source_are_not_slugs(tmp_path: Path) -> None:
@@ -81,15 +84,43 @@ async def test_strangers_are_counted_and_the_newest_are_kept(tmp_path: Path) -> 
             port.unknown("m7")
             port.malformed("a/b\n", "no JSON")
             assert len(port.heard_unknown()) == 151
-            await port.keep_strangers(at_once=True)
+            await port.keep_strangers()
             for n in range(150, 300):
                 port.unknown(f"m{n}")
-            await port.keep_strangers(at_once=True)
+            await port.keep_strangers()
         checkup = await s.monitor.store.checkup(s.clock.now())  # type: ignore[attr-defined]
         broker = next(one for one in checkup.sources if one.name == "broker")
         unknown = {one.name: one.heard for one in broker.strangers if one.kind == "unknown"}
         assert 0 < len(unknown) <= 200
         assert [one.name for one in broker.strangers if one.kind == "malformed"] == ["a/b?"]
+
+
+async def test_strangers_are_written_down_while_it_runs_also_after_the_store_was_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "KEEP_STRANGERS", 0.01)
+    away = HeartbeatMonitor(url_of("sqlite", tmp_path))
+    async with away, away.source("broker") as port:
+        store: Any = away.store
+        keep, tries = store.keep_strangers, 0
+
+        async def refuse(source: int, counted: Any) -> None:
+            nonlocal tries
+            tries += 1
+            if tries == 1:
+                raise StoreUnavailable("away")
+            await keep(source, counted)
+
+        monkeypatch.setattr(store, "keep_strangers", refuse)
+        port.unknown("m1")
+        port.unknown("m1")
+
+        async def written() -> list[tuple[str, int]]:
+            checkup = await store.checkup(away.clock.now())
+            return [(one.name, one.heard) for of in checkup.sources for one in of.strangers]
+
+        assert await eventually(written) == [("m1", 2)]
+        assert tries == 2
 
 
 async def test_source_rows_keep_their_secrets_and_their_ids(tmp_path: Path) -> None:
