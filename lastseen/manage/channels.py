@@ -18,6 +18,7 @@ from lastseen.model import Channel, Preferences, preferences_from
 from lastseen.model.outbox import LEFT_BEHIND
 from lastseen.notifiers.quiet import checked_wishes
 from lastseen.notifiers.signing import new_secret
+from lastseen.plugins import split_secrets
 from lastseen.words import say
 
 CODE = "code"
@@ -27,7 +28,7 @@ LONGEST = 200
 """Characters of a name."""
 
 KEEP = "\0keep"
-"""A fallback that is not said: no channel can be called so."""
+"""A fallback or an owner that is not said: no channel can be called so, and no user."""
 
 
 async def find(office: Office, text: str) -> Channel:
@@ -139,25 +140,33 @@ async def rename(office: Office, text: str, name: str) -> dict[str, Any]:
     return await shown(office, renamed)
 
 
-async def may_be_of(office: Office, text: str, owner: str | None) -> tuple[Channel, int | None]:
+async def may_be_of(
+    office: Office, text: str, owner: str | None, fallback: str | None = KEEP, config: Mapping[str, Any] | None = None
+) -> tuple[Channel, int | None]:
     """The channel, and the id of the user who may have it; None: everybody. What guards its addresses goes by that, and
-    who stands in for it. Raises UnknownChannel, Forbidden, InvalidInput, Conflict."""
+    who stands in for it; `fallback` and `config`: what is said anew with it. Raises UnknownChannel, Forbidden,
+    InvalidInput, Conflict."""
     office.who.must_be_admin()
     channel = await find_to_edit(office, text)
     user: int | None = (await owners.named(office, {"owner": owner}))["owner"]
     if channel.type == CODE:
         raise Conflict(say("{name} is given in a program's code: it is everybody's", name=channel.name))
+    behind = channel.fallback
+    if fallback != KEEP:
+        behind = None if fallback is None else (await find(office, fallback)).uid
     for other in await office.store.channels():
-        stands_in = other.uid == channel.fallback and other.owner_id not in (None, user)
+        stands_in = other.uid == behind and other.owner_id not in (None, user)
         if stands_in or (other.fallback == channel.uid and user not in (None, other.owner_id)):
             said = say(
                 "{name} and {other} stand in for one another: that must end first", name=channel.name, other=other.name
             )
             raise Conflict(said)
     if office.senders is not None and user is not None:
-        secrets = await office.store.channel_secrets(channel.uid)
+        known, anew = await office.store.channel_secrets(channel.uid), config or {}
         try:
-            await office.senders.lane(channel.type, channel.name, channel.config, secrets, user)
+            plain, secrets = split_secrets(channel.type, anew)
+            whole = {**channel.config, **plain, **{name: None for name, value in anew.items() if value is None}}
+            await office.senders.lane(channel.type, channel.name, whole, {**known, **secrets}, user)
         except PluginError as error:
             raise InvalidInput(str(error), "owner") from None
     return channel, user
@@ -180,14 +189,19 @@ async def remove(office: Office, text: str) -> dict[str, Any]:
 
 
 async def may_prefer(
-    office: Office, text: str, change: Callable[[Preferences], Preferences], fallback: str | None = KEEP
+    office: Office,
+    text: str,
+    change: Callable[[Preferences], Preferences],
+    fallback: str | None = KEEP,
+    owner: str | None = KEEP,
 ) -> tuple[Channel, Preferences, str | None]:
-    """The channel, what it would wish, and the uid of the one that would stand in for it. Raises InvalidInput,
-    UnknownChannel, Forbidden, Conflict."""
+    """The channel, what it would wish, and the uid of the one that would stand in for it; `owner`: to whom it is given
+    with that. Raises InvalidInput, UnknownChannel, Forbidden, Conflict."""
     channel = await find_to_edit(office, text)
+    whose: int | None = channel.owner_id if owner == KEEP else (await owners.named(office, {"owner": owner}))["owner"]
     other = channel.fallback
     if fallback != KEEP:
-        other = None if fallback is None else await _stand_in(office, channel, fallback)
+        other = None if fallback is None else await _stand_in(office, whose, fallback)
     if other == channel.uid:
         raise Conflict(say("a channel cannot stand in for itself"))
     return channel, change(channel.prefs), other
@@ -206,10 +220,10 @@ async def prefer(
     return changed
 
 
-async def _stand_in(office: Office, channel: Channel, text: str) -> str:
-    """The uid of one that may be told what this one is."""
+async def _stand_in(office: Office, whose: int | None, text: str) -> str:
+    """The uid of one that may be told what such a channel is."""
     other = await find_to_edit(office, text)
-    if other.owner_id not in (None, channel.owner_id):
+    if other.owner_id not in (None, whose):
         raise InvalidInput(say("must be a channel that everybody shares, or of whom this one is"), "fallback")
     return other.uid
 

@@ -65,6 +65,41 @@ async def test_a_channel_is_called_otherwise_and_given_to_a_user(api: Api) -> No
     assert await api.get("/channels") == before, "nothing of what cannot be"
 
 
+async def test_a_channel_changes_hands_with_who_stands_in_for_it_or_not_at_all(api: Api) -> None:
+    for user, channels in (("bob", ("b1", "b2")), ("ada", ("a1",))):
+        await api.post("/users", json={"name": user, "role": "member"})
+        for name in channels:
+            await add(api, name=name)
+            await api.patch(f"/channels/{name}", json={"owner": user})
+    other = {"config": {"url": "http://127.0.0.1:9/other"}}
+    before = await api.get("/channels")
+    await api.refused("PATCH", "/channels/b1", 422, json={**other, "fallback": "b2", "owner": "ada"})
+    assert await api.get("/channels") == before
+    await api.patch("/channels/b1", json={"fallback": "b2"})
+    before = await api.get("/channels")
+    await api.refused("PATCH", "/channels/b1", 409, json={**other, "owner": "ada"})
+    assert await api.get("/channels") == before
+    given = await api.patch("/channels/b1", json={**other, "fallback": None, "owner": "ada"})
+    assert (given["owner"], given["fallback"], given["config"]) == ("ada", None, other["config"])
+    given = await api.patch("/channels/b1", json={"fallback": "b2", "owner": "bob"})
+    assert (given["owner"], given["fallback"]) == ("bob", "b2")
+    given = await api.patch("/channels/b1", json={"fallback": "a1", "owner": "ada", "wishes": {"severity": "info"}})
+    assert (given["owner"], given["fallback"], given["wishes"]) == ("ada", "a1", {"severity": "info"})
+
+
+async def test_what_it_is_told_of_its_far_end_counts_where_it_is_given_to_somebody(api: Api) -> None:
+    """Nobody guards where `api_url` leads: such a channel stays everybody's."""
+    await api.post("/users", json={"name": "ada", "role": "member"})
+    bot = {"token": "1:" + "x" * 35, "chat_id": 7}
+    await api.post("/channels", json={"type": "telegram", "name": "chat", "config": bot})
+    guarded, elsewhere = {"config": {"api_url": None}}, {"config": {"api_url": "http://127.0.0.1:9"}}
+    before = await api.get("/channels/chat")
+    await api.refused("PATCH", "/channels/chat", 422, json={**elsewhere, "owner": "ada"})
+    assert await api.get("/channels/chat") == before
+    await api.patch("/channels/chat", json=elsewhere)
+    assert (await api.patch("/channels/chat", json={**guarded, "owner": "ada"}))["owner"] == "ada"
+
+
 async def test_a_secret_that_was_given_is_not_shown(api: Api) -> None:
     secret = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     made = await add(api, config={**HOOK["config"], "secret": secret})

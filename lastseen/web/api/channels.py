@@ -74,33 +74,45 @@ async def change(office: Asked, ref: Name, changes: models.ChannelChanges) -> Re
     What is not named stays; of two who change the same, the later is heard. Where a channel that everybody shares sends
     to is for admins to change."""
     ref = await _checked(office, ref, changes)
+    change, fallback, owner = _wished(changes)
+    after = owner != verbs.KEEP and fallback not in (None, verbs.KEEP)  # who may stand in goes by whose it is then
     if changes.config is not None:
         with channel_setup.within("config"):
             await channel_setup.configure(office, ref, changes.config)
-    if changes.wishes is not None or "fallback" in changes.model_fields_set:
-        await verbs.prefer(office, ref, *_wished(changes))
+    if changes.wishes is not None or fallback != verbs.KEEP:
+        await verbs.prefer(office, ref, change, None if after else fallback)
     if changes.name is not None:
         await verbs.rename(office, ref, changes.name)
-    if "owner" in changes.model_fields_set:
-        await verbs.give(office, ref, changes.owner)
+    if owner != verbs.KEEP:
+        await verbs.give(office, ref, owner)
+    if after:
+        await verbs.prefer(office, ref, lambda wishes: wishes, fallback)
     return answer(await verbs.show(office, ref))
 
 
 async def _checked(office: Asked, ref: str, changes: models.ChannelChanges) -> str:
-    """By its id, which stays. Wishes, a name or an owner that cannot be are refused before anything is changed."""
-    if changes.wishes is not None or "fallback" in changes.model_fields_set:
-        with channel_setup.within("wishes", "fallback"):
-            await verbs.may_prefer(office, ref, *_wished(changes))
+    """By its id, which stays. Wishes, a name or an owner that cannot be, with the others as they are asked for, are
+    refused before anything is changed."""
+    change, fallback, owner = _wished(changes)
+    if changes.wishes is not None or fallback != verbs.KEEP:
+        with channel_setup.within("wishes", "fallback", "owner"):
+            await verbs.may_prefer(office, ref, change, fallback, owner)
     if changes.name is not None:
         await verbs.may_be_called(office, ref, changes.name)
-    if "owner" in changes.model_fields_set:
-        await verbs.may_be_of(office, ref, changes.owner)
+    if owner != verbs.KEEP:
+        with channel_setup.within("config", "owner"):
+            await verbs.may_be_of(office, ref, owner, fallback, changes.config)
     return str((await verbs.find(office, ref)).id)
 
 
-def _wished(changes: models.ChannelChanges) -> tuple[Callable[[Preferences], Preferences], str | None]:
-    fallback = changes.fallback if "fallback" in changes.model_fields_set else verbs.KEEP
-    return partial(verbs.merged, said=changes.wishes or {}), fallback
+def _wished(
+    changes: models.ChannelChanges,
+) -> tuple[Callable[[Preferences], Preferences], str | None, str | None]:
+    """What is asked for of wishes, who stands in, and whose it is."""
+    said = changes.model_fields_set
+    fallback = changes.fallback if "fallback" in said else verbs.KEEP
+    owner = changes.owner if "owner" in said else verbs.KEEP
+    return partial(verbs.merged, said=changes.wishes or {}), fallback, owner
 
 
 @router.delete("/{id}", response_model=models.RemovedChannel, operation_id="channels_remove")
