@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from lastseen.manage.office import Office
+from lastseen.model import Standing, Status
 from lastseen.protocols import Annals
 
 LATELY: Final = timedelta(days=1)
@@ -36,14 +37,17 @@ class Lately:
 
 async def lately(office: Office, now: datetime) -> tuple[list[Lately], bool]:
     """Of what `office.who` may see, whose ended last first, and whether there are more: MOST outages are counted. Those
-    that last are not among them."""
-    if not isinstance(office.store, Annals):
+    that last are not among them, nor who is offline again."""
+    store = office.store
+    if not isinstance(store, Annals):
         return [], False
-    over = await office.store.outages_over(now - LATELY, office.who.seen_by, MOST + 1)
+    over = await store.outages_over(now - LATELY, office.who.seen_by, MOST + 1)
     by_machine: dict[int, list[Mapping[str, Any]]] = {}
     for one in over[:MOST]:
         by_machine.setdefault(one["machine_id"], []).append(one)
-    return [_of_machine(some) for some in by_machine.values()], len(over) > MOST
+    known: Mapping[Any, Standing] = await office.store.liveness(list(by_machine))
+    again = {id_ for id_, one in known.items() if one.liveness.status is Status.OFFLINE}
+    return [_of_machine(some) for id_, some in by_machine.items() if id_ not in again], len(over) > MOST
 
 
 def _of_machine(outages: Sequence[Mapping[str, Any]]) -> Lately:

@@ -52,9 +52,10 @@ class Pictured:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`counts` of all that are visible; `groups`: of those that fit, in order. `more`: `after` of the next page.
-    `blind`: sources that can hear nobody now. `failing`: how many channels fail, for admins. `nobody`: there is no
-    channel that is on, of nobody's. `lately_cut`: there may be more of those."""
+    """`counts` of all that are visible; `groups`: of those that fit, in order. `wrong`: as `describe` says, and `since`
+    when. `more`: `after` of the next page. `blind`: sources that can hear nobody now. `failing`: how many channels
+    fail, for admins. `nobody`: there is no channel that is on, of nobody's. `lately_cut`: there may be more of
+    those."""
 
     now: datetime
     counts: Mapping[Status, int]
@@ -92,7 +93,7 @@ async def overview(office: Office, wanted: Wanted) -> Overview:
         _by_status(census),
         _by_group(fitting),
         sorted({one.group for one in census}),
-        [describe(office, one, now, {}) for one in sorted(wrong, key=_seen)],
+        [{**describe(office, one, now, {}), "since": one.since} for one in sorted(wrong, key=_seen)],
         await pictured(office, page, wanted.span, now),
         page[-1].machine.slug if more else "",
         *await _not_of_machines(office, now),

@@ -138,6 +138,11 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
     error_acked_at: datetime | None = None
     error_acked_by: str | None = None
 
+    @property
+    def since(self) -> datetime:
+        """Since when it is how it is. Of an outage, from where it is counted: noticed was it at `status_since`."""
+        return self.liveness.status_since if self.outage is None else self.outage.started_at
+
 
 # --- what machines say ------------------------------------------------------------------------------------------------
 

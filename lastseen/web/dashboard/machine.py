@@ -65,6 +65,7 @@ async def _known(office: Office, standing: Standing, when: When) -> dict[str, An
     report = await reports.latest(office, ref)
     return {
         "one": said,
+        "since": standing.since,
         "may_edit": office.who.edits(standing.machine.owner),
         "pictures": await _pictures(office, standing, when),
         "outages": (await events.outages(office, ref, OUTAGES))["items"],
