@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,8 +17,18 @@ from lastseen.durations import spell
 RECENT = 5
 """Changes at the foot."""
 
-NARROW, WIDE = 50, 80
-"""Columns of a terminal, below which less is shown of each machine."""
+COLUMNS = ("machine", "status", "last seen", "since", "limit", "group")
+DISPENSABLE = ("group", "limit", "since")
+"""Columns that are left out where there is no room for them, the first of them first."""
+
+LEAST = {"group": 8, "machine": 12}
+"""So narrow these may become before a column is left out; how it is and when it was heard is not cut."""
+
+SEEN_BY = 24
+"""So wide is the status left before names are cut: who has seen it may be called anything."""
+
+GAP = 2
+"""Columns of a terminal between two of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +89,41 @@ def _change(change: Mapping[str, Any]) -> Text:
     return Text(printable(said), style=STYLES.get(event["type"], ""), no_wrap=True, overflow="ellipsis")
 
 
-def _table(machines: Iterable[Mapping[str, Any]], at: datetime, width: int) -> Table:
-    grid = Table(box=None, show_edge=False, pad_edge=False, header_style="dim", expand=False)
-    names = ["machine", "status", "last seen"]
-    names += ["since"] if width >= NARROW else []
-    names += ["limit", "group"] if width >= WIDE else []
-    for name in names:
-        grid.add_column(name, no_wrap=True, overflow="ellipsis")
-    for machine in machines:
-        cells = _cells(machine, at)
-        grid.add_row(*(cells[name] for name in names))
+def _table(machines: Sequence[Mapping[str, Any]], at: datetime, width: int) -> Table:
+    grid = Table(box=None, show_edge=False, pad_edge=False, padding=(0, GAP // 2), header_style="dim", expand=False)
+    rows = [_cells(machine, at) for machine in machines]
+    widths = _widths(rows, [_word(machine) for machine in machines], width)
+    for name, columns in widths.items():
+        grid.add_column(name, no_wrap=True, overflow="ellipsis", width=columns)
+    for row in rows:
+        grid.add_row(*(row[name] for name in widths))
     return grid
 
 
+def _widths(rows: Sequence[Mapping[str, Text]], words: Sequence[str], width: int) -> dict[str, int]:
+    """Of the columns that are shown. Long groups become shorter first, then who has seen it, then long names."""
+    wanted = {name: max(len(name), *(row[name].cell_len for row in rows)) for name in COLUMNS}
+    least = {name: min(wanted[name], LEAST.get(name, wanted[name])) for name in COLUMNS}
+    least["status"] = max(len("status"), *map(len, words))
+    for name in DISPENSABLE:
+        if sum(least.values()) + GAP * (len(least) - 1) <= width:
+            break
+        del wanted[name], least[name]
+    over = sum(wanted.values()) + GAP * (len(wanted) - 1) - width
+    floors = {"group": least.get("group", 0), "status": max(SEEN_BY, least["status"]), "machine": least["machine"]}
+    for name, floor in (*floors.items(), ("status", least["status"])):
+        if name in wanted:
+            less = max(min(over, wanted[name] - floor), 0)
+            wanted[name], over = wanted[name] - less, over - less
+    return wanted
+
+
+def _word(machine: Mapping[str, Any]) -> str:
+    return "late" if machine["late"] else str(machine["status"])
+
+
 def _cells(machine: Mapping[str, Any], at: datetime) -> dict[str, Text]:
-    status, by = machine["status"], machine.get("acknowledged_by")
-    word = "late" if machine["late"] else status
+    word, by = _word(machine), machine.get("acknowledged_by")
     limit = machine["offline_after_seconds"]
     return {
         "machine": Text(printable(machine["slug"])),

@@ -67,6 +67,25 @@ def test_names_move_no_cursor_and_times_tick() -> None:
     assert "42 s ago" in "\n".join(drawn(Shown(board, NOW + timedelta(seconds=1)), 120, 24))
 
 
+@pytest.mark.parametrize("width", [60, 70, 80, 100])
+def test_long_groups_and_then_long_names_make_room_for_how_it_is_and_since_when(width: int) -> None:
+    since = (NOW - timedelta(minutes=12, seconds=30)).isoformat()
+    some = [
+        machine("backup-server-frankfurt-01", "offline", group="Datacenter " * 8, status_since=since),
+        machine("mail-gateway-frankfurt-02", "provisioning", group="cellar", acknowledged_by="somebody " * 8),
+    ]
+    board = {"counts": {"offline": 2}, "machines": some}
+    head, first, second = (line.rstrip() for line in drawn(Shown(board, NOW), width, 24)[2:5])
+    assert head.split()[:5] == ["machine", "status", "last", "seen", "since"]
+    assert all(word in first for word in (" offline ", " 41 s ago ", " 12 min 30 s ago"))
+    assert " provisioning" in second
+    assert first.startswith("backup-serv")
+    assert ("limit" in head, " 2 min" in first) == (width > 60,) * 2
+    assert ("group" in head, "Datace" in first) == (width > 70,) * 2
+    if width == 100:
+        assert "backup-server-frankfurt-01 " in first, "the group was enough"
+
+
 def test_of_more_machines_than_there_is_room_for_it_says_how_many() -> None:
     board = {"counts": {"online": 300}, "machines": [machine(f"m{n:03}") for n in range(300)]}
     lines = drawn(Shown(board, NOW, top=7), 80, 24)
