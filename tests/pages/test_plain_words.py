@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from lastseen.manage import channel_setup, events, machines, sources
+from lastseen.manage import (
+    badges,
+    channel_setup,
+    channels,
+    events,
+    keys,
+    machines,
+    silences,
+    sources,
+    statuspages,
+)
 from lastseen.manage.who import OPERATOR
 from lastseen.web.dashboard import happenings
 from tests.pages.test_forms import add, browser, hidden, machine
@@ -33,11 +43,33 @@ async def test_a_machine_of_whom_nothing_was_said_is_in_no_group(site: Site) -> 
             assert ">http<" not in page
         was = hidden(await admin.get("/machines/pump/edit"))
         assert was["was.group"] == ""
-        for group in ("cellar", ""):
+        for group in ("cellar", "", "cellar", "No group"):
             form = {name.removeprefix("was."): text for name, text in was.items()} | {"group": group}
             assert (await admin.post("/machines/pump/edit", data={**was, **form})).status_code == 303
-            assert (await machine(site, "pump")).group == (group or "http")
+            assert (await machine(site, "pump")).group == ("cellar" if group == "cellar" else "http")
             was = hidden(await admin.get("/machines/pump/edit"))
+
+
+async def test_no_group_may_be_typed_where_groups_are(site: Site) -> None:
+    made = await channel_setup.add(site.app.office.of(OPERATOR), "console", "here", {})
+    async with await browser(site) as admin:
+        of = {"groups": "no group, cellar"}
+        assert (await admin.post("/silences", data={"name": "s", "lasting": "1h", **of})).status_code == 303
+        wishes = {f"machines.{name}": words for name, words in of.items()}
+        assert (await admin.post(f"/channels/{made['id']}/wishes", data=wishes)).status_code == 303
+        shown = (await admin.get(f"/channels/{made['id']}/wishes")).text
+        assert 'value="no group, cellar"' in shown
+        line = {"slug": "p", "title": "p", "lines": "group no group"}
+        assert (await admin.post("/status-pages", data=line)).status_code == 303
+        badge = {"kind": "status", "of": "group no group"}
+        assert (await admin.post("/status-pages/badges", data=badge)).status_code == 303
+        await admin.post("/keys", data={"scope": "fleet", "label": "f", "group": "no group"})
+    office = site.app.office.of(OPERATOR)
+    assert [list(one["matcher"]["groups"]) for one in await silences.listed(office)] == [["http", "cellar"]]
+    assert list((await channels.show(office, "here"))["wishes"]["machines"]["groups"]) == ["http", "cellar"]
+    assert [one["lines"][0]["group"] for one in await statuspages.listed(office)] == ["http"]
+    assert [one["group"] for one in await badges.listed(office)] == ["http"]
+    assert [one["defaults"]["group"] for one in await keys.listed(office) if one["scope"] == "fleet"] == ["http"]
 
 
 async def test_the_options_of_a_source_are_called_on_its_page_as_in_its_form(site: Site) -> None:

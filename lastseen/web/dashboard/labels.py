@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from lastseen.model.machine import NO_GROUP
@@ -38,6 +38,21 @@ LABELS: Final[Mapping[str, Words]] = {
 def group(name: str) -> str:
     """What a group is called; that of whom nothing was said is none to people."""
     return say("no group") if name == NO_GROUP else name
+
+
+def group_typed(text: str) -> str:
+    """The group that somebody means who types what pages call it."""
+    return NO_GROUP if text.strip().casefold() == group(NO_GROUP).casefold() else text
+
+
+def which_typed(by: str, names: Iterable[str]) -> list[str]:
+    """The same, where machines are chosen `by` names, groups, tags or kinds."""
+    return [group_typed(name) if by == "groups" else name for name in names]
+
+
+def which_written(by: str, names: Iterable[str]) -> str:
+    """For the field of a form, as people read it."""
+    return ", ".join(str(group(name)) if by == "groups" else name for name in names)
 
 
 def plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ from lastseen.errors import Conflict, InvalidInput
 from lastseen.manage import badges, statuspages
 from lastseen.manage.office import Office
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
+from lastseen.web.dashboard.labels import group, group_typed
 from lastseen.web.dashboard.rendering import templates
 from lastseen.words import say
 
@@ -104,7 +105,7 @@ def _line(text: str, field: str) -> dict[str, Any]:
         raise InvalidInput(
             say("must be `machine NAME`, `group NAME`, `tag NAME` or `all`, not {text!r}", text=text), field
         )
-    return {kind: name.strip(), **given}
+    return {kind: group_typed(name.strip()) if kind == "group" else name.strip(), **given}
 
 
 def _typed(page: Mapping[str, Any]) -> dict[str, str]:
@@ -116,8 +117,12 @@ def _typed(page: Mapping[str, Any]) -> dict[str, str]:
 
 def written_line(line: Mapping[str, Any]) -> str:
     """As `_line` reads it."""
-    about = next((f"{name} {line[name]}" for name in ABOUT if line.get(name)), ALL)
+    about = next((f"{name} {_called(name, line[name])}" for name in ABOUT if line.get(name)), ALL)
     return f"{about}{ALIAS}{line['alias']}" if line.get("alias") else about
+
+
+def _called(about: str, name: str) -> str:
+    return str(group(name)) if about == "group" else name
 
 
 def _faults(error: InvalidInput | Conflict) -> dict[str, str]:

@@ -16,6 +16,7 @@ from lastseen.manage.office import Office
 from lastseen.model import Matcher
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
+from lastseen.web.dashboard.labels import which_typed
 from lastseen.web.dashboard.rendering import templates
 from lastseen.words import say
 
@@ -36,7 +37,7 @@ def silence_routes() -> APIRouter:
         try:
             start = _start(said.get("start", ""), office)
             lasting = parse_duration(said.get("lasting", ""), "lasting")
-            matcher = Matcher(**{name: _words(said.get(name, "")) for name in MATCHED})
+            matcher = Matcher(**{name: tuple(which_typed(name, _words(said.get(name, "")))) for name in MATCHED})
             await silences.add(office, said.get("name", ""), lasting, matcher, office.who.name, start)
         except InvalidInput as error:
             return await _page(request, office, said, {error.field: error.message}, 422)
