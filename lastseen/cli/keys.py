@@ -87,6 +87,8 @@ def _add(
         return
     again = "; `lastseen keys list --show` shows it again" if scope == "ping" else ", shown this once"
     typer.echo(f"Key {made['id']}{again}:\n\n    {made['key']}\n")
+    if until := made.get("expires_at"):
+        typer.echo(f"It is valid until {local(until)}.")
 
 
 _TIMES = ("created_at", "first_used_at", "last_used_at", "expires_at", "revoked_at")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 
 class User(TypedDict):
     id: int
     name: str
     role: str
+    has_password: bool
+    created_at: str
+    last_in_at: str | None
 
 
 class ResetLink(TypedDict):
@@ -42,5 +45,9 @@ class Deed(TypedDict):
     id: int
     at: str
     by: str
+    user_id: int | None
+    through: str
+    address: str
     verb: str
     subject: str
+    changed: dict[str, Any]

@@ -32,9 +32,10 @@ async def add(
     may: str | None = None,
     user: str | None = None,
 ) -> dict[str, Any]:
-    """`{id, scope, label, key}`, with its text this once. `defaults`: of a fleet or ping key, as `Key.defaults`. `may`,
-    of an API key: `read` (as without) or `write`. `user`: whose an API key is; without, who asks, and an operator's if
-    that is no user. None ends later than the key by which somebody makes it. Raises InvalidInput, NotFound, Forbidden.
+    """`{id, scope, label, key, expires_at}`, with its text this once. `defaults`: of a fleet or ping key, as
+    `Key.defaults`. `may`, of an API key: `read` (as without) or `write`. `user`: whose an API key is; without, who
+    asks, and an operator's if that is no user. None ends later than the key by which somebody makes it, whatever
+    `lasting` says: `expires_at` tells. Raises InvalidInput, NotFound, Forbidden.
     """
     whose = await _whose(office, scope, user)
     given = {name: value for name, value in (defaults or {}).items() if value}
@@ -59,7 +60,8 @@ async def add(
         return {name: value for name, value in named.items() if value}
 
     added = await office.do(adding, f"keys.add-{scope}", lambda added: f"key {added.id}", said)
-    return {"id": added.id, "scope": added.scope, "label": added.label, "key": key.text}
+    made_of = {"id": added.id, "scope": added.scope, "label": added.label, "key": key.text}
+    return {**made_of, "expires_at": rfc3339(added.expires_at)}
 
 
 def _end(office: Office, now: datetime, lasting: timedelta | None) -> datetime | None:
@@ -127,7 +129,8 @@ async def revoke(office: Office, key: int) -> dict[str, Any]:
         raise unknown
     office.who.must_write()
     revoking = office.store.revoke_key(key, office.monitor.clock.now())
-    return describe(await office.do(revoking, "keys.revoke", f"key {key}", _labelled))
+    (revoked,) = await _described(office, [await office.do(revoking, "keys.revoke", f"key {key}", _labelled)])
+    return revoked
 
 
 async def _seen(office: Office, machines: bool = True, *, after: int, limit: int) -> Sequence[Key]:

@@ -16,6 +16,8 @@ from lastseen.manage.cursors import cursor_of, page_of, place_in
 from lastseen.manage.office import Office
 from lastseen.model import SLUG, Machine, MachineRef, Standing
 from lastseen.model.directory import Sought, place_of
+from lastseen.monitor.deadline import interval
+from lastseen.monitor.snapshot import whole_seconds
 from lastseen.protocols import Glances
 from lastseen.words import say
 
@@ -143,8 +145,10 @@ def describe(
 ) -> dict[str, Any]:
     """The status object, and what people wrote of it."""
     machine, status = standing.machine, office.monitor.described(standing, now)
+    every = interval(machine, standing.kind)
     return {
         **status.as_dict(),
+        "every_seconds": None if every is None else whole_seconds(every),
         "acknowledged_by": status.acknowledged_by,
         "acknowledged_at": rfc3339(status.acknowledged_at),
         "hostname": machine.hostname,

@@ -16,6 +16,7 @@ from lastseen.app import App
 from lastseen.ingest.auth import new_key
 from lastseen.settings import Settings
 from lastseen.testing import FakeClock
+from tests.api.named import hold_to_schema, read_document
 from tests.fresh import new_database
 
 URL = "http://lastseen.test"
@@ -94,7 +95,9 @@ async def an_api(folder: Path, **given: Any) -> AsyncIterator[Api]:
     clock = FakeClock()
     app = App(Settings.load(data_dir=folder, **given), clock=clock)
     transport = httpx.ASGITransport(app, client=(f"192.0.2.{next(ADDRESS) % 250 + 1}", 4000))
-    async with app.running(), httpx.AsyncClient(transport=transport, base_url=URL) as http:
+    held = {"response": [hold_to_schema]}
+    async with app.running(), httpx.AsyncClient(transport=transport, base_url=URL, event_hooks=held) as http:
+        await read_document(http)
         api = Api(app, http, clock)
         api.key = await api.new_key(may="write")
         yield api

@@ -6,13 +6,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
 from pydantic import TypeAdapter
 
 from lastseen.web.api import channel_models, docs, machine_models, other_models
 from lastseen.web.api.asked import Said
-from tests.api.conftest import Api, an_api
+from tests.api.conftest import URL, Api, an_api
+from tests.api.named import hold_to_schema
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -44,6 +46,25 @@ async def test_every_body_has_an_example_that_fits(api: Api) -> None:
             TypeAdapter(model).validate_python(example)
         else:
             assert name in {"Pausing", "Seen", "Disabling", "Rotating", "Which"}, name
+
+
+async def test_schemas_have_plain_names_and_examples_of_their_fields(api: Api) -> None:
+    schemas = (await api.ask("GET", "/openapi.json", key="")).json()["components"]["schemas"]
+    assert [name for name in schemas if "__" in name] == [], "two classes are called so: one is named by its module"
+    for name, schema in schemas.items():
+        if "example" in schema:
+            assert schema["example"].keys() <= schema["properties"].keys(), name
+
+
+async def test_an_answer_with_a_field_that_its_schema_does_not_name_fails_its_test(api: Api) -> None:
+    said = {"machine": "db-01", "name": "db-01", "strange": 1}
+    pages = {"items": [{"lines": [said]}], "next": None}
+    answer = httpx.Response(200, json=pages, request=httpx.Request("GET", f"{URL}/api/v1/status-pages"))
+    with pytest.raises(AssertionError, match=r"\['.items\[\].lines\[\].name', '.items\[\].lines\[\].strange'\]"):
+        await hold_to_schema(answer)
+    answer.request = httpx.Request("GET", f"{URL}/api/v1/nobody-described-this")
+    with pytest.raises(AssertionError, match="described nowhere"):
+        await hold_to_schema(answer)
 
 
 async def test_the_page_names_every_operation_and_needs_nothing_from_elsewhere(api: Api) -> None:

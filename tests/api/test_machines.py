@@ -49,8 +49,12 @@ async def test_a_machine_is_added_shown_changed_and_removed(api: Api) -> None:
     assert {name: shown[name] for name in more} == {**more, "tags": ["a", "b"]}
     assert shown["ping_url"] == made["ping_url"]
     assert await api.get(f"/machines/{made['id']}") == shown
+    assert shown["every_seconds"] == 60
     changed = await api.patch("/machines/db-01", json={"offline_after": "never", "every": None, "tags": []})
     assert (changed["offline_after_seconds"], changed["tags"], changed["name"]) == (None, [], "Größe ☃")
+    assert changed["every_seconds"] is None
+    await api.put("/kinds/server", json={"every": "45s"})
+    assert (await api.get("/machines/db-01"))["every_seconds"] == 45, "that of its kind, as its threshold is"
     assert (await api.patch("/machines/db-01", json={"offline_after": 90}))["offline_after_seconds"] == 90
     assert (await api.patch("/machines/db-01", json={})) == await api.get("/machines/db-01")
     assert await api.delete("/machines/db-01") == {"id": 1, "slug": "db-01", "removed": True}

@@ -124,13 +124,16 @@ async def test_sources_are_added_shown_changed_and_removed(api: Api) -> None:
 
 async def test_keys_are_made_listed_and_revoked(api: Api) -> None:
     made = await api.post("/keys", json={"scope": "api", "label": "grafana", "may": "read", "expires": "90d"})
-    assert set(made) == {"id", "scope", "label", "key"}
+    assert set(made) == {"id", "scope", "label", "key", "expires_at"}
     assert (await api.get("/machines", key=made["key"]))["items"] == []
     await api.refused("POST", "/machines", 403, key=made["key"], json={"slug": "m"})
     listed = {one["id"]: one for one in (await api.get("/keys"))["items"]}
     assert listed[made["id"]]["label"] == "grafana"
     assert made["key"] not in str(listed)
-    assert (await api.delete(f"/keys/{made['id']}"))["revoked_at"]
+    assert made["expires_at"] == listed[made["id"]]["expires_at"]
+    revoked = await api.delete(f"/keys/{made['id']}")
+    assert revoked["revoked_at"]
+    assert set(revoked) == set(listed[made["id"]])
     await eventually(lambda: is_refused(api, made["key"]))
     said = await api.refused("POST", "/keys", 422, json={"scope": "root"})
     assert said["errors"][0]["field"] == "scope"

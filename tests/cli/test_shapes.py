@@ -13,7 +13,7 @@ MACHINE = {
     *("seconds_until_offline", "notified_at", "sources", "group", "flapping_since"),
     *("acknowledged_by", "acknowledged_at"),
     *("hostname", "description", "kind", "tags", "enabled", "ping_url", "push_url"),
-    *("schedule", "timezone", "grace_seconds", "max_runtime_seconds", "owner"),
+    *("schedule", "timezone", "grace_seconds", "max_runtime_seconds", "every_seconds", "owner"),
 }
 ONE = {*MACHINE, "next_due", "runs"}
 EVENT = {
@@ -45,7 +45,8 @@ def test_a_machine_is_added_shown_changed_and_removed(cli: Cli) -> None:
     assert set(shown) == ONE
     assert {name: shown[name] for name in urls} == urls
     assert shown["status"] == "provisioning"
-    assert shown["offline_after_seconds"] == 180
+    assert (shown["offline_after_seconds"], shown["every_seconds"]) == (180, 60)
+    assert re.search(r"reports every +1 min\n", cli("machines", "show", "1").out)
     assert (shown["hostname"], shown["kind"], shown["tags"], shown["enabled"]) == (
         "prod-01",
         "server",
@@ -55,7 +56,7 @@ def test_a_machine_is_added_shown_changed_and_removed(cli: Cli) -> None:
 
     changed = cli.json("machines", "set", "db-01", "--offline-after", "never", "--every", "none", "--tag", "")
     assert set(changed) == ONE
-    assert changed["offline_after_seconds"] is None
+    assert (changed["offline_after_seconds"], changed["every_seconds"]) == (None, None)
     assert changed["tags"] == []
     assert changed["name"] == "Größe ☃"
     assert cli.json("machines", "set", "db-01", "--offline-after", "default")["offline_after_seconds"] == 120
@@ -142,13 +143,15 @@ def test_kinds_are_listed_and_set(cli: Cli) -> None:
 
 def test_keys_are_made_listed_and_revoked_and_shown_once(cli: Cli) -> None:
     made = cli.json("keys", "add", "api", "--label", "grafana", "--expires", "90d")
-    assert set(made) == {"id", "scope", "label", "key"}
+    assert set(made) == {"id", "scope", "label", "key", "expires_at"}
     assert made["key"].startswith("lsa_")
     (listed,) = cli.json("keys", "list")
     assert set(listed) == KEY | {"machine", "user"}
     assert listed["hint"] == made["key"][:12]
     assert listed["expires_at"]
     assert made["key"] not in cli("keys", "list").out
+    assert listed["expires_at"] == made["expires_at"]
+    assert "It is valid until 20" in cli("keys", "add", "api", "--expires", "1d").out
     assert cli.json("keys", "revoke", str(made["id"]))["revoked_at"]
 
 

@@ -9,7 +9,7 @@ from typing import NotRequired, get_origin, get_type_hints, is_typeddict
 
 import pytest
 
-from lastseen.client import Remote, shapes, shapes_people, verbs
+from lastseen.client import Remote, shapes, shapes_people, shapes_public, verbs
 from lastseen.web.api import (
     channel_models,
     event_models,
@@ -48,7 +48,8 @@ def test_each_is_called_as_the_verb_that_it_stands_for(name: str) -> None:
         assert [(p.name, p.default) for p in ours[1:]] == [(p.name, p.default) for p in theirs[1:]], called
 
 
-SHAPES = {name: one for module in (shapes, shapes_people) for name, one in vars(module).items() if is_typeddict(one)}
+WHERE = (shapes, shapes_people, shapes_public)
+SHAPES = {name: one for module in WHERE for name, one in vars(module).items() if is_typeddict(one)}
 
 
 @pytest.mark.parametrize("name", sorted(SHAPES.keys() - STREAMED))

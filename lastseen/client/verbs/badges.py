@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lastseen.client.remote import Remote
-from lastseen.client.shapes import Badge, RemovedBadge
+from lastseen.client.shapes_public import Badge, RemovedBadge
 
 
 async def add(server: Remote, said: Mapping[str, Any]) -> Badge:

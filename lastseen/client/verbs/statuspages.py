@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lastseen.client.remote import Remote
-from lastseen.client.shapes import RemovedPage, StatusPage
+from lastseen.client.shapes_public import RemovedPage, StatusPage
 
 
 async def add(server: Remote, slug: str, said: Mapping[str, Any]) -> StatusPage:

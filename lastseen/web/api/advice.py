@@ -36,7 +36,7 @@ class Within(BaseModel):
     seconds: float
 
 
-class Silence(BaseModel):
+class SilentSpan(BaseModel):
     started_at: datetime
     ended_at: datetime
     seconds: float
@@ -66,10 +66,10 @@ class Advice(BaseModel):
     proposed_seconds: float | None = Field(description="null: none is proposed, `text` says why")
     false_alarms_under_seconds: float | None
     false_alarms: int
-    newest_false_alarms: list[Silence]
-    other_silences: int
+    newest_false_alarms: list[SilentSpan]
+    other_silences: int = Field(description="the one that lasts is one of them")
     would: Would | None
-    listening_since: datetime | None
+    listening_since: datetime | None = Field(description="since when it is its turn; null: it is not")
     text: list[str]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +11,7 @@ from lastseen.model import Status
 from lastseen.model.directory import Sought
 from lastseen.web.api.asked import LONGEST_LIST, Paged, Query, Said, Span, Text, Zone
 from lastseen.web.api.models import MachineStatus
+from lastseen.web.api.why_models import AskedSpan, Happened, RefusedKey
 
 Word = Annotated[Text, Field(max_length=200)]
 States = Literal["provisioning", "online", "offline", "error", "paused"]
@@ -89,6 +90,7 @@ class KeyedMachine(BaseModel):
 class Machine(MachineStatus):
     """Its status, and what people wrote of it."""
 
+    every_seconds: float | None = Field(description="how often it reports, its own or its kind's; null: nobody said so")
     acknowledged_by: str | None = Field(description="who has seen its outage or error, which lasts")
     acknowledged_at: datetime | None
     hostname: str
@@ -168,14 +170,18 @@ class MachineUptime(WholeUptime):
 class Why(BaseModel):
     """What happened to a machine, in facts and in words."""
 
-    model_config = ConfigDict(extra="allow")
-
     machine: str
-    status: dict[str, Any] | None
+    status: MachineStatus | None = Field(description="as it is now; null: it was removed")
+    removed_at: datetime | None
+    asked: AskedSpan | None = Field(description="around which time; null: now")
+    incident_id: int | str | None = Field(description="of the incident that it is about; null: of none")
+    since: datetime = Field(description="from when on this tells")
+    until: datetime | None = Field(description="null: it lasts")
     headline: str
-    timeline: list[dict[str, Any]]
+    timeline: list[Happened]
     notes: list[str]
-    complete: bool
+    refused: list[RefusedKey]
+    complete: bool = Field(description="false: there was more than is told")
 
 
 class Removed(BaseModel):

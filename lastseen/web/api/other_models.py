@@ -111,13 +111,40 @@ class NewSource(SourceChanges):
 
 
 class Source(BaseModel):
-    """With its options, for who may change something."""
+    """With its options, for who may change something: those that were said."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": 2,
+                "name": "house",
+                "kind": "mqtt",
+                "url": "mqtt://broker:1883",
+                "presets": ["zigbee2mqtt"],
+                "auto_add": True,
+            }
+        }
+    )
 
     id: int
     name: str
     kind: str
+    url: str | None = Field(default=None, description="without its user and password")
+    presets: list[str] | None = None
+    bind: list[str] | None = None
+    base: str | None = None
+    offline_after: str | None = None
+    machine_kind: str | None = Field(default=None, description="of machines that are added")
+    goodbye_grace: str | None = None
+    auto_add: bool | None = None
+    ca: str | None = Field(default=None, description="a file on the server")
+    cert: str | None = None
+    key: str | None = Field(default=None, description="a file on the server, too")
+    username: str | None = None
+    share: str | None = None
+    publish: str | None = None
+    discovery: str | None = None
+    paused: bool | None = Field(default=None, description="it is not listened to for now")
 
 
 class ListedSource(Source):
@@ -180,27 +207,60 @@ class NewKey(Said):
 
 class MadeKey(BaseModel):
     model_config = ConfigDict(
-        json_schema_extra={"example": {"id": 3, "scope": "api", "label": "grafana", "key": "lsa_…"}}
+        json_schema_extra={
+            "example": {
+                "id": 3,
+                "scope": "api",
+                "label": "grafana",
+                "key": "lsa_…",
+                "expires_at": "2025-11-09T16:30:00Z",
+            }
+        }
     )
 
     id: int
     scope: str
     label: str
     key: str = Field(description="shown this once")
+    expires_at: datetime | None = Field(description="at the latest when the key ends that made it; null: never")
 
 
 class Key(BaseModel):
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": 3,
+                "scope": "api",
+                "label": "grafana",
+                "hint": "lsa_4Tq9",
+                "machine_id": None,
+                "may": "read",
+                "created_at": "2025-10-01T08:00:00Z",
+                "first_used_at": "2025-10-01T08:05:00Z",
+                "last_used_at": "2025-10-10T16:30:00Z",
+                "expires_at": None,
+                "revoked_at": None,
+                "defaults": {},
+                "machine": None,
+                "user": "ada",
+            }
+        }
+    )
 
     id: int
     scope: str
     label: str
     hint: str = Field(description="its first characters")
-    machine_id: int | None
+    machine_id: int | None = Field(description="of a machine's key")
+    machine: str | None = Field(description="the slug of that machine; null: no machine's, or it was removed")
+    may: str | None = Field(description="of an API key: `read` or `write`")
+    user: str | None = Field(description="whose an API key is; null: an operator's")
     created_at: datetime
+    first_used_at: datetime | None = Field(description="null: never yet")
+    last_used_at: datetime | None = Field(description="to within a minute")
     expires_at: datetime | None
     revoked_at: datetime | None
-    defaults: dict[str, Any]
+    defaults: dict[str, Any] = Field(description="of a fleet or ping key: what the machines are that it makes")
 
 
 class KeyQuery(Paged):
@@ -224,11 +284,25 @@ class UserChanges(Said):
 
 
 class User(BaseModel):
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": 2,
+                "name": "ada",
+                "role": "member",
+                "has_password": True,
+                "created_at": "2025-10-01T08:00:00Z",
+                "last_in_at": "2025-10-10T16:30:00Z",
+            }
+        }
+    )
 
     id: int
     name: str
     role: str
+    has_password: bool = Field(description="false: they need a link, or come through a proxy that says who they are")
+    created_at: datetime
+    last_in_at: datetime | None = Field(description="when they last logged in; null: never yet")
 
 
 class RemovedUser(BaseModel):
@@ -277,13 +351,33 @@ class LoggedOut(BaseModel):
 
 
 class Deed(BaseModel):
-    model_config = ConfigDict(extra="allow")
+    """Who did what."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": 12,
+                "at": "2025-10-10T16:30:00Z",
+                "by": "ada",
+                "user_id": 2,
+                "through": "session",
+                "address": "192.0.2.10",
+                "verb": "users.set",
+                "subject": "user bob",
+                "changed": {"role": {"from": "viewer", "to": "member"}},
+            }
+        }
+    )
 
     id: int
     at: datetime
-    by: str
+    by: str = Field(description="what they were called")
+    user_id: int | None = Field(description="null: no user did it")
+    through: str = Field(description="how they came: `session`, `key`, `header`, `telegram`, `command line`")
+    address: str = Field(description="from where; empty: from here")
     verb: str
     subject: str
+    changed: dict[str, Any] = Field(description="what they said, by field, without secrets")
 
 
 class AuditQuery(Paged):

@@ -62,11 +62,13 @@ class NewPage(PageChanges):
 
 
 class Line(BaseModel):
-    """One of a machine, a group, a tag, or all. A machine that was removed is null."""
+    """One of `machine` (null: it was removed), `group`, `tag` and `all`; the others are not said."""
 
-    model_config = ConfigDict(extra="allow")
-
-    alias: str | None
+    machine: str | None = Field(default=None, description="its slug; null: it was removed")
+    group: str | None = None
+    tag: str | None = None
+    all: bool = Field(default=False, description="each machine that there is")
+    alias: str | None = Field(description="by which name it is shown")
 
 
 class StatusPage(BaseModel):
@@ -118,10 +120,9 @@ class NewBadge(About):
 
 
 class Badge(BaseModel):
-    """With one of `machine` (null: it was removed), `group`, `tag` and `all`."""
+    """Of one of `machine` (null: it was removed), `group`, `tag` and `all`; the others are not said."""
 
     model_config = ConfigDict(
-        extra="allow",
         json_schema_extra={
             "example": {
                 "id": 1,
@@ -139,6 +140,10 @@ class Badge(BaseModel):
 
     id: int
     key: str = Field(description="of its address, by which everybody sees it")
+    machine: str | None = Field(default=None, description="its slug; null: it was removed")
+    group: str | None = None
+    tag: str | None = None
+    all: bool = Field(default=False, description="each machine that there is")
     shows: Literal["status", "uptime"]
     label: str
     owner: str | None = Field(description="the user whose it is; null: everybody's")
