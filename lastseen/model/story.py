@@ -99,7 +99,7 @@ class Try:
 @dataclass(frozen=True, slots=True)
 class Told:
     """A notification. `channel_type` and `tries` (the newest, oldest first) are empty where a store keeps none.
-    `owner`: whose the channel is, None: shared."""
+    `owner`: whose the channel is, None: shared. `ready_at`: the end of its cool-down, None: it does not fail."""
 
     uid: str
     event: str
@@ -115,6 +115,7 @@ class Told:
     id: int = 0
     tries: tuple[Try, ...] = ()
     owner: int | None = None
+    ready_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

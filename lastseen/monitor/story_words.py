@@ -177,14 +177,23 @@ def _delivered(row: Told, when: When, acknowledges: bool) -> Words:
 
 
 def _waiting(row: Told, when: When, behind: bool) -> Words:
+    due = _next(row, when)
     if row.attempts:
-        tried, due = _trouble(row), when.said(row.due_at)
+        tried = _trouble(row)
         return say("WAITING: {why}, attempt {attempts}, next {due}", why=tried, attempts=row.attempts, due=due)
     if row.cause == Cause.REMINDER:
-        return say("next reminder {due}", due=when.said(row.due_at))
+        return say("next reminder {due}", due=due)
     if behind:
         return say("WAITING: for what is told before it")
-    return say("WAITING: not tried yet, due {due}", due=when.said(row.due_at, seconds=True))
+    return say("WAITING: not tried yet, due {due}", due=due)
+
+
+def _next(row: Told, when: When) -> Words:
+    """When it is tried: not before its channel has cooled down, and never at a moment that is over."""
+    due = max(row.due_at, row.ready_at or row.due_at)
+    if due <= when.now:
+        return say("now")
+    return when.said(due, seconds=not row.attempts and row.cause != Cause.REMINDER)
 
 
 def _trouble(row: Told) -> str:

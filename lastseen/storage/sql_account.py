@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, true
+from sqlalchemy import Connection, and_, case, func, or_, select, true
 
 from lastseen.errors import UnknownMachine
 from lastseen.model import (
@@ -34,6 +34,7 @@ from lastseen.storage.rows import (
     attempt_items,
     attempts,
     blind_periods,
+    channel_state,
     channels,
     events,
     machines,
@@ -221,9 +222,15 @@ def _outages(connection: Connection, event_ids: Collection[int]) -> tuple[Outage
 def _told(connection: Connection, event_ids: Collection[int]) -> tuple[tuple[Told, ...], bool]:
     """And whether there are more."""
     query = (
-        select(notifications, events.c.uid.label("event_uid"), channels.c.name, channels.c.type, channels.c.owner_id)
+        select(
+            notifications,
+            events.c.uid.label("event_uid"),
+            *(channels.c.name, channels.c.type, channels.c.owner_id),
+            case((channel_state.c.failures > 0, channel_state.c.ready_at)).label("ready_at"),
+        )
         .join(events, events.c.id == notifications.c.event_id)
         .join(channels, channels.c.id == notifications.c.channel_id)
+        .outerjoin(channel_state, channel_state.c.channel_id == channels.c.id)
         .where(notifications.c.event_id.in_(list(event_ids)))
         .order_by(notifications.c.event_id, notifications.c.id)
         .limit(TOLD + 1)
@@ -269,6 +276,7 @@ def _as_told(row: Any, tries: Sequence[Try]) -> Told:
         id=row.id,
         tries=tuple(tries),
         owner=row.owner_id,
+        ready_at=row.ready_at,
     )
 
 

@@ -96,6 +96,7 @@ class LooksBack(StateStore):
         return Facts(start=start, end=end, events=events, told=told, before=before, after=after, **known)
 
     def _told_of(self, uids: set[str]) -> tuple[Told, ...]:
+        cooling = {uid: one.ready_at for uid, one in self.state.states.items() if one.failures}
         return tuple(
             Told(
                 uid=row.uid,
@@ -109,6 +110,7 @@ class LooksBack(StateStore):
                 due_at=row.due_at,
                 created_at=row.created_at,
                 finished_at=row.finished_at,
+                ready_at=cooling.get(row.channel),
             )
             for row in self.state.outbox.values()
             if row.event in uids

@@ -13,11 +13,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from lastseen.errors import InvalidInput, UnknownMachine
-from lastseen.model import BlindPeriod, BlindReason, Matcher, Message, Outcome, Preferences, Quiet, Rejected
-from lastseen.model.story import RefusedCount
+from lastseen.model import BlindPeriod, BlindReason, Matcher, Message, Outcome, Preferences, Quiet, Rejected, replace
+from lastseen.model.story import RefusedCount, Told
 from lastseen.monitor.moment import named
 from lastseen.monitor.story import Asked, Story, story
 from lastseen.monitor.story_layout import as_dict, lines, printed
+from lastseen.monitor.story_words import told_words
 from lastseen.notifiers.wording import When
 from lastseen.testing import RecordingNotifier
 from tests.monitor.cases import STORES, Scene, scene
@@ -71,6 +72,35 @@ async def test_an_outage_says_what_was_noticed_and_what_became_of_each_channel(t
         assert line_of(lines, "pager ").startswith("pager code WAITING: 503 from pager.example, attempt ")
         assert line_of(lines, "boss ") == "boss code held: quiet hours, until 23:00"
         assert line_of(lines, "family ") == 'family code not told: wants only tag "home"'
+
+
+@pytest.mark.parametrize("store", STORES)
+async def test_the_next_attempt_is_never_said_to_be_at_a_moment_that_is_over(store: str, tmp_path: Path) -> None:
+    pager = Broken()
+    pager.there = False
+    async with scene(store, tmp_path, told=pager) as s:
+        await s.beat("db-01", "db-02")
+        await s.clock.advance("3m")
+        later = 0
+        for _ in range(20):
+            await s.clock.advance("37s")
+            for name in ("db-01", "db-02"):
+                line = line_of(await said(s, name), "WAITING: ")
+                *_, due = line.split()
+                assert due == "now" or due >= f"{s.clock.now():%H:%M}", line
+                ((row,),) = (moment.told for moment in (await why(s, name)).moments if moment.told)
+                later += row.row.ready_at is not None and row.row.due_at < s.clock.now() < row.row.ready_at
+        assert later, "the channel cooled down for longer than one of them was to wait"
+
+
+def test_what_is_due_is_tried_as_soon_as_its_channel_has_cooled_down() -> None:
+    due, ready = NOW - timedelta(minutes=6), NOW + timedelta(minutes=2)
+    when = When(NOW, UTC)
+    row = Told("n", "e", "pager", "code", "event", "pending", None, 1, due, due, ready_at=ready)
+    assert told_words(row, when) == "WAITING: it could not be sent, attempt 1, next 14:32"
+    assert told_words(replace(row, ready_at=due), when) == "WAITING: it could not be sent, attempt 1, next now"
+    assert told_words(replace(row, attempts=0), when) == "WAITING: not tried yet, due 14:32:15"
+    assert told_words(replace(row, attempts=0, cause="reminder", ready_at=None), when) == "next reminder now"
 
 
 async def test_what_was_given_up_says_how_to_tell_it_again(tmp_path: Path) -> None:
