@@ -23,6 +23,8 @@ LastseenError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lastseen.words import Words, say
 
 
@@ -31,12 +33,13 @@ class LastseenError(Exception):
 
 
 class InvalidInput(LastseenError, ValueError):
-    """A value is wrong. `field` is its dotted name, or "" when the whole input is meant."""
+    """A value is wrong. `field` is its dotted name, or "" when the whole input is meant. `others`: what else is."""
 
-    def __init__(self, message: str, field: str = "") -> None:
+    def __init__(self, message: str, field: str = "", others: Sequence[InvalidInput] = ()) -> None:
         super().__init__(Words("{field}: {message}", field=field, message=message) if field else message)
         self.field = field
         self.message = message
+        self.others = tuple(others)
 
 
 class MalformedReport(InvalidInput):

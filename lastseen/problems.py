@@ -95,4 +95,4 @@ def problem_of(error: LastseenError) -> Problem | None:
 
 
 def _named(error: InvalidInput) -> tuple[Mapping[str, str], ...]:
-    return ({"field": error.field, "detail": error.message},)
+    return tuple({"field": one.field, "detail": one.message} for one in (error, *error.others))

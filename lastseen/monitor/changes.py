@@ -16,15 +16,30 @@ _LONGEST = {"name": 200, "hostname": 253, "description": 2000, "kind": 100, "gro
 
 
 def checked(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a `watch`, each checked; InvalidInput names the wrong one."""
-    for unknown in changes.keys() - WATCHABLE:
-        raise InvalidInput(
-            say("is not a field of a machine; those are {watchable}", watchable=", ".join(sorted(WATCHABLE))), unknown
-        )
-    done = {name: _CHECKS.get(name, functools.partial(_text, name))(value) for name, value in changes.items()}
+    """The fields of a `watch`, each checked; InvalidInput names all that are wrong."""
+    done: dict[str, Any] = {}
+    wrong: list[InvalidInput] = []
+    for name, value in changes.items():
+        try:
+            done[name] = _check(name, value)
+        except InvalidInput as error:
+            wrong.append(error)
     if done.get("schedule") is not None:
-        check_schedule(done["schedule"], done.get("timezone"))
+        try:
+            check_schedule(done["schedule"], done.get("timezone"))
+        except InvalidInput as error:
+            wrong.append(error)
+    if wrong:
+        raise InvalidInput(wrong[0].message, wrong[0].field, wrong[1:])
     return done
+
+
+def _check(name: str, value: Any) -> Any:
+    if name not in WATCHABLE:
+        raise InvalidInput(
+            say("is not a field of a machine; those are {watchable}", watchable=", ".join(sorted(WATCHABLE))), name
+        )
+    return _CHECKS.get(name, functools.partial(_text, name))(value)
 
 
 def _text(field: str, value: Any, least: int = 0) -> str:

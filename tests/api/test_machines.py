@@ -282,3 +282,11 @@ async def test_a_machines_key_shows_its_own_status_and_nothing_else(api: Api) ->
     ):
         await api.refused("GET", path, 403, key=mine)
     await api.refused("GET", "/machines", 401, key="lsa_wrong")
+
+
+async def test_all_that_is_wrong_is_named_at_once(api: Api) -> None:
+    wrong = {"every": "soon", "timezone": "Moon", "schedule": "often", "offline_after": "x", "grace": "-1"}
+    said = await api.refused("POST", "/machines", 422, json={"slug": "pump", **wrong})
+    assert {one["field"] for one in said["errors"]} == set(wrong)
+    assert all(one["detail"] for one in said["errors"])
+    await api.refused("GET", "/machines/pump", 404)

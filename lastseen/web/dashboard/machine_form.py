@@ -63,7 +63,7 @@ def faults(error: InvalidInput | Conflict, slug: str = "slug") -> dict[str, str]
     """By the field of the form that is meant; "" for the whole."""
     if isinstance(error, Conflict):
         return {slug: str(error)}
-    return {error.field: error.message}
+    return {one.field: one.message for one in (error, *error.others)}
 
 
 def _tags(text: str) -> list[str]:
