@@ -10,6 +10,7 @@ from lastseen.clock import rfc3339
 from lastseen.manage.office import Office
 from lastseen.model import Machine
 from lastseen.monitor.calendar import check_schedule, names_zone, upcoming
+from lastseen.monitor.changes import checked
 from lastseen.monitor.runs import grace_of, runtime_of
 from lastseen.monitor.snapshot import whole_seconds
 
@@ -24,11 +25,17 @@ def with_zone(office: Office, said: Mapping[str, Any], machine: Machine | None =
     done = dict(said)
     if not done.get("schedule"):
         return done
+    checked(done)  # all that is wrong, before what is wrong with this alone
     check_schedule(done["schedule"], done.get("timezone"), office.monitor.clock.now())
     known = machine is not None and machine.timezone is not None
     if "timezone" not in done and not known and not names_zone(done["schedule"]) and office.own_zone is not None:
         done["timezone"] = office.own_zone.key
     return done
+
+
+def zone_of(schedule: str, timezone: str | None) -> str:
+    """In which it is meant; "" where it says so itself."""
+    return timezone or ("" if names_zone(schedule) else "UTC")
 
 
 def described(machine: Machine) -> dict[str, Any]:
