@@ -12,7 +12,7 @@ import typer
 from lastseen.cli.channel_add import AddGroup
 from lastseen.cli.invites import invite
 from lastseen.cli.options import UsageError, naming
-from lastseen.cli.output import Json, answer, print_json, table
+from lastseen.cli.output import Json, answer, local, print_json, table
 from lastseen.cli.session import call
 from lastseen.cli.wishes import set_
 
@@ -42,9 +42,17 @@ def list_(as_json: Json = False) -> None:
         return
     table(
         ("id", "channel", "type", "enabled", "why not", "to"),
-        [(c["id"], c["name"], c["type"], c["enabled"], c["disabled_reason"], _aim(c["config"])) for c in found],
+        [(c["id"], c["name"], c["type"], c["enabled"], _why_not(c), _aim(c["config"])) for c in found],
         "No channels yet: nobody is told. The first: lastseen channels add webhook --name NAME --url URL",
     )
+
+
+def _why_not(channel: Mapping[str, Any]) -> str | None:
+    """Why it is off, or since when it fails."""
+    if channel["failing_since"] is None:
+        reason: str | None = channel["disabled_reason"]
+        return reason
+    return f"fails since {local(channel['failing_since'])}: {channel['last_error'] or 'nobody knows why'}"
 
 
 def _aim(config: Mapping[str, Any]) -> str:

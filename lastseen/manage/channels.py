@@ -9,16 +9,17 @@ from typing import Any
 
 import msgspec
 
-from lastseen.clock import told_time
+from lastseen.clock import rfc3339, told_time
 from lastseen.errors import Conflict, Forbidden, InvalidInput, PluginError, UnknownChannel
 from lastseen.manage import owners
 from lastseen.manage.machines import id_in
 from lastseen.manage.office import Office
-from lastseen.model import Channel, Preferences, preferences_from
+from lastseen.model import Channel, Preferences, Trouble, preferences_from
 from lastseen.model.outbox import LEFT_BEHIND
 from lastseen.notifiers.quiet import checked_wishes
 from lastseen.notifiers.signing import new_secret
 from lastseen.plugins import split_secrets
+from lastseen.protocols import Troubles
 from lastseen.words import say
 
 CODE = "code"
@@ -65,8 +66,8 @@ def may_configure(office: Office, owner: int | None) -> None:
 async def listed(office: Office) -> list[dict[str, Any]]:
     """Those that who asks may see, by id, as `describe` says."""
     known = await office.store.channels()
-    users = await owners.names(office)
-    return [describe(office, one, known, users) for one in known if office.who.sees(one.owner_id)]
+    users, troubles = await owners.names(office), await _troubles(office)
+    return [describe(office, one, known, users, troubles) for one in known if office.who.sees(one.owner_id)]
 
 
 async def show(office: Office, text: str) -> dict[str, Any]:
@@ -74,12 +75,35 @@ async def show(office: Office, text: str) -> dict[str, Any]:
 
 
 async def shown(office: Office, channel: Channel) -> dict[str, Any]:
-    return describe(office, channel, await office.store.channels(), await owners.names(office))
+    known, users = await office.store.channels(), await owners.names(office)
+    return describe(office, channel, known, users, await _troubles(office))
 
 
-def describe(office: Office, channel: Channel, known: Sequence[Channel], users: Mapping[int, str]) -> dict[str, Any]:
-    """`config` is for who may change the channel: addresses in it may be secrets. `wishes`: what is not as usual."""
+async def failing(office: Office) -> list[Trouble]:
+    """The channels that are on and fail, of those that who asks is to put right: theirs, for an admin all."""
+    mine, every = office.who.user_id, await _troubles(office)
+    return [one for one in every.values() if office.who.is_admin or (mine is not None and one.channel.owner_id == mine)]
+
+
+async def _troubles(office: Office) -> Mapping[str, Trouble]:
+    """By the uids of those that are on and fail."""
+    if not isinstance(office.store, Troubles):
+        return {}
+    found = await office.store.troubled(office.monitor.clock.now(), timedelta(0))
+    return {one.channel.uid: one for one in found}
+
+
+def describe(
+    office: Office,
+    channel: Channel,
+    known: Sequence[Channel],
+    users: Mapping[int, str],
+    troubles: Mapping[str, Trouble],
+) -> dict[str, Any]:
+    """`config` is for who may change the channel: addresses in it may be secrets. `wishes`: what is not as usual.
+    `last_error`: what its far end said last, while it fails."""
     fallback = next((other.name for other in known if other.uid == channel.fallback), None)
+    trouble = troubles.get(channel.uid)
     return {
         "id": channel.id,
         "type": channel.type,
@@ -87,6 +111,8 @@ def describe(office: Office, channel: Channel, known: Sequence[Channel], users: 
         "enabled": channel.enabled,
         "disabled_by": channel.disabled_by,
         "disabled_reason": channel.disabled_reason,
+        "failing_since": None if trouble is None else rfc3339(trouble.since),
+        "last_error": None if trouble is None else trouble.said or None,
         "config": dict(channel.config) if office.who.edits(channel.owner_id) else {},
         **wished(channel.prefs),
         "fallback": fallback,

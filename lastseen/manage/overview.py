@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from lastseen.errors import ConfigurationError
+from lastseen.manage import channels
 from lastseen.manage.beside import counted
 from lastseen.manage.lately import Lately, lately
 from lastseen.manage.machines import describe
@@ -53,9 +54,9 @@ class Pictured:
 @dataclass(frozen=True, slots=True)
 class Overview:
     """`counts` of all that are visible; `groups`: of those that fit, in order. `wrong`: as `describe` says, and `since`
-    when. `more`: `after` of the next page. `blind`: sources that can hear nobody now. `failing`: how many channels
-    fail, for admins. `nobody`: there is no channel that is on, of nobody's. `lately_cut`: there may be more of
-    those."""
+    when. `more`: `after` of the next page. `blind`: sources that can hear nobody now. `failing`: the ids of channels
+    that fail, for admins of all, for others of theirs. `nobody`: there is no channel that is on, of nobody's.
+    `lately_cut`: there may be more of those."""
 
     now: datetime
     counts: Mapping[Status, int]
@@ -65,7 +66,7 @@ class Overview:
     page: Sequence[Pictured]
     more: str = ""
     blind: Sequence[str] = ()
-    failing: int = 0
+    failing: Sequence[int] = ()
     nobody: bool = False
     lately: Sequence[Lately] = ()
     lately_cut: bool = False
@@ -101,15 +102,16 @@ async def overview(office: Office, wanted: Wanted) -> Overview:
     )
 
 
-async def _not_of_machines(office: Office, now: datetime) -> tuple[Sequence[str], int, bool]:
+async def _not_of_machines(office: Office, now: datetime) -> tuple[Sequence[str], Sequence[int], bool]:
     """`Overview.blind`, `failing` and `nobody`."""
     if not isinstance(office.store, Insight):
-        return (), 0, False
+        return (), (), False
     gauges = await office.store.gauges(now)
     blind = sorted(name for name, is_blind in gauges.blind.items() if is_blind)
-    failing = gauges.channels.get("failing", 0)
+    some = gauges.channels.get("failing", 0)
+    failing = [one.channel.id for one in await channels.failing(office)] if some else []
     nobody = not sum(count for how, count in gauges.channels.items() if how != "disabled")
-    return blind, failing if office.who.is_admin else 0, nobody
+    return blind, failing, nobody
 
 
 async def pictured(office: Office, page: Sequence[Standing], span: str, now: datetime) -> list[Pictured]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from lastseen.clock import rfc3339
+from lastseen.model import Trouble
 from lastseen.model.outbox import LEFT_BEHIND
 from tests.api.conftest import Api
 
 HOOK = {"type": "webhook", "name": "ops", "config": {"url": "http://127.0.0.1:9/"}}
 ONE = {
-    *("id", "type", "name", "enabled", "disabled_by", "disabled_reason", "config", "wishes", "fallback", "owner"),
+    *("id", "type", "name", "enabled", "disabled_by", "disabled_reason", "failing_since", "last_error"),
+    *("config", "wishes", "fallback", "owner"),
 }
 
 
@@ -36,6 +40,23 @@ async def test_a_channel_is_added_shown_changed_and_removed(api: Api) -> None:
     assert fresh != made["secret"]
     assert await api.delete("/channels/ops") == {"id": 1, "name": "ops", "removed": True}
     await api.refused("GET", "/channels/ops", 404)
+
+
+async def test_a_channel_that_fails_says_since_when_and_why(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    await add(api)
+    assert (await api.get("/channels/ops"))["failing_since"] is None
+    (ops,) = await api.app.store.channels()
+
+    async def troubled(now: datetime, after: timedelta) -> list[Trouble]:
+        return [Trouble(ops, now, 1, "no route")]
+
+    monkeypatch.setattr(api.app.store, "troubled", troubled)
+    for shown in (await api.get("/channels/ops"), *(await api.get("/channels"))["items"]):
+        assert (shown["enabled"], shown["failing_since"], shown["last_error"]) == (
+            True,
+            rfc3339(api.clock.now()),
+            "no route",
+        )
 
 
 async def test_no_reason_is_taken_for_that_its_owner_is_gone(api: Api) -> None:

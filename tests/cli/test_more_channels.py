@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,17 @@ async def test_what_nothing_guards_is_for_the_command_line_only() -> None:
         assert notifiers(Channel("c", "x", "apprise"), {"urls": "json://localhost"})
         with pytest.raises(PluginError, match="made by the command line only"):
             notifiers(Channel("c", "x", "email", owner_id=1), {})
+
+
+def test_the_list_says_since_when_a_channel_fails_and_why(cli: Cli) -> None:
+    cli.json("channels", "add", "webhook", "--name", "ops", "--url", "http://127.0.0.1:9/hook")
+    assert "fails" not in cli("channels", "list").out
+    at = "2025-10-10 16:30:00.000000"
+    with closing(sqlite3.connect(cli.folder / "lastseen.db")) as db, db:
+        db.execute("UPDATE channel_state SET failing_since = ?, failures = 3", (at,))
+        attempt = "channel_id, node, lease_token, started_at, finished_at, outcome, detail"
+        values = (1, "n", 1, at, at, "retry", "no route")
+        db.execute(f"INSERT INTO delivery_attempts ({attempt}) VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    assert "fails since 2025-10-10 16:30:00: no route" in cli("channels", "list").out
+    (shown,) = cli.json("channels", "list")
+    assert (shown["failing_since"], shown["last_error"]) == ("2025-10-10T16:30:00Z", "no route")

@@ -105,6 +105,11 @@ async def test_a_webhook_gets_another_secret_and_the_old_one_signs_for_a_while(s
         assert shown
         assert "1 h" in made.text
         assert await site.store.channel_secrets(uid) == {"secret": secret(shown[1]), "previous_secret": old}
+        ends = re.search(
+            r"<dt>The old secret ends</dt><dd><time datetime=[^>]+>([^<]+)</time>", (await admin.get(path)).text
+        )
+        assert ends
+        assert re.fullmatch(r"\d\d:\d\d:\d\d.*|\d{4}-\d\d-\d\d.*", ends[1]), ends[1]
         for later in (path, f"{path}/secret", f"{path}/edit"):
             page = (await admin.get(later)).text
             assert shown[1] not in page

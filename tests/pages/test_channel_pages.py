@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -119,6 +121,43 @@ async def test_channels_are_switched_and_removed(site: Site) -> None:
         assert "Remove hook?" in (await admin.get(f"{path}/remove")).text
         assert (await admin.post(f"{path}/remove")).headers["location"] == "/channels"
         assert await channels.listed(site.app.office) == []
+
+
+def fail(site: Site, path: str, said: str) -> None:
+    """As a dispatcher writes down that the far end of this channel cannot be reached."""
+    number = path.rpartition("/")[2]
+    at = site.clock.now().replace(tzinfo=None).isoformat(" ", "microseconds")
+    attempt = "channel_id, node, lease_token, started_at, finished_at, outcome, detail"
+    with closing(sqlite3.connect(site.app.settings.data_dir / "lastseen.db", timeout=60)) as db, db:
+        db.execute("UPDATE channel_state SET failing_since = ?, failures = 3 WHERE channel_id = ?", (at, number))
+        values = (number, "n", 1, at, at, "retry", said)
+        db.execute(f"INSERT INTO delivery_attempts ({attempt}) VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+
+async def test_a_channel_that_fails_is_not_called_on_and_whose_it_is_learns_of_it(site: Site) -> None:
+    path = await webhook(site)
+    async with await browser(site) as admin, await browser(site, "member") as member:
+        own = await member.post("/channels/new/ntfy", data={"name": "their-own", "of.topic": TOPIC})
+        theirs = own.headers["location"]
+        for page in ("/channels", path):
+            assert '<span class="status online">on</span>' in (await member.get(page)).text
+        fail(site, path, "127.0.0.1: <b>refused</b>")
+        for page in ("/channels", path):
+            text = (await member.get(page)).text
+            shown = r'"status error">fails</span> <span class="soft">since <time [^>]+>[^<]+</time>: 127.0.0.1: &lt;b'
+            assert re.search(shown, text), page
+        assert "that fail:" not in (await member.get("/")).text
+        fail(site, theirs, "no route")
+        begun = (await member.get("/")).text
+        assert "Channels of yours that fail: <b>1</b>" in begun
+        assert f'href="{theirs}">Which, and why' in begun
+        begun = (await admin.get("/")).text
+        assert "Channels that fail: <b>2</b>" in begun
+        assert 'href="/system">Which, and why' in begun
+        await admin.post(f"{path}/orders/disable")
+        text = (await member.get(path)).text
+        assert '"status paused">off<' in text
+        assert "127.0.0.1: " not in text.partition('id="log"')[0]
 
 
 async def test_viewers_see_no_addresses_and_change_nothing_and_members_make_their_own(site: Site) -> None:

@@ -19,6 +19,7 @@ import pytest
 from lastseen.ingest.auth import digest_of
 from lastseen.manage import machines
 from lastseen.manage.who import OPERATOR
+from lastseen.model import Channel, Trouble
 from lastseen.web.dashboard import overview as pages
 from lastseen.web.dashboard.assets import contents, edition
 from lastseen.web.sessions import COOKIE
@@ -348,9 +349,13 @@ async def test_what_is_wrong_with_the_watching_stands_first(site: Site, monkeypa
             await gauges(now), blind={"<i>home</i>": True, "http": False}, channels={"failing": 2}
         )
 
+    async def failing(now: Any, after: Any) -> Any:
+        return [Trouble(Channel(f"c{n}", f"c{n}", "console", n), now, 0, "") for n in (1, 2)]
+
     async with await browser(site) as admin, await browser(site, "viewer") as viewer:
         assert "Nobody can be heard" not in (await admin.get("/")).text
         monkeypatch.setattr(site.store, "gauges", troubled, raising=False)
+        monkeypatch.setattr(site.store, "troubled", failing, raising=False)
         page = (await admin.get("/")).text
         assert "Nobody can be heard by: <b>&lt;i&gt;home&lt;/i&gt;</b>" in page
         assert "Channels that fail: <b>2</b>" in page

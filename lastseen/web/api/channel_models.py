@@ -135,6 +135,8 @@ class Channel(BaseModel):
                 "enabled": True,
                 "disabled_by": None,
                 "disabled_reason": None,
+                "failing_since": None,
+                "last_error": None,
                 "config": HOOK,
                 "wishes": {"severity": "alert"},
                 "fallback": None,
@@ -149,6 +151,8 @@ class Channel(BaseModel):
     enabled: bool
     disabled_by: str | None
     disabled_reason: str | None
+    failing_since: datetime | None = Field(description="it is on and fails; null: it works, as far as is known")
+    last_error: str | None = Field(description="why it fails, as its far end said last")
     config: dict[str, Any] = Field(description="without secrets, and empty for who may not change the channel")
     wishes: dict[str, Any] = Field(description="what is not as usual")
     fallback: str | None

@@ -32,8 +32,9 @@ def channel_routes() -> APIRouter:
 
     @router.get("")
     async def listed(request: Request, office: Asked) -> Response:
-        known = await channels.listed(office)
-        return templates(request, "channels.html", channels=known, may_edit=office.who.edits_something)
+        when = When(office.monitor.clock.now(), office.zone)
+        given: dict[str, Any] = {"channels": await channels.listed(office), "may_edit": office.who.edits_something}
+        return templates(request, "channels.html", when=when, **given)
 
     _add_making(router)
     _add_page(router)
