@@ -117,9 +117,9 @@ class Remote:
     async def opened(self, *path: str, position: str = "") -> httpx.Response:
         """An answer that does not end, which whoever asks reads and closes: after this position. Asked once. Raises
         what `get` does."""
-        request = self._http.build_request(
+        request = self._request(
             "GET",
-            _path(path),
+            path,
             headers={"Accept": "text/event-stream", **({"Last-Event-ID": position} if position else {})},
             timeout=httpx.Timeout(self._timeout, read=SILENT),
         )
@@ -142,13 +142,12 @@ class Remote:
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> T:
-        content = None if body is None else msgspec.json.encode(body)
-        request = self._http.build_request(
+        request = self._request(
             method,
-            _path(path),
+            path,
+            body,
             params={name: value for name, value in (params or {}).items() if value is not None},
-            content=content,
-            headers={} if content is None else {"Content-Type": "application/json"},
+            headers={} if body is None else {"Content-Type": "application/json"},
         )
         response = await self._answer(request)
         if not response.is_success:
@@ -158,6 +157,16 @@ class Remote:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise Unreachable(f"{self.url}: what answers there is no lastseen server") from None
         return value_of(value, shape, self.url)
+
+    def _request(
+        self, method: str, path: tuple[str, ...], body: Mapping[str, Any] | None = None, **more: Any
+    ) -> httpx.Request:
+        """Raises InvalidInput for what cannot be sent: what makes an address too long, or is no Unicode."""
+        try:
+            content = None if body is None else msgspec.json.encode(body)
+            return self._http.build_request(method, _path(path), content=content, **more)
+        except (httpx.InvalidURL, UnicodeEncodeError) as error:
+            raise InvalidInput(f"cannot be asked for: {_reason(error)}") from None
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         """Of the last try. Raises Unreachable."""

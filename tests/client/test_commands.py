@@ -225,7 +225,7 @@ def test_a_program_asks_how_machines_stand_and_when_they_were_out(both: Both) ->
 async def standing(both: Both) -> Any:
     async with Remote(both.url, (both.files / "read").read_text().strip()) as server:
         found = await machines.statuses(server, ["pump-01", SILENT[1], "nobody"])
-        one = await machines.status(server, found["items"][1]["id"])
+        one = await machines.status(server, str(found["items"][1]["id"]))
         with pytest.raises(NotFound):
             await machines.status(server, "nobody")
         page = await events.outages(server, SILENT[1], limit=1)

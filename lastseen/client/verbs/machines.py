@@ -1,14 +1,24 @@
-"""What is watched: add, change, find, show, pause, remove."""
+"""What is watched: add, change, find, show, pause, remove.
+
+`ref`: a slug or an id, as a path of the API has it: digits are tried as a slug first. No int is taken: it would promise
+the machine with that id, and where another one has these digits for its slug the API answers with that one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote
 
 from lastseen.client.addresses import address
 from lastseen.client.remote import Remote
 from lastseen.client.shapes import Acknowledged, KeyedMachine, Machine, MachineStatus, OneMachine, Removed, Statuses
-from lastseen.model import MachineRef
+
+MOST: Final = 1000
+"""Machines that a server tells the status of at once."""
+
+LONGEST: Final = 8000
+"""Characters of an address that every server and proxy takes; a slug may have 200."""
 
 
 async def add(server: Remote, slug: str, said: Mapping[str, Any], *, if_missing: bool = False) -> KeyedMachine:
@@ -32,13 +42,34 @@ async def show(server: Remote, ref: str) -> OneMachine:
     return await server.get(OneMachine, "machines", await address(server, ref))
 
 
-async def status(server: Remote, ref: MachineRef) -> MachineStatus:
-    return await server.get(MachineStatus, "machines", await address(server, str(ref)), "status")
+async def status(server: Remote, ref: str) -> MachineStatus:
+    return await server.get(MachineStatus, "machines", await address(server, ref), "status")
 
 
-async def statuses(server: Remote, refs: Sequence[MachineRef]) -> Statuses:
-    """Of up to 1,000, and which of these are not known."""
-    return await server.get(Statuses, "machines", "status", ids=",".join(map(str, refs)))
+async def statuses(server: Remote, refs: Sequence[str]) -> Statuses:
+    """Each once, in the order asked for, and which of these are not known. Many are asked for in several requests."""
+    found: dict[int, MachineStatus] = {}
+    unknown: list[str] = []
+    for some in _pieces(refs):
+        answer = await server.get(Statuses, "machines", "status", ids=",".join(some))
+        found |= {one["id"]: one for one in answer["items"] if one["id"] not in found}
+        unknown += answer["unknown"]
+    return {"items": list(found.values()), "unknown": unknown}
+
+
+def _pieces(refs: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many at once as a server takes and an address has room for."""
+    piece: list[str] = []
+    length = 0
+    for ref in dict.fromkeys(refs):
+        more = len(quote(ref, safe="", errors="replace")) + len(quote(","))
+        if piece and (len(piece) == MOST or length + more > LONGEST):
+            yield piece
+            piece, length = [], 0
+        piece.append(ref)
+        length += more
+    if piece:
+        yield piece
 
 
 async def rotate_key(server: Remote, ref: str) -> KeyedMachine:
