@@ -72,6 +72,23 @@ async def test_no_group_may_be_typed_where_groups_are(site: Site) -> None:
     assert [one["defaults"]["group"] for one in await keys.listed(office) if one["scope"] == "fleet"] == ["http"]
 
 
+async def test_a_machine_is_named_in_a_field_as_people_call_it(site: Site) -> None:
+    for slug, name in (("web-1", "Web server"), ("a", "Twin"), ("b", "Twin"), ("twin", "Third")):
+        await site.app.monitor.watch(slug, name=name)
+    async with await browser(site) as admin:
+        page = (await admin.get("/events", params={"machine": "web SERVER"})).text
+        assert "web-1" in page
+        assert (await admin.get("/events.csv", params={"machine": "Web server"})).text.count(",web-1,") == 1
+        assert (await admin.get("/events", params={"machine": "Web"})).status_code == 422
+        lines = {"slug": "p", "title": "p", "lines": "machine Web server = Shop\nmachine twin"}
+        assert (await admin.post("/status-pages", data=lines)).status_code == 303
+        office = site.app.office.of(OPERATOR)
+        assert [one["machine"] for one in (await statuspages.show(office, "p"))["lines"]] == ["web-1", "twin"]
+        await site.app.monitor.forget("twin")
+        two = await admin.post("/status-pages/p/edit", data={**lines, "lines": "machine Twin"})
+        assert two.status_code == 422, "two machines are called so"
+
+
 async def test_the_options_of_a_source_are_called_on_its_page_as_in_its_form(site: Site) -> None:
     said = {"url": "mqtt://127.0.0.1:1", "presets": ["devices", "shelly"], "auto_add": True, "kind": "device"}
     made = await sources.add(site.app.office.of(OPERATOR), "home", said)

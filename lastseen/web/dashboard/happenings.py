@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from lastseen.errors import Busy, InvalidInput, UnknownMachine
 from lastseen.manage import events
 from lastseen.manage.beside import drawn
+from lastseen.manage.called import called
 from lastseen.manage.office import Office
 from lastseen.model import EventType
 from lastseen.model.directory import Leaf
@@ -65,7 +66,7 @@ class Asking:
     errors: Mapping[str, str]
 
     @classmethod
-    def of(cls, given: Mapping[str, str], office: Office, limit: int) -> Asking:
+    async def of(cls, given: Mapping[str, str], office: Office, limit: int) -> Asking:
         said = {name: given.get(name, "").strip() for name in FILTERS}
         now, errors = office.monitor.clock.now(), {}
         moments: dict[str, Any] = {}
@@ -76,7 +77,8 @@ class Asking:
                 except InvalidInput as error:
                     errors[name] = error.message
         types = (said["type"],) if said["type"] else ()
-        return cls(said, Leaf(said["machine"] or None, types=types, limit=limit, **moments), errors)
+        machine = await called(office, said["machine"]) if said["machine"] else None
+        return cls(said, Leaf(machine, types=types, limit=limit, **moments), errors)
 
     def address(self, path: str = "/events", **more: str) -> str:
         words = urlencode({name: value for name, value in {**self.said, **more}.items() if value})
@@ -106,7 +108,7 @@ def event_routes() -> APIRouter:
 
     @router.get("/events")
     async def happened(request: Request, office: Asked, cursor: str = "") -> Response:
-        asking = Asking.of(request.query_params, office, PAGE)
+        asking = await Asking.of(request.query_params, office, PAGE)
         found, errors = await _read(office, asking, cursor)
         when = When(office.monitor.clock.now(), office.zone)
         given = {"asking": asking, "said": asking.said, "errors": errors, "types": list(EventType), "cursor": cursor}
@@ -116,7 +118,7 @@ def event_routes() -> APIRouter:
 
     @router.get("/events.{file}")
     async def exported(request: Request, office: Asked, file: File) -> Response:
-        asking = Asking.of(request.query_params, office, BATCH)
+        asking = await Asking.of(request.query_params, office, BATCH)
         for name, text in asking.errors.items():
             raise InvalidInput(text, name)
         first = await events.page(office, asking.leaf)

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from lastseen.errors import Conflict, InvalidInput
 from lastseen.manage import badges, statuspages
+from lastseen.manage.called import called
 from lastseen.manage.office import Office
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.labels import group, group_typed
@@ -36,7 +37,9 @@ def shown_routes() -> APIRouter:
     async def add(request: Request, office: Asked) -> Response:
         said = await typed_in(request)
         try:
-            await statuspages.add(office, said.get("slug", ""), {**_wanted(said), **_shared(office, said)})
+            await statuspages.add(
+                office, said.get("slug", ""), {**await _wanted(office, said), **_shared(office, said)}
+            )
         except (InvalidInput, Conflict) as error:
             return await _page(request, office, {**BEGUN, **said}, _faults(error), 422)
         return RedirectResponse("/status-pages", 303)
@@ -50,7 +53,7 @@ def shown_routes() -> APIRouter:
     async def save(request: Request, office: Asked, slug: str) -> Response:
         said = await typed_in(request)
         try:
-            await statuspages.change(office, slug, _wanted(said))
+            await statuspages.change(office, slug, await _wanted(office, said))
         except (InvalidInput, Conflict) as error:
             return _form(request, slug, said, _faults(error), 422)
         return RedirectResponse("/status-pages", 303)
@@ -70,7 +73,7 @@ def _add_badges(router: APIRouter) -> None:
         said = await typed_in(request)
         try:
             wanted = {"shows": said.get("shows"), "label": said.get("label"), **_shared(office, said)}
-            await badges.add(office, {**_line(said.get("of", ""), "of"), **wanted})
+            await badges.add(office, {**await _line(office, said.get("of", ""), "of"), **wanted})
         except InvalidInput as error:
             field = error.field if error.field in BADGE_FIELDS else "of"
             return await _page(request, office, {**BEGUN, **said}, {field: error.message}, 422)
@@ -87,14 +90,14 @@ def _shared(office: Office, said: Mapping[str, str]) -> dict[str, Any]:
     return {} if office.who.user_id is None else {"shared": bool(said.get("shared"))}
 
 
-def _wanted(said: Mapping[str, str]) -> dict[str, Any]:
+async def _wanted(office: Office, said: Mapping[str, str]) -> dict[str, Any]:
     """As the verbs take it. Raises InvalidInput."""
-    lines = [_line(line, "lines") for line in said.get("lines", "").splitlines() if line.strip()]
+    lines = [await _line(office, line, "lines") for line in said.get("lines", "").splitlines() if line.strip()]
     ticks = {name: bool(said.get(name)) for name in ("public", "listed")}
     return {"title": said.get("title", ""), "text": said.get("text", ""), "lines": lines, **ticks}
 
 
-def _line(text: str, field: str) -> dict[str, Any]:
+async def _line(office: Office, text: str, field: str) -> dict[str, Any]:
     """`group berlin`, `machine db-01 = Shop`, `all`. Raises InvalidInput."""
     about, _, alias = text.strip().partition(ALIAS)
     kind, _, name = about.strip().partition(" ")
@@ -105,7 +108,12 @@ def _line(text: str, field: str) -> dict[str, Any]:
         raise InvalidInput(
             say("must be `machine NAME`, `group NAME`, `tag NAME` or `all`, not {text!r}", text=text), field
         )
-    return {kind: group_typed(name.strip()) if kind == "group" else name.strip(), **given}
+    name = name.strip()
+    if kind == "group":
+        name = group_typed(name)
+    elif kind == "machine":
+        name = await called(office, name)
+    return {kind: name, **given}
 
 
 def _typed(page: Mapping[str, Any]) -> dict[str, str]:
