@@ -94,8 +94,7 @@ def check_config(type_: str, values: Mapping[str, Any]) -> BaseModel:
         return model.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        cause = first.get("ctx", {}).get("error")
-        raise InvalidInput(_spoken(first["msg"], first["type"], cause), ".".join(map(str, first["loc"]))) from None
+        raise InvalidInput(_spoken(first), ".".join(map(str, first["loc"]))) from None
 
 
 def make_notifier(type_: str, config: Mapping[str, Any], secrets: Mapping[str, str], tools: Any) -> Notifier:
@@ -268,11 +267,39 @@ def _check_names(type_: str, model: type[BaseModel], values: Mapping[str, Any]) 
             )
 
 
-def _spoken(message: str, kind: str, cause: object) -> str:
-    """`cause`: what the notifier itself raised, if it did."""
-    if kind == "missing":
-        return say("is required")
+_WHOLE, _NUMBER, _TICK, _LIST, _MOMENT = (
+    say("must be a whole number"),
+    say("must be a number"),
+    say("must be true or false"),
+    say("must be a list"),
+    say("must be a time such as 2025-10-10T16:30:00Z"),
+)
+_PLAINLY: Mapping[str, Words] = {
+    "missing": say("is required"),
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float", "int_parsing_size"), _WHOLE),
+    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), _NUMBER),
+    **dict.fromkeys(("bool_parsing", "bool_type"), _TICK),
+    **dict.fromkeys(("list_type", "tuple_type", "set_type"), _LIST),
+    **dict.fromkeys(("datetime_parsing", "datetime_from_date_parsing", "datetime_type", "timezone_aware"), _MOMENT),
+    "string_type": say("must be a text"),
+}
+"""What pydantic says in the words of programmers, by its kinds."""
+
+
+def _spoken(wrong: Mapping[str, Any]) -> str:
+    """`wrong`: as pydantic's `ValidationError.errors` has it. What the notifier itself said stays as it is."""
+    about: Mapping[str, Any] = wrong.get("ctx", {})
+    cause = about.get("error")
     if isinstance(cause, ValueError) and cause.args and isinstance(cause.args[0], Words):
         return cause.args[0]
-    message = message.removeprefix("Value error, ")
+    match wrong["type"]:
+        case kind if kind in _PLAINLY:
+            return _PLAINLY[kind]
+        case "greater_than_equal":
+            return say("must be at least {least}", least=about["ge"])
+        case "less_than_equal":
+            return say("must be at most {most}", most=about["le"])
+        case "literal_error":
+            return say("must be {one_of_them}", one_of_them=str(about["expected"]).replace("'", ""))
+    message = str(wrong["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:] if message.startswith("Input ") else message

@@ -227,7 +227,7 @@ def test_a_notifier_is_made_from_its_config_and_its_secrets() -> None:
     ("config", "field", "words"),
     [
         ({"level": 1}, "url", "url: is required"),
-        ({"url": "u", "level": "high"}, "level", "level: input should be a valid integer"),
+        ({"url": "u", "level": "high"}, "level", "level: must be a whole number"),
         ({"url": "u", "levle": 1}, "levle", "did you mean 'level'"),
     ],
 )

@@ -31,7 +31,7 @@ class Webhook:
     """Posts every event to one address, signed."""
 
     class Config(BaseModel):
-        """Where to, and signed with what. While there is a previous secret, and until `previous_until`, both sign."""
+        """Where to, and signed with what."""
 
         model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,7 +41,7 @@ class Webhook:
         )
         secret: SecretStr = Field(description="whsec_… (24 to 64 bytes in base64); any text for lunasentri")
         previous_secret: SecretStr | None = Field(
-            default=None, description="the secret before, while receivers change over"
+            default=None, description="the secret before, which signs too while receivers change over"
         )
         previous_until: AwareDatetime | None = Field(
             default=None, description="until when the previous secret signs too"

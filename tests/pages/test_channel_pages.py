@@ -79,6 +79,28 @@ async def test_a_wrong_field_says_so_and_nothing_is_made(site: Site) -> None:
         assert await channels.listed(site.app.office) == []
 
 
+MAIL = {"of.sender": "a@example.org", "of.to": "b@example.org"}
+PLAINLY = [
+    ("telegram", {"of.token": "1:x", "of.chat_id": "me"}, "of.chat_id", "must be a whole number"),
+    ("ntfy", {"of.topic": TOPIC, "of.priority": "9"}, "of.priority", "must be at most 5"),
+    ("console", {"of.stream": "radio"}, "of.stream", "must be stdout or stderr"),
+    ("email", {"of.host": "a.example", **MAIL, "of.timeout": "soon"}, "of.timeout", "must be a number"),
+]
+
+
+async def test_forms_speak_as_people_do_and_show_as_it_stands_what_is_to_be_typed(site: Site) -> None:
+    async with await browser(site) as admin:
+        for type_, form, field, said in PLAINLY:
+            page = await admin.post(f"/channels/new/{type_}", data={"name": "x", "shared": "yes", **form})
+            assert fault(page, field) == said, type_
+        hook = (await admin.get("/channels/new/webhook")).text
+        assert '"h-of.secret">whsec_… (24 to 64 bytes' in hook
+        assert '"h-of.signature">lunasentri adds' in hook
+        assert '"h-of.url">Where to post' in hook
+        assert "previous_until" not in hook
+        assert '"h-of.stream">stdout or stderr' in (await admin.get("/channels/new/console")).text
+
+
 async def test_a_test_shows_what_the_far_end_said(site: Site) -> None:
     async with await browser(site) as admin:
         path = await webhook(site)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -39,12 +40,13 @@ def fields_of(schema: Mapping[str, Any]) -> list[Field]:
 def _field(name: str, about: Mapping[str, Any], required: bool) -> Field:
     kinds = [one for one in about.get("anyOf", (about,)) if one.get("type") != "null"]
     kind: Mapping[str, Any] = kinds[0] if kinds else {}
+    choices = tuple(str(one) for one in kind.get("enum", ()))
     return Field(
         name,
         asked(name),
-        Words(_sentence(str(about.get("description", "")))),
+        Words(_sentence(str(about.get("description", "")), choices)),
         _how(kind),
-        tuple(str(one) for one in kind.get("enum", ())),
+        choices,
         typed(about.get("default")),
         required,
         len(kinds) < len(about.get("anyOf", ())),
@@ -71,8 +73,11 @@ def _how(kind: Mapping[str, Any]) -> How:
     return "text"
 
 
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _sentence(text: str, values: Sequence[str] = ()) -> str:
+    """Begun with a capital, but where it begins with what is typed as it stands: one of these, or no plain word."""
+    first = re.match(r"[^\s,;:.]*", text)
+    word = first[0] if first else ""
+    return text if word in values or not word.replace("-", "").isalpha() else text[:1].upper() + text[1:]
 
 
 def typed(value: object) -> str:
