@@ -62,7 +62,7 @@ async def test_the_line_for_cron_adds_itself_to_what_is_in_the_crontab(looking: 
     await looking.served.machine("by-cron")
     async with looking.by() as seen:
         await seen.open("/machines/by-cron/connect")
-        add, every, _ = await seen.page.locator("#way-cron code").all_inner_texts()
+        add, every = await seen.page.locator("#way-cron code").all_inner_texts()
     table, command = tmp_path / "table", tmp_path / "crontab"
     table.write_text("0 0 * * * old\n", encoding="utf-8")
     script = f'#!/bin/sh\nif [ "$1" = -l ]; then cat {table}; else cat > {table}.new && mv {table}.new {table}; fi\n'

@@ -10,8 +10,10 @@ from fastapi import APIRouter, Request, Response
 
 from lastseen.errors import Conflict, InvalidInput
 from lastseen.manage import channels, kinds, machines
+from lastseen.manage.jobs import zone_of
 from lastseen.manage.office import Office
 from lastseen.model.names import slugify
+from lastseen.monitor.deadline import interval
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.machine_form import SHOWN, faults, said_in
@@ -92,7 +94,9 @@ async def _connect(request: Request, office: Office, slug: str, key: str | None)
     """With its key, where that was made now."""
     live = await _alive(office, slug)
     base = entrance_of(request).front.reached(request.scope)
-    ways = ways_to_report(live["one"], key, base, office.base_url() or "")
+    standing = await machines.find(office, slug)
+    every = interval(standing.machine, standing.kind)
+    ways = ways_to_report(live["one"], every, key, base, office.base_url() or "")
     here_alone = is_loopback(urlsplit(base).hostname or "")
     return templates(request, "machine_connect.html", key=key, ways=ways, base=base, here_alone=here_alone, **live)
 
@@ -100,4 +104,6 @@ async def _connect(request: Request, office: Office, slug: str, key: str | None)
 async def _alive(office: Office, slug: str) -> dict[str, Any]:
     now = office.monitor.clock.now()
     nobody = not any(channel["enabled"] for channel in await channels.listed(office))
-    return {"one": await machines.show(office, slug), "when": When(now, office.zone), "nobody": nobody}
+    one = await machines.show(office, slug)
+    zone = one["schedule"] and zone_of(one["schedule"], one["timezone"])
+    return {"one": one, "zone": zone, "when": When(now, office.zone), "nobody": nobody}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
 from lastseen.errors import InvalidInput, UnknownMachine
 from lastseen.manage import events, machines, reports, why
+from lastseen.manage.jobs import zone_of
 from lastseen.manage.office import Office
 from lastseen.manage.overview import SPANS, pictured_over
-from lastseen.model import Standing
+from lastseen.model import Standing, Status
 from lastseen.monitor.story import moment_of
 from lastseen.monitor.story_layout import span
 from lastseen.monitor.story_words import to_nobody
@@ -66,12 +68,20 @@ async def _known(office: Office, standing: Standing, when: When) -> dict[str, An
     return {
         "one": said,
         "since": standing.since,
+        "zone": said["schedule"] and zone_of(said["schedule"], said["timezone"]),
+        "must_come": _must_come(office, standing, when),
         "may_edit": office.who.edits(standing.machine.owner),
         "pictures": await _pictures(office, standing, when),
         "outages": (await events.outages(office, ref, OUTAGES))["items"],
         "report": report,
         "values": [] if report is None else list(_values(report["body"])),
     }
+
+
+def _must_come(office: Office, standing: Standing, when: When) -> datetime | None:
+    """By when, not to be offline; None: it is already, or is not waited for."""
+    left = office.monitor.described(standing, when.now).until_offline
+    return None if left is None or standing.liveness.status is Status.OFFLINE else when.now + left
 
 
 async def _pictures(office: Office, standing: Standing, when: When) -> Mapping[str, Picture]:
