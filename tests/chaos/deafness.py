@@ -10,6 +10,9 @@ from tests.chaos.evidence import Beat, Blind, Fault, Machine
 ON_ITS_WAY = 2.0
 """Seconds after which what was not acknowledged has arrived or never will, unless something was broken."""
 
+TOLD_WITHIN = 14.0
+"""Seconds after which each node has said whether it heard while another had no database, and that was read."""
+
 NOTICED = 2.0
 """Seconds in which every node has asked something of a database: it looks once a second."""
 
@@ -58,11 +61,10 @@ def hearing_time(since: float, until: float, deaf: Spans) -> float:
 
 def latest_deadline(machine: Machine, since: float, blind: Sequence[Blind]) -> float:
     """When the silence that began then is an outage at the latest: the first two blind stretches give the threshold
-    again, later ones their seconds."""
+    again, later ones their seconds; and of a stretch without the database the nodes tell each other first."""
     due, full = since + machine.threshold, 2
-    for start, end in joined(
-        (b.start, float("inf") if b.end is None else b.end) for b in blind if b.source == machine.via
-    ):
+    own = [b for b in blind if b.source == machine.via]
+    for start, end in joined((b.start, float("inf") if b.end is None else b.end) for b in own):
         if end <= since:
             continue
         if start >= due:
@@ -71,4 +73,5 @@ def latest_deadline(machine: Machine, since: float, blind: Sequence[Blind]) -> f
             due, full = max(due, end + machine.threshold), full - 1
         else:
             due += end - max(start, since)
-    return due
+    told = [b.end + TOLD_WITHIN for b in own if b.reason == "store" and b.end is not None and since < b.end <= due]
+    return max([due, *told])

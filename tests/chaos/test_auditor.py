@@ -280,6 +280,21 @@ def test_blind_time_moves_the_moment_by_which_a_silence_must_be_found() -> None:
     assert rules(replace(run, blind=[replace(one, source="mqtt") for one in blind])) == {"missed outage"}
 
 
+def test_after_a_time_without_the_database_nodes_tell_each_other_first_what_they_heard() -> None:
+    """It was silent from 20 to 41: due by 24, but for that."""
+    run = good()
+    events = [replace(one, at=40.5) if one.seq == 3 else one for one in run.events]
+    events = [replace(one, at=43.0) if one.seq == 4 else one for one in events]
+    beats = [beat for beat in run.beats if not 20 < beat.sent < 42]
+    deliveries = [replace(one, at=43.1) if one.event in ("e3", "e4") else one for one in run.deliveries]
+    late = replace(run, events=events, beats=beats, deliveries=deliveries)
+    assert "missed outage" not in rules(late)
+    early = replace(late, events=[replace(one, at=41.95) if one.seq == 3 else one for one in events])
+    assert rules(early) == {"missed outage"}
+    assert audit(replace(early, blind=[Blind("http", 22.0, 23.5, "store")])) == []
+    assert rules(replace(early, blind=[Blind("http", 22.0, 23.5, "stalled")])) == {"missed outage"}
+
+
 def test_what_was_delivered_by_two_attempts_and_came_twice_is_judged_by_what_broke() -> None:
     """A process that was stopped after a send writes down what became of it when it goes on."""
     run = two_attempts_that_both_succeeded(good())
