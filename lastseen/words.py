@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any, Final
+from typing import Any, Final, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Words(str):
     _more: tuple[str, int] | None
     _values: dict[str, Any]
 
-    def __new__(cls, template: str, /, _more: tuple[str, int] | None = None, **values: Any) -> Words:
+    def __new__(cls, template: str, /, _more: tuple[str, int] | None = None, **values: Any) -> Self:
         chosen = template if _more is None or _more[1] == 1 else _more[0]
         made = super().__new__(cls, _filled(chosen, values))
         made._template, made._more, made._values = template, _more, values
@@ -87,6 +87,23 @@ class Words(str):
 
     def __html__(self) -> str:
         return _Escaped(escape(self.within(_spoken.get())))
+
+
+class Apart(Words):
+    """What is said on pages in other words: a command line and a chat say what to type, a page has buttons and links.
+    `Apart(say("watch it again: `{command}`", …), page=say("watch it again"))`."""
+
+    __slots__ = ("_page",)
+
+    _page: Words
+
+    def __new__(cls, words: Words, /, *, page: Words) -> Self:
+        made = super().__new__(cls, "{words}", words=words)
+        made._page = page
+        return made
+
+    def within(self, language: Language) -> str:
+        return self._page.within(language)
 
 
 class _Escaped(str):

@@ -15,7 +15,7 @@ from lastseen.model.story import Facts
 from lastseen.monitor.status import MachineStatus
 from lastseen.monitor.story_words import Moment, Said, acknowledged, event_words, meanwhile, nobody, told_words
 from lastseen.notifiers.wording import When, took
-from lastseen.words import Words, say
+from lastseen.words import Apart, Words, say
 
 BAD = frozenset({Status.OFFLINE, Status.ERROR})
 
@@ -30,13 +30,21 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """`at`: there is more to tell of this moment; a command line and a chat say in the words how to ask."""
+
+    text: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """`headline` follows the machine's name. `moments` in the order of time; `notes`: why nobody was told."""
 
     name: str
     headline: str
     moments: tuple[Moment, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     facts: Facts
     status: MachineStatus
     asked: Asked
@@ -48,23 +56,24 @@ def story(facts: Facts, status: MachineStatus, asked: Asked, when: When) -> Stor
     moments = sorted([*_heard(facts), *_events(facts, when), *meanwhile(facts, when)], key=lambda one: one.at)
     headline, notes = told(facts, status, asked, when)
     if status.flapping_since is not None and asked.now:
-        since, slug = status.flapping_since, facts.standing.machine.slug
-        note = say(
-            "It flaps since {since}: people are told that, and not each change. `lastseen why {slug} --at {moment}`",
-            since=when.said(since),
-            slug=slug,
-            moment=moment_of(since, when),
-        )
-        notes = (*notes, note)
+        notes = (*notes, _flaps(facts, status.flapping_since, when))
     if facts.cut:
-        notes = (*notes, say("There is more than is shown: see `lastseen events` and `lastseen notifications list`."))
+        more = say("There is more than is shown: see `lastseen events` and `lastseen notifications list`.")
+        notes = (*notes, Note(Apart(more, page=say("There is more than is shown."))))
     return Story(facts.standing.machine.slug, headline, tuple(moments), tuple(notes), facts, status, asked)
+
+
+def _flaps(facts: Facts, since: datetime, when: When) -> Note:
+    slug, begun, moment = facts.standing.machine.slug, when.said(since), moment_of(since, when)
+    text = say("It flaps since {since}: people are told that, and not each change.", since=begun)
+    ask = "{text} `lastseen why {slug} --at {moment}`"
+    return Note(Apart(Words(ask, text=text, slug=slug, moment=moment), page=text), since)
 
 
 # -- an incident
 
 
-def _of_incident(facts: Facts, status: MachineStatus, asked: Asked, when: When) -> tuple[str, Sequence[str]]:
+def _of_incident(facts: Facts, status: MachineStatus, asked: Asked, when: When) -> tuple[str, Sequence[Note]]:
     kind = facts.events[0].type.removeprefix("machine.")
     word = LOUD[Status.OFFLINE] if facts.outages else LOUD.get(kind, kind.upper())
     start = when.said(facts.start, seconds=True)
@@ -139,9 +148,9 @@ def _events(facts: Facts, when: When) -> Iterator[Moment]:
 # -- a quiet time
 
 
-def _of_quiet(facts: Facts, status: MachineStatus, asked: Asked, when: When) -> tuple[str, Sequence[str]]:
+def _of_quiet(facts: Facts, status: MachineStatus, asked: Asked, when: When) -> tuple[str, Sequence[Note]]:
     if asked.now:
-        return _now(facts, status, when), [*_why_quiet(facts, status, when), *_before(facts, when)]
+        return _now(facts, status, when), [*map(Note, _why_quiet(facts, status, when)), *_before(facts, when)]
     was, since = _then(facts, asked)
     headline = say(
         "was {status} at {moment}, now {now}",
@@ -162,7 +171,7 @@ def _of_quiet(facts: Facts, status: MachineStatus, asked: Asked, when: When) -> 
         quiet = say("Nobody was told: nothing happened from {since} until {until}.", since=begun, until=end)
     else:
         quiet = say("Nobody was told: nothing happened from {since} until now.", since=begun)
-    return headline, [quiet, *_before(facts, when), *_after(facts, when)]
+    return headline, [Note(quiet), *_before(facts, when), *_after(facts, when)]
 
 
 def _then(facts: Facts, asked: Asked) -> tuple[Status | None, datetime]:
@@ -200,15 +209,15 @@ def _why_quiet(facts: Facts, status: MachineStatus, when: When) -> Iterator[str]
         return
     if status.status is Status.PROVISIONING:
         yield say("Nobody is told: it never reported, and what was never heard is not missed.")
-        yield say(
-            "Does it report, and with its own key? `lastseen machines rotate-key {slug}` makes a new one.", slug=slug
-        )
+        doubt = say("Does it report, and with its own key?")
+        do = say("{question} `lastseen machines rotate-key {slug}` makes a new one.", question=doubt, slug=slug)
+        yield Apart(do, page=doubt)
     elif status.status is Status.PAUSED and not facts.standing.machine.enabled:
-        yield say(
-            "Nobody is told: it is disabled, and its keys are refused. `lastseen machines enable {slug}`", slug=slug
-        )
+        disabled = say("Nobody is told: it is disabled, and its keys are refused.")
+        yield _to_type(disabled, f"lastseen machines enable {slug}")
     elif status.status is Status.PAUSED:
-        yield say("Nobody is told: it is not watched while it is paused. `lastseen machines resume {slug}`", slug=slug)
+        paused = say("Nobody is told: it is not watched while it is paused.")
+        yield _to_type(paused, f"lastseen machines resume {slug}")
     elif any(one.ended_at is None for one in facts.blind):
         yield say("Nobody is told: nobody can be heard now, and that is not held against it.")
     elif status.until_offline is None:
@@ -219,7 +228,7 @@ def _why_quiet(facts: Facts, status: MachineStatus, when: When) -> Iterator[str]
     else:
         yield _nothing_wrong(status, status.until_offline)
     if facts.channels == 0:
-        yield say("And there is no channel: nobody would be told. `lastseen channels add`")
+        yield _to_type(say("And there is no channel: nobody would be told."), "lastseen channels add")
     if status.last_seen is not None and status.status is not Status.ONLINE:
         yield say("Last heartbeat {moment}.", moment=when.said(status.last_seen, seconds=True))
 
@@ -234,21 +243,28 @@ def _nothing_wrong(status: MachineStatus, left: timedelta) -> Words:
     return say("Nobody is told: nothing is wrong. Limit {limit}, {left} of it left.", limit=limit, left=rest)
 
 
-def _before(facts: Facts, when: When) -> Iterator[str]:
+def _before(facts: Facts, when: When) -> Iterator[Note]:
     if facts.before is not None:
-        yield say("Before: {event}", event=_named(facts, facts.before, when))
+        yield _named(facts, facts.before, when, before=True)
 
 
-def _after(facts: Facts, when: When) -> Iterator[str]:
+def _after(facts: Facts, when: When) -> Iterator[Note]:
     if facts.after is not None:
-        yield say("After: {event}", event=_named(facts, facts.after, when))
+        yield _named(facts, facts.after, when, before=False)
 
 
-def _named(facts: Facts, event: Event, when: When) -> str:
+def _named(facts: Facts, event: Event, when: When, *, before: bool) -> Note:
     """And how to ask of it."""
-    what, slug, moment = event_words(event, None, when), facts.standing.machine.slug, moment_of(event.at, when)
-    told = "{at} {what}: `lastseen why {slug} --at {moment}`"
-    return Words(told, at=when.said(event.at), what=what, slug=slug, moment=moment)
+    named = Words("{at} {what}", at=when.said(event.at), what=event_words(event, None, when))
+    ask = "{event}: `lastseen why {slug} --at {moment}`"
+    typed = Words(ask, event=named, slug=facts.standing.machine.slug, moment=moment_of(event.at, when))
+    said = Apart(typed, page=named)
+    return Note(say("Before: {event}", event=said) if before else say("After: {event}", event=said), event.at)
+
+
+def _to_type(text: Words, command: str) -> Apart:
+    """A page has a button for it."""
+    return Apart(Words("{text} `{command}`", text=text, command=command), page=text)
 
 
 def moment_of(at: datetime, when: When) -> str:

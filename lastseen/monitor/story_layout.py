@@ -64,7 +64,7 @@ def lines(told: Story, when: When, mark: str = "") -> tuple[Line, ...]:
         said = [brief] if brief else [f"{one.row.channel}: {one.words}" for one in moment.told]
         out += [Line(f"– {line}".replace("`", "")) for line in said]
         out += [Line(moment.do.replace("`", ""))] if moment.do else []
-    return (*out, *(Line(note.replace("`", "")) for note in told.notes))
+    return (*out, *(Line(note.text.replace("`", "")) for note in told.notes))
 
 
 def as_dict(told: Story) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def as_dict(told: Story) -> dict[str, Any]:
         **stretch,
         "headline": told.headline,
         "timeline": [_moment(moment, facts) for moment in told.moments],
-        "notes": list(told.notes),
+        "notes": [note.text for note in told.notes],
         "refused": [_refused(one) for one in facts.refused],
         "complete": not facts.cut,
     }

@@ -23,7 +23,7 @@ from lastseen.model.story import Facts, RefusedFor, RefusedKey, Told
 from lastseen.model.wishes import HELD
 from lastseen.monitor.recorded import recorded
 from lastseen.notifiers.wording import When, one_line, shorten, took
-from lastseen.words import Words, say, say_many
+from lastseen.words import Apart, Words, say, say_many
 
 LONGEST = 200
 """Characters of what a far end or a machine said."""
@@ -148,18 +148,22 @@ def told_words(row: Told, when: When, behind: bool = False, acknowledges: bool =
         return _delivered(row, when, acknowledges)
     if state == NotificationState.SENDING:
         return say("being sent, attempt {attempts}", attempts=row.attempts)
-    if state == NotificationState.DEAD and row.id:
-        return say(
-            "NOT TOLD: {reason}: `lastseen notifications replay {number}` tells it again", reason=reason, number=row.id
-        )
     if state == NotificationState.DEAD:
-        return say("NOT TOLD: {reason}", reason=reason)
+        return _given_up(row, reason)
     if state in (NotificationState.CANCELLED, NotificationState.SKIPPED):
         return say("not shown: {reason}", reason=reason) if acknowledges else say("not told: {reason}", reason=reason)
     if reason.startswith(HELD):
         until = when.said(row.due_at)
         return say("{reason}, until {until}", reason=reason, until=until) if row.due_at > when.now else reason
     return _waiting(row, when, behind)
+
+
+def _given_up(row: Told, reason: str) -> Words:
+    untold = say("NOT TOLD: {reason}", reason=reason)
+    if not row.id:
+        return untold
+    again = say("{untold}: `lastseen notifications replay {number}` tells it again", untold=untold, number=row.id)
+    return Apart(again, page=untold)
 
 
 def _delivered(row: Told, when: When, acknowledges: bool) -> Words:
@@ -215,7 +219,8 @@ def to_nobody(moment: Moment) -> str:
 def nobody(facts: Facts) -> str:
     """Why an event has nobody who was told."""
     if facts.channels == 0:
-        return say("nobody is told: there is no channel (`lastseen channels add`)")
+        none = say("nobody is told: there is no channel")
+        return Apart(Words("{text} (`lastseen channels add`)", text=none), page=none)
     return say("nobody was told: there was no channel when it happened")
 
 
@@ -270,22 +275,27 @@ def refused_words(one: RefusedKey, when: When) -> str:
     return what if one.ended_at is None else Words("{what} {at}", what=what, at=when.said(one.ended_at))
 
 
-def refused_advice(one: RefusedKey) -> str:
+def refused_advice(one: RefusedKey) -> Words:
     """What to do about it."""
     if one.removed:
-        return say(
-            "stop what still reports there, or `lastseen machines add {machine}` and give it the new key",
-            machine=one.machine,
-        )
+        stop = "stop what still reports there, or `lastseen machines add {machine}` and give it the new key"
+        add = say("stop what still reports there, or add a machine and give it the new key")
+        return Apart(say(stop, machine=one.machine), page=add)
     if one.reason is RefusedFor.DISABLED and one.machine:
-        return f"`lastseen machines enable {one.machine}`"
+        enable = Words("`lastseen machines enable {machine}`", machine=one.machine)
+        return Apart(enable, page=say("its keys are taken again once it is enabled"))
     if one.machine is None:
-        return say("`lastseen keys add {scope}` makes a new one", scope=one.scope)
+        new = say("`lastseen keys add {scope}` makes a new one", scope=one.scope)
+        return Apart(new, page=say("a new {scope} key is needed there", scope=one.scope))
     if one.replaced:
-        return say("put the new key there; another one: `lastseen machines rotate-key {machine}`", machine=one.machine)
+        put = say("put the new key there")
+        other = say("{put}; another one: `lastseen machines rotate-key {machine}`", put=put, machine=one.machine)
+        return Apart(other, page=put)
     if one.scope in ("ping", "push"):
-        return say("`lastseen machines show {machine}` says its addresses", machine=one.machine)
-    return say("`lastseen machines rotate-key {machine}` makes a new one", machine=one.machine)
+        shown = say("`lastseen machines show {machine}` says its addresses", machine=one.machine)
+        return Apart(shown, page=say("its addresses are shown where it is connected"))
+    new = say("`lastseen machines rotate-key {machine}` makes a new one", machine=one.machine)
+    return Apart(new, page=say("a new key is needed there"))
 
 
 BLIND = {
