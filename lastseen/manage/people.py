@@ -56,17 +56,17 @@ async def find(office: Office, ref: str | int) -> User:
 
 async def add(office: Office, name: str, role: str, password: str | None = None) -> dict[str, Any]:
     """Without a password they need a link (`reset_link`), or come through a proxy that says who they are. Raises
-    Forbidden, Conflict, InvalidInput."""
-    office.who.must_be_admin()
+    Forbidden, also for a key that ends, Conflict, InvalidInput."""
+    office.who.must_let_in()
     stored = None if password is None else await hashed(password)
     adding = _store(office).add_user(name, role, stored, office.monitor.clock.now())
     return describe(await office.do(adding, "users.add", lambda user: f"user {user.name}", {"role": role}))
 
 
 async def change(office: Office, ref: str | int, role: str) -> dict[str, Any]:
-    """What they may counts at once: in sessions, and for their keys. Raises Forbidden, NotFound, Conflict (the last
-    admin), InvalidInput."""
-    office.who.must_be_admin()
+    """What they may counts at once: in sessions, and for their keys. Raises Forbidden, also for a key that ends,
+    NotFound, Conflict (the last admin), InvalidInput."""
+    office.who.must_let_in()
     user = await find(office, ref)
     said = {"role": {"from": user.role, "to": role}}
     return describe(await office.do(_store(office).change_user(user.id, role=role), "users.set", _named(user), said))
@@ -90,15 +90,16 @@ async def needs_setup(office: Office) -> bool:
 
 
 async def setup_link(office: Office) -> dict[str, Any]:
-    """`{url, expires_at}`: whoever opens it makes the first admin, once. Raises Conflict where there is one."""
-    office.who.must_be_admin()
+    """`{url, expires_at}`: whoever opens it makes the first admin, once. Raises Forbidden, Conflict where there is
+    one."""
+    office.who.must_let_in()
     return await office.do(_link(office, "setup", None), "setup-link", "")
 
 
 async def reset_link(office: Office, ref: str | int) -> dict[str, Any]:
     """`{name, url, expires_at}`: whoever opens it sets this user's password, once. Older ones are worthless; the
-    password stays until then. Raises Forbidden, NotFound."""
-    office.who.must_be_admin()
+    password stays until then. Raises Forbidden, also for a key that ends, NotFound."""
+    office.who.must_let_in()
     user = await find(office, ref)
     made = await office.do(_link(office, "password", user.id), "users.reset-password", _named(user))
     return {"name": user.name, **made}

@@ -65,6 +65,17 @@ class Who:
             raise Forbidden(say("only an admin can do this"))
         self.must_write()
 
+    def must_let_in(self) -> None:
+        """To say who comes in, and as what: for admins, but by no key that ends. Whom it lets in would stay, and could
+        make a key without an end. Raises Forbidden."""
+        self.must_be_admin()
+        if self.until is not None:
+            raise Forbidden(
+                say(
+                    "this key ends, and whom it lets in would stay: an admin who is logged in, or a key without an end, can"
+                )
+            )
+
 
 OPERATOR = Who("command line", "admin")
 """Whoever has the database can do everything."""

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from structlog.testing import capture_logs
 
+from lastseen.clock import rfc3339
 from lastseen.errors import Conflict, Forbidden, InvalidInput, NotFound, StoreUnavailable
 from lastseen.ingest.auth import digest_of
 from lastseen.manage import deeds, keys, people
@@ -103,6 +104,25 @@ async def test_a_key_that_only_reads_changes_nobody(site: Site, ada: Office) -> 
     for work in (people.add(reading, "eva", "admin"), people.reset_link(reading, "ada"), keys.add(reading, "api")):
         with pytest.raises(Forbidden, match="may only read"):
             await work
+
+
+async def test_a_key_that_ends_lets_nobody_in_who_would_stay(site: Site, ada: Office) -> None:
+    until = site.clock.now() + timedelta(hours=1)
+    ending = site.app.office.of(Who("key 1", "admin", None, through="key", until=until))
+    bob = await site.person("bob", "admin", None)
+    for work in (
+        people.add(ending, "eva", "viewer"),
+        people.change(ending, "bob", "viewer"),
+        people.reset_link(ending, "bob"),
+        people.setup_link(ending),
+    ):
+        with pytest.raises(Forbidden, match="this key ends"):
+            await work
+    assert [(one["name"], one["role"]) for one in await people.listed(ada)] == [("ada", "admin"), ("bob", "admin")]
+    made = await keys.add(ending, "api", lasting=timedelta(days=1))
+    assert made["expires_at"] == rfc3339(until), "and says so"
+    assert (await people.log_out(ending, "bob"))["ended"] == 0
+    assert (await people.remove(ending, "bob"))["id"] == bob.id
 
 
 # --- links ------------------------------------------------------------------------------------------------------------

@@ -33,7 +33,8 @@ async def all_keys(office: Asked, query: Annotated[models.KeyQuery, InQuery()]) 
 async def add_key(office: Asked, new: models.NewKey) -> Response:
     """Make a key
 
-    Shown this once. Fleet and ping keys are for admins to make; an API key may no more than whose it is."""
+    Shown this once. Fleet and ping keys are for admins to make; an API key may no more than whose it is. With a key
+    that ends, `expires_at` may be sooner than what was asked for."""
     lasting = None if new.expires is None else parse_duration(new.expires, "expires")
     said = {"may_create": new.may_create, "kind": new.kind, "group": new.group, "tags": new.tags}
     made = await keys.add(office, new.scope, new.label, lasting, said, may=new.may, user=new.user)
@@ -56,7 +57,9 @@ async def all_users(office: Asked, query: Annotated[Paged, InQuery()]) -> Respon
 
 @router.post("/users", tags=["users"], status_code=201, response_model=models.User, operation_id="users_add")
 async def add_user(office: Asked, new: models.NewUser) -> Response:
-    """Add somebody"""
+    """Add somebody
+
+    By no key that ends: they would stay."""
     made = await people.add(office, new.name, new.role, new.password)
     return answer(made, 201, Location=f"{PREFIX}/users/{made['id']}")
 
@@ -73,7 +76,7 @@ async def show_user(office: Asked, name: UserName) -> Response:
 async def change_user(office: Asked, name: UserName, changes: models.UserChanges) -> Response:
     """Change what somebody may
 
-    It counts at once: in their sessions, and for their keys."""
+    It counts at once: in their sessions, and for their keys. By no key that ends."""
     return answer(await people.change(office, name, changes.role))
 
 
@@ -91,7 +94,7 @@ async def remove_user(office: Asked, name: UserName) -> Response:
 async def reset_password(office: Asked, name: UserName) -> Response:
     """Make a link by which they set their password, once
 
-    Older ones are worthless; the password stays until then."""
+    Older ones are worthless; the password stays until then. By no key that ends: who comes in by it would stay."""
     return answer(await people.reset_link(office, name))
 
 
