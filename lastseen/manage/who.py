@@ -71,9 +71,7 @@ class Who:
         self.must_be_admin()
         if self.until is not None:
             raise Forbidden(
-                say(
-                    "this key ends, and whom it lets in would stay: an admin who is logged in, or a key without an end, can"
-                )
+                say("this key ends, and whom it lets in would stay: a key without an end can, or who is logged in")
             )
 
 
