@@ -155,6 +155,7 @@ class Desk:
             None if outage is None else outage.started_at,
             standing.machine.tags,
             standing.machine.kind,
+            standing.machine.schedule is not None,
         )
 
     # -- saying

@@ -47,12 +47,18 @@ Lines = Sequence[Line]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A machine as a chat sees it. `outage_at`: since when it is out, where it is."""
+    """A machine as a chat sees it. `outage_at`: since when it is out, where it is. `scheduled`: when it must come is
+    said by its schedule, and by no limit."""
 
     status: MachineStatus
     outage_at: datetime | None = None
     tags: tuple[str, ...] = ()
     kind: str = ""
+    scheduled: bool = False
+
+    @property
+    def limit(self) -> timedelta | None:
+        return None if self.scheduled else self.status.offline_after
 
     @property
     def name(self) -> str:
@@ -137,18 +143,18 @@ def _troubled(seen: Sequence[Seen], when: When) -> Iterable[Line]:
 
 
 def _quietest(online: Sequence[Seen], now: datetime) -> Iterable[str]:
-    heard = [one for one in online if one.status.last_seen is not None and one.status.offline_after]
+    heard = [one for one in online if one.status.last_seen is not None and one.limit]
     if not heard:
         return
     one = min(heard, key=lambda each: each.status.last_seen or now)
-    silent, limit = spell(now - (one.status.last_seen or now), units=1), spell(one.status.offline_after or timedelta())
+    silent, limit = spell(now - (one.status.last_seen or now), units=1), spell(one.limit or timedelta())
     yield f"Quietest: {one.name}, {silent} ({limit} allowed)."
 
 
 def single(one: Seen, when: When, last: tuple[datetime, datetime] | None, up: str | None = None) -> Lines:
     """One machine; `last` is its last outage that is over, `up` how many per cent of 30 days it was up."""
     status, seen = one.status, one.status.last_seen
-    limit = f"imit {spell(status.offline_after)}" if status.offline_after else ""
+    limit = f"imit {spell(one.limit)}" if one.limit else ""
     if status.status in (Status.OFFLINE, Status.ERROR):
         word = "offline" if status.status is Status.OFFLINE else "error"
         first = Line(f"{MARKS[status.status]} ", one.name, f" {word} since {when.at(one.since)} ({_span(one, when)})")
@@ -158,7 +164,9 @@ def single(one: Seen, when: When, last: tuple[datetime, datetime] | None, up: st
         first = Line("⚪ ", one.name, " is paused" if status.status is Status.PAUSED else " was never heard")
     lines = [first]
     if status.status is Status.ONLINE:
-        parts = [*([f"L{limit}"] if limit else []), *([f"{up} % in 30 d"] if up is not None else [])]
+        due = one.scheduled and status.until_offline is not None
+        must = f"Must come by {when.at(when.now + (status.until_offline or timedelta()))}"
+        parts = [*([f"L{limit}"] if limit else [must] if due else []), *([f"{up} % in 30 d"] if up is not None else [])]
         lines += [Line(" · ".join(parts))] if parts else []
     elif seen is not None:
         lines += [Line(f"Last heartbeat {when.at(seen, seconds=True)}{f', l{limit}' if limit else ''}.")]

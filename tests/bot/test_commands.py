@@ -47,6 +47,14 @@ async def test_one_machine_and_its_last_outage(site: Site) -> None:
     assert re.fullmatch(r"Last outage: \d\d:\d\d, \d+ s", said[2])
 
 
+async def test_of_a_job_is_said_when_it_must_come_and_no_limit_that_does_not_hold(site: Site) -> None:
+    await site.connect(7)
+    await site.machines("backup", schedule="30 2 * * *", timezone="Europe/Berlin")
+    assert "Quietest" not in await site.ask(7, "/status")
+    said = (await site.ask(7, "/status backup")).splitlines()
+    assert re.fullmatch(r"Must come by (.* )?\d\d:30 · 100 % in 30 d", said[1]), said
+
+
 async def test_what_is_not_there_is_not_made_up(site: Site) -> None:
     await site.connect(7)
     await site.machines("db-01")
