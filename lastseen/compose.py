@@ -118,8 +118,8 @@ def passwords_of(url: str) -> tuple[str, ...]:
 class Notifiers:
     """Makes the notifiers of channels: `notifier_for` of a monitor. Close it after the monitor.
 
-    A channel without an owner was made by the command line, whose user may reach private addresses anyway; one of a
-    person may only use those of LASTSEEN_WEBHOOK_ALLOW_NETWORKS.
+    A channel without an owner was made by an admin or by the command line, whose user may reach private addresses
+    anyway; one of a person may only use those of LASTSEEN_WEBHOOK_ALLOW_NETWORKS.
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:

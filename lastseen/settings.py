@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     webhook_allow_networks: Annotated[tuple[Network, ...], BeforeValidator(values.networks)] = Field(
         (),
         alias="LASTSEEN_WEBHOOK_ALLOW_NETWORKS",
-        description="private networks that channels of people without administrator's rights may send to",
+        description="private networks that channels may send to that are somebody's own",
     )
     telegram_api_url: Address = Field(
         "https://api.telegram.org", alias="LASTSEEN_TELEGRAM_API_URL", description="another Bot API server"

@@ -84,7 +84,7 @@ _ISATAP = (0x00005EFE, 0x02005EFE)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`allow_private`: loopback and private addresses too (channels of an administrator, or of the program itself);
+    """`allow_private`: loopback and private addresses too (channels that everybody shares, or of the program itself);
     `networks`: those of them that are allowed in any case."""
 
     allow_private: bool = False
@@ -121,7 +121,9 @@ def _refusal(address: Address, policy: Policy) -> str | None:
     private = _find(address, PRIVATE)
     if private is None or policy.allow_private or any(_within(address, network) for network in policy.networks):
         return None
-    return f"{private} addresses are allowed only if {SETTING} lists them"
+    return (
+        f"{private} addresses are only for channels that everybody shares: an admin shares it, or {SETTING} lists them"
+    )
 
 
 def _find(address: Address, table: Iterable[tuple[Network, str]]) -> str | None:

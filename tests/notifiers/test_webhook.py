@@ -201,7 +201,8 @@ async def test_a_forbidden_address_is_trouble_of_the_channel() -> None:
         webhook = Webhook(Webhook.Config(url="http://10.0.0.1/", secret=SecretStr(VECTOR)), Tools(client))
         outcome = await webhook.send(message())
     assert isinstance(outcome, Retry)
-    assert "allowed only if" in outcome.reason
+    assert "an admin shares it" in outcome.reason
+    assert "LASTSEEN_WEBHOOK_ALLOW_NETWORKS" in outcome.reason
 
 
 # -- config

@@ -208,6 +208,18 @@ async def test_viewers_see_no_addresses_and_change_nothing_and_members_make_thei
         assert fault(own, "shared")
 
 
+async def test_what_an_admin_adds_is_everybodys_unless_they_say_otherwise(site: Site) -> None:
+    ticked = r'id="f-shared"[^>]* checked'
+    async with await browser(site) as admin, await browser(site, "member") as member:
+        begun = (await admin.get("/channels/new/console")).text
+        assert re.search(ticked, begun)
+        assert "it hears of every machine<" in begun
+        assert not re.search(ticked, (await member.get("/channels/new/webhook")).text)
+        for shared in ("yes", ""):
+            page = await admin.post("/channels/new/webhook", data={"name": "a", "of.url": "?", "shared": shared})
+            assert bool(re.search(ticked, page.text)) is bool(shared), "what was chosen stays"
+
+
 async def test_what_a_channel_wishes_is_a_form_too(site: Site) -> None:
     office, path = site.app.office, await webhook(site)
     await webhook(site, "pager")

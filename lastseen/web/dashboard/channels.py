@@ -53,7 +53,8 @@ def _add_making(router: APIRouter) -> None:
     async def begin(request: Request, office: Asked, type_: str) -> Response:
         office.who.must_edit()
         about, fields = _about(type_)
-        return _form(request, office, about, fields, {**begun_with(fields, {}), "name": type_}, {})
+        begun = {"name": type_, **({"shared": "yes"} if office.who.is_admin else {})}
+        return _form(request, office, about, fields, {**begun_with(fields, {}), **begun}, {})
 
     @router.post("/new/{type_}")
     async def make(request: Request, office: Asked, type_: str) -> Response:
