@@ -30,10 +30,26 @@ async def page(office: Office, leaf: Leaf, cursor: str | None = None) -> dict[st
     return await page_through(office, office.store.happened, leaf, cursor)
 
 
+async def of_machine(
+    office: Office, machine: MachineRef, limit: int = 100, cursor: str | None = None
+) -> dict[str, Any]:
+    """The same of one machine, of one that was removed too, by what it was called last. Raises UnknownMachine,
+    InvalidInput."""
+    return await page(office, Leaf(await _there_or_gone(office, machine), limit=limit), cursor)
+
+
 async def outages(office: Office, machine: MachineRef, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
-    """Of one machine, the newest first. Raises UnknownMachine, InvalidInput."""
-    machine_id = (await find(office, machine)).machine.id
-    return await page_through(office, office.store.outages, Leaf(machine_id, limit=limit), cursor)
+    """Of one machine, of one that was removed too, the newest first. Raises UnknownMachine, InvalidInput."""
+    leaf = Leaf(await _there_or_gone(office, machine), limit=limit)
+    return await page_through(office, office.store.outages, leaf, cursor)
+
+
+async def _there_or_gone(office: Office, machine: MachineRef) -> MachineRef:
+    """Its id; of what is not there what was said: the store knows by it what was removed, and who may see that."""
+    try:
+        return (await find(office, machine)).machine.id
+    except UnknownMachine:
+        return machine
 
 
 async def page_through(office: Office, read: Any, leaf: Leaf, cursor: str | None) -> dict[str, Any]:

@@ -158,6 +158,7 @@ async def test_the_status_of_a_thousand_is_asked_for_at_once(api: Api) -> None:
 async def test_what_nobody_can_be_called_is_nobody(api: Api, ref: str) -> None:
     for path in (f"/machines/{ref}", f"/machines/{ref}/status", f"/machines/{ref}/why", f"/machines/{ref}/events"):
         await api.refused("GET", path, 404)
+    await api.refused("GET", f"/machines/{ref}/outages", 404)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +244,22 @@ async def test_what_happened_is_told(api: Api) -> None:
     uptime = await api.get("/machines/m/uptime", params={"window": "1d"})
     assert (uptime["outages"], len(uptime["days"])) == (1, 2)
     assert 0 < uptime["down_seconds"] <= 130
+
+
+async def test_what_happened_to_a_machine_is_told_when_it_is_removed_too(api: Api) -> None:
+    await api.add("m")
+    await go_offline(api, "m")
+    await api.delete("/machines/m")
+    for ref in ("m", "1"):
+        events = (await api.get(f"/machines/{ref}/events"))["items"]
+        assert [one["type"] for one in events][:2] == ["machine.removed", "machine.offline"]
+        (outage,) = (await api.get(f"/machines/{ref}/outages"))["items"]
+        assert (outage["machine"], outage["machine_id"]) == ("m", 1)
+        assert (await api.get(f"/machines/{ref}/why"))["removed_at"]
+    assert [len(page) for page in await api.pages("/machines/m/events", limit=2)] == [2, 2]
+    again = await api.add("m")
+    assert [one["machine_id"] for one in (await api.get("/machines/m/events"))["items"]] == [again["id"]]
+    assert (await api.get("/machines/m/outages"))["items"] == []
 
 
 @pytest.mark.parametrize(

@@ -21,3 +21,6 @@ async def test_nobody_learns_by_a_filter_that_there_is_a_machine_of_anothers(api
     await api.delete("/machines/bens", key=his)
     assert (await api.get("/events", params={"machine": "bens"}, key=his))["items"], "removed ones have a past"
     await api.refused("GET", path, 404, params={"machine": "bens"}, key=hers)
+    for past in ("/machines/bens/events", "/machines/bens/outages"):
+        assert "items" in await api.get(past, key=his)
+        await api.refused("GET", past, 404, key=hers)

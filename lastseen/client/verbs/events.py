@@ -14,8 +14,8 @@ async def listed(server: Remote, machine: str | None = None, type_: str | None =
 
 
 async def outages(server: Remote, machine: str, limit: int = 100, cursor: str | None = None) -> Page:
-    """A page of one machine's (a slug or an id, as in `verbs.machines`), each an `Outage`, newest first; `next` is the
-    `cursor` of the next one."""
+    """A page of one machine's (a slug or an id, as in `verbs.machines`), each an `Outage`, newest first, also of
+    one that was removed; `next` is the `cursor` of the next one."""
     path = "machines", await address(server, machine), "outages"
     page = await server.get(Page, *path, limit=limit, cursor=cursor)
     value_of(page["items"], list[Outage], server.url)

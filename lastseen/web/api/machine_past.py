@@ -9,8 +9,6 @@ from fastapi import Query as InQuery
 
 from lastseen.durations import parse_duration
 from lastseen.manage import events, uptimes, why
-from lastseen.manage.machines import find
-from lastseen.model.directory import Leaf
 from lastseen.web.api import machine_models as models
 from lastseen.web.api.asked import PREFIX, Asked, Paged, Ref, answer, zone
 from lastseen.web.api.event_models import Event
@@ -22,14 +20,17 @@ everybodys = APIRouter(prefix=PREFIX, tags=["machines"])
 
 @router.get("/events", response_model=Page[Event], operation_id="machines_events")
 async def of_machine(office: Asked, ref: Ref, query: Annotated[Paged, InQuery()]) -> Response:
-    """What happened to a machine, the newest first"""
-    machine = (await find(office, ref)).machine
-    return answer(await events.page(office, Leaf(machine.id, limit=query.limit), query.cursor))
+    """What happened to a machine, the newest first
+
+    To one that was removed too."""
+    return answer(await events.of_machine(office, ref, query.limit, query.cursor))
 
 
 @router.get("/outages", response_model=Page[models.Outage], operation_id="machines_outages")
 async def outages(office: Asked, ref: Ref, query: Annotated[Paged, InQuery()]) -> Response:
-    """Its outages, the newest first"""
+    """Its outages, the newest first
+
+    Of a machine that was removed too."""
     return answer(await events.outages(office, ref, query.limit, query.cursor))
 
 

@@ -69,7 +69,7 @@ async def change(office: Asked, ref: Ref, changes: models.Changes) -> Response:
 async def remove(office: Asked, ref: Ref) -> Response:
     """Remove a machine
 
-    Its history stays."""
+    Its history stays, under its id and the slug that it had: its events, its outages, and why."""
     return answer(await verbs.remove(office, ref))
 
 
