@@ -63,6 +63,7 @@ async def test_a_key_is_shown_once_and_revoked(site: Site) -> None:
             headers = {"Authorization": f"Bearer {shown[1]}"}
             assert (await program.get("/api/v1/machines", headers=headers)).status_code == 200
             (one,) = await keys.listed(site.app.office)
+            assert f"<tr><td>{one['id']}</td><td><code>{one['hint']}" in listed.text
             assert (await admin.post(f"/keys/{one['id']}/revoke")).headers["location"] == "/keys"
             assert (await program.get("/api/v1/machines", headers=headers)).status_code == 401
         for form, field in (
