@@ -208,7 +208,8 @@ def add(
     text = (
         f"{made['name']}: nothing is told of {made['machines']} until {local(made['ends_at'])} (silence {made['id']})"
     )
-    answer(as_json, made, text)
+    many = made["machines_now"]
+    answer(as_json, made, f"{text}\nIt names {many or 'no'} machine{'' if many == 1 else 's'} now")
 
 
 def _moment(text: str) -> datetime:
@@ -237,9 +238,12 @@ def list_(as_json: Json = False) -> None:
         print_json(found)
         return
     table(
-        ("id", "silence", "from", "until", "machines", "by"),
+        ("id", "silence", "from", "until", "machines", "now", "by"),
         [
-            (s["id"], s["name"], local(s["starts_at"]), local(s["ends_at"]), s["machines"], s["created_by"])
+            (
+                *(s["id"], s["name"], local(s["starts_at"]), local(s["ends_at"])),
+                *(s["machines"], s["machines_now"], s["created_by"]),
+            )
             for s in found
         ],
         "No silences.",

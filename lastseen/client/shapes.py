@@ -228,6 +228,7 @@ class Silence(TypedDict):
     starts_at: str
     ends_at: str
     machines: str
+    machines_now: int
     matcher: dict[str, Any]
     one_chat: bool
     created_by: str

@@ -6,7 +6,7 @@ which are written down by name when it is made: what a pattern, a group or `all`
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from lastseen.clock import rfc3339
 from lastseen.errors import Forbidden, InvalidInput, NotFound
 from lastseen.manage.office import Office
 from lastseen.model import Machine, Matcher, Silence
+from lastseen.model.directory import Sought
 from lastseen.model.words import replace
 from lastseen.words import say
 
@@ -34,14 +35,17 @@ async def add(
     begins = start or now
     adding = office.store.add_silence(Silence(name, begins, begins + lasting, matcher, by), now)
     said = {"name": name, "machines": str(matcher)}
-    return describe(await office.do(adding, "silences.add", lambda made: f"silence {made.id}", said))
+    made: Silence = await office.do(adding, "silences.add", lambda made: f"silence {made.id}", said)
+    (many,) = await _named_now(office, [made])
+    return describe(made, many)
 
 
 async def listed(office: Office) -> list[dict[str, Any]]:
     """Those that are not over, as far as they are of machines and channels that who asks may see."""
     visible = await _visible(office)
     theirs = await _theirs(office, visible)
-    return [describe(one, one.id in theirs) for one in visible.values()]
+    named = await _named_now(office, list(visible.values()))
+    return [describe(one, many, one.id in theirs) for one, many in zip(visible.values(), named, strict=True)]
 
 
 async def end(office: Office, silence: int) -> dict[str, Any]:
@@ -50,7 +54,23 @@ async def end(office: Office, silence: int) -> dict[str, Any]:
     if not office.who.is_admin:
         await _must_be_theirs(office, silence)
     ending = office.store.end_silence(silence, office.monitor.clock.now())
-    return describe(await office.do(ending, "silences.end", f"silence {silence}", lambda ended: {"name": ended.name}))
+    ended: Silence = await office.do(ending, "silences.end", f"silence {silence}", lambda ended: {"name": ended.name})
+    (many,) = await _named_now(office, [ended])
+    return describe(ended, many)
+
+
+async def _named_now(office: Office, some: Sequence[Silence]) -> list[int]:
+    """How many machines each names, of those that who asks may see: none is a slip, or of machines to come."""
+    if not any(one.matcher.of_machines for one in some):
+        everything = sum(count.machines for count in await office.store.census(Sought(seen_by=office.who.seen_by)))
+        return [everything] * len(some)
+    found = [0] * len(some)
+    async for machine in _machines(office):
+        if office.who.sees(machine.owner):
+            snapshot = _snapshot(machine)
+            for at, one in enumerate(some):
+                found[at] += one.matcher.misses(snapshot) is None
+    return found
 
 
 # --- whose they are ---------------------------------------------------------------------------------------------------
@@ -142,9 +162,9 @@ def _is_pattern(name: str) -> bool:
     return not _PATTERN.isdisjoint(name)
 
 
-def describe(silence: Silence, may_end: bool = True) -> dict[str, Any]:
-    """`machines`: in words; `matcher`: what it names, by field. `one_chat`: somebody muted it for one chat alone.
-    `may_end`: who asks may."""
+def describe(silence: Silence, machines_now: int, may_end: bool = True) -> dict[str, Any]:
+    """`machines`: in words; `machines_now`: how many these are. `matcher`: what it names, by field. `one_chat`:
+    somebody muted it for one chat alone. `may_end`: who asks may."""
     named = {name: list(getattr(silence.matcher, name)) for name in ("groups", "tags", "kinds", "names")}
     return {
         "id": silence.id,
@@ -152,6 +172,7 @@ def describe(silence: Silence, may_end: bool = True) -> dict[str, Any]:
         "starts_at": rfc3339(silence.starts_at),
         "ends_at": rfc3339(silence.ends_at),
         "machines": str(silence.matcher),
+        "machines_now": machines_now,
         "matcher": {name: words for name, words in named.items() if words},
         "one_chat": bool(silence.matcher.channels),
         "created_by": silence.created_by,

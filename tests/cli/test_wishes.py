@@ -77,6 +77,15 @@ def test_a_silence_is_added_listed_and_ended(cli: Cli) -> None:
     assert cli("silences", "end", str(made["id"])).code == 1
 
 
+def test_a_silence_says_how_many_machines_it_names_so_that_a_slip_is_seen(cli: Cli) -> None:
+    cli("machines", "add", "cam-1", "--name", "Silly box")
+    assert cli("silences", "add", "a", "--machine", "silly box").out.endswith("\nIt names no machines now\n")
+    assert cli("silences", "add", "b", "--machine", "Silly box").out.endswith("\nIt names 1 machine now\n")
+    assert cli("silences", "add", "c").out.endswith("\nIt names 1 machine now\n")
+    cli("machines", "add", "cam-2")
+    assert [one["machines_now"] for one in cli.json("silences", "list")] == [0, 1, 2]
+
+
 def test_a_planned_silence_is_in_the_time_zone_of_the_settings(cli: Cli) -> None:
     cli.env["LASTSEEN_TIMEZONE"] = "Europe/Berlin"
     made = cli.json("silences", "add", "window", "--from", "2099-06-01T01:00", "--for", "90m")

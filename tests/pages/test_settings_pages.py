@@ -38,6 +38,15 @@ async def test_a_silence_is_made_and_ended_by_a_form_that_names_what_is_wrong(si
         assert await silences.listed(office) == []
 
 
+async def test_a_silence_that_names_no_machine_is_made_and_the_page_says_so(site: Site) -> None:
+    await machines.add(site.app.office.of(OPERATOR), "cam-1", {"owner": (await site.person("ben", "member", None)).id})
+    async with await browser(site) as admin, await browser(site, "viewer") as viewer:
+        for names, said in (("nope", 'fault">no machine now'), ("cam-*", 'soft">now 1 machine<')):
+            await admin.post("/silences", data={"name": "x", "lasting": "1h", "names": names})
+            assert said in (await admin.get("/silences")).text
+        assert "now 1 machine" not in (await viewer.get("/silences")).text, "others' machines do not count"
+
+
 async def test_viewers_silence_nothing(site: Site) -> None:
     office = site.app.office.of(OPERATOR)
     async with await browser(site, "admin") as admin, await browser(site, "viewer") as viewer:

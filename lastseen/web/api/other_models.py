@@ -63,6 +63,7 @@ class Silence(BaseModel):
     starts_at: datetime
     ends_at: datetime
     machines: str = Field(description="in words")
+    machines_now: int = Field(description="how many of those that you may see it names now")
     matcher: dict[str, Any]
     one_chat: bool
     created_by: str
