@@ -79,7 +79,7 @@ def test_what_cannot_be_done_is_said(cli: Cli, command: tuple[str, ...], said: s
 def test_a_key_says_what_it_may_and_whose_it_is(cli: Cli) -> None:
     cli.json("users", "add", "ada", "--role", "admin")
     plain = cli.json("keys", "add", "api")
-    assert plain.keys() == {"id", "scope", "label", "key"}
+    assert (plain.keys(), plain["expires_at"]) == ({"id", "scope", "label", "key", "expires_at"}, None)
     cli.json("keys", "add", "api", "--may", "write", "--user", "ADA")
     listed = [(key["may"], key["user"], key["last_used_at"]) for key in cli.json("keys", "list")]
     assert listed == [("read", None, None), ("write", "ada", None)]
