@@ -61,6 +61,8 @@ async def end(office: Office, silence: int) -> dict[str, Any]:
 
 async def _named_now(office: Office, some: Sequence[Silence]) -> list[int]:
     """How many machines each names, of those that who asks may see: none is a slip, or of machines to come."""
+    if not some:
+        return []
     if not any(one.matcher.of_machines for one in some):
         everything = sum(count.machines for count in await office.store.census(Sought(seen_by=office.who.seen_by)))
         return [everything] * len(some)
