@@ -255,7 +255,7 @@ async def test_pages_work_without_a_script(looking: Looking) -> None:
     async with looking.by(scripts=False) as seen:
         page = seen.page
         await seen.open("/")
-        await page.get_by_label("Group").select_option("plain")
+        await page.get_by_label("Group", exact=True).select_option("plain")
         await page.get_by_role("button", name="Show").click()
         await expect(page.locator(".machines:not(.wrong-now) .name a")).to_have_text(["unscripted"])
         await page.get_by_role("link", name="unscripted").click()
