@@ -214,7 +214,9 @@ async def test_what_an_admin_adds_is_everybodys_unless_they_say_otherwise(site: 
         begun = (await admin.get("/channels/new/console")).text
         assert re.search(ticked, begun)
         assert "it hears of every machine<" in begun
-        assert not re.search(ticked, (await member.get("/channels/new/webhook")).text)
+        of_member = (await member.get("/channels/new/webhook")).text
+        assert 'name="shared"' not in of_member
+        assert "it hears of your machines and of those that are shared" in of_member
         for shared in ("yes", ""):
             page = await admin.post("/channels/new/webhook", data={"name": "a", "of.url": "?", "shared": shared})
             assert bool(re.search(ticked, page.text)) is bool(shared), "what was chosen stays"
