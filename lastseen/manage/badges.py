@@ -51,6 +51,14 @@ async def page(office: Office, *, limit: int = 100, cursor: str | None = None) -
     return {"items": await _described(office, shown), "next": following}
 
 
+async def show(office: Office, badge: int) -> dict[str, Any]:
+    """Raises NotFound."""
+    for one in await listed(office):
+        if one["id"] == badge:
+            return one
+    raise NotFound(say("there is no badge {badge}", badge=badge))
+
+
 async def remove(office: Office, badge: int) -> dict[str, Any]:
     """Its address shows nothing any more. Raises NotFound, Forbidden."""
     for one in await office.store.badges():

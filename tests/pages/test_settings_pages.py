@@ -190,8 +190,16 @@ async def test_status_pages_and_badges_are_made_changed_and_removed(site: Site) 
         ).status_code == 303
         (badge,) = await badges.listed(office)
         assert f'src="/badge/{badge["key"]}.svg"' in (await admin.get("/status-pages")).text
-        assert (await admin.post(f"/status-pages/badges/{badge['id']}/remove")).status_code == 303
-        assert (await admin.post("/status-pages/shop/remove")).status_code == 303
+        for path, words in (
+            (f"/status-pages/badges/{badge['id']}/remove", "the badge of machine db"),
+            ("/status-pages/shop/remove", "Remove Shop?"),
+        ):
+            assert f'href="{path}"' in (await admin.get("/status-pages")).text
+            asked = await admin.get(path)
+            assert words in asked.text
+            assert f'action="{path}"' in asked.text
+            assert (await admin.post(path)).status_code == 303
+            assert (await admin.get(path)).status_code == 404
         assert (await badges.listed(office), await statuspages.listed(office)) == ([], [])
 
 

@@ -216,7 +216,16 @@ PAGES = [
     *("/channels", "/channels/new", "/channels/new/webhook", "/channels/new/email", "/channels/new/telegram"),
     *("/channels/new/ntfy", "/channels/invite", "/channels/1", "/channels/1/edit", "/channels/1/wishes"),
     *("/channels/1/remove", "/channels/1/secret", "/channels/1/whose", "/channels/given-up", "/channels/invited/1"),
-    *("/silences", "/status-pages", "/status-pages/zzpage/edit", "/sources", "/sources/http", "/kinds"),
+    *(
+        "/silences",
+        "/status-pages",
+        "/status-pages/zzpage/edit",
+        "/status-pages/zzpage/remove",
+        "/status-pages/badges/1/remove",
+        "/sources",
+        "/sources/http",
+        "/kinds",
+    ),
     *("/sources/new", "/sources/zzmqtt", "/sources/zzmqtt/edit", "/sources/zzmqtt/remove"),
     *(
         "/kinds/edit?name=zzkind",

@@ -58,6 +58,12 @@ def shown_routes() -> APIRouter:
             return _form(request, slug, said, _faults(error), 422)
         return RedirectResponse("/status-pages", 303)
 
+    @router.get("/{slug}/remove")
+    async def removal(request: Request, office: Asked, slug: str) -> Response:
+        office.who.must_edit()
+        title = (await statuspages.show(office, slug))["title"]
+        return templates(request, "shown_remove.html", what=title, action=f"/status-pages/{slug}/remove", badge=False)
+
     @router.post("/{slug}/remove")
     async def remove(request: Request, office: Asked, slug: str) -> Response:
         await statuspages.remove(office, slug)
@@ -78,6 +84,13 @@ def _add_badges(router: APIRouter) -> None:
             field = error.field if error.field in BADGE_FIELDS else "of"
             return await _page(request, office, {**BEGUN, **said}, {field: error.message}, 422)
         return RedirectResponse("/status-pages", 303)
+
+    @router.get("/badges/{number}/remove")
+    async def removal(request: Request, office: Asked, number: int) -> Response:
+        office.who.must_edit()
+        what = say("the badge of {of}", of=written_line(await badges.show(office, number)))
+        action = f"/status-pages/badges/{number}/remove"
+        return templates(request, "shown_remove.html", what=what, action=action, badge=True)
 
     @router.post("/badges/{number}/remove")
     async def remove(request: Request, office: Asked, number: int) -> Response:
