@@ -262,15 +262,14 @@ Order = Watch | Pause | Resume | Disable | Enable | Forget | Acknowledge
 
 
 class Case(msgspec.Struct, frozen=True, gc=False):
-    """Everything `decide` may look at. `until`: the moment up to which silence is judged, where what was said since may
-    not be stored yet; None: `now`. `told`: uids of the channels that heard of the open incident. `runs`: its newest
+    """Everything `decide` may look at. `told`: uids of the channels that heard of the open incident. `runs`: its newest
     runs, the oldest first, and all that are open; left out where nothing is to be decided about runs. Read only if they
     are asked for: `newest_events`, so many of its own, the oldest first, `began_to_flap`, its newest
-    `machine.flapping`, and `told_of`, who heard of an incident."""
+    `machine.flapping`, and `told_of`, who heard of an incident. `until`: the moment up to which silence is judged, where
+    what was said since may not be stored yet; None: `now`."""
 
     standing: Standing
     now: datetime
-    until: datetime | None = None
     signals: tuple[Signal, ...] = ()
     order: Order | None = None
     blind: tuple[BlindPeriod, ...] = ()
@@ -280,6 +279,7 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     newest_events: Callable[[int], Sequence[Event]] = lambda _: ()
     began_to_flap: Callable[[], Event | None] = lambda: None
     told_of: Callable[[str], frozenset[str]] = lambda _: frozenset()
+    until: datetime | None = None
 
     @property
     def audience(self) -> tuple[Channel, ...]:
