@@ -265,8 +265,8 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     """Everything `decide` may look at. `told`: uids of the channels that heard of the open incident. `runs`: its newest
     runs, the oldest first, and all that are open; left out where nothing is to be decided about runs. Read only if they
     are asked for: `newest_events`, so many of its own, the oldest first, `began_to_flap`, its newest
-    `machine.flapping`, and `told_of`, who heard of an incident. `until`: the moment up to which silence is judged, where
-    what was said since may not be stored yet; None: `now`."""
+    `machine.flapping`, and `told_of`, who heard of an incident. `until`: the moment up to which silence is judged,
+    where what was said since may not be stored yet; None: `now`."""
 
     standing: Standing
     now: datetime
