@@ -110,10 +110,19 @@ def _invented(
             yield "invented outage", f"{event.reason} at {event.at:.2f}, and it had said nothing of the kind"
             continue
         patience = machine.grace if last.said == "goodbye" else machine.threshold
-        deaf = apart(evidence.faults, machine.via, [beat for beat in beats if last.sent < beat.sent <= event.at])
-        had = hearing_time(last.sent, event.at, deaf)
+        had = _had(last, machine, event, beats, evidence)
+        late = [beat for beat in beats if last.sent < beat.sent < event.at and beat.acked is not None]
+        for beat in late:  # which it may have gone by
+            if "goodbye" not in (last.said, beat.said):
+                had = max(had, _had(beat, machine, event, beats, evidence))
         if had < patience - _apart(evidence):
             yield "invented outage", f"{event.reason} at {event.at:.2f}: {last}, {had:.2f} s of {patience:g}"
+
+
+def _had(last: Beat, machine: Machine, event: Event, beats: Sequence[Beat], evidence: Evidence) -> float:
+    """Seconds from a heartbeat to an outage in which it could have been heard again."""
+    missing = [beat for beat in beats if last.sent < beat.sent <= event.at]
+    return hearing_time(last.sent, event.at, apart(evidence.faults, machine.via, missing))
 
 
 def _heard_last(machine: Machine, event: Event, beats: Sequence[Beat], evidence: Evidence) -> Beat | None:

@@ -241,6 +241,19 @@ def test_what_was_heard_in_a_stall_is_not_held_up_by_it() -> None:
     assert audit(replace(good(), faults=[Fault("database stalled", 19.9, 23.5, ("http",), held=True)])) == []
 
 
+def test_a_word_that_came_through_a_stall_late_is_what_the_silence_counts_from() -> None:
+    """It was sent at 20, and acknowledged so late that by its clock it need not have been known: four seconds later it
+    was silent, most of which was in the stall."""
+    run = good()
+    beats = [replace(beat, acked=23.9) if beat.sent == 20 else beat for beat in run.beats]
+    beats = sorted([*beats, Beat(1, "alive", 18, 18.01)], key=lambda beat: beat.sent)
+    held = Fault("database stalled", 19.9, 23.8, ("http",), held=True)
+    late = replace(run, beats=beats, faults=[held], lateness=0.1)
+    assert audit(late) == []
+    early = [replace(one, at=23.0) if one.seq == 3 else one for one in run.events]
+    assert rules(replace(late, events=early)) == {"invented outage"}
+
+
 def test_what_is_said_at_the_end_of_a_stall_was_not_missing_before() -> None:
     run = good()
     held = Fault("database stalled", 21.0, 23.99, ("http",), held=True)
