@@ -124,13 +124,14 @@ def _word(machine: Mapping[str, Any]) -> str:
 
 def _cells(machine: Mapping[str, Any], at: datetime) -> dict[str, Text]:
     word, by = _word(machine), machine.get("acknowledged_by")
-    limit = machine["offline_after_seconds"]
+    seconds = machine["offline_after_seconds"]
+    limit = "never" if seconds is None else spell(timedelta(seconds=seconds))
     return {
         "machine": Text(printable(machine["slug"])),
         "status": Text(f"{word}, seen by {printable(by)}" if by else word, style=STYLES.get(word, "")),
         "last seen": Text(_ago(machine["last_seen"], at, "never")),
         "since": Text(_ago(machine["status_since"], at, ""), style="dim"),
-        "limit": Text("never" if limit is None else spell(timedelta(seconds=limit)), style="dim"),
+        "limit": Text(printable(machine.get("schedule") or limit), style="dim"),
         "group": Text(printable(machine["group"]), style="dim"),
     }
 

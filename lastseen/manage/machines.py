@@ -16,6 +16,7 @@ from lastseen.manage.cursors import cursor_of, page_of, place_in
 from lastseen.manage.office import Office
 from lastseen.model import SLUG, Machine, MachineRef, Standing
 from lastseen.model.directory import Sought, place_of
+from lastseen.monitor.changes import checked
 from lastseen.monitor.deadline import interval
 from lastseen.monitor.snapshot import whole_seconds
 from lastseen.protocols import Glances
@@ -64,9 +65,8 @@ async def add(office: Office, slug: str, said: Mapping[str, Any], *, if_missing:
     takes them, with `owner` as a name, or `shared`. Raises Conflict where it is there, unless `if_missing`: then there
     is no key in it."""
     office.who.must_edit()
-    if not SLUG.fullmatch(slug):
-        raise InvalidInput(say("must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {slug!r}", slug=slug), "slug")
     wanted = owners.of_new(office, await owners.named(office, said))
+    _must_be_right(slug, wanted)
     try:
         making = office.monitor.watch(slug, expect="new", **jobs.with_zone(office, wanted))
         await office.do(making, "machines.add", f"machine {slug}", said)
@@ -101,6 +101,19 @@ async def listed(office: Office, kind: str | None = None, group: str | None = No
         after = page[-1].machine.id
         found += await _described(office, [one for one in page if office.who.sees(one.machine.owner)], known, urls)
     return found
+
+
+def _must_be_right(slug: str, wanted: Mapping[str, Any]) -> None:
+    """Raises InvalidInput of all that is wrong with a new machine, with its slug too."""
+    wrong: list[InvalidInput] = []
+    if not SLUG.fullmatch(slug):
+        wrong.append(InvalidInput(say("must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {slug!r}", slug=slug), "slug"))
+    try:
+        checked(wanted)
+    except InvalidInput as error:
+        wrong += [error, *error.others]
+    if wrong:
+        raise InvalidInput(wrong[0].message, wrong[0].field, wrong[1:])
 
 
 async def page(office: Office, sought: Sought, cursor: str | None = None, *, urls: bool = False) -> dict[str, Any]:

@@ -30,6 +30,8 @@ async def add(
 ) -> dict[str, Any]:
     """From `start`, or from now, for as long. Raises InvalidInput, Forbidden."""
     office.who.must_edit()
+    if not name.strip():
+        raise InvalidInput(say("must not be empty"), "name")
     matcher = matcher if office.who.is_admin else await _written_down(office, matcher)
     now = office.monitor.clock.now()
     begins = start or now

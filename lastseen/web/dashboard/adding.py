@@ -42,7 +42,7 @@ def adding_routes() -> APIRouter:
         try:
             made = await machines.add(office, _slug(typed), _said(office, typed))
         except (InvalidInput, Conflict) as error:
-            return await _form(request, office, typed, faults(error), 422)
+            return await _form(request, office, typed, _faults(error, typed), 422)
         return await _connect(request, office, made["slug"], made["key"])
 
     @router.get("/{slug}/connect")
@@ -63,16 +63,19 @@ def adding_routes() -> APIRouter:
 
 
 def _slug(typed: Mapping[str, str]) -> str:
-    """Raises InvalidInput where there is nothing to make one of."""
-    slug = typed.get("slug") or slugify(typed.get("name", ""))
-    if not slug:
-        name = typed.get("name", "")
-        raise (
-            InvalidInput(say("must be named in A-Z a-z 0-9 . _ : - as well"), "slug")
-            if name
-            else InvalidInput(say("must not be empty"), "name")
-        )
-    return slug
+    """None that could be one where there is nothing to make one of."""
+    return typed.get("slug") or slugify(typed.get("name", ""))
+
+
+def _faults(error: InvalidInput | Conflict, typed: Mapping[str, str]) -> dict[str, str]:
+    """Where there is no slug, that is wrong with the name, or with what none can be made of."""
+    found = faults(error)
+    if not _slug(typed):
+        found["slug"] = say("must be named in A-Z a-z 0-9 . _ : - as well")
+        if not typed.get("name"):
+            found["name"] = say("must not be empty")
+            del found["slug"]
+    return found
 
 
 def _said(office: Office, typed: Mapping[str, str]) -> dict[str, Any]:
