@@ -16,7 +16,7 @@ from lastseen.model.directory import Leaf
 from lastseen.model.intervals import Turn
 from lastseen.monitor import advice_words
 from lastseen.monitor.advice import ENOUGH, FEW, Advice, Alarms, Silence, advise, alarms
-from lastseen.monitor.counting import ASKED, KEPT, PRIVATE
+from lastseen.monitor.counting import ASKED, EVERY, KEPT, PRIVATE, SETTLED
 from lastseen.monitor.deadline import threshold
 from lastseen.protocols import Annals, Intervals
 from lastseen.words import say
@@ -68,14 +68,14 @@ async def of_one(
 
 
 async def listen(office: Office, ref: str, span: timedelta) -> dict[str, Any]:
-    """Count the intervals of this machine from now on for so long, before those whose turn it is. Raises
-    UnknownMachine, Forbidden, InvalidInput, Busy."""
+    """Count the intervals of this machine for so long, before those whose turn it is: from some minutes on, when every
+    process knows of it. Raises UnknownMachine, Forbidden, InvalidInput, Busy."""
     standing, now = await find_to_edit(office, ref), office.monitor.clock.now()
     if not timedelta(minutes=10) <= span <= PRIVATE:
         raise InvalidInput(say("must be from 10m to {days}d", days=PRIVATE.days), "lasting")
     _check(office)
-    machine = standing.machine
-    asking = office.store.ask_turn(Turn(machine.id, machine.slug, now, now + span, asked=True), ASKED)
+    machine, begins = standing.machine, now + EVERY + SETTLED
+    asking = office.store.ask_turn(Turn(machine.id, machine.slug, begins, begins + span, asked=True), ASKED)
     turn = await office.do(
         asking,
         "machines.listen",

@@ -15,6 +15,7 @@ from lastseen.manage import advice
 from lastseen.manage.office import Office
 from lastseen.manage.who import Who
 from lastseen.model import Watch
+from lastseen.monitor.counting import EVERY
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.testing.script import keep
 from tests.advice.sampled import Fleet, a_fleet, started
@@ -99,7 +100,11 @@ async def test_who_asks_for_it_is_listened_to_before_those_whose_turn_it_is(flee
     assert (await advice.of_one(office_of(fleet), "m0"))["listening_since"] is None, "it begins in some minutes"
     asked = await advice.listen(office_of(fleet), "m4", timedelta(days=2))
     assert asked["machine"] == "m4"
-    assert {turn.slug for turn in await fleet.store.turns()} == {"m0", "m4"}
+    turns = {turn.slug: turn for turn in await fleet.store.turns()}
+    assert turns.keys() == {"m0", "m4"}
+    known_at = fleet.clock.now() + EVERY
+    assert turns["m4"].starts_at > known_at, "no process has lost what it heard before it knew"
+    assert turns["m4"].ends_at - turns["m4"].starts_at == timedelta(days=2)
     fleet.clock.seconds += 300
     await fleet.rounds()
     fleet.clock.seconds += 300
