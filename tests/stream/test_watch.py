@@ -49,6 +49,15 @@ def drawn(shown: Shown, width: int, height: int) -> list[str]:
     return capture.get().splitlines()
 
 
+def test_a_job_is_shown_with_its_schedule_and_not_with_a_limit_that_does_not_hold() -> None:
+    board = {"counts": {"online": 1}, "machines": [machine("backup", schedule="30 2 * * *"), machine("web")]}
+    lines = drawn(Shown(board, NOW, [], 0, ""), 120, 24)
+    (job,), (web,) = ([line for line in lines if name in line] for name in ("backup", "web"))
+    assert "30 2 * * *" in job
+    assert "2 min" not in job
+    assert "2 min" in web
+
+
 @pytest.mark.parametrize("size", [(200, 50), (80, 24), (49, 24), (30, 9), (20, 5), (120, 200)])
 @pytest.mark.parametrize("count", [0, 1, 10, 300])
 def test_what_is_shown_fits_every_terminal(size: tuple[int, int], count: int) -> None:
