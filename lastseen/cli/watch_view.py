@@ -62,7 +62,7 @@ def table(shown: Shown, width: int) -> Group:
 
 def _machines(machines: Sequence[Mapping[str, Any]], at: datetime, width: int) -> RenderableType:
     if not machines:
-        return Text("No machines like that, or none yet: lastseen machines add NAME")
+        return Text("No such machines yet: lastseen machines add NAME")
     return _table(machines, at, width)
 
 
