@@ -40,7 +40,9 @@ LEASE = 6.0
 
 TICK = 0.05
 GRACE = 1.0
-SETTLED_WITHIN = 150.0
+SETTLED_WITHIN = 360.0
+"""Seconds that a run may take to come to rest: a webhook whose second try failed too is tried again after 300."""
+
 STARTED_WITHIN = 180.0
 SETTINGS = {
     "MACHINE_HEARTBEAT_CHECK_INTERVAL": "1s",
