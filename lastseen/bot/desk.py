@@ -149,10 +149,8 @@ class Desk:
         return sorted(seen, key=lambda one: one.name.casefold())
 
     def _seen(self, standing: Standing, now: Any) -> Seen:
-        outage = standing.outage
         return Seen(
             self.monitor.described(standing, now),
-            None if outage is None else outage.started_at,
             standing.machine.tags,
             standing.machine.kind,
             standing.machine.schedule is not None,

@@ -47,11 +47,9 @@ Lines = Sequence[Line]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A machine as a chat sees it. `outage_at`: since when it is out, where it is. `scheduled`: when it must come is
-    said by its schedule, and by no limit."""
+    """A machine as a chat sees it. `scheduled`: when it must come is said by its schedule, and by no limit."""
 
     status: MachineStatus
-    outage_at: datetime | None = None
     tags: tuple[str, ...] = ()
     kind: str = ""
     scheduled: bool = False
@@ -70,7 +68,7 @@ class Seen:
 
     @property
     def since(self) -> datetime:
-        return self.outage_at or self.status.status_since
+        return self.status.since
 
 
 def text_of(lines: Lines) -> str:

@@ -12,7 +12,7 @@ from lastseen.cli import jobs
 from lastseen.cli.advice import advice
 from lastseen.cli.machine_options import MachineOptions, flag_of
 from lastseen.cli.options import UsageError, naming, spread
-from lastseen.cli.output import Json, answer, facts, local, print_json, seconds, table
+from lastseen.cli.output import Json, answer, facts, local, print_json, seconds, since_of, table
 from lastseen.cli.secret_file import secret_file
 from lastseen.cli.session import call
 from lastseen.errors import InvalidInput
@@ -227,7 +227,7 @@ def _print_machine(shown: dict[str, Any], as_json: bool) -> None:
         [
             ("machine", f"{shown['slug']} (id {shown['id']})"),
             ("name", shown["name"] if shown["name"] != shown["slug"] else None),
-            ("status", f"{_status(shown)} since {_local(shown['status_since'])}"),
+            ("status", f"{_status(shown)} since {_local(since_of(shown))}"),
             ("last heartbeat", _local(shown["last_seen"])),
             ("limit", _limit(shown) if shown["schedule"] is None else None),
             ("reports every", _every(shown)),

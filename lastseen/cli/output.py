@@ -122,5 +122,10 @@ def local(value: datetime | str | None) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def since_of(machine: Mapping[str, Any]) -> str:
+    """From when on it is how it is. A server from before it said so knows when that was noticed."""
+    return str(machine.get("since") or machine["status_since"])
+
+
 def seconds(value: float | None, never: str = "never") -> str:
     return never if value is None else spell(timedelta(seconds=value))

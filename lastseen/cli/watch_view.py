@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lastseen.cli.output import STYLES, local, printable
+from lastseen.cli.output import STYLES, local, printable, since_of
 from lastseen.durations import spell
 
 RECENT = 5
@@ -130,7 +130,7 @@ def _cells(machine: Mapping[str, Any], at: datetime) -> dict[str, Text]:
         "machine": Text(printable(machine["slug"])),
         "status": Text(f"{word}, seen by {printable(by)}" if by else word, style=STYLES.get(word, "")),
         "last seen": Text(_ago(machine["last_seen"], at, "never")),
-        "since": Text(_ago(machine["status_since"], at, ""), style="dim"),
+        "since": Text(_ago(since_of(machine), at, ""), style="dim"),
         "limit": Text(printable(machine.get("schedule") or limit), style="dim"),
         "group": Text(printable(machine["group"]), style="dim"),
     }

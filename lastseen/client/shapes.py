@@ -17,7 +17,8 @@ class KeyedMachine(TypedDict):
 
 
 class MachineStatus(TypedDict):
-    """The status of one machine at this moment. `notified_at`: when its open outage was noticed, whoever was told."""
+    """The status of one machine at this moment. `notified_at`: when its open outage was noticed, whoever was told.
+    `since`: from when on it is how it is: an outage counts from before it was noticed, which was at `status_since`."""
 
     id: int
     slug: str
@@ -26,6 +27,7 @@ class MachineStatus(TypedDict):
     late: bool
     last_seen: str | None
     status_since: str
+    since: NotRequired[str]
     offline_after_seconds: float | None
     seconds_until_offline: float | None
     notified_at: str | None

@@ -20,7 +20,8 @@ from lastseen.protocols import Glances, SourceRows, Store
 @dataclass(frozen=True, slots=True)
 class MachineStatus:
     """The status of one machine at one moment. `late`: past its interval, not past its threshold.
-    `acknowledged_by`: who has seen its outage or error, which lasts.
+    `since`: from when on it is how it is: of an outage, from where it is counted, which is before `status_since`, when it
+    was noticed. `acknowledged_by`: who has seen its outage or error, which lasts.
     `seconds_until_offline` leaves blind time out of account: it may get longer, never shorter."""
 
     id: int
@@ -30,6 +31,7 @@ class MachineStatus:
     late: bool
     last_seen: datetime | None
     status_since: datetime
+    since: datetime
     offline_after: timedelta | None
     until_offline: timedelta | None
     notified_at: datetime | None
@@ -53,6 +55,7 @@ class MachineStatus:
             "late": self.late,
             "last_seen": rfc3339(self.last_seen),
             "status_since": rfc3339(self.status_since),
+            "since": rfc3339(self.since),
             "offline_after_seconds": None if self.offline_after is None else whole_seconds(self.offline_after),
             "seconds_until_offline": None if self.until_offline is None else self.until_offline.total_seconds(),
             "notified_at": rfc3339(self.notified_at),
@@ -107,6 +110,7 @@ def status_of(standing: Standing, rules: Rules, now: datetime, sources: Mapping[
         late=watched and every is not None and now > row.silent_since + every,
         last_seen=row.last_seen,
         status_since=row.status_since,
+        since=standing.since,
         offline_after=limit,
         until_offline=None if left is None else max(left.since + left.span - now, timedelta(0)),
         notified_at=None if standing.outage is None else standing.outage.detected_at,

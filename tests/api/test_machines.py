@@ -14,7 +14,7 @@ from tests.cli.test_shapes import EVENT, MACHINE, ONE
 from tests.support import eventually
 
 STATUS = {
-    *("id", "slug", "name", "status", "late", "last_seen", "status_since", "offline_after_seconds"),
+    *("id", "slug", "name", "status", "late", "last_seen", "status_since", "since", "offline_after_seconds"),
     *("seconds_until_offline", "notified_at", "sources", "group", "flapping_since"),
 }
 
@@ -35,6 +35,17 @@ async def go_offline(api: Api, slug: str) -> None:
 
 async def status_is(api: Api, slug: str, status: str) -> bool:
     return bool((await api.get(f"/machines/{slug}/status"))["status"] == status)
+
+
+async def test_an_outage_lasts_since_before_it_was_noticed(api: Api) -> None:
+    await api.add("m")
+    await go_offline(api, "m")
+    status = await api.get("/machines/m/status")
+    assert status["since"] == status["last_seen"] < status["status_since"]
+    await api.app.monitor.heartbeat("m")
+    await eventually(lambda: status_is(api, "m", "online"))
+    status = await api.get("/machines/m/status")
+    assert status["since"] == status["status_since"]
 
 
 async def test_a_machine_is_added_shown_changed_and_removed(api: Api) -> None:

@@ -83,6 +83,8 @@ async def test_states_follow_the_machines_and_lastseen_says_whether_it_is_there(
             assert (state["name"], state["group"], state["kind"]) == ("pump", "mqtt", "default")
             await send(broker, "devices/pump/heartbeat", '{"status": "offline"}')
             await eventually(lambda: seen.state("pump")["status"] == "offline")
+            status = await monitor.status("pump")
+            assert seen.state("pump")["since"] == status.as_dict()["since"] < status.as_dict()["status_since"]
             await monitor.pause("pump")
             await eventually(lambda: seen.state("pump")["status"] == "paused")
             await monitor.forget("pump")

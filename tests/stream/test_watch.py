@@ -49,6 +49,15 @@ def drawn(shown: Shown, width: int, height: int) -> list[str]:
     return capture.get().splitlines()
 
 
+def test_an_outage_is_said_to_last_since_it_began_and_an_older_server_knows_when_it_was_noticed() -> None:
+    began = (NOW - timedelta(minutes=7)).isoformat()
+    board = {"counts": {"offline": 2}, "machines": [machine("new", "offline", since=began), machine("old", "offline")]}
+    lines = drawn(Shown(board, NOW, [], 0, ""), 120, 24)
+    (new,), (old,) = ([line for line in lines if name in line] for name in ("new", "old"))
+    assert "7 min ago" in new
+    assert old.count("41 s ago") == 2
+
+
 def test_a_job_is_shown_with_its_schedule_and_not_with_a_limit_that_does_not_hold() -> None:
     board = {"counts": {"online": 1}, "machines": [machine("backup", schedule="30 2 * * *"), machine("web")]}
     lines = drawn(Shown(board, NOW, [], 0, ""), 120, 24)

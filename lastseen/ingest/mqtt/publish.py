@@ -83,7 +83,7 @@ class Outlet:
             "slug": machine.slug,
             "name": machine.name,
             "status": row.status.value,
-            "since": rfc3339(row.status_since),
+            "since": rfc3339(standing.since),
             "last_seen": rfc3339(row.last_seen),
             "kind": machine.kind,
             "group": machine.group,

@@ -23,6 +23,7 @@ class MachineStatus(BaseModel):
                 "late": False,
                 "last_seen": "2025-10-10T16:30:00Z",
                 "status_since": "2025-10-01T08:00:00Z",
+                "since": "2025-10-01T08:00:00Z",
                 "offline_after_seconds": 120,
                 "seconds_until_offline": 97.4,
                 "notified_at": None,
@@ -39,7 +40,10 @@ class MachineStatus(BaseModel):
     status: Literal["provisioning", "online", "offline", "error", "paused"]
     late: bool = Field(description="past its interval, not past its threshold")
     last_seen: datetime | None
-    status_since: datetime
+    status_since: datetime = Field(description="when its status was decided")
+    since: datetime = Field(
+        description="from when on it is so: of an outage, from where it is counted, before it was noticed"
+    )
     offline_after_seconds: float | None = Field(description="its threshold; null: never offline by silence")
     seconds_until_offline: float | None
     notified_at: datetime | None = Field(description="when its open outage was detected")
