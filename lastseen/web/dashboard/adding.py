@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Request, Response
 
@@ -43,7 +43,9 @@ def adding_routes() -> APIRouter:
             made = await machines.add(office, _slug(typed), _said(office, typed))
         except (InvalidInput, Conflict) as error:
             return await _form(request, office, typed, _faults(error, typed), 422)
-        return await _connect(request, office, made["slug"], made["key"])
+        page = await _connect(request, office, made["slug"], made["key"])
+        page.headers["Content-Location"] = f"/machines/{quote(made['slug'], safe='')}/connect"
+        return page
 
     @router.get("/{slug}/connect")
     async def connect(request: Request, office: Asked, slug: str) -> Response:

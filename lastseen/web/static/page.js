@@ -4,16 +4,14 @@ import { listen } from "./news.js";
 import { makeCopies } from "./copying.js";
 import { tellZone } from "./zone.js";
 import { hold, restore } from "./focus.js";
+import { leadToWrong, sendForms } from "./sending.js";
 
 const settle = (root) => {
   explain(root);
   makeCopies(root);
 };
 
-// What was wrong may be far down: whoever sent it is led there.
-const wrong = document.querySelector('main [aria-invalid="true"]');
-if (wrong) wrong.focus();
-
+leadToWrong();
 tellZone();
 settle(document);
 tick();
@@ -26,3 +24,4 @@ addEventListener("pageshow", () => setTimeout(() => {
   if (box && box.value !== box.defaultValue) box.dispatchEvent(new Event("input", { bubbles: true }));
 }));
 listen();
+if (document.getElementById("live")) sendForms(); // who logs in is sent on by the browser, which then keeps the password
