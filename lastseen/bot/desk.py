@@ -154,6 +154,7 @@ class Desk:
             standing.machine.tags,
             standing.machine.kind,
             standing.machine.schedule is not None,
+            standing.machine.enabled,
         )
 
     # -- saying

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,12 +48,14 @@ Lines = Sequence[Line]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A machine as a chat sees it. `scheduled`: when it must come is said by its schedule, and by no limit."""
+    """A machine as a chat sees it. `scheduled`: when it must come is said by its schedule, and by no limit. `enabled`:
+    its keys are taken; else it is paused, and more than that."""
 
     status: MachineStatus
     tags: tuple[str, ...] = ()
     kind: str = ""
     scheduled: bool = False
+    enabled: bool = True
 
     @property
     def limit(self) -> timedelta | None:
@@ -61,6 +64,12 @@ class Seen:
     @property
     def name(self) -> str:
         return plain(self.status.name) or self.status.slug
+
+    @property
+    def aside(self) -> str | None:
+        """What it is where it is neither well nor wrong."""
+        word = {Status.PAUSED: "Paused", Status.PROVISIONING: "Never heard"}.get(self.status.status)
+        return word if self.enabled else "Disabled"
 
     @property
     def acked_by(self) -> str | None:
@@ -111,7 +120,8 @@ def overall(seen: Sequence[Seen], when: When, failing: int) -> Lines:
     """All that this chat hears of: one line, and one for each that is not as it should be."""
     by = {status: [one for one in seen if one.status.status is status] for status in Status}
     lines = [*_troubled([*by[Status.OFFLINE], *by[Status.ERROR]], when)]
-    rest = [f"{word}: {len(by[status])}." for status, word in _ASIDE if by[status]]
+    aside = Counter(one.aside for one in seen)
+    rest = [f"{word}: {aside[word]}." for word in _ASIDE if aside[word]]
     channels = "All channels work." if not failing else f"{failing} channel{'s fail' if failing > 1 else ' fails'}."
     if lines:
         first = [f"🔴 {len(by[Status.OFFLINE])} offline"] if by[Status.OFFLINE] else []
@@ -124,7 +134,7 @@ def overall(seen: Sequence[Seen], when: When, failing: int) -> Lines:
     return (Line(f"{mark} {len(by[Status.ONLINE])} of {len(seen)} online"), _line(said))
 
 
-_ASIDE = ((Status.PAUSED, "Paused"), (Status.PROVISIONING, "Never heard"))
+_ASIDE = {"Paused": "is paused", "Disabled": "is disabled", "Never heard": "was never heard"}
 
 
 def _line(sentences: Iterable[str]) -> Line:
@@ -159,7 +169,7 @@ def single(one: Seen, when: When, last: tuple[datetime, datetime] | None, up: st
     elif status.status is Status.ONLINE:
         first = Line("🟢 ", one.name, f" online, heard {spell(when.now - seen, units=1)} ago" if seen else " online")
     else:
-        first = Line("⚪ ", one.name, " is paused" if status.status is Status.PAUSED else " was never heard")
+        first = Line("⚪ ", one.name, f" {_ASIDE[one.aside]}" if one.aside else "")
     lines = [first]
     if status.status is Status.ONLINE:
         due = one.scheduled and status.until_offline is not None
@@ -187,10 +197,9 @@ def listed(seen: Sequence[Seen], when: When) -> Lines:
         return (Line("⚪ No machines yet"),)
     lines = [*_troubled([one for one in seen if one.status.status is Status.OFFLINE], when)]
     lines += _troubled([one for one in seen if one.status.status is Status.ERROR], when)
-    for status, word in ((Status.ONLINE, ""), *((status, f"{word}: ") for status, word in _ASIDE)):
-        names = [one.name for one in seen if one.status.status is status]
-        if names:
-            lines.append(Line(f"{MARKS[status]} {word}{several(names, 40)}"))
+    online = [one.name for one in seen if one.status.status is Status.ONLINE]
+    aside = [(f"⚪ {word}: ", [one.name for one in seen if one.aside == word]) for word in _ASIDE]
+    lines += [Line(f"{mark}{several(names, 40)}") for mark, names in (("🟢 ", online), *aside) if names]
     return lines
 
 

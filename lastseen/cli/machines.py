@@ -11,7 +11,7 @@ import typer
 from lastseen.cli import jobs
 from lastseen.cli.advice import advice
 from lastseen.cli.machine_options import MachineOptions, flag_of
-from lastseen.cli.options import UsageError, naming, spread
+from lastseen.cli.options import UsageError, group_typed, naming, spread
 from lastseen.cli.output import Json, answer, facts, local, print_json, seconds, since_of, table
 from lastseen.cli.secret_file import secret_file
 from lastseen.cli.session import call
@@ -91,7 +91,7 @@ def set_(
 @app.command("list")
 def list_(
     kind: Annotated[str | None, typer.Option(help="Only of this kind.")] = None,
-    group: Annotated[str | None, typer.Option(help="Only in this group.")] = None,
+    group: Annotated[str | None, typer.Option(help="Only in this group.", callback=group_typed)] = None,
     as_json: Json = False,
 ) -> None:
     """List machines with their status."""

@@ -37,7 +37,7 @@ from lastseen.cli import (
     why,
     wishes,
 )
-from lastseen.errors import LastseenError
+from lastseen.errors import InvalidInput, LastseenError
 
 app = typer.Typer(
     name="lastseen",
@@ -115,9 +115,11 @@ def _command() -> Any:
 
 
 def main() -> None:
-    """Run the command; what goes wrong is one or two lines on standard error, and exit code 1."""
+    """Run the command; what goes wrong is a few lines on standard error, and exit code 1."""
     try:
         _command()()
+    except InvalidInput as error:
+        _fail(error, "\n".join(map(str, (error, *error.others))))
     except LastseenError as error:
         _fail(error, str(error))
     except OSError as error:

@@ -28,13 +28,25 @@ def own(value: str) -> str | None:
     return None if value in NOT_ITS_OWN else value
 
 
+def group_typed(text: str | None) -> str | None:
+    """What pages call no group is the group of whom nothing was said."""
+    from lastseen.model.machine import NO_GROUP
+
+    return NO_GROUP if text is not None and text.strip().casefold() == "no group" else text
+
+
+def groups_typed(texts: list[str] | None) -> list[str | None] | None:
+    return None if texts is None else [group_typed(text) for text in texts]
+
+
 @contextmanager
 def naming(flag_of: Callable[[str], str]) -> Iterator[None]:
     """What is wrong is called by the option that it was given by, not by its field."""
     try:
         yield
     except InvalidInput as error:
-        raise InvalidInput(error.message, flag_of(error.field)) from None
+        others = [InvalidInput(other.message, flag_of(other.field)) for other in error.others]
+        raise InvalidInput(error.message, flag_of(error.field), others) from None
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lastseen.cli.options import UsageError, naming, spread
+from lastseen.cli.options import UsageError, group_typed, naming, spread
 from lastseen.cli.output import Json, answer, facts, print_json, table
 from lastseen.cli.session import call
 
@@ -169,7 +169,7 @@ def _about(line: dict[str, Any]) -> str:
 @badges.command("add")
 def add_badge(
     machine: Annotated[str | None, typer.Option(metavar="SLUG-OR-ID", help="Of one machine.")] = None,
-    group: Annotated[str | None, typer.Option(help="Of the machines of a group.")] = None,
+    group: Annotated[str | None, typer.Option(help="Of the machines of a group.", callback=group_typed)] = None,
     tag: Annotated[str | None, typer.Option(help="Of the machines with a tag.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Of all machines.")] = False,
     shows: Annotated[

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lastseen.cli.options import group_typed
 from lastseen.cli.output import print_json
 from lastseen.cli.session import do, run
 from lastseen.cli.where import There, remote, there
 from lastseen.clock import SystemClock
+from lastseen.errors import InvalidInput
 
 if TYPE_CHECKING:
     from lastseen.cli.watch_screen import Watched
@@ -31,7 +33,9 @@ Lines = Annotated[
 
 
 def watch(
-    group: Annotated[str | None, typer.Option(help="Only machines of this group.", show_default=False)] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Only machines of this group.", callback=group_typed, show_default=False)
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Print how all stands, and end.")] = False,
     as_json: Lines = False,
 ) -> None:
@@ -40,6 +44,8 @@ def watch(
     drawn = not as_json and not once and sys.stdout.isatty() and sys.stdin.isatty()
 
     async def look(watched: Watched) -> None:
+        if group is not None and not sum((await watched.board())["counts"].values()):
+            raise InvalidInput(f"no machine is in the group {group!r}", "group")
         if drawn:
             await _show(watched)
         elif as_json:

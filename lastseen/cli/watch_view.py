@@ -119,6 +119,8 @@ def _widths(rows: Sequence[Mapping[str, Text]], words: Sequence[str], width: int
 
 
 def _word(machine: Mapping[str, Any]) -> str:
+    if not machine.get("enabled", True):
+        return "disabled"
     return "late" if machine["late"] else str(machine["status"])
 
 

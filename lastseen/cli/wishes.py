@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lastseen.cli.options import UsageError, own, spread
+from lastseen.cli.options import UsageError, groups_typed, naming, own, spread
 from lastseen.cli.output import Json, answer, local, print_json, table
 from lastseen.cli.session import call, settings
 from lastseen.durations import parse_duration, spell
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Spans in which events of some machines are recorded and not told.", no_args_is_help=True)
 
 Groups = Annotated[
-    list[str] | None, typer.Option("--group", help="Machines of this group; may be given several times.")
+    list[str] | None,
+    typer.Option("--group", help="Machines of this group; may be given several times.", callback=groups_typed),
 ]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="Machines with this tag; several times.")]
 Kinds = Annotated[list[str] | None, typer.Option("--kind", help="Machines of this kind; several times.")]
@@ -90,10 +91,8 @@ class WishOptions:
         value["quiet"] = self._quiet(value.get("quiet"))
         from lastseen.model import preferences_from
 
-        try:
+        with naming(flag):
             return checked_wishes(preferences_from(value))
-        except InvalidInput as error:
-            raise InvalidInput(error.message, flag(error.field)) from None
 
     def _spans(self) -> Sequence[tuple[str, str | None]]:
         return (

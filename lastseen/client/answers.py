@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 PROBLEM = "application/problem+json"
 LONGEST = 1000
+FIELDS = 100
 
 
 def value_of(value: Any, shape: type[T], server: str) -> T:
@@ -76,12 +77,13 @@ def _problem(response: httpx.Response) -> Mapping[str, Any] | None:
 
 
 def _invalid(problem: Mapping[str, Any], detail: str) -> InvalidInput:
-    """By the first field that is named."""
+    """With all fields that are named."""
     errors = problem.get("errors")
-    first = errors[0] if isinstance(errors, list) and errors else None
-    if not isinstance(first, dict):
+    named = [one for one in errors[:FIELDS] if isinstance(one, dict)] if isinstance(errors, list) else []
+    wrong = [(_line(one.get("detail", detail)), _line(one.get("field", ""))) for one in named]
+    if not wrong:
         return InvalidInput(detail)
-    return InvalidInput(_line(first.get("detail", detail)), _line(first.get("field", "")))
+    return InvalidInput(*wrong[0], [InvalidInput(*other) for other in wrong[1:]])
 
 
 def _line(said: object) -> str:

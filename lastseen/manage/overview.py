@@ -14,7 +14,7 @@ from lastseen.manage.lately import Lately, lately
 from lastseen.manage.machines import describe
 from lastseen.manage.office import Office
 from lastseen.model import Standing, Status
-from lastseen.model.directory import Count, Sought, place_of
+from lastseen.model.directory import DISABLED, Count, Sought, place_of
 from lastseen.model.past import Past
 from lastseen.monitor.uptime import Timeline, Uptime, day_edges, hour_edges
 from lastseen.protocols import Insight, Pasts
@@ -59,8 +59,8 @@ class Overview:
     `lately_cut`: there may be more of those."""
 
     now: datetime
-    counts: Mapping[Status, int]
-    groups: Mapping[str, Mapping[Status, int]]
+    counts: Mapping[str, int]
+    groups: Mapping[str, Mapping[str, int]]
     all_groups: Sequence[str]
     wrong: Sequence[Mapping[str, Any]]
     page: Sequence[Pictured]
@@ -91,7 +91,7 @@ async def overview(office: Office, wanted: Wanted) -> Overview:
     await office.monitor.name_sources([*wrong, *page])
     return Overview(
         now,
-        _by_status(census),
+        _by_state(census),
         _by_group(fitting),
         sorted({one.group for one in census}),
         [{**describe(office, one, now, {}), "since": one.since} for one in sorted(wrong, key=_seen)],
@@ -156,7 +156,9 @@ async def _from_there(office: Office, sought: Sought, after: str) -> Sought:
 
 
 def _filters(sought: Sought) -> bool:
-    return bool(sought.statuses or sought.kinds or sought.groups or sought.tags or sought.text)
+    return bool(
+        sought.statuses or sought.enabled is not None or sought.kinds or sought.groups or sought.tags or sought.text
+    )
 
 
 def _seen(one: Standing) -> bool:
@@ -164,15 +166,16 @@ def _seen(one: Standing) -> bool:
     return (one.error_acked_by if one.outage is None else one.outage.acked_by) is not None
 
 
-def _by_status(census: Sequence[Count]) -> Mapping[Status, int]:
-    found = dict.fromkeys(Status, 0)
+def _by_state(census: Sequence[Count]) -> Mapping[str, int]:
+    found = dict.fromkeys((*Status, DISABLED), 0)
     for one in census:
-        found[one.status] += one.machines
+        found[one.state] += one.machines
     return found
 
 
-def _by_group(census: Sequence[Count]) -> Mapping[str, Mapping[Status, int]]:
-    found: dict[str, dict[Status, int]] = {}
+def _by_group(census: Sequence[Count]) -> Mapping[str, Mapping[str, int]]:
+    found: dict[str, dict[str, int]] = {}
     for one in sorted(census, key=lambda count: count.group):
-        found.setdefault(one.group, {})[one.status] = one.machines
+        of_it = found.setdefault(one.group, {})
+        of_it[one.state] = of_it.get(one.state, 0) + one.machines
     return found

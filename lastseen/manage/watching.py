@@ -11,7 +11,7 @@ from lastseen.errors import ConfigurationError
 from lastseen.manage import machines
 from lastseen.manage.office import Office
 from lastseen.model import Status
-from lastseen.model.directory import BY_STATUS, Sought
+from lastseen.model.directory import BY_STATUS, DISABLED, Sought
 from lastseen.monitor.live import Live
 from lastseen.words import say
 
@@ -20,12 +20,12 @@ MOST: Final = 500
 
 
 async def board(office: Office, group: str | None = None, limit: int = MOST) -> dict[str, Any]:
-    """`{"at", "counts": {status: how many}, "machines": […]}`, each machine as `describe` says. First what is wrong,
-    the newest trouble first; then who is late."""
+    """`{"at", "counts": {status, or `disabled`: how many}, "machines": […]}`, each machine as `describe` says. First
+    what is wrong, the newest trouble first; then who is late."""
     sought = Sought(sort="status", groups=(group,) if group else (), seen_by=office.who.seen_by, limit=limit)
-    counts = dict.fromkeys((status.value for status in BY_STATUS), 0)
+    counts = dict.fromkeys((*(status.value for status in BY_STATUS), DISABLED), 0)
     for one in await office.store.census(sought):
-        counts[one.status.value] += one.machines
+        counts[one.state] += one.machines
     found = (await machines.page(office, sought))["items"]
     return {"at": rfc3339(office.monitor.clock.now()), "counts": counts, "machines": _ordered(found)}
 

@@ -15,6 +15,9 @@ SORTS: Final = ("name", "status", "last_seen", "status_since", "group")
 BY_STATUS: Final = (Status.OFFLINE, Status.ERROR, Status.PROVISIONING, Status.ONLINE, Status.PAUSED)
 """The order of `status`: what is wrong comes first."""
 
+DISABLED: Final = "disabled"
+"""Of a machine whose keys are refused: its status is paused."""
+
 NEVER_SEEN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Where in the order of `last_seen` a machine stands that was never heard."""
 
@@ -35,6 +38,7 @@ class Sought:
     groups: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     text: str = ""
+    enabled: bool | None = None
     seen_by: int | None = None
     sort: str = "name"
     descending: bool = False
@@ -50,17 +54,24 @@ class Sought:
             and (not self.groups or machine.group in self.groups)
             and (not self.tags or bool(set(self.tags) & set(machine.tags)))
             and (not self.text or any(folded(self.text) in folded(text) for text in texts))
+            and (self.enabled is None or machine.enabled == self.enabled)
             and (self.seen_by is None or machine.owner is None or machine.owner == self.seen_by)
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """So many machines of a group have this status."""
+    """So many machines of a group have this status, and are enabled or not."""
 
     group: str
     status: Status
+    enabled: bool
     machines: int
+
+    @property
+    def state(self) -> str:
+        """How people call that: who is disabled is more than paused."""
+        return self.status.value if self.enabled else DISABLED
 
 
 @dataclass(frozen=True, slots=True)

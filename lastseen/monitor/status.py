@@ -20,8 +20,8 @@ from lastseen.protocols import Glances, SourceRows, Store
 @dataclass(frozen=True, slots=True)
 class MachineStatus:
     """The status of one machine at one moment. `late`: past its interval, not past its threshold.
-    `since`: from when on it is how it is: of an outage, from where it is counted, which is before `status_since`, when it
-    was noticed. `acknowledged_by`: who has seen its outage or error, which lasts.
+    `since`: from when on it is how it is: of an outage, from where it is counted, before it was noticed at
+    `status_since`. `acknowledged_by`: who has seen its outage or error, which lasts.
     `seconds_until_offline` leaves blind time out of account: it may get longer, never shorter."""
 
     id: int

@@ -65,7 +65,10 @@ def story(facts: Facts, status: MachineStatus, asked: Asked, when: When) -> Stor
 
 def _flaps(facts: Facts, since: datetime, when: When) -> Note:
     slug, begun, moment = facts.standing.machine.slug, when.said(since), moment_of(since, when)
-    text = say("It flaps since {since}: people are told that, and not each change.", since=begun)
+    text = say(
+        "It flaps since {since}: chats, mail and pushes say so once, webhooks, functions and the console each change.",
+        since=begun,
+    )
     ask = "{text} `lastseen why {slug} --at {moment}`"
     return Note(Apart(Words(ask, text=text, slug=slug, moment=moment), page=text), since)
 
@@ -151,10 +154,10 @@ def _events(facts: Facts, when: When) -> Iterator[Moment]:
 def _of_quiet(facts: Facts, status: MachineStatus, asked: Asked, when: When) -> tuple[str, Sequence[Note]]:
     if asked.now:
         return _now(facts, status, when), [*map(Note, _why_quiet(facts, status, when)), *_before(facts, when)]
-    was, since = _then(facts, asked)
+    was, since, reason = _then(facts, asked)
     headline = say(
         "was {status} at {moment}, now {now}",
-        status=QUIET[was] if was else say("not there yet"),
+        status=(say("disabled") if reason == "disabled" else QUIET[was]) if was else say("not there yet"),
         moment=when.said(asked.since),
         now=_now(facts, status),
     )
@@ -162,6 +165,8 @@ def _of_quiet(facts: Facts, status: MachineStatus, asked: Asked, when: When) -> 
     begun = when.said(since, seconds=True)
     if was is None:
         quiet = say("Nobody was told: it was added {moment}.", moment=begun)
+    elif was is Status.PAUSED and reason == "disabled":
+        quiet = say("Nobody was told: it was disabled, and its keys were refused.")
     elif was is Status.PAUSED:
         quiet = say("Nobody was told: it was not watched, because it was paused.")
     elif was is Status.PROVISIONING:
@@ -174,14 +179,14 @@ def _of_quiet(facts: Facts, status: MachineStatus, asked: Asked, when: When) -> 
     return headline, [Note(quiet), *_before(facts, when), *_after(facts, when)]
 
 
-def _then(facts: Facts, asked: Asked) -> tuple[Status | None, datetime]:
-    """What it was at the moment asked about, and since when."""
+def _then(facts: Facts, asked: Asked) -> tuple[Status | None, datetime, str]:
+    """What it was at the moment asked about, since when, and why."""
     earlier = [event for event in ((facts.before,) if facts.before else ()) if event.status]
     earlier += [event for event in facts.events if event.status and event.at <= asked.until]
     if earlier:
         newest = max(earlier, key=lambda event: event.at)
-        return newest.status, newest.at
-    return (None if asked.until < facts.start else Status.PROVISIONING), facts.start
+        return newest.status, newest.at, newest.reason
+    return (None if asked.until < facts.start else Status.PROVISIONING), facts.start, ""
 
 
 def _now(facts: Facts, status: MachineStatus, when: When | None = None) -> str:
@@ -189,11 +194,11 @@ def _now(facts: Facts, status: MachineStatus, when: When | None = None) -> str:
     if facts.removed_at is not None:
         at = None if when is None else when.said(facts.removed_at, seconds=True)
         return say("removed") if at is None else say("removed {moment}", moment=at)
-    if status.status is Status.PAUSED and not facts.standing.machine.enabled:
-        return say("DISABLED")
     if status.status is Status.PROVISIONING:
         return say("never heard")
     word = (QUIET if status.status is Status.ONLINE else LOUD)[status.status]
+    if status.status is Status.PAUSED and not facts.standing.machine.enabled:
+        word = say("DISABLED")
     if when is None:
         return word
     if status.status is Status.ONLINE and status.last_seen is not None:

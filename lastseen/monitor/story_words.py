@@ -68,6 +68,8 @@ def event_words(event: Event, outage: Outage | None, when: When) -> str:
         return acknowledged(quoted(event.reason))
     if event.type in _FLAPS:
         return _flaps(event)
+    if event.reason == "disabled":
+        return say("disabled: its keys are refused")
     message = event.snapshot.get("message") or (event.reason if event.type not in _PLAIN else "")
     called = _CALLED.get(event.type, event.type)
     return Words("{what}: {said}", what=called, said=quoted(str(message))) if message else called

@@ -52,6 +52,9 @@ class Sessions(Protocol):
     async def session_used(self, session: int, now: datetime, until: datetime) -> None:
         """It was used, and lasts until then."""
 
+    async def user_came(self, user: int, now: datetime) -> None:
+        """Sets `last_in_at` of whom somebody else has logged in. Nobody of this id: nothing happens."""
+
     async def sessions(
         self, user: int | None, now: datetime, after: Place | None = None, limit: int | None = None
     ) -> Sequence[tuple[Session, User]]:

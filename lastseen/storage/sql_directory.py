@@ -88,14 +88,15 @@ def seek(connection: Connection, sought: Sought) -> list[Standing]:
 
 def census(connection: Connection, sought: Sought) -> list[Count]:
     """`Directory.census`."""
-    by = machines.c.group_name, liveness.c.status
+    by = machines.c.group_name, liveness.c.status, machines.c.enabled
     query = (
         select(*by, func.count().label("many"))
         .join(liveness, liveness.c.machine_id == machines.c.id)
         .where(machines.c.deleted_at.is_(None), *_filters(sought))
         .group_by(*by)
     )
-    return [Count(row.group_name, Status(row.status), row.many) for row in connection.execute(query)]
+    found = connection.execute(query)
+    return [Count(row.group_name, Status(row.status), bool(row.enabled), row.many) for row in found]
 
 
 def latest_report(connection: Connection, machine: int) -> tuple[datetime, str] | None:
@@ -132,6 +133,8 @@ def _filters(sought: Sought) -> list[ColumnElement[bool]]:
     if sought.text:
         part = folded_text(sought.text)
         found.append(or_(*(folded(column).contains(part, autoescape=True) for column in SEARCHED)))
+    if sought.enabled is not None:
+        found.append(machines.c.enabled.is_(sought.enabled))
     if sought.seen_by is not None:
         found.append(visible(machines.c.owner_id, sought.seen_by))
     return found

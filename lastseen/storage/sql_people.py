@@ -52,6 +52,9 @@ class SqlPeople:
     async def session_used(self, session: int, now: datetime, until: datetime) -> None:
         await self.database.write_beside(lambda c: sql_sessions.used(c, session, now, until))
 
+    async def user_came(self, user: int, now: datetime) -> None:
+        await self.database.write_beside(lambda c: sql_sessions.came(c, user, now))
+
     async def sessions(
         self, user: int | None, now: datetime, after: Place | None = None, limit: int | None = None
     ) -> Sequence[tuple[Session, User]]:

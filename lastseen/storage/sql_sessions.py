@@ -29,8 +29,13 @@ def begin(
     connection.execute(delete(sessions).where(sessions.c.expires_at <= now))
     row = {"user_id": user, "digest": digest, "created_at": now, "used_at": now, "expires_at": until}
     made = connection.execute(insert(sessions).values(row | {"address": address, "agent": agent})).inserted_primary_key
-    connection.execute(update(users).where(users.c.id == user).values(last_in_at=now))
+    came(connection, user, now)
     return _as_session(connection.execute(select(sessions).where(sessions.c.id == made[0])).one())  # type: ignore[index]
+
+
+def came(connection: Connection, user: int, now: datetime) -> None:
+    if is_id(user):
+        connection.execute(update(users).where(users.c.id == user).values(last_in_at=now))
 
 
 def find(connection: Connection, digest: str, now: datetime) -> tuple[Session, User] | None:

@@ -29,5 +29,7 @@ class Listed(StateStore):
     async def census(self, sought: Sought) -> Sequence[Count]:
         async with self.turn():
             known = [self._standing(machine_id) for machine_id in self.state.machines]
-        counted = Counter((one.machine.group, one.liveness.status) for one in known if sought.fits(one))
-        return [Count(group, status, many) for (group, status), many in counted.items()]
+        counted = Counter(
+            (one.machine.group, one.liveness.status, one.machine.enabled) for one in known if sought.fits(one)
+        )
+        return [Count(*how, many) for how, many in counted.items()]

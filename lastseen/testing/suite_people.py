@@ -142,6 +142,17 @@ class PeopleSuite(StoreSuiteBase):
 
     # -- sessions
 
+    async def test_who_was_logged_in_by_another_was_in_when_they_came(self) -> None:
+        self.needs("people")
+        async with self.opened() as store:
+            eva = await admin(store)
+            await store.user_came(eva.id, at(7))
+            assert [one.last_in_at for one in await store.users()] == [at(7)]
+            assert await store.sessions(None, at(8)) == []
+            for nobody in (eva.id + 1, 0, -1, 2**70):
+                await store.user_came(nobody, at(9))
+            assert [one.last_in_at for one in await store.users()] == [at(7)]
+
     async def test_a_session_is_its_users_until_it_is_over(self) -> None:
         self.needs("people")
         async with self.opened() as store:

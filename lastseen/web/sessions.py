@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -37,11 +38,14 @@ LASTS: Final = timedelta(days=90)
 WRITTEN: Final = timedelta(minutes=1)
 """That a session was used is written down so often at most."""
 
+COMES: Final = timedelta(hours=1)
+"""And that somebody came whom a proxy has logged in."""
+
 WRITING: Final = 0.5
 """Seconds that a page waits for that: where the one writer is held up, it is written when its turn comes."""
 
 REMEMBERED: Final = 10_000
-"""Sessions of which it is known when that was."""
+"""Sessions, and people, of whom it is known when that was."""
 
 AGENT: Final = 200
 """So much of a browser's own name is kept."""
@@ -54,8 +58,7 @@ class LoggedIn:
 
     def __init__(self, store: Any, clock: Clock, front: Front) -> None:
         self._clock, self._front = clock, front
-        self._written: dict[int, datetime] = {}
-        self._writing: set[asyncio.Task[None]] = set()
+        self._used, self._came = _Seldom(WRITTEN), _Seldom(COMES)
         self._store: Sessions | None = store if isinstance(store, Sessions) else None
 
     async def find(self, request: Request) -> tuple[Session, User] | None:
@@ -66,25 +69,16 @@ class LoggedIn:
         now = self._clock.now()
         found = await self._store.session(digest_of(token), now)
         if found is not None and abs(now - found[0].used_at) >= WRITTEN:  # later than now: the clock was put back
-            await self._used(found[0], now)
+            store, session = self._store, found[0]
+            until = _until(session.created_at, now)
+            await self._used.write(session.id, now, lambda: store.session_used(session.id, now, until))
         return found
 
-    async def _used(self, session: Session, now: datetime) -> None:
-        """Written down once, however many requests a page sends at once."""
-        written = self._written.get(session.id)
-        if self._store is None or (written is not None and abs(now - written) < WRITTEN):
-            return
-        if len(self._written) >= REMEMBERED:
-            self._written.clear()
-        self._written[session.id] = now
-        writing = asyncio.create_task(self._write(self._store, session, now))
-        self._writing.add(writing)
-        writing.add_done_callback(self._writing.discard)
-        await asyncio.wait([writing], timeout=WRITING)
-
-    async def _write(self, store: Sessions, session: Session, now: datetime) -> None:
-        with suppress(LastseenError):  # where nothing can be written one may still look
-            await store.session_used(session.id, now, _until(session.created_at, now))
+    async def came(self, user: User) -> None:
+        """Whom a proxy has logged in: no session begins that would say when they were here."""
+        store, now = self._store, self._clock.now()
+        if store is not None and (user.last_in_at is None or abs(now - user.last_in_at) >= COMES):
+            await self._came.write(user.id, now, lambda: store.user_came(user.id, now))
 
     async def begin(self, request: Request, response: Response, user: User) -> Session:
         """A new session of this user, whose cookie goes with the answer; the one that this browser had is over: what it
@@ -127,6 +121,32 @@ class LoggedIn:
         secure = self._front.secure(request.scope)
         age = int(lasting.total_seconds())
         response.set_cookie(self.cookie(request), token, age, path="/", secure=secure, httponly=True, samesite="lax")
+
+
+class _Seldom:
+    """Writes of something so often at most, however many requests a page sends at once."""
+
+    def __init__(self, every: timedelta) -> None:
+        self._every = every
+        self._written: dict[int, datetime] = {}
+        self._writing: set[asyncio.Task[None]] = set()
+
+    async def write(self, what: int, now: datetime, how: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """In time, or when its turn comes."""
+        written = self._written.get(what)
+        if written is not None and abs(now - written) < self._every:
+            return
+        if len(self._written) >= REMEMBERED:
+            self._written.clear()
+        self._written[what] = now
+        writing = asyncio.create_task(self._try(how))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+        await asyncio.wait([writing], timeout=WRITING)
+
+    async def _try(self, how: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        with suppress(LastseenError):  # where nothing can be written one may still look
+            await how()
 
 
 def _until(created_at: datetime, now: datetime) -> datetime:

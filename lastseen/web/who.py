@@ -90,6 +90,8 @@ class Entrance:
                 return None
             user = found[1]
         must_be_ours(request.scope, self.front)
+        if through == "header":
+            await self.sessions.came(user)
         address = self.front.address(request.scope)
         return Who(user.name, user.role, user.id, through=through, address=address)
 

@@ -94,6 +94,16 @@ def test_a_wrong_value_is_named_and_the_exit_code_is_1(cli: Cli, command: tuple[
     assert len(done.err.splitlines()) <= 2
 
 
+def test_all_that_is_wrong_is_named_at_once(cli: Cli) -> None:
+    done = cli("machines", "add", "bad slug", "--every", "0s", "--kind", "nothing")
+    assert done.code == 1
+    assert [line.partition(":")[0] for line in done.err.removeprefix("lastseen: ").splitlines()] == [
+        "SLUG",
+        "--every",
+        "--kind",
+    ]
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

@@ -275,7 +275,8 @@ async def test_a_machine_that_flaps_says_so_and_why_its_changes_are_not_told(tmp
         lines = await said(s, "ap")
         flaps = line_of(lines, "It flaps since")
         assert flaps.startswith(
-            "It flaps since 12:07: people are told that, and not each change. `lastseen why ap --at "
+            "It flaps since 12:07: chats, mail and pushes say so once, webhooks, functions and the console each change."
+            " `lastseen why ap --at "
         )
         at = flaps.split("--at ")[1].rstrip("`")
         assert line_of(await said(s, "ap", at), "flapping: 6 changes in 30 min")

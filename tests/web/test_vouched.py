@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lastseen.app import App
-from lastseen.errors import ConfigurationError
+from lastseen.errors import ConfigurationError, StoreUnavailable
 from lastseen.settings import Settings
 from tests.web.site import HERE, Site, a_site, log_in
 
@@ -33,6 +34,38 @@ async def test_the_proxy_says_who_is_logged_in(site: Site) -> None:
     assert said == {"name": "Ada", "role": "admin", "id": user.id, "writes": True, "through": "header"}
     account = await site.browser(PROXY, **{"remote-user": "ada"}).get("/account")
     assert "a proxy logs you in" in account.text
+
+
+async def test_that_somebody_came_is_written_down_once_an_hour_and_may_fail(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await site.person("Ada", password=None)
+    browser = site.browser(PROXY, **{"Remote-User": "ada"})
+
+    async def last_in() -> datetime | None:
+        (known,) = [one for one in await site.store.users() if one.id == user.id]
+        found: datetime | None = known.last_in_at
+        return found
+
+    assert await last_in() is None
+    assert (await browser.post("/test/who", headers={"Sec-Fetch-Site": "cross-site"})).status_code == 403
+    assert await last_in() is None, "another site's page is not somebody who came"
+    first = site.clock.now()
+    await asyncio.gather(*(browser.get("/test/who") for _ in range(5)))
+    assert await last_in() == first
+    site.clock.seconds += 3599
+    await browser.get("/test/who")
+    assert await last_in() == first
+    site.clock.seconds += 1
+    await browser.get("/test/who")
+    assert await last_in() == site.clock.now()
+
+    async def full(*args: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(type(site.store), "user_came", full)
+    site.clock.seconds += 7200
+    assert (await browser.get("/test/who")).status_code == 200
 
 
 @pytest.mark.parametrize(

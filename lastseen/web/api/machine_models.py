@@ -206,14 +206,16 @@ class Board(BaseModel):
         json_schema_extra={
             "example": {
                 "at": "2025-10-10T16:30:00Z",
-                "counts": {"offline": 0, "error": 0, "provisioning": 1, "online": 12, "paused": 0},
+                "counts": {"offline": 0, "error": 0, "provisioning": 1, "online": 12, "paused": 0, "disabled": 0},
                 "machines": [],
             }
         }
     )
 
     at: datetime = Field(description="now, by the clock of the server")
-    counts: dict[str, int] = Field(description="how many machines have each status")
+    counts: dict[str, int] = Field(
+        description="how many machines have each status; those that are disabled are not counted as paused"
+    )
     machines: list[Machine]
 
 
@@ -229,6 +231,7 @@ class MachineQuery(Paged):
         default="name", description="`status`: what is wrong comes first"
     )
     order: Literal["asc", "desc"] = "asc"
+    enabled: bool | None = Field(default=None, description="only those that are; false: those that are disabled")
     urls: bool = Field(default=False, description="with their ping and push addresses, for who may change them")
 
     def sought(self) -> Sought:
@@ -238,6 +241,7 @@ class MachineQuery(Paged):
             groups=tuple(self.group),
             tags=tuple(self.tag),
             text=self.text,
+            enabled=self.enabled,
             sort=self.sort,
             descending=self.order == "desc",
             limit=self.limit,

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from lastseen.manage.beside import drawn
 from lastseen.manage.overview import BAD, SPANS, Overview, Pictured, Wanted, overview
 from lastseen.model import Status
-from lastseen.model.directory import Sought
+from lastseen.model.directory import DISABLED, Sought
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page
 from lastseen.web.dashboard.pictures import Picture, picture
@@ -36,6 +36,15 @@ ORDERS: Final = {
 """How the list may be sorted, as `Sought` has it."""
 
 
+STATES: Final[Mapping[str, tuple[tuple[Status, ...], bool | None]]] = {
+    **{status.value: ((status,), None) for status in Status},
+    Status.PAUSED.value: ((Status.PAUSED,), True),
+    DISABLED: ((), False),
+    "wrong": (BAD, None),
+}
+"""How machines may be chosen that are looked for, as `Sought` has it: by status, and whether they are enabled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What the address says; what makes no sense there is as if it were not."""
@@ -55,7 +64,7 @@ class Query:
         made = cls(**said)
         return replace(
             made,
-            status=made.status if made.status == "wrong" or made.status in set(Status) else "",
+            status=made.status if made.status in STATES else "",
             sort=made.sort if made.sort in ORDERS else "group",
             span=made.span if made.span in SPANS else "24h",
         )
@@ -64,10 +73,10 @@ class Query:
         def some(word: str) -> tuple[str, ...]:
             return (word,) if word else ()
 
-        statuses = BAD if self.status == "wrong" else tuple(Status(one) for one in some(self.status))
+        statuses, enabled = STATES.get(self.status, ((), None))
         sort, descending = ORDERS[self.sort]
         filters = {"kinds": some(self.kind), "groups": some(self.group), "tags": some(self.tag), "text": self.q}
-        sought = Sought(statuses, **filters, sort=sort, descending=descending, limit=PAGE)  # type: ignore[arg-type]
+        sought = Sought(statuses, **filters, enabled=enabled, sort=sort, descending=descending, limit=PAGE)  # type: ignore[arg-type]
         return Wanted(sought, self.after, self.span)
 
     def address(self, **other: str) -> str:
@@ -96,7 +105,7 @@ class Section:
     """Machines of a group, or (`name` None) all in another order. `counts`: of all of the group that fit."""
 
     name: str | None
-    counts: Mapping[Status, int]
+    counts: Mapping[str, int]
     rows: Sequence[Row]
 
 
