@@ -12,7 +12,7 @@ from lastseen.cli.options import group_typed, own
 FIELDS = {"tag": "tags", "tz": "timezone"}
 """Options that are called otherwise than their field of Machine."""
 
-FLAGS = {"machine": "SLUG", **{field: f"--{option}" for option, field in FIELDS.items()}}
+FLAGS = {"machine": "SLUG", "slug": "SLUG", **{field: f"--{option}" for option, field in FIELDS.items()}}
 
 TAKEN_BACK = {"every", "offline_after", "schedule", "timezone", "grace", "max_runtime", "owner"}
 """Fields that a machine need not have of its own."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,8 +46,7 @@ def add(
     """Add a machine and print its key, this once."""
     from lastseen.manage import machines
 
-    _check_slug(slug)
-    with naming(flag_of), secret_file(key_file, "key_file") as write:
+    with naming(flag_of), _saying_how(slug), secret_file(key_file, "key_file") as write:
         made = call(machines.add, slug, given.changes(), if_missing=if_missing)
         if key_file is not None and made["key"] is not None:
             write(made["key"])
@@ -59,14 +60,20 @@ def add(
     _print_key(made, as_json, f"{slug} is watched from its first heartbeat on. Its key:")
 
 
-def _check_slug(slug: str) -> None:
-    """Raises InvalidInput that says how a machine gets a name which is no slug."""
-    from lastseen.model.names import SLUG, slugify
+@contextmanager
+def _saying_how(slug: str) -> Iterator[None]:
+    """How a machine gets a name which is no slug, where that is wrong."""
+    from lastseen.model.names import slugify
 
-    if not SLUG.fullmatch(slug):
-        how = f"lastseen machines add {slugify(slug) or 'web-1'} --name {shlex.quote(slug)}"
-        message = f"must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {slug!r}; its name may be anything: {how}"
-        raise InvalidInput(message, "SLUG")
+    try:
+        yield
+    except InvalidInput as error:
+        how = f"; its name may be anything: lastseen machines add {slugify(slug) or 'web-1'} --name {shlex.quote(slug)}"
+        first, *others = [
+            InvalidInput(f"{one.message}{how}" if one.field == "slug" else one.message, one.field)
+            for one in (error, *error.others)
+        ]
+        raise InvalidInput(first.message, first.field, others) from None
 
 
 @app.command("set")

@@ -194,11 +194,11 @@ def _now(facts: Facts, status: MachineStatus, when: When | None = None) -> str:
     if facts.removed_at is not None:
         at = None if when is None else when.said(facts.removed_at, seconds=True)
         return say("removed") if at is None else say("removed {moment}", moment=at)
+    if status.status is Status.PAUSED and not facts.standing.machine.enabled:
+        return say("DISABLED")  # since when is not known: it may have been paused before
     if status.status is Status.PROVISIONING:
         return say("never heard")
     word = (QUIET if status.status is Status.ONLINE else LOUD)[status.status]
-    if status.status is Status.PAUSED and not facts.standing.machine.enabled:
-        word = say("DISABLED")
     if when is None:
         return word
     if status.status is Status.ONLINE and status.last_seen is not None:

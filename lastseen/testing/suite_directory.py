@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lastseen.errors import UnknownMachine
-from lastseen.model import Beat, BlindPeriod, BlindReason, Disable, NotificationState, Pause, Status, Watch
+from lastseen.model import Beat, BlindPeriod, BlindReason, Disable, NotificationState, Status, Watch
 from lastseen.model.directory import SORTS, Leaf, Sought, place_of
 from lastseen.protocols import Catalog, People
 from lastseen.testing.script import at, by_rule, keep
@@ -100,8 +100,7 @@ class DirectorySuite(StoreSuiteBase):
             assert len(await found(kinds=("default", "server"), tags=("all",))) == len(NAMES)
             assert await found(statuses=(Status.PAUSED,)) == set()
             await store.order("m0", Disable(), keep, at(1))
-            await store.order("m1", Pause(), keep, at(1))
-            assert await found(statuses=(Status.PAUSED,), enabled=True) == {"m1"}
+            assert await found(statuses=(Status.OFFLINE,), enabled=True) == {"m1"}
             assert await found(enabled=False) == {"m0"}
             assert len(await found(enabled=True)) == len(NAMES) - 1
             assert [(one.state, one.machines) for one in await store.census(Sought(enabled=False))] == [("disabled", 1)]

@@ -221,6 +221,11 @@ async def test_orders_are_obeyed(api: Api) -> None:
     assert (await api.post("/machines/m/pause"))["status"] == "paused"
     assert (await api.post("/machines/m/resume"))["status"] == "provisioning"
     assert (await api.post("/machines/m/disable"))["enabled"] is False
+    await api.add("other")
+    for wanted, slug in (("true", "other"), ("false", "m")):
+        assert [one["slug"] for one in (await api.get(f"/machines?enabled={wanted}"))["items"]] == [slug]
+    counts = (await api.get("/board"))["counts"]
+    assert (counts["paused"], counts["disabled"], counts["provisioning"]) == (0, 1, 1)
     assert (await api.post("/machines/m/enable"))["enabled"] is True
     await api.post("/machines/m/pause", json={"until_ping": True})
     first, new = await api.get("/machines/m"), await api.post("/machines/m/new-addresses")

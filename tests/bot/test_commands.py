@@ -86,6 +86,12 @@ async def test_a_long_list_is_cut_with_a_count(site: Site) -> None:
     assert online.startswith("🟢 cam-00, cam-01, ")
     assert online.endswith(" and 5 more")
     assert never == "⚪ Never heard: new-1"
+    for order, slug in ((site.monitor.disable, "cam-07"), (site.monitor.pause, "cam-08")):
+        await order(slug)
+        (_, *aside) = (await site.ask(7, "/list")).splitlines()
+        assert f"⚪ {'Disabled' if slug == 'cam-07' else 'Paused'}: {slug}" in aside
+    assert "Paused: 1. Disabled: 1. Never heard: 1." in await site.ask(7, "/status")
+    assert (await site.ask(7, "/status cam-07")).startswith("⚪ cam-07 is disabled")
 
 
 async def test_a_chat_asks_only_about_what_it_hears_of(site: Site) -> None:

@@ -95,13 +95,14 @@ def test_a_wrong_value_is_named_and_the_exit_code_is_1(cli: Cli, command: tuple[
 
 
 def test_all_that_is_wrong_is_named_at_once(cli: Cli) -> None:
-    done = cli("machines", "add", "bad slug", "--every", "0s", "--kind", "nothing")
+    done = cli("machines", "add", "bad slug", "--every", "0s", "--offline-after", "soon")
     assert done.code == 1
     assert [line.partition(":")[0] for line in done.err.removeprefix("lastseen: ").splitlines()] == [
         "SLUG",
         "--every",
-        "--kind",
+        "--offline-after",
     ]
+    assert "lastseen machines add bad-slug --name 'bad slug'" in done.err
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,14 @@ async def test_without_an_incident_it_says_why_nobody_was_told(store: str, tmp_p
         lines = await said(s, "db-01")
         assert lines[0] == "db-01  DISABLED"
         assert "Nobody is told: it is disabled, and its keys are refused. `lastseen machines enable db-01`" in lines
+        await s.monitor.enable("db-01")
+        await s.clock.advance("30m")
+        await s.monitor.disable("db-01")
+        await s.clock.advance("30m")
+        lines = await said(s, "db-01", "12:40")
+        assert lines[0].startswith("db-01  was disabled at 12:40, now ")
+        assert any("disabled: its keys are refused" in line for line in lines)
+        assert "Nobody was told: it was disabled, and its keys were refused." in lines
 
 
 @pytest.mark.parametrize("store", STORES)

@@ -137,6 +137,6 @@ async def test_since_when_it_is_so_is_said_by_what_it_is(site: Site) -> None:
     key = (await machines.rotate_key(site.app.office.of(OPERATOR), "pump"))["key"]
     async with await browser(site) as admin:
         assert (await admin.post("/api/v1/heartbeat", headers={"X-API-Key": secret(key)})).status_code == 204
-        for order, words in (("pause", "Paused since"), ("resume", "Online since"), ("disable", "Disabled since")):
+        for order, words in (("pause", "Paused since"), ("resume", "Online since"), ("disable", "Not watched since")):
             await machines.order(site.app.office.of(OPERATOR), "pump", order)
             assert f"<dt>{words}</dt>" in (await admin.get("/machines/pump")).text

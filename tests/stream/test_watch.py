@@ -58,6 +58,14 @@ def test_an_outage_is_said_to_last_since_it_began_and_an_older_server_knows_when
     assert old.count("41 s ago") == 2
 
 
+def test_a_disabled_machine_is_not_shown_as_paused() -> None:
+    board = {"counts": {"paused": 1, "disabled": 1}, "machines": [machine("off", "paused", enabled=False)]}
+    lines = drawn(Shown(board, NOW, [], 0, ""), 120, 24)
+    assert "1 paused   1 disabled" in lines[0]
+    (row,) = [line for line in lines if line.startswith("off")]
+    assert "disabled" in row
+
+
 def test_a_job_is_shown_with_its_schedule_and_not_with_a_limit_that_does_not_hold() -> None:
     board = {"counts": {"online": 1}, "machines": [machine("backup", schedule="30 2 * * *"), machine("web")]}
     lines = drawn(Shown(board, NOW, [], 0, ""), 120, 24)
@@ -118,8 +126,13 @@ def test_once_shows_what_is_wrong_first(cli: Cli) -> None:
     cli("machines", "set", "quiet", "--group", "cellar")
     cli("machines", "pause", "quiet")
     whole = cli.json("watch", "--once")
-    assert whole["counts"] == {"offline": 0, "error": 0, "provisioning": 2, "online": 0, "paused": 1}
+    assert whole["counts"] == {"offline": 0, "error": 0, "provisioning": 2, "online": 0, "paused": 1, "disabled": 0}
     assert [one["slug"] for one in whole["machines"]] == ["broken", "calm", "quiet"], "the newest first"
+    assert [one["slug"] for one in cli.json("watch", "--once", "--group", "No group")["machines"]] == ["broken", "calm"]
+    for flags in (["--once"], ["--once", "--json"], ["--json"]):
+        nobody = cli("watch", *flags, "--group", "attic")
+        assert (nobody.code, nobody.out) == (1, "")
+        assert "no machine is in the group 'attic'" in nobody.err
     assert [one["slug"] for one in cli.json("watch", "--once", "--group", "cellar")["machines"]] == ["quiet"]
     said = cli("watch", "--once").out
     assert "2 provisioning" in said
