@@ -1,5 +1,6 @@
 // What a part of the page is changed for may be gone from it, and the keyboard with it: then that goes to the heading of
 // the list where it was, or to the page as a whole, and not to the top of everything.
+const AT_ONCE = 500; // milliseconds within which two swaps are on at once, and only the first sees where the keyboard was
 let held = null;
 
 const places = (element) => {
@@ -11,8 +12,9 @@ const places = (element) => {
 };
 
 export const hold = () => {
-  const at = document.activeElement;
-  held = at && at !== document.body ? { at, near: places(at) } : null;
+  const at = document.activeElement, now = performance.now();
+  if (at && at !== document.body) held = { at, near: places(at), now };
+  else if (held && now - held.now > AT_ONCE) held = null;
 };
 
 export const restore = () => {

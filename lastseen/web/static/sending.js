@@ -33,8 +33,7 @@ const nobodyAnswered = () => {
   scrollTo(0, 0);
 };
 
-const show = async (form, answer) => {
-  const text = await answer.text();
+const show = async (form, answer, text) => {
   if (answer.redirected && !isHere(answer.url)) return location.assign(answer.url);
   if (!text.includes('id="main"')) return nobodyAnswered();
   const place = answer.headers.get("Content-Location");
@@ -49,15 +48,20 @@ const show = async (form, answer) => {
 const send = async (form, button) => {
   ON_ITS_WAY.add(form);
   main().setAttribute("aria-busy", "true");
-  try {
-    const action = button?.getAttribute("formaction") ?? form.getAttribute("action");
-    const headers = { Accept: "text/html" };
-    await show(form, await fetch(action, { method: "POST", body: fieldsOf(form, button), headers }));
-  } catch {
-    nobodyAnswered();
-  } finally {
+  const arrived = () => { // what comes in its place may be sent at once
     ON_ITS_WAY.delete(form);
     main().removeAttribute("aria-busy");
+  };
+  try {
+    const action = button?.getAttribute("formaction") ?? form.getAttribute("action");
+    const body = fieldsOf(form, button);
+    const answer = await fetch(action, { method: "POST", body, headers: { Accept: "text/html" } });
+    const text = await answer.text();
+    arrived();
+    await show(form, answer, text);
+  } catch {
+    arrived();
+    nobodyAnswered();
   }
 };
 
