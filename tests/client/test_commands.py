@@ -16,7 +16,7 @@ from lastseen.client import Remote
 from lastseen.client.shapes import ToldAgain
 from lastseen.client.verbs import events, machines, notifications
 from lastseen.errors import NotFound
-from tests.cli.conftest import Done
+from tests.cli.conftest import Cli, Done
 from tests.client.conftest import SILENT, Both
 from tests.support import until
 
@@ -202,11 +202,13 @@ def test_a_server_tells_again_what_was_given_up(both: Both) -> None:
 def test_a_source_is_shown_in_the_same_order(both: Both) -> None:
     broker = ("sources", "add", "mqtt", "in-order", "--url", "mqtt://127.0.0.1:9", "--preset", "devices", "--auto-add")
     assert both.here(*broker, "--offline-after", "5m").code == 0
-    here, there = [
-        [re.split("  +", line)[0] for line in ask("sources", "show", "in-order").out.splitlines()]
-        for ask in (both.here, both.ask)
-    ]
-    assert here == there
+
+    def names(ask: Cli) -> list[str]:
+        return [re.split("  +", line)[0] for line in ask("sources", "show", "in-order").out.splitlines()]
+
+    until(lambda: "why" in names(both.here), "that it has been tried")
+    here = names(both.here)
+    assert here == names(both.ask)
     assert here[:5] == ["id", "name", "kind", "hears", "blind since"]
     assert {"url", "presets", "offline after", "why"} < set(here)
     assert both.here("sources", "remove", "in-order").code == 0

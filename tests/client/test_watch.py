@@ -76,11 +76,12 @@ def elsewhere(both: Both, relay: Relay) -> Cli:
 
 
 def test_once_shows_the_same(both: Both) -> None:
-    for words in (("watch", "--once", "--json"), ("watch", "--once", "--json", "--group", "nowhere")):
+    for words in (("watch", "--once", "--json"), ("watch", "--once", "--json", "--group", "no group")):
         here, there = both.here(*words).value, both.ask(*words).value
         assert there["counts"] == here["counts"]
-        assert [one["slug"] for one in there["machines"]] == [one["slug"] for one in here["machines"]]
-    assert there["machines"] == []
+        assert [one["slug"] for one in there["machines"]] == [one["slug"] for one in here["machines"]] != []
+    nowhere = [ask("watch", "--once", "--group", "nowhere") for ask in (both.here, both.ask)]
+    assert [(one.code, one.out, one.err) for one in nowhere] == [(1, "", nowhere[0].err)] * 2
     assert "3 offline" in both.ask("watch", "--once").out
 
 
