@@ -208,12 +208,32 @@ def _parse(schedule: str, timezone: str | None) -> _Schedule:
     return _Schedule(_oncalendar(" ".join(words)), zone or ZoneInfo("UTC"))
 
 
+def _reason(error: CronSimError | OnCalendarError) -> str:
+    """As the library says it, in words that can be translated where they are known."""
+    said = str(error).lower()
+    return _REASONS.get(said, said)
+
+
+_REASONS = {
+    "bad second": say("bad second"),
+    "bad minute": say("bad minute"),
+    "bad hour": say("bad hour"),
+    "bad day-of-month": say("bad day of the month"),
+    "bad month": say("bad month"),
+    "bad day-of-week": say("bad day of the week"),
+    "bad year": say("bad year"),
+    "bad date": say("bad date"),
+    "bad time": say("bad time"),
+    "wrong number of fields": say("wrong number of fields"),
+}
+
+
 def _cron(text: str) -> CronSim:
     try:
         return CronSim(text, datetime(2000, 1, 1))  # noqa: DTZ001 - what a clock on the wall shows
     except CronSimError as error:
         raise InvalidInput(
-            say("{text!r} is no cron schedule: {lower}; {wanted}", text=text, lower=str(error).lower(), wanted=_WANTED),
+            say("{text!r} is no cron schedule: {lower}; {wanted}", text=text, lower=_reason(error), wanted=_WANTED),
             "schedule",
         ) from None
 
@@ -223,7 +243,7 @@ def _oncalendar(text: str) -> BaseIterator:
         return BaseIterator(text, datetime(2000, 1, 1))  # noqa: DTZ001 - what a clock on the wall shows
     except OnCalendarError as error:
         why = say(
-            "{text!r} is neither cron (five or six fields) nor OnCalendar: {error}", text=text, error=str(error).lower()
+            "{text!r} is neither cron (five or six fields) nor OnCalendar: {error}", text=text, error=_reason(error)
         )
         raise InvalidInput(say("{why}; {wanted}", why=why, wanted=_WANTED), "schedule") from None
 

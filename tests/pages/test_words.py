@@ -35,10 +35,10 @@ KEPT = re.compile(r"(<[^>]*>|\{[^}]*\}|%\([a-z_]+\)[sd]|%%|`[^`]*`)")
 TYPED = re.compile(r"\bzz[\w.:/@-]*")
 VALUES = re.compile(
     r"""https?://\S+ | /[\w./?=&%{}<>:+#-]+ | [\w-]+\.(?:[\w*.]+) | \d{4}-\d\d-\d\d[T ]?[\d:.]*Z?
-    | \w+=\S+ | \b[A-Z_]{4,}\b | \b[0-9a-f-]{8,}… | ls[ma]_\S+ | bad\ minute""",
+    | \w+=\S+ | \b[A-Z_]{4,}\b | \b[0-9a-f-]{8,}… | ls[ma]_\S+""",
     re.X,
 )
-"""Addresses, names of events, verbs and settings, moments, keys; what a library says of a schedule."""
+"""Addresses, names of events, verbs and settings, moments, keys."""
 
 NAMES = frozenset(
     """
