@@ -115,6 +115,22 @@ async def test_where_no_answer_comes_that_is_said_and_what_was_typed_is_still_th
             seen.wrong.clear()
 
 
+async def test_what_was_typed_stays_where_it_is_refused_for_another_reason(looking: Looking) -> None:
+    async with looking.by("member") as seen:
+        page = seen.page
+        await seen.open("/machines/new")
+        await page.get_by_label("Name", exact=False).first.fill("Typed in vain")
+        await looking.store.change_user(looking.people["member"], role="viewer")
+        try:
+            await page.keyboard.press("Enter")
+            await expect(page.locator("main [role=alert]")).to_have_text(re.compile("^Forbidden: .+"))
+            await expect(page.get_by_label("Name", exact=False).first).to_have_value("Typed in vain")
+        finally:
+            await looking.store.change_user(looking.people["member"], role="member")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("How it reports: Typed in vain")
+
+
 async def test_without_scripts_forms_are_sent_as_ever(looking: Looking) -> None:
     async with looking.by(scripts=False) as seen:
         page = seen.page

@@ -22,20 +22,26 @@ const fieldsOf = (form, button) => {
   return new URLSearchParams(fields);
 };
 
-// Whether it was done nobody knows, and nothing is sent twice by itself.
-const nobodyAnswered = () => {
+// Above the form, which keeps what was typed into it.
+const alarm = (text) => {
   const line = document.createElement("p");
   line.className = "wrong";
   line.setAttribute("role", "alert");
-  line.textContent = document.body.dataset.unanswered;
+  line.textContent = text;
   main().querySelector(":scope > [role=alert]")?.remove();
   main().prepend(line);
   scrollTo(0, 0);
 };
 
+// Whether it was done nobody knows, and nothing is sent twice by itself.
+const nobodyAnswered = () => alarm(document.body.dataset.unanswered);
+
 const show = async (form, answer, text) => {
   if (answer.redirected && !isHere(answer.url)) return location.assign(answer.url);
-  if (!text.includes('id="main"')) return nobodyAnswered();
+  const page = new DOMParser().parseFromString(text, "text/html");
+  if (!page.getElementById("main")) return nobodyAnswered();
+  const problem = page.querySelectorAll("#problem > h1, #problem > p:not(:has(a))");
+  if (problem.length) return alarm([...problem].map((one) => one.textContent).join(": "));
   const place = answer.headers.get("Content-Location");
   if (place) history.replaceState(null, "", place);
   await htmx.swap({ sourceElement: form, target: main(), select: "#main", swap: "outerMorph", text });
