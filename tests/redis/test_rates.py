@@ -16,6 +16,7 @@ from lastseen.manage.passwords import hashed
 from lastseen.storage import open_store
 from lastseen.storage.redis_link import Link
 from lastseen.storage.redis_rates import Rates
+from lastseen.web.throttle import WRONG
 from tests.secrecy import secret
 from tests.server.conftest import HEARTBEAT, a_server
 from tests.servers.valkey import Valkey
@@ -148,6 +149,12 @@ async def test_two_servers_on_one_database_count_wrong_passwords_together(tmp_pa
         await one.other.add_user("ada", "member", await hashed(right["password"]), one.app.monitor.clock.now())
         wrong = [await one.http.post("/api/v1/session", json={**right, "password": "not this"}) for _ in range(10)]
         assert {answer.status_code for answer in wrong} == {401}
+
+        def told() -> bool:  # all ten, of the address and of the name, each of which takes a bucket's tenth of its time
+            spans = [valkey.client.pttl(key) for key in valkey.client.keys("*rate:login*")]
+            return len(spans) == 2 and min(spans) > 9.5 / WRONG.times * WRONG.seconds * 1000
+
+        await eventually(told)
         first = await other.http.post("/api/v1/session", json={**right, "password": "not this"})
         assert first.status_code == 401, "a node asks the others when there is something to tell"
 
