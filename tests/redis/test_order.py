@@ -83,6 +83,7 @@ async def test_what_comes_from_the_future_is_not_believed_and_is_replaced(shared
 async def test_who_was_removed_is_not_brought_back_by_a_late_answer(shared: Valkey, tmp_path: Path) -> None:
     async with a_node(shared, sqlite(tmp_path)) as node, a_node(shared, sqlite(tmp_path), lasting=False) as slow:
         pump = await node.machine("pump")
+        await node.written()  # so that its name is known, which here no event of the removal says
         late = await known(slow, pump)
         gone = Verdict(late.standing.liveness, removed=True)
         await node.store.order("pump", Forget(), lambda case: gone, node.clock.now())
