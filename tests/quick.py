@@ -41,11 +41,16 @@ def trust_few() -> Callable[[], None]:
 def share_contexts() -> None:
     """Every client makes a context for TLS, also those that never use one, which takes ten milliseconds: here those
     that are all alike are one."""
-    alike = cache(create_ssl_context)
+
+    @cache
+    def alike(verify: bool, trust_env: bool, *_: str | None) -> ssl.SSLContext:
+        return create_ssl_context(verify, None, trust_env)
 
     def context(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
-        usual = isinstance(verify, bool) and cert is None and not {"SSL_CERT_FILE", "SSL_CERT_DIR"} & os.environ.keys()
-        return (alike if usual else create_ssl_context)(verify, cert, trust_env)
+        if not isinstance(verify, bool) or cert is not None:
+            return create_ssl_context(verify, cert, trust_env)
+        trusted = map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"))
+        return alike(verify, trust_env, certifi.where(), *trusted)
 
     default.create_ssl_context = context  # type: ignore[attr-defined]
 
