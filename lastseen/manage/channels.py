@@ -14,7 +14,7 @@ from lastseen.errors import Conflict, Forbidden, InvalidInput, PluginError, Unkn
 from lastseen.manage import owners
 from lastseen.manage.machines import id_in
 from lastseen.manage.office import Office
-from lastseen.model import Channel, Preferences, Trouble, preferences_from
+from lastseen.model import Channel, Preferences, Trouble, preferences_from, replace
 from lastseen.model.outbox import LEFT_BEHIND
 from lastseen.notifiers.quiet import checked_wishes
 from lastseen.notifiers.signing import new_secret
@@ -262,9 +262,12 @@ async def wish(
 
 
 def merged(before: Preferences, said: Mapping[str, Any]) -> Preferences:
-    """Wishes with these fields as JSON has them; null takes one back. Raises InvalidInput naming the field."""
+    """Wishes with these fields as JSON has them; null takes one back. Raises InvalidInput naming the field. Events that
+    were wished before and fit nothing stand in the way of no other wish."""
     value = {**msgspec.to_builtins(before), **said}
-    return checked_wishes(preferences_from({name: one for name, one in value.items() if one is not None}))
+    wishes = preferences_from({name: one for name, one in value.items() if one is not None})
+    checked_wishes(wishes if "events" in said else replace(wishes, events=()))
+    return wishes
 
 
 async def rotate_secret(office: Office, text: str, keep: timedelta) -> dict[str, Any]:

@@ -1,16 +1,23 @@
-"""Quiet hours on the clocks of people. Pure."""
+"""Quiet hours on the clocks of people, and wishes that make no sense. Pure."""
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from lastseen.errors import InvalidInput
-from lastseen.model import Preferences, Quiet
+from lastseen.model import EventType, Preferences, Quiet
 from lastseen.model.wishes import DAYS
 from lastseen.words import say
+
+TOLD = tuple(
+    one.value for one in EventType if one not in (EventType.CHANNEL_TEST, EventType.NO_CHANNEL, EventType.CHANNEL_BACK)
+)
+"""Types of events that a channel may wish for: the others go past its wishes, or are told to nobody."""
 
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
@@ -52,9 +59,34 @@ def checked_wishes(wishes: Preferences) -> Preferences:
             raise InvalidInput(say("must be from 0 to 30 days"), name)
     if 0 < wishes.repeat_every < 60:
         raise InvalidInput(say("must be a minute or more"), "repeat_every")
+    _check_events(wishes.events)
     if wishes.quiet is not None:
         _check(wishes.quiet)
     return wishes
+
+
+def _check_events(patterns: tuple[str, ...]) -> None:
+    """What fits no event, however it came there, would silence the channel without a word."""
+    for pattern in patterns:
+        if any(fnmatchcase(type_, pattern) for type_ in TOLD):
+            continue
+        families = (f"{type_.partition('.')[0]}.*" for type_ in TOLD)
+        near = difflib.get_close_matches(pattern.lower(), [*TOLD, *dict.fromkeys(families)], n=1)
+        if near:
+            raise InvalidInput(
+                say(
+                    "{pattern!r} fits no type of event that is told: did you mean {near!r}?",
+                    pattern=pattern,
+                    near=near[0],
+                ),
+                "events",
+            )
+        raise InvalidInput(
+            say(
+                "{pattern!r} fits no type of event that is told, such as machine.offline or machine.*", pattern=pattern
+            ),
+            "events",
+        )
 
 
 def _check(quiet: Quiet) -> None:

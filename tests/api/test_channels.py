@@ -191,6 +191,7 @@ async def test_what_is_wrong_is_named_and_nothing_is_made(api: Api, said: dict[s
         ({"wishes": {"notify_after": "5m"}}, "wishes.notify_after"),
         ({"wishes": {"repeat_every": 1}}, "wishes.repeat_every"),
         ({"wishes": {"machines": {"group": ["a"]}}}, "wishes.machines"),
+        ({"wishes": {"events": ["nonsense"]}}, "wishes.events"),
         ({"wishes": 1}, "wishes"),
     ],
 )

@@ -48,6 +48,7 @@ def test_people_read_it_in_a_sentence(ops: Cli) -> None:
         (["--notify-after", "soon"], "--notify-after"),
         (["--repeat-every", "5s"], "--repeat-every: must be a minute or more"),
         (["--severity", "loud"], "--severity"),
+        (["--event", "machine.ofline"], "--event: 'machine.ofline'"),
     ],
 )
 def test_a_wish_that_makes_no_sense_is_refused_by_its_option_and_changes_nothing(

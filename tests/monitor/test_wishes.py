@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lastseen.errors import InvalidInput, NotFound
+from lastseen.manage.channels import merged
 from lastseen.model import Matcher, Preferences, Quiet, Silence, preferences_from
 from lastseen.notifiers.quiet import checked_wishes, quiet_until
 from lastseen.testing import FakeClock, RecordingNotifier
@@ -326,9 +327,38 @@ def test_the_night_on_which_clocks_change_ends_when_the_clock_shows_it() -> None
         ({"severity": "loud"}, "severity"),
         ({"machines": {"tags": "home"}}, "machines.tags"),
         ({"volume": 11}, ""),
+        ({"events": ["nonsense"]}, "events"),
+        ({"events": ["machine.*", "machine.ofline"]}, "events"),
+        ({"events": ["Machine.*"]}, "events"),
+        ({"events": [""]}, "events"),
+        ({"events": ["system.no_channel"]}, "events"),  # recorded, and told to nobody
     ],
 )
 def test_a_wish_that_makes_no_sense_is_refused_naming_the_field(value: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         checked_wishes(preferences_from(value))
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize("pattern", ["machine.offline", "machine.*", "*", "source.*", "system.*", "channel.*"])
+def test_a_pattern_that_fits_a_type_of_event_is_taken(pattern: str) -> None:
+    assert checked_wishes(preferences_from({"events": [pattern]})).events == (pattern,)
+
+
+def test_a_slip_in_a_type_of_event_is_answered_with_what_was_meant() -> None:
+    with pytest.raises(InvalidInput, match=r"'machine.ofline' .*'machine.offline'"):
+        checked_wishes(preferences_from({"events": ["machine.ofline"]}))
+    with pytest.raises(InvalidInput, match=r"'nonsense' fits no type of event that is told, such as"):
+        checked_wishes(preferences_from({"events": ["nonsense"]}))
+
+
+async def test_what_was_wished_before_and_fits_no_event_is_still_loaded(tmp_path: Path) -> None:
+    async with told(tmp_path) as s:
+        (channel,) = await s.sql.channels()
+        await s.sql.prefer(channel.uid, Preferences(events=("gone.since",)), None, s.clock.now())
+        (channel,) = await s.sql.channels()
+        assert channel.prefs.events == ("gone.since",)
+        other = merged(channel.prefs, {"repeat_every": 3600})
+        assert (other.events, other.repeat_every) == (("gone.since",), 3600)
+        with pytest.raises(InvalidInput):
+            merged(channel.prefs, {"events": ["gone.since"]})

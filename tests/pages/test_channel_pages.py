@@ -248,6 +248,7 @@ async def test_what_a_channel_wishes_is_a_form_too(site: Site) -> None:
             ({"quiet.timezone": "Mars/Olympus"}, "quiet.timezone"),
             ({"quiet.days": "someday"}, "quiet.days"),
             ({"severity": "loud"}, "severity"),
+            ({"events": "machine.*, machine.ofline"}, "events"),
             ({"fallback": "hook"}, "fallback"),
             ({"fallback": "nobody"}, "fallback"),
         ):
