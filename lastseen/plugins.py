@@ -17,6 +17,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from lastseen.errors import InvalidInput, LastseenError, PluginError
+from lastseen.faults import Faults
 from lastseen.protocols import Notifier, Store
 from lastseen.words import Words, say
 
@@ -86,15 +87,20 @@ def split_secrets(type_: str, values: Mapping[str, Any]) -> tuple[dict[str, Any]
 
 
 def check_config(type_: str, values: Mapping[str, Any]) -> BaseModel:
-    """The values as the notifier's own Config. InvalidInput names the field, and never repeats a value."""
+    """The values as the notifier's own Config. InvalidInput names the fields, all that are wrong, and never repeats a
+    value."""
     model: type[BaseModel] = load_notifier(type_).Config
-    if model.model_config.get("extra") != "allow":
-        _check_names(type_, model, values)
+    unknown = _unknown(model, values)
+    faults = Faults()
+    for name, near in unknown.items():
+        faults.note(InvalidInput(say("{type} has no such option{suggest}", type=type_, suggest=near), name))
     try:
-        return model.model_validate(dict(values))
+        checked = model.model_validate({name: value for name, value in values.items() if name not in unknown})
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise InvalidInput(_spoken(first), ".".join(map(str, first["loc"]))) from None
+        for wrong in error.errors(include_url=False, include_input=False):
+            faults.note(InvalidInput(spoken(wrong), ".".join(map(str, wrong["loc"]))))
+    faults.tell()
+    return checked
 
 
 def make_notifier(type_: str, config: Mapping[str, Any], secrets: Mapping[str, str], tools: Any) -> Notifier:
@@ -258,13 +264,12 @@ def _plain(value: Any) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-def _check_names(type_: str, model: type[BaseModel], values: Mapping[str, Any]) -> None:
+def _unknown(model: type[BaseModel], values: Mapping[str, Any]) -> Mapping[str, str]:
+    """The names that it does not know, each with what may have been meant."""
+    if model.model_config.get("extra") == "allow":
+        return {}
     known = set(model.model_fields) | {field.alias for field in model.model_fields.values() if field.alias}
-    for name in values:
-        if name not in known:
-            raise InvalidInput(
-                say("{type} has no such option{suggest}", type=type_, suggest=suggest(name, known)), name
-            )
+    return {name: suggest(name, known) for name in values if name not in known}
 
 
 _WHOLE, _NUMBER, _TICK, _LIST, _MOMENT = (
@@ -286,7 +291,7 @@ _PLAINLY: Mapping[str, Words] = {
 """What pydantic says in the words of programmers, by its kinds."""
 
 
-def _spoken(wrong: Mapping[str, Any]) -> str:
+def spoken(wrong: Mapping[str, Any]) -> str:
     """`wrong`: as pydantic's `ValidationError.errors` has it. What the notifier itself said stays as it is."""
     about: Mapping[str, Any] = wrong.get("ctx", {})
     cause = about.get("error")
