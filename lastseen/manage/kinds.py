@@ -6,6 +6,7 @@ from typing import Any
 
 from lastseen.durations import parse_duration, parse_threshold
 from lastseen.errors import Conflict, InvalidInput, NotFound
+from lastseen.faults import Faults
 from lastseen.manage.office import Office
 from lastseen.model import Kind, replace
 from lastseen.model.directory import Sought
@@ -31,15 +32,26 @@ async def put(office: Office, name: str, *, offline_after: Any = KEEP, every: An
     """Make it or change what is said; None takes a value back. Its machines are looked at again at once. Raises
     InvalidInput, Forbidden."""
     office.who.must_be_admin()
-    if not name.strip() or len(name) > LONGEST:
-        raise InvalidInput(say("must have 1 to {longest} characters", longest=LONGEST), "name")
-    kind = next((known for known in await office.store.kinds() if known.name == name), Kind(name))
-    if offline_after is not KEEP:
-        kind = replace(kind, offline_after=parse_threshold(offline_after, "offline_after"))
-    if every is not KEEP:
-        kind = replace(kind, every=None if every is None else parse_duration(every, "every"))
+    said = _checked(name, offline_after, every)
+    kind = replace(next((known for known in await office.store.kinds() if known.name == name), Kind(name)), **said)
     setting = office.store.set_kind(kind, office.monitor.clock.now())
     return describe(await office.do(setting, "kinds.set", f"kind {name}", describe))
+
+
+def _checked(name: str, offline_after: Any, every: Any) -> dict[str, Any]:
+    """What is said, by field of Kind. Raises InvalidInput of all that is wrong."""
+    said: dict[str, Any] = {}
+    faults = Faults()
+    if not name.strip() or len(name) > LONGEST:
+        faults.note(InvalidInput(say("must have 1 to {longest} characters", longest=LONGEST), "name"))
+    if offline_after is not KEEP:
+        with faults.noted():
+            said["offline_after"] = parse_threshold(offline_after, "offline_after")
+    if every is not KEEP:
+        with faults.noted():
+            said["every"] = None if every is None else parse_duration(every, "every")
+    faults.tell()
+    return said
 
 
 async def remove(office: Office, name: str) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from lastseen.clock import rfc3339
 from lastseen.errors import Conflict, InvalidInput, UnknownMachine
+from lastseen.faults import Faults
 from lastseen.ingest.auth import NewKey, new_key
-from lastseen.manage import jobs, owners
+from lastseen.manage import jobs, kinds, owners
 from lastseen.manage.addresses import NONE, addresses, addresses_of, new_addresses
 from lastseen.manage.cursors import cursor_of, page_of, place_in
 from lastseen.manage.office import Office
@@ -65,8 +66,10 @@ async def add(office: Office, slug: str, said: Mapping[str, Any], *, if_missing:
     takes them, with `owner` as a name, or `shared`. Raises Conflict where it is there, unless `if_missing`: then there
     is no key in it."""
     office.who.must_edit()
-    wanted = owners.of_new(office, await owners.named(office, said))
-    _must_be_right(slug, wanted)
+    faults = Faults()
+    if not SLUG.fullmatch(slug):
+        faults.note(InvalidInput(say("must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {slug!r}", slug=slug), "slug"))
+    wanted = await _wanted(office, said, lambda named: owners.of_new(office, named), faults)
     try:
         making = office.monitor.watch(slug, expect="new", **jobs.with_zone(office, wanted))
         await office.do(making, "machines.add", f"machine {slug}", said)
@@ -86,7 +89,9 @@ async def change(office: Office, ref: str, said: Mapping[str, Any]) -> dict[str,
     same, the later. As it is then."""
     standing = await find_to_edit(office, ref)
     machine = standing.machine
-    wanted = owners.of_changed(office, await owners.named(office, said), machine.owner)
+    wanted = await _wanted(
+        office, said, lambda named: owners.of_changed(office, named, machine.owner), Faults(), machine
+    )
     changing = office.monitor.watch(machine.id, expect="known", **jobs.with_zone(office, wanted, machine))
     await office.do(changing, "machines.change", f"machine {machine.slug}", said)
     return await show(office, machine.id)
@@ -103,17 +108,26 @@ async def listed(office: Office, kind: str | None = None, group: str | None = No
     return found
 
 
-def _must_be_right(slug: str, wanted: Mapping[str, Any]) -> None:
-    """Raises InvalidInput of all that is wrong with a new machine, with its slug too."""
-    wrong: list[InvalidInput] = []
-    if not SLUG.fullmatch(slug):
-        wrong.append(InvalidInput(say("must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {slug!r}", slug=slug), "slug"))
-    try:
+async def _wanted(
+    office: Office,
+    said: Mapping[str, Any],
+    with_owner: Callable[[Mapping[str, Any]], dict[str, Any]],
+    faults: Faults,
+    machine: Machine | None = None,
+) -> dict[str, Any]:
+    """As `watch` takes it. Raises InvalidInput of all that is wrong, with what `faults` has already, and Forbidden."""
+    wanted = {name: value for name, value in said.items() if name not in ("owner", "shared")}
+    with faults.noted():
+        wanted = with_owner(await owners.named(office, said))
+    with faults.noted():
         checked(wanted)
-    except InvalidInput as error:
-        wrong += [error, *error.others]
-    if wrong:
-        raise InvalidInput(wrong[0].message, wrong[0].field, wrong[1:])
+    if isinstance(wanted.get("kind"), str):
+        with faults.noted():
+            await kinds.check(office, wanted["kind"])
+    with faults.noted():  # a schedule that will not come is found here
+        jobs.with_zone(office, {name: wanted[name] for name in ("schedule", "timezone") if name in wanted}, machine)
+    faults.tell()
+    return wanted
 
 
 async def page(office: Office, sought: Sought, cursor: str | None = None, *, urls: bool = False) -> dict[str, Any]:

@@ -26,6 +26,12 @@ async def test_kinds_are_made_and_changed(api: Api) -> None:
     assert said["errors"][0]["field"] == "every"
 
 
+async def test_all_that_is_wrong_with_a_kind_is_named_at_once(api: Api) -> None:
+    said = await api.refused("PUT", "/kinds/foo", 422, json={"every": "soon", "offline_after": "later"})
+    assert [one["field"] for one in said["errors"]] == ["offline_after", "every"]
+    assert "foo" not in {one["name"] for one in (await api.get("/kinds"))["items"]}
+
+
 async def test_silences_are_added_listed_and_ended(api: Api) -> None:
     made = await api.post("/silences", json={"name": "switch", "lasting": "2h", "machines": {"groups": ["berlin"]}})
     assert (made["machines"], made["matcher"], made["id"]) == ("group berlin", {"groups": ["berlin"]}, 1)

@@ -94,15 +94,39 @@ def test_a_wrong_value_is_named_and_the_exit_code_is_1(cli: Cli, command: tuple[
     assert len(done.err.splitlines()) <= 2
 
 
+def named_in(err: str) -> list[str]:
+    """What each line is about."""
+    return [line.partition(":")[0] for line in err.removeprefix("lastseen: ").splitlines()]
+
+
 def test_all_that_is_wrong_is_named_at_once(cli: Cli) -> None:
     done = cli("machines", "add", "bad slug", "--every", "0s", "--offline-after", "soon")
     assert done.code == 1
-    assert [line.partition(":")[0] for line in done.err.removeprefix("lastseen: ").splitlines()] == [
-        "SLUG",
-        "--every",
-        "--offline-after",
-    ]
+    assert named_in(done.err) == ["SLUG", "--every", "--offline-after"]
     assert "lastseen machines add bad-slug --name 'bad slug'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (("machines", "add", "ok1", "--owner", "ghost", "--every", "soon"), ["--owner", "--every"]),
+        (("machines", "set", "known", "--owner", "ghost", "--every", "soon"), ["--owner", "--every"]),
+        (("machines", "set", "known", "--kind", "nothing", "--grace", "soon"), ["--grace", "--kind"]),
+        (("machines", "add", "ok1", "--every", "soon", "--schedule", "0 0 30 2 *"), ["--every", "--schedule"]),
+        (("kinds", "set", "x", "--offline-after", "-1", "--every", "soon"), ["--offline-after", "--every"]),
+        (
+            ("channels", "add", "webhook", "--name", "x", "--url", "ftp://x", "--secret", "short"),
+            ["--url", "--secret"],
+        ),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else "",
+)
+def test_all_that_is_wrong_with_anything_is_named_at_once(cli: Cli, command: tuple[str, ...], named: list[str]) -> None:
+    cli.json("machines", "add", "known")
+    done = cli(*command)
+    assert (done.code, done.out) == (1, "")
+    assert named_in(done.err) == named
+    assert [one["slug"] for one in cli.json("machines", "list")] == ["known"]
 
 
 @pytest.mark.parametrize(
