@@ -6,23 +6,20 @@ which are written down by name when it is made: what a pattern, a group or `all`
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from lastseen.clock import rfc3339
 from lastseen.errors import Forbidden, InvalidInput, NotFound
 from lastseen.manage.office import Office
-from lastseen.model import Machine, Matcher, Silence
-from lastseen.model.directory import Sought
+from lastseen.manage.silenced import everyone, fitting, is_pattern, named_now
+from lastseen.model import Matcher, Silence
 from lastseen.model.words import replace
 from lastseen.words import say
 
 MOST: Final = 500
 """Machines of one silence that are written down by name."""
-
-PAGE: Final = 1000
-_PATTERN = frozenset("*?[")
 
 
 async def add(
@@ -62,19 +59,7 @@ async def end(office: Office, silence: int) -> dict[str, Any]:
 
 
 async def _named_now(office: Office, some: Sequence[Silence]) -> list[int]:
-    """How many machines each names, of those that who asks may see: none is a slip, or of machines to come."""
-    if not some:
-        return []
-    if not any(one.matcher.of_machines for one in some):
-        everything = sum(count.machines for count in await office.store.census(Sought(seen_by=office.who.seen_by)))
-        return [everything] * len(some)
-    found = [0] * len(some)
-    async for machine in _machines(office):
-        if office.who.sees(machine.owner):
-            snapshot = _snapshot(machine)
-            for at, one in enumerate(some):
-                found[at] += one.matcher.misses(snapshot) is None
-    return found
+    return await named_now(office, [one.matcher for one in some])
 
 
 # --- whose they are ---------------------------------------------------------------------------------------------------
@@ -82,11 +67,8 @@ async def _named_now(office: Office, some: Sequence[Silence]) -> list[int]:
 
 async def _written_down(office: Office, matcher: Matcher) -> Matcher:
     """The machines that it names now, of those that who asks may change."""
-    slugs = [
-        machine.slug
-        async for machine in _machines(office)
-        if office.who.edits(machine.owner) and matcher.misses(_snapshot(machine)) is None
-    ]
+    fits = fitting(matcher)
+    slugs = [machine.slug async for machine in everyone(office) if office.who.edits(machine.owner) and fits(machine)]
     if not slugs:
         raise InvalidInput(say("must name a machine that you may change"), "names")
     if len(slugs) > MOST:
@@ -95,24 +77,6 @@ async def _written_down(office: Office, matcher: Matcher) -> Matcher:
             "names",
         )
     return Matcher(names=tuple(sorted(slugs)))
-
-
-async def _machines(office: Office) -> AsyncIterator[Machine]:
-    after = 0
-    while page := await office.store.machines(after, PAGE):
-        for standing in page:
-            yield standing.machine
-        after = page[-1].machine.id
-
-
-def _snapshot(machine: Machine) -> Mapping[str, Any]:
-    return {
-        "machine": {"name": machine.name},
-        "slug": machine.slug,
-        "group": machine.group,
-        "kind": machine.kind,
-        "tags": machine.tags,
-    }
 
 
 async def _visible(office: Office) -> dict[int, Silence]:
@@ -125,7 +89,7 @@ async def _visible(office: Office) -> dict[int, Silence]:
     seen = {name for name, standing in known.items() if office.who.sees(standing.machine.owner)}
     found = {}
     for one in every:
-        names = tuple(name for name in one.matcher.names if name in seen or _is_pattern(name))
+        names = tuple(name for name in one.matcher.names if name in seen or is_pattern(name))
         left_out = bool(one.matcher.names) and not names
         if not left_out and (not one.matcher.channels or uids & {*one.matcher.channels}):
             found[one.id] = replace(one, matcher=replace(one.matcher, names=names))
@@ -159,11 +123,7 @@ async def _theirs(office: Office, visible: Mapping[int, Silence]) -> set[int]:
 
 
 def _literal(silence: Silence) -> tuple[str, ...]:
-    return tuple(name for name in silence.matcher.names if not _is_pattern(name))
-
-
-def _is_pattern(name: str) -> bool:
-    return not _PATTERN.isdisjoint(name)
+    return tuple(name for name in silence.matcher.names if not is_pattern(name))
 
 
 def describe(silence: Silence, machines_now: int, may_end: bool = True) -> dict[str, Any]:

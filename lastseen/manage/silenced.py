@@ -1,0 +1,152 @@
+"""How many machines silences name now, of those that who asks may see.
+
+Where a silence names groups, tags or kinds, the store counts. Names are slugs or display names, and of the latter there
+is no list in order: a few are searched for, each by a query. Only where they are many, or patterns that could be
+anything, all machines are walked through, once for all such silences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Final
+
+from lastseen.manage.office import Office
+from lastseen.model import Machine, Matcher
+from lastseen.model.directory import Sought
+from lastseen.model.words import replace
+
+SEARCHES: Final = 12
+"""Names that are searched for one by one: more of them cost what the walk does."""
+
+GLANCES: Final = 3
+"""The same, where a number is not worth waiting for."""
+
+FITTING: Final = 1000
+"""Machines that a search may find: more of them are no quicker than the walk."""
+
+LONGEST: Final = 100
+"""Characters of a name that are searched for: databases take no patterns of any length."""
+
+PAGE: Final = 1000
+_SPECIAL: Final = "*?["
+_EVERY: Final = frozenset("*")
+
+
+async def named_now(office: Office, some: Sequence[Matcher]) -> list[int]:
+    """How many each names: none is a slip, or of machines to come."""
+    some = _wherever(some)
+    found = await _quickly(office, some, SEARCHES)
+    left = [one for one, many in zip(some, found, strict=True) if many is None]
+    walked = dict(zip(left, await _walked(office, left), strict=True))
+    return [walked[one] if many is None else many for one, many in zip(some, found, strict=True)]
+
+
+async def at_a_glance(office: Office, some: Sequence[Matcher]) -> list[int | None]:
+    """The same for a few queries and no walk. Many names are taken for slugs; None: that would take longer."""
+    some = _wherever(some)
+    found = await _quickly(office, some, GLANCES)
+    listed = {one: one.names for one, many in zip(some, found, strict=True) if many is None and _only_slugs(one)}
+    every = sorted({name for names in listed.values() for name in names})
+    known = await office.store.liveness(every) if every else {}
+    seen = {name for name, standing in known.items() if office.who.sees(standing.machine.owner)}
+    by_slug = {one: len(seen.intersection(names)) for one, names in listed.items()}
+    return [by_slug.get(one) if many is None else many for one, many in zip(some, found, strict=True)]
+
+
+async def everyone(office: Office) -> AsyncIterator[Machine]:
+    """All machines, whoever's they are."""
+    after = 0
+    while page := await office.store.machines(after, PAGE):
+        for standing in page:
+            yield standing.machine
+        after = page[-1].machine.id
+
+
+def fitting(matcher: Matcher) -> Callable[[Machine], bool]:
+    """Whether it names a machine. A name that is no pattern is looked up, so that many cost what one does."""
+    literal = frozenset(name for name in matcher.names if not is_pattern(name))
+    patterns = tuple(name for name in matcher.names if is_pattern(name))
+    of_names, of_patterns = replace(matcher, names=()), Matcher(names=patterns)
+
+    def fits(machine: Machine) -> bool:
+        snapshot = _snapshot(machine)
+        if of_names.misses(snapshot) is not None:
+            return False
+        if not matcher.names or machine.slug in literal or machine.name in literal:
+            return True
+        return bool(patterns) and of_patterns.misses(snapshot) is None
+
+    return fits
+
+
+def is_pattern(name: str) -> bool:
+    return not frozenset(_SPECIAL).isdisjoint(name)
+
+
+async def _quickly(office: Office, some: Sequence[Matcher], searches: int) -> list[int | None]:
+    """None: it takes more searches than are left."""
+    found = dict[Matcher, int | None]()
+    for one in dict.fromkeys(some):
+        if not one.names or any(_EVERY.issuperset(name) for name in one.names if name):
+            counts = await office.store.census(_sought(office, one))
+            found[one] = sum(count.machines for count in counts)
+            continue
+        parts = {_part(name) for name in one.names}
+        found[one] = None
+        if "" not in parts and len(parts) <= searches:
+            searches -= len(parts)
+            found[one] = await _searched(office, one, sorted(parts))
+    return [found[one] for one in some]
+
+
+async def _searched(office: Office, matcher: Matcher, parts: Sequence[str]) -> int | None:
+    """What has one of these parts somewhere is more than what is so called, and never less."""
+    near = dict[int, Machine]()
+    for part in parts:
+        page = await office.store.seek(replace(_sought(office, matcher), text=part, limit=FITTING + 1))
+        if len(page) > FITTING:
+            return None
+        near |= {standing.machine.id: standing.machine for standing in page}
+    return sum(map(fitting(matcher), near.values()))
+
+
+async def _walked(office: Office, some: Sequence[Matcher]) -> list[int]:
+    found = [0] * len(some)
+    if not some:
+        return found
+    each = [fitting(one) for one in some]
+    async for machine in everyone(office):
+        if office.who.sees(machine.owner):
+            for at, fits in enumerate(each):
+                found[at] += fits(machine)
+    return found
+
+
+def _wherever(some: Sequence[Matcher]) -> list[Matcher]:
+    """Whatever is not told on one chat alone: which machines these are is the same."""
+    return [replace(one, channels=()) for one in some]
+
+
+def _sought(office: Office, matcher: Matcher) -> Sought:
+    return Sought(groups=matcher.groups, tags=matcher.tags, kinds=matcher.kinds, seen_by=office.who.seen_by)
+
+
+def _part(name: str) -> str:
+    """The longest text that whatever is so called has in it. Behind a bracket letters may be choices."""
+    before = name.partition("[")[0].replace("?", "*")
+    return max(before.split("*"), key=len)[:LONGEST]
+
+
+def _only_slugs(matcher: Matcher) -> bool:
+    others = matcher.groups or matcher.tags or matcher.kinds
+    return not others and not any(map(is_pattern, matcher.names))
+
+
+def _snapshot(machine: Machine) -> Mapping[str, Any]:
+    return {
+        "machine": {"name": machine.name},
+        "slug": machine.slug,
+        "group": machine.group,
+        "kind": machine.kind,
+        "tags": machine.tags,
+    }
