@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.async_api import expect
 
 from tests.pages.looking import Held, Looking
@@ -75,5 +77,8 @@ async def test_a_line_that_loses_everything_is_not_called_live(looking: Looking)
         assert [line.partition(" {")[0] for line in seen.wrong] == ["error: htmx: htmx:error: timeout"]
         seen.wrong.clear()
         async with page.expect_request(lambda request: "stream" in request.url):
-            await page.clock.fast_forward(11_000)
+            await page.clock.fast_forward(5_500)
+            await expect(page.locator("#stale")).to_have_text(re.compile(r"^No news since \d\d:\d\d: what is shown"))
+            await page.clock.fast_forward(5_500)
         await expect(lamp).to_have_attribute("data-live", "yes")
+        await expect(page.locator("#stale")).to_be_empty()

@@ -67,7 +67,9 @@ def _add_making(router: APIRouter) -> None:
         except (InvalidInput, Conflict) as error:
             return _form(request, office, about, fields, said, _faults(error, fields), 422)
         if "secret" in made:
-            return await _channel(request, office, str(made["id"]), secret=made["secret"])
+            page = await _channel(request, office, str(made["id"]), secret=made["secret"])
+            page.headers["Content-Location"] = f"/channels/{made['id']}"
+            return page
         return RedirectResponse(f"/channels/{made['id']}", 303)
 
 

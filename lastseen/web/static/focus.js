@@ -18,9 +18,9 @@ export const hold = () => {
 };
 
 export const restore = () => {
-  if (!held || document.activeElement !== document.body) return;
+  if (!held) return;
   const place = held.at.isConnected ? held.at : held.near.map((id) => document.getElementById(id)).find(Boolean);
-  if (!place) return;
-  if (place !== held.at && place.tabIndex < 0) place.tabIndex = -1;
-  place.focus({ preventScroll: true });
+  if (!place || ![document.body, place].includes(document.activeElement)) return;
+  if (place.tabIndex < 0) place.tabIndex = -1; // of a heading it is taken away by what is new, and the keyboard with it
+  if (document.activeElement !== place) place.focus({ preventScroll: true });
 };

@@ -3,12 +3,15 @@
 const GATHERED = 100; // milliseconds in which what happens together is gathered
 const BETWEEN = 700; // milliseconds between two rounds of asking, however much happens
 const ANYWAY = 10_000; // milliseconds
+const OLD = 5_000; // milliseconds after which it is said in words that there is no news
 const ANSWERED = 15_000; // milliseconds in which an answer must be there, or the line counts as dead
 
 let waiting = null;
 let asked = -Infinity;
 let stream = null;
 let dead = false;
+let live = new Date(); // when it was last
+let old = null;
 
 const tell = () => {
   if (waiting !== null) return;
@@ -30,10 +33,21 @@ const follow = (lamp) => {
   stream.addEventListener("error", () => show(lamp, false));
 };
 
-const show = (lamp, live) => {
-  lamp.dataset.live = live ? "yes" : "no";
-  lamp.title = live ? lamp.dataset.yes : lamp.dataset.no;
+const show = (lamp, is) => {
+  if (is || lamp.dataset.live === "yes") live = new Date();
+  lamp.dataset.live = is ? "yes" : "no";
+  lamp.title = is ? lamp.dataset.yes : lamp.dataset.no;
   lamp.setAttribute("aria-label", lamp.title);
+  if (is) sayOld(false);
+  else old ??= setTimeout(sayOld, OLD, true);
+};
+
+const sayOld = (is) => {
+  clearTimeout(old);
+  if (!is) old = null;
+  const word = document.getElementById("stale");
+  const time = live.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  word.textContent = is ? word.dataset.words.replace("{time}", time) : "";
 };
 
 // A browser has few connections to a server at once: a page that nobody looks at needs none of them.
@@ -41,6 +55,7 @@ const leave = (lamp) => {
   if (stream) stream.close();
   stream = null;
   show(lamp, false);
+  sayOld(false);
 };
 
 // A line that loses everything without a word is noticed by what is asked over it: the stream on it would seem to be

@@ -1,6 +1,12 @@
 // A form changes the page that it stands on: it leaves no entry in the history that a browser would ask to send again, and
 // the keyboard stays where it was. Without this script forms are sent by the browser, as ever.
-const ON_ITS_WAY = new WeakSet();
+const TAKES_LONG = 1000; // milliseconds after which it is said that something is being sent
+const ANSWERED = 25_000; // milliseconds in which an answer must be there: the server's own limit is less
+const RESTS = 500; // milliseconds for which a changed page takes nothing: what is under the pointer now was not meant
+const GOES = 10_000; // milliseconds for which a page takes nothing that another one comes for
+
+let sending = false; // one at a time: an older answer never takes the place of a newer one
+let leaving = false; // for a page that somebody has chosen meanwhile
 
 const main = () => document.getElementById("main");
 
@@ -11,9 +17,16 @@ export const leadToWrong = () => {
   return Boolean(wrong);
 };
 
-const isHere = (address) => {
-  const there = new URL(address);
-  return there.pathname + there.search === location.pathname + location.search;
+const plain = (address) => {
+  const one = new URL(address, location.href);
+  return one.pathname.replace(/%3a/gi, ":") + one.search;
+};
+
+// Where the page is, or where the form says that it is: what is looked for has more than one address.
+const isHere = (address, form) => {
+  const back = form.querySelector("input[name=back]")?.value;
+  const home = document.body.dataset.home.replace(/\/$/, "");
+  return [location.href, ...(back ? [home + back] : [])].some((one) => plain(one) === plain(address));
 };
 
 const fieldsOf = (form, button) => {
@@ -23,11 +36,11 @@ const fieldsOf = (form, button) => {
 };
 
 // Above the form, which keeps what was typed into it.
-const alarm = (text) => {
+const alarm = (text, ...more) => {
   const line = document.createElement("p");
   line.className = "wrong";
   line.setAttribute("role", "alert");
-  line.textContent = text;
+  line.append(text, ...more);
   main().querySelector(":scope > [role=alert]")?.remove();
   main().prepend(line);
   scrollTo(0, 0);
@@ -36,46 +49,96 @@ const alarm = (text) => {
 // Whether it was done nobody knows, and nothing is sent twice by itself.
 const nobodyAnswered = () => alarm(document.body.dataset.unanswered);
 
+// In another window, so that what was typed here can be sent afterwards.
+const notLoggedIn = (address) => {
+  const [text, words] = document.body.dataset.loggedOut.split("|");
+  const link = Object.assign(document.createElement("a"), { href: address, target: "_blank", textContent: words });
+  alarm(`${text} `, link);
+};
+
+// Who logs people in, before the server, leads elsewhere: no script may look there.
+const isLedAway = async () => {
+  try {
+    const asked = { redirect: "manual", signal: AbortSignal.timeout(ANSWERED) };
+    return (await fetch(location.href, asked)).type === "opaqueredirect";
+  } catch {
+    return false;
+  }
+};
+
+const goes = (act) => {
+  if (!leaving) act();
+  return GOES;
+};
+
+// For how long nothing more is taken then.
 const show = async (form, answer, text) => {
-  if (answer.redirected && !isHere(answer.url)) return location.assign(answer.url);
+  if (answer.redirected && new URL(answer.url).pathname.endsWith("/login")) return notLoggedIn(answer.url);
+  if (answer.redirected && !isHere(answer.url, form)) return goes(() => location.replace(answer.url));
   const page = new DOMParser().parseFromString(text, "text/html");
   if (!page.getElementById("main")) return nobodyAnswered();
   const problem = page.querySelectorAll("#problem > h1, #problem > p:not(:has(a))");
   if (problem.length) return alarm([...problem].map((one) => one.textContent).join(": "));
+  if (answer.redirected && page.body.dataset.who !== document.body.dataset.who) return goes(() => location.reload());
   const place = answer.headers.get("Content-Location");
   if (place) history.replaceState(null, "", place);
   await htmx.swap({ sourceElement: form, target: main(), select: "#main", swap: "outerMorph", text });
   for (const one of main().querySelectorAll('form[method="post"]')) one.reset(); // what was typed is over
-  if (leadToWrong() || answer.redirected) return;
-  main().focus({ preventScroll: true }); // a page of its own, to be read from its beginning
-  scrollTo(0, 0);
+  if (!leadToWrong() && !answer.redirected) {
+    main().focus({ preventScroll: true }); // a page of its own, to be read from its beginning
+    scrollTo(0, 0);
+  }
+  return RESTS;
 };
 
-const send = async (form, button) => {
-  ON_ITS_WAY.add(form);
-  main().setAttribute("aria-busy", "true");
-  const arrived = () => { // what comes in its place may be sent at once
-    ON_ITS_WAY.delete(form);
-    main().removeAttribute("aria-busy");
-  };
+const exchange = async (form, button) => {
+  const action = button?.getAttribute("formaction") ?? form.getAttribute("action");
+  const headers = { Accept: "text/html" }, signal = AbortSignal.timeout(ANSWERED);
   try {
-    const action = button?.getAttribute("formaction") ?? form.getAttribute("action");
-    const body = fieldsOf(form, button);
-    const answer = await fetch(action, { method: "POST", body, headers: { Accept: "text/html" } });
-    const text = await answer.text();
-    arrived();
-    await show(form, answer, text);
+    const answer = await fetch(action, { method: "POST", body: fieldsOf(form, button), headers, signal });
+    return [answer, await answer.text()];
   } catch {
-    arrived();
-    nobodyAnswered();
+    return null;
   }
 };
 
+const send = async (form, button) => {
+  const word = document.getElementById("sending");
+  const long = setTimeout(() => { word.textContent = word.dataset.words; }, TAKES_LONG);
+  const came = await exchange(form, button);
+  clearTimeout(long);
+  word.textContent = "";
+  if (came) return show(form, ...came);
+  return (await isLedAway()) ? goes(() => location.reload()) : nobodyAnswered();
+};
+
+const take = async (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.getAttribute("method") !== "post" || !main().contains(form)) return;
+  event.preventDefault();
+  if (sending) return;
+  sending = true;
+  leaving = false;
+  document.body.dataset.sending = "";
+  let rests = 0;
+  try {
+    rests = await send(form, event.submitter) ?? 0;
+  } finally {
+    setTimeout(() => { sending = false; delete document.body.dataset.sending; }, rests);
+  }
+};
+
+// A key that is held, or the second half of a double click, sends nothing.
+const isAgain = (event) =>
+  event.type === "click" ? event.detail > 1 : event.repeat && (event.key === "Enter" || event.key === " ");
+
 export const sendForms = () => {
-  document.addEventListener("submit", (event) => {
-    const form = event.target;
-    if (event.defaultPrevented || form.getAttribute("method") !== "post" || !main().contains(form)) return;
-    event.preventDefault();
-    if (!ON_ITS_WAY.has(form)) send(form, event.submitter);
-  });
+  document.addEventListener("submit", take);
+  addEventListener("beforeunload", () => { leaving = true; });
+  for (const type of ["click", "keydown"]) {
+    document.addEventListener(type, (event) => {
+      const press = event.target.closest?.("main form[method=post] :is(button, input, select)");
+      if (press && isAgain(event) && (press.matches("button") || event.key === "Enter")) event.preventDefault();
+    }, { capture: true });
+  }
 };
