@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +20,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from lastseen.errors import InvalidInput, LastseenError, PluginError
 from lastseen.faults import Faults
 from lastseen.protocols import Notifier, Store
-from lastseen.words import Words, say
+from lastseen.words import Words, say, say_many
 
 NOTIFIERS = "lastseen.notifiers"
 STORES = "lastseen.stores"
@@ -286,13 +287,16 @@ _PLAINLY: Mapping[str, Words] = {
     **dict.fromkeys(("bool_parsing", "bool_type"), _TICK),
     **dict.fromkeys(("list_type", "tuple_type", "set_type"), _LIST),
     **dict.fromkeys(("datetime_parsing", "datetime_from_date_parsing", "datetime_type", "timezone_aware"), _MOMENT),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), say("must be an object")),
     "string_type": say("must be a text"),
+    "string_unicode": say("must be Unicode, without halves of characters"),
+    "extra_forbidden": say("there is no such field"),
 }
 """What pydantic says in the words of programmers, by its kinds."""
 
 
 def spoken(wrong: Mapping[str, Any]) -> str:
-    """`wrong`: as pydantic's `ValidationError.errors` has it. What the notifier itself said stays as it is."""
+    """`wrong`: as pydantic's `ValidationError.errors` has it. What a validator itself said stays as it is."""
     about: Mapping[str, Any] = wrong.get("ctx", {})
     cause = about.get("error")
     if isinstance(cause, ValueError) and cause.args and isinstance(cause.args[0], Words):
@@ -304,7 +308,25 @@ def spoken(wrong: Mapping[str, Any]) -> str:
             return say("must be at least {least}", least=about["ge"])
         case "less_than_equal":
             return say("must be at most {most}", most=about["le"])
+        case "less_than":
+            return say("must be less than {limit}", limit=about["lt"])
         case "literal_error":
             return say("must be {one_of_them}", one_of_them=str(about["expected"]).replace("'", ""))
+        case "string_too_short" | "string_too_long" | "too_short" | "too_long":
+            return _of_length(about)
     message = str(wrong["msg"]).removeprefix("Value error, ")
-    return message[:1].lower() + message[1:] if message.startswith("Input ") else message
+    return re.sub(r"^(Input|String|Value|List) should ", "must ", message)
+
+
+def _of_length(about: Mapping[str, Any]) -> Words:
+    """`about`: `min_length` or `max_length`. Pydantic calls a text a value where somebody else looked at it first."""
+    of_texts = about.get("field_type", "Value") == "Value"
+    if "min_length" in about:
+        least = int(about["min_length"])
+        if of_texts:
+            return say_many("must have at least {n} character", "must have at least {n} characters", least)
+        return say_many("must have at least {n} entry", "must have at least {n} entries", least)
+    most = int(about["max_length"])
+    if of_texts:
+        return say_many("must have at most {n} character", "must have at most {n} characters", most)
+    return say_many("must have at most {n} entry", "must have at most {n} entries", most)

@@ -13,13 +13,14 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lastseen.errors import ConfigurationError, LastseenError
+from lastseen.errors import ConfigurationError, InvalidInput, LastseenError
 from lastseen.ingest.asgi import Refused
 from lastseen.ingest.tally import count_key_refusal
 from lastseen.log import get_logger
 from lastseen.manage.office import Office
 from lastseen.monitor.heartbeat import HeartbeatMonitor
 from lastseen.monitor.live import Live
+from lastseen.plugins import spoken
 from lastseen.problems import MEDIA_TYPE, NO_KEY, UNEXPECTED, Problem, problem_of
 from lastseen.web import login_pages
 from lastseen.web.api import (
@@ -53,6 +54,7 @@ from lastseen.web.languages import Languages
 from lastseen.web.metrics import metrics_routes
 from lastseen.web.public.routes import public_routes
 from lastseen.web.who import Entrance, NotLoggedIn, entrance_of
+from lastseen.words import say
 
 Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 """Each part that is not ready, with why; empty: heartbeats are accepted and the monitor runs."""
@@ -198,8 +200,7 @@ def _add_errors(app: FastAPI, at_wrong_key: AtWrongKey) -> None:
             return _respond(Problem(400, "the body is no JSON"))
         if _is_of_another_type(request):
             return _respond(Problem(415, "the body must be sent as application/json"))
-        errors = [{"field": ".".join(map(str, e["loc"][1:])), "detail": str(e["msg"])} for e in error.errors()]
-        return _respond(Problem(422, "a value is wrong", tuple(errors)))
+        return _respond(problem_of(_invalid(error)) or UNEXPECTED)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
@@ -211,6 +212,17 @@ def _add_errors(app: FastAPI, at_wrong_key: AtWrongKey) -> None:
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
         return _respond(_unexpected(request, error))
+
+
+def _invalid(error: RequestValidationError) -> InvalidInput:
+    """As our own errors have it."""
+    found: list[InvalidInput] = []
+    for wrong in error.errors():
+        field = ".".join(map(str, wrong["loc"][1:]))
+        said = spoken(wrong)
+        found.append(InvalidInput(said if field else say("the body {is_wrong}", is_wrong=said), field))
+    first, *others = found
+    return InvalidInput(first.message, first.field, others)
 
 
 def _is_of_another_type(request: Request) -> bool:
