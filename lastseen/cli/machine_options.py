@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lastseen.cli.options import group_typed, own
+from lastseen.cli.options import group_given, own
 
 FIELDS = {"tag": "tags", "tz": "timezone"}
 """Options that are called otherwise than their field of Machine."""
@@ -23,7 +23,9 @@ class MachineOptions:
     name: Annotated[str | None, typer.Option(help="What people call it.")] = None
     hostname: Annotated[str | None, typer.Option(help="Its name in the network.")] = None
     kind: Annotated[str | None, typer.Option(help="Its kind: default, server, device, job or your own.")] = None
-    group: Annotated[str | None, typer.Option(help="Where it stands.", callback=group_typed)] = None
+    group: Annotated[str | None, typer.Option(help="Where it stands; `none` takes it back.", callback=group_given)] = (
+        None
+    )
     description: Annotated[str | None, typer.Option(help="What it is for.")] = None
     tag: Annotated[list[str] | None, typer.Option(help="A tag; may be given several times.")] = None
     every: Annotated[str | None, typer.Option(help="How often it reports, such as 1m; `none` takes it back.")] = None

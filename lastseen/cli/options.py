@@ -35,6 +35,13 @@ def group_typed(text: str | None) -> str | None:
     return NO_GROUP if text is not None and text.strip().casefold() == "no group" else text
 
 
+def group_given(text: str | None) -> str | None:
+    """Where a machine is said to stand: nothing, `none` and what pages call no group take back what was said."""
+    from lastseen.model.machine import NO_GROUP
+
+    return NO_GROUP if text is not None and text.strip().casefold() in ("", "none") else group_typed(text)
+
+
 def groups_typed(texts: list[str] | None) -> list[str | None] | None:
     return None if texts is None else [group_typed(text) for text in texts]
 

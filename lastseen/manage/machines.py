@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from lastseen.clock import rfc3339
 from lastseen.errors import Conflict, InvalidInput, UnknownMachine
@@ -17,6 +17,7 @@ from lastseen.manage.cursors import cursor_of, page_of, place_in
 from lastseen.manage.office import Office
 from lastseen.model import SLUG, Machine, MachineRef, Standing
 from lastseen.model.directory import Sought, place_of
+from lastseen.model.machine import NO_GROUP
 from lastseen.monitor.changes import checked
 from lastseen.monitor.deadline import interval
 from lastseen.monitor.snapshot import whole_seconds
@@ -26,6 +27,16 @@ from lastseen.words import say
 LARGEST_ID = 2**63 - 1
 PAGE = 1000
 ORDERS = frozenset({"pause", "resume", "disable", "enable"})
+
+UNSAID: Final[Mapping[str, Any]] = {
+    "name": None,
+    "hostname": "",
+    "description": "",
+    "kind": "default",
+    "group": NO_GROUP,
+    "tags": (),
+}
+"""What holds where nobody said anything, of fields that every machine has; its name is its slug then."""
 
 
 def id_in(text: str) -> int | None:
@@ -116,9 +127,10 @@ async def _wanted(
     machine: Machine | None = None,
 ) -> dict[str, Any]:
     """As `watch` takes it. Raises InvalidInput of all that is wrong, with what `faults` has already, and Forbidden."""
-    wanted = {name: value for name, value in said.items() if name not in ("owner", "shared")}
+    meant = _said(said, machine)
+    wanted = {name: value for name, value in meant.items() if name not in ("owner", "shared")}
     with faults.noted():
-        wanted = with_owner(await owners.named(office, said))
+        wanted = with_owner(await owners.named(office, meant))
     with faults.noted():
         checked(wanted)
     if isinstance(wanted.get("kind"), str):
@@ -128,6 +140,14 @@ async def _wanted(
         jobs.with_zone(office, {name: wanted[name] for name in ("schedule", "timezone") if name in wanted}, machine)
     faults.tell()
     return wanted
+
+
+def _said(said: Mapping[str, Any], machine: Machine | None) -> dict[str, Any]:
+    """With null as what holds where nobody said anything; of a new machine that need not be said."""
+    if machine is None:
+        return {name: value for name, value in said.items() if value is not None or name not in UNSAID}
+    unsaid = {**UNSAID, "name": machine.slug}
+    return {name: unsaid.get(name) if value is None else value for name, value in said.items()}
 
 
 async def page(office: Office, sought: Sought, cursor: str | None = None, *, urls: bool = False) -> dict[str, Any]:

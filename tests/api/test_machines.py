@@ -323,3 +323,28 @@ async def test_all_that_is_wrong_is_named_at_once(api: Api) -> None:
     assert {one["field"] for one in said["errors"]} == {*wrong, "slug"}
     assert all(one["detail"] for one in said["errors"])
     await api.refused("GET", "/machines/pump", 404)
+
+
+async def test_null_takes_back_what_was_said(api: Api) -> None:
+    plain = await api.add("plain")
+    said = {
+        "name": "Main pump",
+        "hostname": "pump.lan",
+        "description": "d",
+        "kind": "server",
+        "group": "cellar",
+        "tags": ["a"],
+        "every": "1m",
+    }
+    unsaid = dict.fromkeys(said)
+    await api.add("pump", **said)
+    assert (await api.get("/machines/pump"))["group"] == "cellar"
+    await api.patch("/machines/pump", json=unsaid)
+    await api.add("other", **unsaid)
+    as_it_is = await api.get(f"/machines/{plain['id']}")
+    fields = (*(name for name in said if name not in ("name", "every")), "every_seconds")
+    for slug in ("pump", "other"):
+        now = await api.get(f"/machines/{slug}")
+        assert (now["name"], now["group"]) == (slug, "http")
+        assert {name: now[name] for name in fields} == {name: as_it_is[name] for name in fields}
+    await api.refused("PATCH", "/machines/pump", 422, json={"shared": None})

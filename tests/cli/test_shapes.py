@@ -223,3 +223,13 @@ def test_the_rest_has_its_shapes_too(cli: Cli) -> None:
     assert cli.json("db", "current")["revision"] == HEAD
     again = cli.json("db", "upgrade")
     assert again["before"] == again["after"] == HEAD
+
+
+def test_a_group_is_taken_back_by_what_people_call_none(cli: Cli) -> None:
+    cli.json("machines", "add", "srv-7", "--group", "none")
+    assert cli.json("machines", "show", "srv-7")["group"] == "http"
+    for nothing in ("none", "", "no group", "No Group"):
+        assert cli.json("machines", "set", "srv-7", "--group", "berlin")["group"] == "berlin"
+        assert cli.json("machines", "set", "srv-7", "--group", nothing)["group"] == "http"
+        assert cli.json("machines", "list", "--group", "no group")[0]["slug"] == "srv-7"
+    assert cli.json("machines", "list", "--group", "none") == []

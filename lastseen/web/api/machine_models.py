@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lastseen.model import Status
 from lastseen.model.directory import Sought
+from lastseen.model.machine import NO_GROUP
 from lastseen.web.api.asked import LONGEST_LIST, Paged, Query, Said, Span, Text, Zone
 from lastseen.web.api.models import MachineStatus
 from lastseen.web.api.why_models import AskedSpan, Happened, RefusedKey
@@ -18,16 +19,24 @@ States = Literal["provisioning", "online", "offline", "error", "paused"]
 
 
 class Changes(Said):
-    """What is not named stays; null takes back what was said."""
+    """What is not named stays; null takes back what was said, of each field but `shared`."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"name": "Main database", "offline_after": "5m"}})
 
-    name: Annotated[Text, Field(min_length=1, max_length=200)] = ""
-    hostname: Annotated[Text, Field(max_length=253)] = ""
-    description: Annotated[Text, Field(max_length=2000)] = ""
-    kind: Annotated[Text, Field(min_length=1, max_length=100)] = "default"
-    group: Annotated[Text, Field(min_length=1, max_length=200)] = "http"
-    tags: list[Annotated[Text, Field(min_length=1, max_length=100)]] = Field(default=[], max_length=100)
+    name: Annotated[Text, Field(min_length=1, max_length=200)] | None = Field(
+        default=None, description="null: its slug"
+    )
+    hostname: Annotated[Text, Field(max_length=253)] | None = Field(default="", description="null: none")
+    description: Annotated[Text, Field(max_length=2000)] | None = Field(default="", description="null: none")
+    kind: Annotated[Text, Field(min_length=1, max_length=100)] | None = Field(
+        default="default", description="null: `default`"
+    )
+    group: Annotated[Text, Field(min_length=1, max_length=200)] | None = Field(
+        default=NO_GROUP, description="null: `http`, which pages call no group"
+    )
+    tags: Annotated[list[Annotated[Text, Field(min_length=1, max_length=100)]], Field(max_length=100)] | None = Field(
+        default=[], description="null: none"
+    )
     every: Span | None = Field(default=None, description="how often it reports: `30s`, `2m`, or seconds")
     offline_after: Span | None = Field(default=None, description="its threshold, or `never`; null: its kind's")
     schedule: Annotated[Text, Field(max_length=500)] | None = Field(
