@@ -21,7 +21,7 @@ import msgspec
 
 from lastseen.clock import Clock
 from lastseen.ingest.refused import RefusedKeys
-from lastseen.ingest.used import UsedKeys
+from lastseen.ingest.used import ANY_TIME, UsedKeys, next_note
 from lastseen.model.keys import READ, KeyMatch, OutOfService
 from lastseen.model.people import User
 from lastseen.protocols import Keys
@@ -34,7 +34,7 @@ FRESH = 0.5
 """Seconds that the cache is trusted for without looking whether keys have changed."""
 
 CAPACITY = 150_000
-"""Keys that are remembered, about 250 bytes each; nothing is held for keys that nobody uses."""
+"""Keys that are remembered, about 300 bytes each; nothing is held for keys that nobody uses."""
 
 MISSES = 4096
 """Wrong keys that are remembered, until the next look: somebody who tries keys costs one read for each."""
@@ -102,6 +102,8 @@ class Grant(msgspec.Struct, gc=False):
     """Of a key that may make machines: what they are made with, and whether it may."""
     api: ApiRights | None = None
     """Of an API key, and no other."""
+    note_at: datetime = ANY_TIME
+    """From then on it is noted that the key is used."""
 
     def over(self, now: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= now
@@ -111,7 +113,18 @@ def _grant(match: KeyMatch) -> Grant:
     key = match.key
     ask = match.fresh or not match.enabled  # a disabled one is never answered from memory alone: `find` counts it
     rights = ApiRights(key.may or READ, match.user) if key.scope == "api" else None
-    return Grant(key.id, key.scope, key.machine_id, match.enabled, ask, key.expires_at, key.defaults or None, rights)
+    used_at = key.last_used_at if key.machine_id is not None else None
+    return Grant(
+        key.id,
+        key.scope,
+        key.machine_id,
+        match.enabled,
+        ask,
+        key.expires_at,
+        key.defaults or None,
+        rights,
+        ANY_TIME if used_at is None else next_note(key.id, used_at),
+    )
 
 
 class KeyCache:
@@ -142,12 +155,14 @@ class KeyCache:
         grant = self._recent.get(hashlib.sha256(key).digest())
         if grant is None or grant.fresh or (grant.expires_at is not None and grant.expires_at <= now):
             return None
+        if now >= grant.note_at:
+            self._note(grant, now)
         return grant
 
     async def find(self, key: bytes, now: datetime) -> Grant | None:
         """The grant of a valid key; None: there is no such key. Its first use is written down before this returns,
-        which ends the keys it replaces; that an API key is used again, a little later (`used`). What is refused, a
-        disabled machine's key too, is counted in `refused`. Raises StoreUnavailable."""
+        which ends the keys it replaces; that it is used again, a little later (`used`). What is refused, a disabled
+        machine's key too, is counted in `refused`. Raises StoreUnavailable."""
         if not _may_be_one(key):
             self.refused.count(None, now)
             return None
@@ -163,8 +178,8 @@ class KeyCache:
             self.refused.count(digest.hex(), now, disabled=True)
         elif grant.fresh:
             await self._first_use(grant, now)
-        elif grant.api is not None:
-            self.used.note(grant.key_id, now)
+        elif now >= grant.note_at:
+            self._note(grant, now)
         return grant
 
     async def known(self, key: bytes, now: datetime) -> Grant | None:
@@ -173,13 +188,19 @@ class KeyCache:
         grant = self._remembered(hashlib.sha256(key).digest())
         if grant is None or grant.over(now) or not grant.enabled or grant.fresh:
             return None
-        if grant.api is not None:
-            self.used.note(grant.key_id, now)
+        if now >= grant.note_at:
+            self._note(grant, now)
         return grant
 
     def came_from(self, key: bytes, now: datetime, address: str) -> None:
         """The address of a request that was refused for its key."""
         self.refused.came_from(digest_of(key), now, address)
+
+    def _note(self, grant: Grant, now: datetime) -> None:
+        """In memory alone: no request waits, or fails, for what it costs to write it."""
+        self.used.note(grant.key_id, now)
+        if grant.machine_id is not None:
+            grant.note_at = next_note(grant.key_id, now)
 
     async def out_of_service(self) -> OutOfService:
         """The machines that are disabled, or wait for a ping; as fresh as everything here. Raises StoreUnavailable."""

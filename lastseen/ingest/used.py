@@ -1,10 +1,16 @@
-"""When API keys were last used: noted in memory, and written down once a minute."""
+"""When keys were last used: noted in memory, and written down once a minute.
+
+Every use of a key that is no one machine's (of the API, a fleet or a project) is noted, so it is known to within a
+minute. Of a machine's own keys, of which there may be 100,000 that are used all the time, one use in an hour is: 30
+rows a second instead of 1,700.
+"""
 
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any, Final
 
 from lastseen.ingest.writing import kept_up
 from lastseen.log import get_logger
@@ -13,7 +19,22 @@ from lastseen.protocols import Keys
 WRITE_EVERY = 60.0
 """Seconds between two writings, when there is something to write."""
 
+OF_A_MACHINE: Final = 59 * 60.0
+"""Seconds in which the use of a machine's own key is noted once: an hour, less what it waits to be written."""
+
+AT_ONCE = 1000
+"""Keys that are written in one transaction: heartbeats are written between two."""
+
+ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
+
 _log = get_logger()
+
+
+def next_note(key_id: int, used_at: datetime) -> datetime:
+    """From when on the use of a machine's key is to be noted again. Each key has a second of its own for that, the same
+    on all nodes: keys that were all noted together, as after an upgrade, do not stay together."""
+    begun = (used_at.timestamp() - key_id) % OF_A_MACHINE
+    return used_at + timedelta(seconds=OF_A_MACHINE - begun)
 
 
 class UsedKeys:
@@ -26,12 +47,14 @@ class UsedKeys:
         self._used[key_id] = now
 
     async def write(self, store: Keys) -> None:
-        """Raises StoreUnavailable: then nothing is lost, and it is written with the next."""
+        """Raises StoreUnavailable: then nothing is lost, and the rest is written with the next."""
         taken, self._used = self._used, {}
-        if not taken:
-            return
         try:
-            await store.keys_used(taken)
+            while taken:
+                some = dict(islice(taken.items(), AT_ONCE))
+                await store.keys_used(some)
+                for key_id in some:
+                    del taken[key_id]
         except BaseException:
             self._used = {**taken, **self._used}
             raise

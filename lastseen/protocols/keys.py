@@ -41,7 +41,8 @@ class Keys(Protocol):
         """First use: revokes the keys that it replaces."""
 
     async def keys_used(self, used: Mapping[int, datetime]) -> None:
-        """When keys were last used, by id. One that is gone is passed by."""
+        """When keys were last used, by id, as far as that is later than what is known. One that is gone is passed by.
+        Called for all that were used, up to 1,000 at once, and again for those that could not be written."""
 
     async def keys(
         self, *, machines: bool = True, user: int | None = None, after: int = 0, limit: int | None = None

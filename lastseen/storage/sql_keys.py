@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, false, func, insert, or_, select, text, update
+from sqlalchemy import Connection, bindparam, false, func, insert, or_, select, text, update
 
 from lastseen.errors import Conflict, InvalidInput, NotFound, UnknownMachine
 from lastseen.model import MachineRef
@@ -121,11 +121,22 @@ def used(connection: Connection, key_id: int, now: datetime) -> None:
     bump(connection, "keys_version")
 
 
+_used_at = bindparam("used_at", type_=api_keys.c.last_used_at.type)
+_USED_AGAIN = (
+    update(api_keys)
+    .where(
+        api_keys.c.id == bindparam("key_id"),
+        or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < _used_at),
+    )
+    .values(last_used_at=_used_at)
+)
+
+
 def used_again(connection: Connection, used_at: Mapping[int, datetime]) -> None:
     """By rising id: of two processes that write at once neither waits for the other in a circle."""
-    for key_id, at in sorted(used_at.items()):
-        older = or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < at)
-        connection.execute(update(api_keys).where(api_keys.c.id == key_id, older).values(last_used_at=at))
+    rows = [{"key_id": key_id, "used_at": at} for key_id, at in sorted(used_at.items()) if is_id(key_id)]
+    if rows:
+        connection.execute(_USED_AGAIN, rows)
 
 
 def listed(connection: Connection, of_machines: bool, user: int | None, after: int, limit: int | None) -> list[Key]:

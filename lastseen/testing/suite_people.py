@@ -11,7 +11,7 @@ from lastseen.errors import Conflict, InvalidInput, LastseenError, NotFound
 from lastseen.model import Watch, replace
 from lastseen.model.people import User
 from lastseen.testing.script import at, keep
-from lastseen.testing.suite_base import StoreSuiteBase, standing
+from lastseen.testing.suite_base import StoreSuiteBase, declare, standing
 
 HOUR = 3600.0
 HASH = "hash of a new one"
@@ -385,3 +385,16 @@ class PeopleSuite(StoreSuiteBase):
             keys = {key.id: (key.first_used_at, key.last_used_at) for key in await store.keys()}
             assert keys == {first.id: (at(5), at(70)), second.id: (None, at(60))}
             assert await store.keys_version() == before, "nobody need look at keys again for that"
+
+    async def test_when_keys_of_machines_were_last_used_is_known(self) -> None:
+        """Many at once, in any order, with some that are gone."""
+        self.needs("people")
+        async with self.opened() as store:
+            (pump,) = await declare(store, "pump")
+            for n in range(30):
+                scope = ("machine", "ping", "push")[n % 3]
+                await store.add_key(scope, f"k{n}", "", at(0), machine_id=pump.machine.id)
+            ids = [key.id for key in await store.keys()]
+            await store.keys_used({number: at(number) for number in reversed([*ids, *range(10**6, 10**6 + 30)])})
+            assert [key.last_used_at for key in await store.keys()] == [at(number) for number in ids]
+            assert all(key.first_used_at is None for key in await store.keys())

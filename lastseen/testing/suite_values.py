@@ -49,6 +49,7 @@ class ValuesSuite(StoreSuiteBase):
             with pytest.raises(UnknownMachine):
                 await store.add_key("machine", _digest("k"), "lsm_k", at(1), machine_id=number)
             await store.key_used(number, at(1))
+            await store.keys_used({number: at(1)})
             await store.revoke_addresses(number, at(1), keep=[number])
             assert await store.shown_keys([number]) == []
 
