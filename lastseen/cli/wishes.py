@@ -175,12 +175,20 @@ def spoken(wishes: Preferences) -> str:
 # -- silences
 
 
+_FIELDS = {"name": "NAME", "starts_at": "--from", "names": "--machine"}
+
+
 def _matcher(
-    groups: list[str] | None, tags: list[str] | None, kinds: list[str] | None, names: list[str] | None
+    groups: list[str] | None, tags: list[str] | None, kinds: list[str] | None, names: list[str] | None, every: bool
 ) -> Matcher:
     from lastseen.model import Matcher
 
-    return Matcher(tuple(groups or ()), tuple(tags or ()), tuple(kinds or ()), tuple(names or ()))
+    found = Matcher(tuple(groups or ()), tuple(tags or ()), tuple(kinds or ()), tuple(names or ()))
+    if every and found.of_machines:
+        raise UsageError("--all is of every machine: give it alone, or name some without it")
+    if not every and not found.of_machines:
+        raise UsageError("say of which machines: --machine, --group, --tag or --kind, or --all for every one of them")
+    return found
 
 
 @app.command("add")
@@ -194,16 +202,18 @@ def add(
     tag: Tags = None,
     kind: Kinds = None,
     machine: Names = None,
+    every: Annotated[bool, typer.Option("--all", help="Every machine, also those to come.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Hold back what happens to some machines (to all, where none are named), now or planned. What is still so at the
-    end is told then."""
+    """Hold back what happens to some machines, or with --all to every one of them, now or planned. What is still so at
+    the end is told then."""
 
     from lastseen.manage import silences
 
     begins, span = None if start is None else _moment(start), parse_duration(lasting, "--for")
-    matcher = _matcher(group, tag, kind, machine)
-    made = call(silences.add, name, span, matcher, _who(), begins)
+    matcher = _matcher(group, tag, kind, machine, every)
+    with naming(lambda field: _FIELDS.get(field, field)):
+        made = call(silences.add, name, span, matcher, _who(), begins)
     text = (
         f"{made['name']}: nothing is told of {made['machines']} until {local(made['ends_at'])} (silence {made['id']})"
     )

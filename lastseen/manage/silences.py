@@ -7,13 +7,15 @@ which are written down by name when it is made: what a pattern, a group or `all`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from lastseen.clock import rfc3339
 from lastseen.errors import Forbidden, InvalidInput, NotFound
+from lastseen.faults import Faults
 from lastseen.manage.office import Office
-from lastseen.manage.silenced import everyone, fitting, is_pattern, named_now
+from lastseen.manage.silenced import at_a_glance, everyone, fitting, is_pattern, named_now
 from lastseen.model import Matcher, Silence
 from lastseen.model.words import replace
 from lastseen.words import say
@@ -22,16 +24,31 @@ MOST: Final = 500
 """Machines of one silence that are written down by name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Silenced:
+    """A silence that is on. `every`: of all machines; `machines`: of how many else, None where counting takes long."""
+
+    name: str
+    until: datetime
+    every: bool
+    machines: int | None
+
+
 async def add(
     office: Office, name: str, lasting: timedelta, matcher: Matcher, by: str, start: datetime | None = None
 ) -> dict[str, Any]:
-    """From `start`, or from now, for as long. Raises InvalidInput, Forbidden."""
+    """From `start`, or from now, for as long. A matcher that names nothing is of all machines: commands, forms and the
+    API ask whether that is meant before they call this. Raises InvalidInput, Forbidden."""
     office.who.must_edit()
-    if not name.strip():
-        raise InvalidInput(say("must not be empty"), "name")
-    matcher = matcher if office.who.is_admin else await _written_down(office, matcher)
     now = office.monitor.clock.now()
     begins = start or now
+    faults = Faults()
+    if not name.strip():
+        faults.note(InvalidInput(say("must not be empty"), "name"))
+    if begins < now and begins + lasting <= now:
+        faults.note(InvalidInput(say("must not be so long ago: it would be over already"), "starts_at"))
+    faults.tell()
+    matcher = matcher if office.who.is_admin else await _written_down(office, matcher)
     adding = office.store.add_silence(Silence(name, begins, begins + lasting, matcher, by), now)
     said = {"name": name, "machines": str(matcher)}
     made: Silence = await office.do(adding, "silences.add", lambda made: f"silence {made.id}", said)
@@ -45,6 +62,18 @@ async def listed(office: Office) -> list[dict[str, Any]]:
     theirs = await _theirs(office, visible)
     named = await _named_now(office, list(visible.values()))
     return [describe(one, many, one.id in theirs) for one, many in zip(visible.values(), named, strict=True)]
+
+
+async def on_now(office: Office) -> list[Silenced]:
+    """Those that hold something back now of machines that who asks may see: first those of all machines, then by their
+    ends. Without those of one chat alone, and those that name no machine. It is read with each look at the first page,
+    and costs a few counts."""
+    now = office.monitor.clock.now()
+    begun = [one for one in (await _visible(office)).values() if one.starts_at <= now and not one.matcher.channels]
+    of_some = [one for one in begun if one.matcher.of_machines]
+    counts = dict(zip(of_some, await at_a_glance(office, [one.matcher for one in of_some]), strict=True))
+    found = [Silenced(one.name, one.ends_at, one not in counts, counts.get(one)) for one in begun]
+    return sorted((one for one in found if one.machines != 0), key=lambda one: (not one.every, one.until))
 
 
 async def end(office: Office, silence: int) -> dict[str, Any]:
@@ -82,7 +111,7 @@ async def _written_down(office: Office, matcher: Matcher) -> Matcher:
 async def _visible(office: Office) -> dict[int, Silence]:
     """By id. Without names that stand for machines of others, or for none that is known."""
     every: list[Silence] = list(await office.store.silences(office.monitor.clock.now()))
-    if office.who.is_admin:
+    if office.who.is_admin or not every:
         return {one.id: one for one in every}
     uids = {channel.uid for channel in await office.store.channels() if office.who.sees(channel.owner_id)}
     known = await office.store.liveness(sorted({name for one in every for name in _literal(one)}))

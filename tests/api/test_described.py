@@ -39,7 +39,7 @@ async def furnish(api: Api) -> None:
     await api.add("m")
     await api.post("/channels", json={"type": "console", "name": "out"})
     await api.post("/channels", json=HOOK)
-    await api.post("/silences", json={"name": "s"})
+    await api.post("/silences", json={"name": "s", "machines": {"all": True}})
     await api.post("/users", json={"name": "ada", "role": "admin"})
     await api.app.monitor.heartbeat("m", {"status": "error", "message": "disk"})
 

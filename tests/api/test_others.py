@@ -36,7 +36,7 @@ async def test_silences_are_added_listed_and_ended(api: Api) -> None:
     made = await api.post("/silences", json={"name": "switch", "lasting": "2h", "machines": {"groups": ["berlin"]}})
     assert (made["machines"], made["matcher"], made["id"]) == ("group berlin", {"groups": ["berlin"]}, 1)
     later = (api.clock.now() + timedelta(days=1)).isoformat()
-    planned = await api.post("/silences", json={"name": "later", "starts_at": later})
+    planned = await api.post("/silences", json={"name": "later", "starts_at": later, "machines": {"all": True}})
     assert planned["machines"] == "all machines"
     assert [one["id"] for one in (await api.get("/silences"))["items"]] == [1, 2]
     assert (await api.delete("/silences/1"))["id"] == 1
@@ -55,11 +55,26 @@ async def test_silences_are_added_listed_and_ended(api: Api) -> None:
         ({"starts_at": "9999-12-31T23:59:59-14:00"}, "starts_at"),
         ({"machines": {"group": ["a"]}}, "machines.group"),
         ({"machines": {"tags": "a"}}, "machines.tags"),
+        ({"starts_at": "2001-06-01T22:00:00Z"}, "starts_at"),
+        ({"machines": {}}, "machines"),
+        ({"machines": {"names": []}}, "machines"),
+        ({"machines": {"all": False}}, "machines"),
+        ({"machines": {"all": True, "names": ["a"]}}, "machines.all"),
     ],
 )
 async def test_a_wrong_silence_is_named(api: Api, said: dict[str, Any], field: str) -> None:
-    problem = await api.refused("POST", "/silences", 422, json={"name": "s", **said})
+    problem = await api.refused("POST", "/silences", 422, json={"name": "s", "machines": {"all": True}, **said})
     assert [one["field"] for one in problem["errors"]] == [field]
+    assert (await api.get("/silences"))["items"] == []
+
+
+async def test_no_silence_is_of_all_machines_by_a_slip(api: Api) -> None:
+    problem = await api.refused("POST", "/silences", 422, json={"name": "s"})
+    assert [one["field"] for one in problem["errors"]] == ["machines"]
+    assert '"all": true' in problem["errors"][0]["detail"]
+    problem = await api.refused("POST", "/silences", 422, json={"name": " ", "lasting": "soon"})
+    assert [one["field"] for one in problem["errors"]] == ["lasting", "machines"], "all that is wrong at once"
+    assert (await api.get("/silences"))["items"] == []
 
 
 async def test_what_happened_and_who_was_told_is_read_by_pages(api: Api) -> None:

@@ -82,14 +82,14 @@ def test_a_silence_says_how_many_machines_it_names_so_that_a_slip_is_seen(cli: C
     cli("machines", "add", "cam-1", "--name", "Silly box")
     assert cli("silences", "add", "a", "--machine", "silly box").out.endswith("\nIt names no machines now\n")
     assert cli("silences", "add", "b", "--machine", "Silly box").out.endswith("\nIt names 1 machine now\n")
-    assert cli("silences", "add", "c").out.endswith("\nIt names 1 machine now\n")
+    assert cli("silences", "add", "c", "--all").out.endswith("\nIt names 1 machine now\n")
     cli("machines", "add", "cam-2")
     assert [one["machines_now"] for one in cli.json("silences", "list")] == [0, 1, 2]
 
 
 def test_a_planned_silence_is_in_the_time_zone_of_the_settings(cli: Cli) -> None:
     cli.env["LASTSEEN_TIMEZONE"] = "Europe/Berlin"
-    made = cli.json("silences", "add", "window", "--from", "2099-06-01T01:00", "--for", "90m")
+    made = cli.json("silences", "add", "window", "--from", "2099-06-01T01:00", "--for", "90m", "--all")
     assert (made["starts_at"], made["ends_at"]) == ("2099-05-31T23:00:00Z", "2099-06-01T00:30:00Z")
 
 
@@ -98,14 +98,30 @@ def test_a_planned_silence_is_in_the_time_zone_of_the_settings(cli: Cli) -> None
     [
         (["--for", "long"], "--for"),
         (["--from", "tomorrow"], "--from: must be a time"),
-        (["--from", "2001-01-01T00:00"], "ends_at: must be later"),
+        (["--from", "2001-01-01T00:00"], "--from: must not be so long ago"),
     ],
 )
 def test_a_silence_that_makes_no_sense_is_refused(cli: Cli, options: list[str], words: str) -> None:
-    done = cli("silences", "add", "x", *options)
+    done = cli("silences", "add", "x", "--all", *options)
     assert done.code == 1
     assert words in done.err
     assert cli.json("silences", "list") == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "--all for every one of them"),
+        (["--for", "2h"], "say of which machines: --machine, --group, --tag or --kind"),
+        (["--all", "--machine", "x"], "--all is of every machine: give it alone"),
+    ],
+)
+def test_no_silence_is_of_all_machines_by_a_slip(cli: Cli, options: list[str], words: str) -> None:
+    done = cli("silences", "add", "x", *options)
+    assert (done.code, done.out) == (2, "")
+    assert words in " ".join(done.err.split())
+    assert cli.json("silences", "list") == []
+    assert cli.json("silences", "add", "x", "--all")["machines"] == "all machines"
 
 
 def test_a_machine_in_error_says_who_has_seen_it(cli: Cli) -> None:

@@ -23,11 +23,16 @@ async def test_a_silence_is_made_and_ended_by_a_form_that_names_what_is_wrong(si
             ({"name": "x", "lasting": ""}, "lasting"),
             ({"name": "x", "lasting": "1h", "start": "noon"}, "start"),
             ({"name": "x", "lasting": "1h", "groups": "berlin"}, "names"),
+            ({"name": "x", "lasting": "1h", "start": "2001-01-01T01:00"}, "start"),
+            ({"name": "x", "lasting": "1h", "all": "yes"}, "all"),
         ):
             page = await member.post("/silences", data={"names": "cam-*", **form})
             assert page.status_code == 422, form
             assert fault(page, field)
             assert value(page, "names") == "cam-*"
+            assert 'class="wrong"' not in page.text, "it is said at its field"
+        page = await member.post("/silences", data={"name": " ", "lasting": "long", "start": "noon"})
+        assert all(fault(page, field) for field in ("name", "lasting", "start", "names")), "nothing is of all by a slip"
         assert await silences.listed(office) == []
         form = {"name": "router", "lasting": "90m", "names": "cam-*, nas", "groups": "", "start": ""}
         assert (await member.post("/silences", data=form)).headers["location"] == "/silences"
@@ -50,7 +55,7 @@ async def test_a_silence_that_names_no_machine_is_made_and_the_page_says_so(site
 async def test_viewers_silence_nothing(site: Site) -> None:
     office = site.app.office.of(OPERATOR)
     async with await browser(site, "admin") as admin, await browser(site, "viewer") as viewer:
-        await admin.post("/silences", data={"name": "x", "lasting": "1h"})
+        await admin.post("/silences", data={"name": "x", "lasting": "1h", "all": "yes"})
         (one,) = await silences.listed(office)
         assert '<form method="post" action="/silences' not in (await viewer.get("/silences")).text
         assert (await viewer.post("/silences", data={"name": "y", "lasting": "1h"})).status_code == 403

@@ -88,6 +88,9 @@ async def test_what_cannot_be_done_in_time_is_answered_503_and_not_done_later(
         assert found - {"one-that-is-begun"} == {"before", "after"}
 
 
+ALL = {"name": "x", "lasting": "1h", "machines": {"all": True}}
+
+
 async def test_so_many_may_wait_and_no_more_and_whether_it_is_well_is_answered_all_the_same(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +99,7 @@ async def test_so_many_may_wait_and_no_more_and_whether_it_is_well_is_answered_a
     answers: list[httpx.Response] = []
 
     async def ask() -> None:
-        answers.append(await browser.post("/api/v1/silences", json={"name": "x", "lasting": "1h"}, headers=key))
+        answers.append(await browser.post("/api/v1/silences", json=ALL, headers=key))
 
     async with site.browser() as browser:
         with locked(site), anyio.fail_after(60):

@@ -13,8 +13,10 @@ from lastseen.model import Matcher
 async def add(
     server: Remote, name: str, lasting: timedelta, matcher: Matcher, by: str, start: datetime | None = None
 ) -> Silence:
-    """The server knows whose key it is, and writes that in the place of `by`."""
-    which = {part: list(getattr(matcher, part)) for part in ("groups", "tags", "kinds", "names")}
+    """The server knows whose key it is, and writes that in the place of `by`. A matcher that names nothing is of all
+    machines."""
+    named = {part: list(getattr(matcher, part)) for part in ("groups", "tags", "kinds", "names")}
+    which = named if matcher.of_machines else {"all": True}
     body = {"name": name, "lasting": lasting.total_seconds(), "machines": which, "starts_at": rfc3339(start)}
     return await server.post(Silence, "silences", body=body)
 

@@ -38,12 +38,13 @@ class RemovedKind(BaseModel):
 
 
 class Which(Said):
-    """Machines that each given field names; none: all."""
+    """Machines that each given field names, or all of them."""
 
     groups: Words = Field(default=[])
     tags: Words = Field(default=[])
     kinds: Words = Field(default=[])
     names: Words = Field(default=[], description="patterns of a slug or a name, as `cam-*`")
+    all: bool = Field(default=False, description="each machine that there is: then nothing else is named")
 
 
 class NewSilence(Said):

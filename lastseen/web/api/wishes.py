@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 
 from lastseen.durations import parse_duration
+from lastseen.errors import InvalidInput
+from lastseen.faults import Faults
 from lastseen.manage import kinds, silences
 from lastseen.model import Matcher
 from lastseen.web.api import other_models as models
@@ -52,11 +54,27 @@ async def all_silences(office: Asked) -> Response:
 async def add(office: Asked, new: models.NewSilence) -> Response:
     """Hold back what happens to some machines
 
-    Now or planned. An admin's is of whatever machines it names; another's of those of them that they may change, by
-    their names as they are now. What is still so at the end is told then."""
-    span, which = parse_duration(new.lasting, "lasting"), new.machines
-    matcher = Matcher(tuple(which.groups), tuple(which.tags), tuple(which.kinds), tuple(which.names))
+    Now or planned. Of all machines only where that is said: `"machines": {"all": true}`. An admin's is of whatever
+    machines it names; another's of those of them that they may change, by their names as they are now. What is still so
+    at the end is told then."""
+    office.who.must_edit()
+    faults = Faults()
+    with faults.noted():
+        span = parse_duration(new.lasting, "lasting")
+    with faults.noted():
+        matcher = _matcher(new.machines)
+    faults.tell()
     return answer(await silences.add(office, new.name, span, matcher, office.who.name, new.starts_at), 201)
+
+
+def _matcher(which: models.Which) -> Matcher:
+    """Raises InvalidInput where nothing is named, so that nobody silences all machines by a slip."""
+    found = Matcher(tuple(which.groups), tuple(which.tags), tuple(which.kinds), tuple(which.names))
+    if which.all and found.of_machines:
+        raise InvalidInput("must not be true where groups, tags, kinds or names are given", "machines.all")
+    if not which.all and not found.of_machines:
+        raise InvalidInput('must name groups, tags, kinds or names, or say "all": true', "machines")
+    return found
 
 
 @router.delete("/silences/{id}", tags=["silences"], response_model=models.Silence, operation_id="silences_end")

@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse
 
 from lastseen.durations import parse_duration
 from lastseen.errors import InvalidInput
+from lastseen.faults import Faults
 from lastseen.manage import silences
 from lastseen.manage.office import Office
 from lastseen.model import Matcher
@@ -21,7 +22,9 @@ from lastseen.web.dashboard.rendering import templates
 from lastseen.words import say
 
 MATCHED = ("names", "groups", "tags", "kinds")
-SHOWN = ("name", "lasting", "start", *MATCHED)
+SHOWN = ("name", "lasting", "start", *MATCHED, "all")
+FIELDS = {"starts_at": "start", "ends_at": "lasting"}
+"""Of the form, by those of the verbs."""
 
 
 def silence_routes() -> APIRouter:
@@ -35,12 +38,10 @@ def silence_routes() -> APIRouter:
     async def add(request: Request, office: Asked) -> Response:
         said = await typed_in(request)
         try:
-            start = _start(said.get("start", ""), office)
-            lasting = parse_duration(said.get("lasting", ""), "lasting")
-            matcher = Matcher(**{name: tuple(which_typed(name, _words(said.get(name, "")))) for name in MATCHED})
-            await silences.add(office, said.get("name", ""), lasting, matcher, office.who.name, start)
+            await _added(office, said)
         except InvalidInput as error:
-            return await _page(request, office, said, {error.field: error.message}, 422)
+            errors = {FIELDS.get(one.field, one.field): one.message for one in (error, *error.others)}
+            return await _page(request, office, said, errors, 422)
         return RedirectResponse("/silences", 303)
 
     @router.post("/{number}/end")
@@ -49,6 +50,33 @@ def silence_routes() -> APIRouter:
         return RedirectResponse("/silences", 303)
 
     return router
+
+
+async def _added(office: Office, said: Mapping[str, str]) -> None:
+    """Raises InvalidInput of all that is wrong."""
+    office.who.must_edit()
+    name = said.get("name", "")
+    faults = Faults()
+    if not name.strip():
+        faults.note(InvalidInput(say("must not be empty"), "name"))
+    with faults.noted():
+        lasting = parse_duration(said.get("lasting", ""), "lasting")
+    with faults.noted():
+        start = _start(said.get("start", ""), office)
+    with faults.noted():
+        matcher = _matcher(said)
+    faults.tell()
+    await silences.add(office, name, lasting, matcher, office.who.name, start)
+
+
+def _matcher(said: Mapping[str, str]) -> Matcher:
+    """Of all machines only where that is ticked. Raises InvalidInput."""
+    found = Matcher(**{name: tuple(which_typed(name, _words(said.get(name, "")))) for name in MATCHED})
+    if said.get("all") and found.of_machines:
+        raise InvalidInput(say("is of every machine, and some are named: choose one of both"), "all")
+    if not said.get("all") and not found.of_machines:
+        raise InvalidInput(say("must be filled in, or groups, tags or kinds, or all be ticked"), "names")
+    return found
 
 
 def _words(text: str) -> tuple[str, ...]:
