@@ -13,6 +13,7 @@ from lastseen.manage.beside import counted
 from lastseen.manage.lately import Lately, lately
 from lastseen.manage.machines import describe
 from lastseen.manage.office import Office
+from lastseen.manage.silences import Silenced, on_now
 from lastseen.model import Standing, Status
 from lastseen.model.directory import DISABLED, Count, Sought, place_of
 from lastseen.model.past import Past
@@ -56,7 +57,7 @@ class Overview:
     """`counts` of all that are visible; `groups`: of those that fit, in order. `wrong`: as `describe` says, and `since`
     when. `more`: `after` of the next page. `blind`: sources that can hear nobody now. `failing`: the ids of channels
     that fail, for admins of all, for others of theirs. `nobody`: there is no channel that is on, of nobody's.
-    `lately_cut`: there may be more of those."""
+    `lately_cut`: there may be more of those. `silenced`: of what nothing is told now."""
 
     now: datetime
     counts: Mapping[str, int]
@@ -70,6 +71,7 @@ class Overview:
     nobody: bool = False
     lately: Sequence[Lately] = ()
     lately_cut: bool = False
+    silenced: Sequence[Silenced] = ()
 
     @property
     def found(self) -> int:
@@ -99,6 +101,7 @@ async def overview(office: Office, wanted: Wanted) -> Overview:
         page[-1].machine.slug if more else "",
         *await _not_of_machines(office, now),
         *await lately(office, now),
+        silenced=await on_now(office),
     )
 
 
