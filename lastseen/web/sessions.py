@@ -11,7 +11,6 @@ import asyncio
 import re
 import secrets
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -40,6 +39,9 @@ WRITTEN: Final = timedelta(minutes=1)
 
 COMES: Final = timedelta(hours=1)
 """And that somebody came whom a proxy has logged in."""
+
+AGAIN: Final = timedelta(minutes=1)
+"""What could not be written is tried again so long after, at the earliest."""
 
 WRITING: Final = 0.5
 """Seconds that a page waits for that: where the one writer is held up, it is written when its turn comes."""
@@ -124,29 +126,35 @@ class LoggedIn:
 
 
 class _Seldom:
-    """Writes of something so often at most, however many requests a page sends at once."""
+    """Writes of something so often at most, however many requests a page sends at once. A write that fails counts for
+    `AGAIN` alone."""
 
     def __init__(self, every: timedelta) -> None:
         self._every = every
-        self._written: dict[int, datetime] = {}
+        self._begun: dict[int, tuple[datetime, timedelta]] = {}  # when, and for how long that will do
         self._writing: set[asyncio.Task[None]] = set()
 
     async def write(self, what: int, now: datetime, how: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """In time, or when its turn comes."""
-        written = self._written.get(what)
-        if written is not None and abs(now - written) < self._every:
+        before = self._begun.get(what)
+        if before is not None and abs(now - before[0]) < before[1]:
             return
-        if len(self._written) >= REMEMBERED:
-            self._written.clear()
-        self._written[what] = now
-        writing = asyncio.create_task(self._try(how))
+        if len(self._begun) >= REMEMBERED:
+            self._begun.clear()
+        begun = self._begun[what] = now, self._every
+        writing = asyncio.create_task(self._try(what, begun, how))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
         await asyncio.wait([writing], timeout=WRITING)
 
-    async def _try(self, how: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        with suppress(LastseenError):  # where nothing can be written one may still look
+    async def _try(
+        self, what: int, begun: tuple[datetime, timedelta], how: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        try:
             await how()
+        except LastseenError:  # where nothing can be written one may still look
+            if self._begun.get(what) is begun:  # a later one may have begun while this one was held up
+                self._begun[what] = begun[0], min(self._every, AGAIN)
 
 
 def _until(created_at: datetime, now: datetime) -> datetime:

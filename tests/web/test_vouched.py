@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,35 @@ async def test_that_somebody_came_is_written_down_once_an_hour_and_may_fail(
     monkeypatch.setattr(type(site.store), "user_came", full)
     site.clock.seconds += 7200
     assert (await browser.get("/test/who")).status_code == 200
+
+
+async def test_that_somebody_came_is_tried_again_a_minute_after_it_could_not_be_written(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await site.person("Ada", password=None)
+    browser = site.browser(PROXY, **{"Remote-User": "ada"})
+    write, tried, failing = type(site.store).user_came, 0, True
+
+    async def counted(*given: Any) -> None:
+        nonlocal tried
+        tried += 1
+        if failing:
+            raise StoreUnavailable("the disk is full")
+        await write(*given)
+
+    monkeypatch.setattr(type(site.store), "user_came", counted)
+    for tries, seconds in ((1, 0), (1, 59), (2, 1), (2, 59), (3, 1)):
+        site.clock.seconds += seconds
+        assert (await browser.get("/test/who")).status_code == 200
+        assert tried == tries
+    failing = False
+    site.clock.seconds += 60
+    for _ in range(2):
+        assert (await browser.get("/test/who")).status_code == 200
+        site.clock.seconds += 60
+    assert tried == 4
+    (known,) = [one for one in await site.store.users() if one.id == user.id]
+    assert known.last_in_at == site.clock.now() - timedelta(seconds=120)
 
 
 @pytest.mark.parametrize(
