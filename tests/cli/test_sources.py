@@ -105,7 +105,7 @@ def sealed(cli: Cli) -> str | None:
         (("--preset", "nope"), "--preset: there is no preset 'nope'"),
         (("--bind", "a/{machine}/b=sometimes"), "--bind: 'sometimes' must be one of heartbeat, presence, both"),
         (("--bind", "a/+/b=presence"), "--bind: "),
-        (("--preset", "", "--bind", ""), "--bind: names no topics"),
+        (("--preset", "", "--bind", ""), "--bind: names no topics: name a preset, or topics of your own"),
         (("--base", "a/#"), "--base: "),
         (("--offline-after", "soon"), "--offline-after: must be a duration"),
         (("--ca", "/nowhere/ca.pem"), "--ca: "),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 
@@ -97,6 +98,15 @@ async def test_what_is_changed_keeps_the_password_that_is_not_typed_again(site: 
         await admin.post(f"{path}/edit", data={**changed, "username": "", "kind": "", "auto_add": ""})
         assert await site.store.source_secrets("house") == {}
         assert "machine_kind" not in await sources.show(office, "house")
+
+
+async def test_a_form_that_names_no_topics_is_told_in_the_words_of_the_form(site: Site, broker: Mosquitto) -> None:
+    async with await browser(site) as admin:
+        page = await admin.post("/sources/new", data=form(broker, presets="", bind=""))
+        asked = re.findall("“(.+?)”", fault(page, "bind"))
+        labels = re.findall(r"<label[^>]*>\s*([^<]+?)\s*<", page.text)
+        assert (len(asked), set(asked) <= set(labels)) == (2, True), (asked, labels)
+        assert "--preset" not in page.text
 
 
 WRONG = [

@@ -20,7 +20,7 @@ from lastseen.errors import InvalidInput, MalformedReport
 from lastseen.ingest.mqtt.topics import Template, check_topic, parse_template
 from lastseen.model import Said
 from lastseen.report import Report, parse_report
-from lastseen.words import say
+from lastseen.words import Apart, say
 
 
 class Mode(StrEnum):
@@ -206,6 +206,15 @@ PRESETS: Mapping[str, _Make] = {
 that those of `bind` are availability topics."""
 
 
+_NO_TOPICS = Apart(
+    say("names no topics: name a preset, or topics of your own"),
+    page=say(
+        "names no topics: fill in “{presets}” or “{bind}”", presets=say("What is listened to"), bind=say("Other topics")
+    ),
+)
+"""A page calls its fields otherwise than a command its options."""
+
+
 def make_bindings(
     presets: tuple[str, ...],
     bind: tuple[str | Binding, ...],
@@ -233,7 +242,7 @@ def make_bindings(
     default = Mode.PRESENCE if "homeassistant" in presets else Mode.HEARTBEAT
     made += [one if isinstance(one, Binding) else parse_binding(one, base, default) for one in bind]
     if not made:
-        raise InvalidInput(say("names no topics: give --preset or --bind"), "bind")
+        raise InvalidInput(_NO_TOPICS, "bind")
     grace = None if goodbye_grace is None else parse_duration(goodbye_grace, "goodbye_grace")
     given = {"offline_after": parse_threshold(offline_after), "kind": kind, "goodbye_grace": grace}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
