@@ -207,3 +207,17 @@ def test_settings_that_pages_name_are_there() -> None:
     }
     assert "LASTSEEN_HOST" in named
     assert named <= there
+
+
+async def test_who_mistyped_the_password_types_it_again(looking: Looking) -> None:
+    await looking.token("admin")
+    async with looking.by("") as seen:
+        page = seen.page
+        await seen.open("/login")
+        await expect(page.locator("[name=name]")).to_be_focused()
+        await page.keyboard.type("somebody")
+        await page.keyboard.press("Tab")
+        await page.keyboard.type("wrong")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("[name=name]")).to_have_value("somebody")
+        await expect(page.locator("[name=password]")).to_be_focused()
