@@ -12,7 +12,7 @@ from lastseen.doctor.subject import Subject
 from lastseen.errors import LastseenError, SecretsLocked
 from lastseen.model.insight import ChannelCheck, Dead
 from lastseen.plugins import load_notifier
-from lastseen.protocols import Notes
+from lastseen.protocols import Notes, Wishes
 
 LATE = timedelta(minutes=10)
 """A notification that should have been sent so long ago, on a channel that does not fail, is stuck."""
@@ -25,6 +25,7 @@ async def channels(subject: Subject) -> Checked:
     findings += [finding for one in found if one.enabled for finding in await _usable(subject, one)]
     findings += await blocking(subject)
     findings += await _bots(subject, found)
+    findings += await _silenced(subject)
     summary = f"{len(works)} of {counted(len(found), 'channel')} in order" if found else "none"
     return Checked(summary, tuple(findings))
 
@@ -56,6 +57,24 @@ def _channel(subject: Subject, one: ChannelCheck) -> Iterator[Finding]:
         what = f"{name}: {counted(one.waiting, 'notification')} should have been sent, the first {subject.ago(one.due)}"
         do = "does the server run, and can it send to this type of channel? Its log says why it does not"
         yield Finding(Severity.BAD, "channel.stuck", what, do)
+
+
+async def _silenced(subject: Subject) -> list[Finding]:
+    """Who expects an alert that does not come wants to know. Not of mutes of one chat: those who are in it know."""
+    if not isinstance(subject.store, Wishes):
+        return []
+    found = await subject.store.silences(subject.now)
+    names = [
+        f'"{one.name}" ({one.matcher}, for another {subject.span((one.ends_at - subject.now).total_seconds())})'
+        for one in found
+        if one.starts_at <= subject.now and not one.matcher.channels
+    ]
+    if not names:
+        return []
+    which = f"{counted(len(names), 'silence')} {'names' if len(names) == 1 else 'name'}"
+    what = f"nothing is told of what {which}: {listed(names, shown=3)}"
+    do = "`lastseen silences list` shows them, `lastseen silences end ID` ends one"
+    return [Finding(Severity.HINT, "channels.silenced", what, do)]
 
 
 async def _usable(subject: Subject, one: ChannelCheck) -> list[Finding]:
