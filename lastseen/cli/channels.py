@@ -49,10 +49,11 @@ def list_(as_json: Json = False) -> None:
 
 def _why_not(channel: Mapping[str, Any]) -> str | None:
     """Why it is off, or since when it fails."""
-    if channel["failing_since"] is None:
+    since = channel.get("failing_since")
+    if since is None:
         reason: str | None = channel["disabled_reason"]
         return reason
-    return f"fails since {local(channel['failing_since'])}: {channel['last_error'] or 'nobody knows why'}"
+    return f"fails since {local(since)}: {channel.get('last_error') or 'nobody knows why'}"
 
 
 def _aim(config: Mapping[str, Any]) -> str:

@@ -217,8 +217,10 @@ def add(
     text = (
         f"{made['name']}: nothing is told of {made['machines']} until {local(made['ends_at'])} (silence {made['id']})"
     )
-    many = made["machines_now"]
-    answer(as_json, made, f"{text}\nIt names {many or 'no'} machine{'' if many == 1 else 's'} now")
+    many = made.get("machines_now")
+    if many is not None:  # older servers do not say
+        text += f"\nIt names {many or 'no'} machine{'' if many == 1 else 's'} now"
+    answer(as_json, made, text)
 
 
 def _moment(text: str) -> datetime:
@@ -251,7 +253,7 @@ def list_(as_json: Json = False) -> None:
         [
             (
                 *(s["id"], s["name"], local(s["starts_at"]), local(s["ends_at"])),
-                *(s["machines"], s["machines_now"], s["created_by"]),
+                *(s["machines"], s.get("machines_now"), s["created_by"]),
             )
             for s in found
         ],

@@ -225,12 +225,14 @@ class RemovedKind(TypedDict):
 
 
 class Silence(TypedDict):
+    """`machines_now`: how many it names; older servers do not say."""
+
     id: int
     name: str
     starts_at: str
     ends_at: str
     machines: str
-    machines_now: int
+    machines_now: NotRequired[int]
     matcher: dict[str, Any]
     one_chat: bool
     created_by: str
@@ -321,14 +323,16 @@ class MadeKey(TypedDict):
 
 
 class Channel(TypedDict):
+    """`failing_since` and `last_error`: older servers do not say."""
+
     id: int
     type: str
     name: str
     enabled: bool
     disabled_by: str | None
     disabled_reason: str | None
-    failing_since: str | None
-    last_error: str | None
+    failing_since: NotRequired[str | None]
+    last_error: NotRequired[str | None]
     config: dict[str, Any]
     wishes: dict[str, Any]
     fallback: str | None

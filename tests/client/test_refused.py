@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -178,6 +180,53 @@ def test_what_only_reads_is_asked_again_and_what_changes_something_is_not(both: 
     stand_in.asked.clear()
     assert "not now" in said(both.ask("machines", "pause", "pump-01", server=stand_in.url), both)
     assert stand_in.asked == [("POST", "/api/v1/machines/pump-01/pause")]
+
+
+OLD_CHANNEL = {
+    "id": 1,
+    "type": "webhook",
+    "name": "ops",
+    "enabled": False,
+    "disabled_by": "user",
+    "disabled_reason": "noisy",
+    "config": {"url": "https://h.example"},
+    "wishes": {},
+    "fallback": None,
+    "owner": None,
+}
+OLD_SILENCE = {
+    "id": 1,
+    "name": "rack",
+    "starts_at": "2026-03-01T12:00:00Z",
+    "ends_at": "2026-03-01T13:00:00Z",
+    "machines": "group berlin",
+    "matcher": {"groups": ["berlin"]},
+    "one_chat": False,
+    "created_by": "ada",
+    "may_end": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "one", "shown"),
+    [
+        ("channels list", OLD_CHANNEL, "noisy"),
+        ("silences list", OLD_SILENCE, "group berlin"),
+        ("silences add rack --group berlin", OLD_SILENCE, "(silence 1)\n"),
+    ],
+)
+def test_what_an_older_server_does_not_say_yet_is_not_shown(
+    both: Both, stand_in: StandIn, command: str, one: dict[str, Any], shown: str
+) -> None:
+    """How many machines a silence names, and since when and why a channel fails."""
+    many = command.endswith("list")
+    answer = {"items": [one], "next": None} if many else one
+    stand_in.kind, stand_in.body = "application/json", json.dumps(answer).encode()
+    done = both.ask(*command.split(), server=stand_in.url)
+    assert (done.code, done.err) == (0, "")
+    assert shown in done.out
+    assert not any(word in done.out for word in ("None", "fails", "It names"))
+    assert both.ask(*command.split(), "--json", server=stand_in.url).value == ([one] if many else one)
 
 
 def test_what_a_newer_server_says_beside_is_passed_on(both: Both, stand_in: StandIn) -> None:
