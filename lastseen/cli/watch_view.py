@@ -72,6 +72,8 @@ def _head(shown: Shown) -> Text:
         if count:
             head.append(f"   {count} {status}", style=STYLES.get(status, ""))
     head.append(f"   {local(shown.at)}", style="dim")
+    if not shown.board.get("watched", True):
+        head.append("   nobody watches: no server runs (lastseen serve)", style="bold red")
     if shown.trouble:
         head.append(f"   {shown.trouble}", style="bold yellow")
     return head

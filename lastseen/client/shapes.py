@@ -166,9 +166,11 @@ class Event(TypedDict):
 
 
 class Board(TypedDict):
-    """How everything stands. `counts`: how many machines have each status; those that are listed may be fewer."""
+    """How everything stands. `counts`: how many machines have each status; those that are listed may be fewer. Not
+    `watched`: nobody looks who is silent."""
 
     at: str
+    watched: NotRequired[bool]
     counts: dict[str, int]
     machines: list[Machine]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any, Final
 
 from lastseen.clock import rfc3339
@@ -13,6 +14,8 @@ from lastseen.manage.office import Office
 from lastseen.model import Status
 from lastseen.model.directory import BY_STATUS, DISABLED, Sought
 from lastseen.monitor.live import Live
+from lastseen.monitor.nodes import AWAY_AFTER
+from lastseen.protocols import Nodes
 from lastseen.words import say
 
 MOST: Final = 500
@@ -20,14 +23,23 @@ MOST: Final = 500
 
 
 async def board(office: Office, group: str | None = None, limit: int = MOST) -> dict[str, Any]:
-    """`{"at", "counts": {status, or `disabled`: how many}, "machines": […]}`, each machine as `describe` says. First
-    what is wrong, the newest trouble first; then who is late."""
+    """`{"at", "watched", "counts": {status, or `disabled`: how many}, "machines": […]}`, each machine as `describe`
+    says. First what is wrong, the newest trouble first; then who is late. Not `watched`: all this is from before."""
     sought = Sought(sort="status", groups=(group,) if group else (), seen_by=office.who.seen_by, limit=limit)
     counts = dict.fromkeys((*(status.value for status in BY_STATUS), DISABLED), 0)
     for one in await office.store.census(sought):
         counts[one.state] += one.machines
     found = (await machines.page(office, sought))["items"]
-    return {"at": rfc3339(office.monitor.clock.now()), "counts": counts, "machines": _ordered(found)}
+    now, watched = office.monitor.clock.now(), await _watched(office)
+    return {"at": rfc3339(now), "watched": watched, "counts": counts, "machines": _ordered(found)}
+
+
+async def _watched(office: Office) -> bool:
+    """This process looks who is silent, or another on its store, which may list none."""
+    if office.monitor.running or not isinstance(office.store, Nodes):
+        return True
+    since = office.monitor.clock.now() - timedelta(seconds=AWAY_AFTER)
+    return any(node.alive_at > since for node in await office.store.nodes(office.monitor.clock.now()))
 
 
 def _ordered(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -78,6 +78,7 @@ def elsewhere(both: Both, relay: Relay) -> Cli:
 def test_once_shows_the_same(both: Both) -> None:
     for words in (("watch", "--once", "--json"), ("watch", "--once", "--json", "--group", "no group")):
         here, there = both.here(*words).value, both.ask(*words).value
+        assert there["watched"] is here["watched"] is True
         assert there["counts"] == here["counts"]
         assert [one["slug"] for one in there["machines"]] == [one["slug"] for one in here["machines"]] != []
     nowhere = [ask("watch", "--once", "--group", "nowhere") for ask in (both.here, both.ask)]

@@ -58,6 +58,13 @@ def test_an_outage_is_said_to_last_since_it_began_and_an_older_server_knows_when
     assert old.count("41 s ago") == 2
 
 
+def test_it_says_where_nobody_watches() -> None:
+    board = {"counts": {"online": 1}, "machines": [machine("m")]}
+    for watched, said in ((None, False), (True, False), (False, True)):
+        shown = Shown(board if watched is None else {**board, "watched": watched}, NOW, [], 0, "")
+        assert ("nobody watches: no server runs" in drawn(shown, 120, 24)[0]) is said
+
+
 def test_a_disabled_machine_is_not_shown_as_paused() -> None:
     board = {"counts": {"paused": 1, "disabled": 1}, "machines": [machine("off", "paused", enabled=False)]}
     lines = drawn(Shown(board, NOW, [], 0, ""), 120, 24)
@@ -126,6 +133,7 @@ def test_once_shows_what_is_wrong_first(cli: Cli) -> None:
     cli("machines", "set", "quiet", "--group", "cellar")
     cli("machines", "pause", "quiet")
     whole = cli.json("watch", "--once")
+    assert whole["watched"] is False, "no server runs"
     assert whole["counts"] == {"offline": 0, "error": 0, "provisioning": 2, "online": 0, "paused": 1, "disabled": 0}
     assert [one["slug"] for one in whole["machines"]] == ["broken", "calm", "quiet"], "the newest first"
     assert [one["slug"] for one in cli.json("watch", "--once", "--group", "No group")["machines"]] == ["broken", "calm"]

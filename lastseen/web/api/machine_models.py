@@ -215,6 +215,7 @@ class Board(BaseModel):
         json_schema_extra={
             "example": {
                 "at": "2025-10-10T16:30:00Z",
+                "watched": True,
                 "counts": {"offline": 0, "error": 0, "provisioning": 1, "online": 12, "paused": 0, "disabled": 0},
                 "machines": [],
             }
@@ -222,6 +223,7 @@ class Board(BaseModel):
     )
 
     at: datetime = Field(description="now, by the clock of the server")
+    watched: bool = Field(description="a process looks who is silent; else this is how it was when one did last")
     counts: dict[str, int] = Field(
         description="how many machines have each status; those that are disabled are not counted as paused"
     )
