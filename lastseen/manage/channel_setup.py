@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from lastseen.errors import ConfigurationError, Conflict, InvalidInput, PluginError
-from lastseen.manage.channels import check_name, find, may_configure, shown
+from lastseen.manage.channels import check_name, find, may_configure, may_get_there, shown
 from lastseen.manage.office import Office, Senders
 from lastseen.manage.owners import of_new
-from lastseen.model import Channel
+from lastseen.model import Channel, replace
 from lastseen.notifiers.signing import new_secret
 from lastseen.plugins import check_config, load_notifier, notifier_types, split_secrets, unguarded_in
 from lastseen.words import say
@@ -57,6 +57,7 @@ async def add(
         raise InvalidInput(say("must be true: a channel of this type is everybody's"), "shared")
     config, secrets = split_secrets(type_, whole)
     lane = await senders.lane(type_, name, config, secrets, owner)
+    await may_get_there(senders, Channel("", name, type_, config=config, owner_id=owner), secrets)
     now = office.monitor.clock.now()
     adding = office.store.add_channel(type_, name, config, secrets, lane, now, owner)
     channel: Channel = await office.do(adding, "channels.add", f"channel {name}", {"type": type_})
@@ -75,7 +76,9 @@ async def configure(office: Office, text: str, values: Mapping[str, Any]) -> dic
     await _tried(channel.type, {**channel.config, **known, **values}, channel.owner_id)
     config, secrets = split_secrets(channel.type, values)
     config |= {name: None for name, value in values.items() if value is None}
-    await senders.lane(channel.type, channel.name, {**channel.config, **config}, {**known, **secrets}, channel.owner_id)
+    whole = replace(channel, config={**channel.config, **config})
+    await senders.lane(channel.type, channel.name, whole.config, {**known, **secrets}, channel.owner_id)
+    await may_get_there(senders, whole, {**known, **secrets})
     now = office.monitor.clock.now()
     changing = office.store.change_channel(channel.uid, config, now, {**known, **secrets} if secrets else None)
     said = dict.fromkeys(values, "said anew")

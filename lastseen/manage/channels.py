@@ -13,7 +13,7 @@ from lastseen.clock import rfc3339, told_time
 from lastseen.errors import Conflict, Forbidden, InvalidInput, PluginError, UnknownChannel
 from lastseen.manage import owners
 from lastseen.manage.machines import id_in
-from lastseen.manage.office import Office
+from lastseen.manage.office import Office, Senders
 from lastseen.model import Channel, Preferences, Trouble, preferences_from, replace
 from lastseen.model.outbox import LEFT_BEHIND
 from lastseen.notifiers.quiet import checked_wishes
@@ -195,7 +195,21 @@ async def may_be_of(
             await office.senders.lane(channel.type, channel.name, whole, {**known, **secrets}, user)
         except PluginError as error:
             raise InvalidInput(str(error), "owner") from None
+        await may_get_there(office.senders, replace(channel, config=whole, owner_id=user), {**known, **secrets})
     return channel, user
+
+
+async def may_get_there(senders: Senders, channel: Channel, secrets: Mapping[str, str]) -> None:
+    """Raises InvalidInput where nothing it is told would ever leave, by how its address is written: whose it is decides
+    what guards that."""
+    notifier: Any = senders(channel, secrets)
+    try:
+        reason = notifier.barred() if hasattr(notifier, "barred") else None
+    finally:
+        if hasattr(notifier, "close"):
+            await notifier.close()
+    if reason is not None:
+        raise InvalidInput(say("{address}: {reason}", address=notifier.host, reason=reason), "url")
 
 
 async def give(office: Office, text: str, owner: str | None) -> dict[str, Any]:

@@ -27,9 +27,9 @@ from httpx_aiohttp import AiohttpTransport
 from httpx_aiohttp.transport import AiohttpResponseStream, map_aiohttp_exceptions
 
 from lastseen.errors import ForbiddenAddress
-from lastseen.notifiers.addresses import Address, Policy, refusal
+from lastseen.notifiers.addresses import Address, Policy, literal, refusal
 
-__all__ = ["Policy", "guarded_client", "lent", "post"]
+__all__ = ["Policy", "barred", "guarded_client", "lent", "post"]
 
 TIMEOUT = 15.0
 """Seconds for a whole request, from resolving the name to the last byte of the answer that is wanted."""
@@ -52,6 +52,9 @@ _OURS = aiohttp.ClientTimeout()
 
 IN_FLIGHT = 64
 """Connections to one far end. There is no limit over all: one that does not answer must not take the others' share."""
+
+LOCALHOST = (ipaddress.IPv4Address("127.0.0.1"), ipaddress.IPv6Address("::1"))
+"""What this name stands for everywhere (RFC 6761, 6.3)."""
 
 NAME_KEPT = 10
 """Seconds for which what a name resolved to is used again, after it was judged."""
@@ -115,6 +118,15 @@ async def post(
     return None if response.is_success else response
 
 
+def barred(client: httpx.AsyncClient, host: str) -> str | None:
+    """Why this client gets to no host that is written so, without resolving anything; None: it may, or only the
+    addresses of the name tell."""
+    transport = client._transport
+    if isinstance(transport, _Lent):
+        transport = transport.whose
+    return transport.barred(host) if isinstance(transport, GuardedTransport) else None
+
+
 class GuardedTransport(httpx.AsyncBaseTransport):
     """Judges, sends, and keeps the beginning of the answer; all within the time-out."""
 
@@ -122,6 +134,15 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._policy, self._timeout = policy, timeout
         self.inner = inner or AiohttpTransport(trust_env=False, client=self._session)
         self._ssl = getattr(self.inner, "ssl_context", None)
+
+    def barred(self, host: str) -> str | None:
+        name = host.rstrip(".").lower()
+        address = literal(host)
+        known: tuple[Address, ...] = () if address is None else (address,)
+        if name == "localhost" or name.endswith(".localhost"):
+            known = LOCALHOST
+        reasons = [refusal(one, self._policy) for one in known]
+        return reasons[0] if reasons and None not in reasons else None
 
     def _session(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(

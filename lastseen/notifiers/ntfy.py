@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from lastseen.errors import ForbiddenAddress
 from lastseen.model import Delivered, Message, Outcome, Rejected, Retry, Scope, replace
+from lastseen.notifiers.guard import barred
 from lastseen.notifiers.outcome import from_exception, http_outcome
 from lastseen.notifiers.tools import Tools, local_tools
 from lastseen.notifiers.webhook import checked_url
@@ -111,6 +112,10 @@ class Ntfy:
         tools = tools or local_tools()
         self._http, self._clock = tools.http, tools.clock
         self.host = httpx.URL(config.url).host
+
+    def barred(self) -> str | None:
+        """Why nothing ever gets to its address, as that is written; None: something may."""
+        return barred(self._http, self.host)
 
     async def send(self, message: Message) -> Outcome:
         """One message in the topic. What the server finds too long is said in one line, at once."""

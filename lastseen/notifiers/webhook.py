@@ -17,7 +17,7 @@ from lastseen.clock import told_time
 from lastseen.errors import ForbiddenAddress
 from lastseen.model import Delivered, Event, Message, Outcome
 from lastseen.notifiers.addresses import Policy, literal, refusal
-from lastseen.notifiers.guard import post
+from lastseen.notifiers.guard import barred, post
 from lastseen.notifiers.outcome import from_exception, http_outcome
 from lastseen.notifiers.signing import decode_secret, sign, sign_lunasentri
 from lastseen.notifiers.tools import Tools, local_tools
@@ -75,6 +75,10 @@ class Webhook:
         self._http, self._clock = tools.http, tools.clock
         self._url = httpx.URL(config.url)
         self.host = self._url.host
+
+    def barred(self) -> str | None:
+        """Why nothing ever gets to its address, as that is written; None: something may."""
+        return barred(self._http, self.host)
 
     async def send(self, message: Message) -> Outcome:
         """One POST of the event as it was, signed for this attempt."""

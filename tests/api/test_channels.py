@@ -13,7 +13,7 @@ from lastseen.model import Trouble
 from lastseen.model.outbox import LEFT_BEHIND
 from tests.api.conftest import Api
 
-HOOK = {"type": "webhook", "name": "ops", "config": {"url": "http://127.0.0.1:9/"}}
+HOOK = {"type": "webhook", "name": "ops", "config": {"url": "http://hooks.lan:9/"}}
 ONE = {
     *("id", "type", "name", "enabled", "disabled_by", "disabled_reason", "failing_since", "last_error"),
     *("config", "wishes", "fallback", "owner"),
@@ -32,8 +32,8 @@ async def test_a_channel_is_added_shown_changed_and_removed(api: Api) -> None:
     assert set(shown) == ONE
     assert shown["config"] == HOOK["config"]
     assert shown == await api.get("/channels/1") == (await api.get("/channels"))["items"][0]
-    changed = await api.patch("/channels/ops", json={"config": {"url": "http://127.0.0.1:9/new"}})
-    assert changed["config"] == {"url": "http://127.0.0.1:9/new"}
+    changed = await api.patch("/channels/ops", json={"config": {"url": "http://hooks.lan:9/new"}})
+    assert changed["config"] == {"url": "http://hooks.lan:9/new"}
     assert (await api.post("/channels/ops/disable", json={"reason": "moving"}))["disabled_reason"] == "moving"
     assert (await api.post("/channels/ops/enable"))["enabled"] is True
     fresh = (await api.post("/channels/ops/rotate-secret", json={"keep": "1h"}))["secret"]
@@ -80,7 +80,7 @@ async def test_a_channel_is_called_otherwise_and_given_to_a_user(api: Api) -> No
         ({"name": "Ops team"}, 409),
         ({"name": "7"}, 422),
         ({"owner": "nobody"}, 422),
-        ({"name": "new", "owner": "nobody", "config": {"url": "http://127.0.0.1:9/other"}}, 422),
+        ({"name": "new", "owner": "nobody", "config": {"url": "http://hooks.lan:9/other"}}, 422),
     ):
         await api.refused("PATCH", "/channels/ops", status, json=said)
     assert await api.get("/channels") == before, "nothing of what cannot be"
@@ -92,7 +92,7 @@ async def test_a_channel_changes_hands_with_who_stands_in_for_it_or_not_at_all(a
         for name in channels:
             await add(api, name=name)
             await api.patch(f"/channels/{name}", json={"owner": user})
-    other = {"config": {"url": "http://127.0.0.1:9/other"}}
+    other = {"config": {"url": "http://hooks.lan:9/other"}}
     before = await api.get("/channels")
     await api.refused("PATCH", "/channels/b1", 422, json={**other, "fallback": "b2", "owner": "ada"})
     assert await api.get("/channels") == before

@@ -203,14 +203,57 @@ async def test_members_change_what_is_shared_but_not_what_is_everybodys_to_rely_
     assert await refused(machines.change(people["operator"], "shared", {"shared": False})) is InvalidInput
 
 
+PRIVATE = {"url": "http://127.0.0.1:9/"}
+KINDS: Mapping[str, Mapping[str, Any]] = {"webhook": {}, "ntfy": {"topic": "some-topic"}}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "2130706433"])
+async def test_a_members_channel_is_not_led_to_where_it_never_gets(people: People, kind: str, host: str) -> None:
+    ada, root = people["ada"], people["root"]
+    inside = {**KINDS[kind], "url": f"http://{host}:9/"}
+    with pytest.raises(InvalidInput, match="LASTSEEN_WEBHOOK_ALLOW_NETWORKS") as wrong:
+        await channel_setup.add(ada, kind, "inside", inside)
+    assert wrong.value.field == "url"
+    assert await refused(channels.show(ada, "inside")) is UnknownChannel
+    outside = {**inside, "url": "https://hooks.example.org/"}
+    await channel_setup.add(ada, kind, "outside", outside)
+    with pytest.raises(InvalidInput, match="LASTSEEN_WEBHOOK_ALLOW_NETWORKS") as wrong:
+        await channel_setup.configure(ada, "outside", {"url": inside["url"]})
+    assert wrong.value.field == "url"
+    assert (await channels.show(ada, "outside"))["config"]["url"].rstrip("/") == "https://hooks.example.org"
+    await channel_setup.add(root, kind, "alls", inside)
+    with pytest.raises(InvalidInput, match="LASTSEEN_WEBHOOK_ALLOW_NETWORKS") as wrong:
+        await channels.give(root, "alls", "ada")
+    assert wrong.value.field == "url"
+    assert (await channels.show(root, "alls"))["owner"] is None
+    await channels.give(root, "outside", None)
+    assert await refused(channel_setup.configure(root, "outside", {"url": inside["url"]})) is None
+
+
+async def test_a_member_is_told_which_field_leads_to_where_a_channel_never_gets(people: People) -> None:
+    api = people.api
+    key = (await api.post("/keys", json={"scope": "api", "may": "write", "user": "ada"}))["key"]
+    said = {"type": "webhook", "name": "inside", "config": PRIVATE}
+    problem = await api.refused("POST", "/channels", 422, key=key, json=said)
+    assert [one["field"] for one in problem["errors"]] == ["config.url"]
+    before = await api.get("/channels/hook-shared")
+    changes = {"owner": "ada", "config": PRIVATE}
+    problem = await api.refused("PATCH", "/channels/hook-shared", 422, json=changes)
+    assert [one["field"] for one in problem["errors"]] == ["config.url"]
+    assert await api.get("/channels/hook-shared") == before
+
+
 async def test_a_members_channel_reaches_no_private_address(people: People) -> None:
-    private = {"url": "http://127.0.0.1:9/"}
-    await channel_setup.add(people["ada"], "webhook", "inside", private)
-    tried = await channel_test.test(people["ada"], "inside")
+    """One that leads there all the same, from before that was refused."""
+    ada, store, now = people["ada"], people.api.app.store, people.api.clock.now()
+    secret = {"secret": "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+    await store.add_channel("webhook", "inside", PRIVATE, secret, "channel:inside", now, ada.who.user_id)
+    tried = await channel_test.test(ada, "inside")
     assert tried["ok"] is False
     assert "LASTSEEN_WEBHOOK_ALLOW_NETWORKS" in tried["detail"]
     email = {"host": "127.0.0.1", "port": 9, "sender": "a@example.org", "to": ["b@example.org"]}
-    assert await refused(channel_setup.add(people["ada"], "email", "mail", email)) is Forbidden
+    assert await refused(channel_setup.add(ada, "email", "mail", email)) is Forbidden
 
 
 async def test_who_makes_something_of_a_name_that_is_anothers_is_told_nothing_of_it(people: People) -> None:

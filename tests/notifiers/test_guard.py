@@ -15,7 +15,7 @@ import pytest
 
 from lastseen.errors import ForbiddenAddress
 from lastseen.notifiers.addresses import Policy, refusal
-from lastseen.notifiers.guard import KEPT, guarded_client
+from lastseen.notifiers.guard import KEPT, barred, guarded_client, lent
 from lastseen.notifiers.outcome import from_exception
 from lastseen.testing.far_end import Answer, FarEnd
 from tests.standins.tls import issue
@@ -127,6 +127,26 @@ async def test_no_spelling_of_loopback_gets_through(server: FarEnd, host: str) -
         with pytest.raises(ForbiddenAddress, match="LASTSEEN_WEBHOOK_ALLOW_NETWORKS"):
             await http.get(f"http://{host}:{httpx.URL(server.url).port}/")
     assert server.requests == []
+
+
+LOCAL = ["127.0.0.1", "127.9.9.9", "localhost", "LocalHost.", "x.localhost", "2130706433", "127.1", "::1", "[::1]"]
+
+
+@pytest.mark.parametrize("host", [*LOCAL, "10.0.0.7", "::ffff:192.168.1.7"])
+async def test_what_is_never_reached_is_known_by_its_spelling(host: str) -> None:
+    async with guarded_client() as http, guarded_client(OPEN) as free, httpx.AsyncClient() as plain:
+        assert "LASTSEEN_WEBHOOK_ALLOW_NETWORKS" in (barred(http, host) or "")
+        assert barred(lent(http), host) == barred(http, host)
+        assert barred(free, host) is barred(plain, host) is None
+
+
+async def test_names_and_what_is_allowed_are_not_refused_by_their_spelling() -> None:
+    allowed = guarded_client(Policy(networks=(ipaddress.ip_network("127.0.0.0/8"),)))
+    async with guarded_client() as http, allowed:
+        for host in ("hooks.example", "localhost.example", "nas.local", "93.184.215.14"):
+            assert barred(http, host) is None, host
+        assert barred(allowed, "127.0.0.1") is barred(allowed, "localhost") is None
+        assert barred(allowed, "::1") is not None
 
 
 @pytest.mark.parametrize("host", ["169.254.169.254", "0xa9fea9fe", "[::ffff:169.254.169.254]", "0"])

@@ -42,14 +42,18 @@ async def test_every_installed_notifier_has_a_form_of_its_own_fields(site: Site)
 
 async def test_a_webhook_gets_a_secret_that_is_shown_once(site: Site) -> None:
     async with await browser(site) as admin:
-        made = await admin.post("/channels/new/webhook", data={"name": "ops", "of.url": "http://127.0.0.1:9/x"})
+        made = await admin.post(
+            "/channels/new/webhook", data={"name": "ops", "shared": "yes", "of.url": "http://127.0.0.1:9/x"}
+        )
         assert made.status_code == 200
         shown = re.search(r'<code id="secret">(whsec_[^<]+)</code>', made.text)
         assert shown
         path = re.search(r'action="(/channels/\d+)/test"', made.text)
         assert path
         assert secret(shown[1]) not in (await admin.get(path[1])).text
-        again = await admin.post("/channels/new/webhook", data={"name": "ops", "of.url": "http://127.0.0.1:9/x"})
+        again = await admin.post(
+            "/channels/new/webhook", data={"name": "ops", "shared": "yes", "of.url": "http://127.0.0.1:9/x"}
+        )
         assert again.status_code == 422
         assert "ops" in fault(again, "name")
 

@@ -12,7 +12,7 @@ __all__ = ["site"]
 
 
 async def test_a_channel_is_called_otherwise_and_given_to_somebody_and_back(site: Site) -> None:
-    path = await webhook(site)
+    path = await webhook(site, url="http://hooks.lan:9/")
     office = site.app.office.of(OPERATOR)
     await site.person("ada <b>l</b>", "member", None)
     async with await browser(site) as admin:
@@ -34,7 +34,7 @@ async def test_a_channel_is_called_otherwise_and_given_to_somebody_and_back(site
 
 
 async def test_a_name_or_an_owner_that_cannot_be_changes_nothing(site: Site) -> None:
-    path = await webhook(site)
+    path = await webhook(site, url="http://hooks.lan:9/")
     await webhook(site, "taken")
     office = site.app.office.of(OPERATOR)
     await site.person("ada", "member", None)
@@ -57,7 +57,7 @@ async def test_a_name_or_an_owner_that_cannot_be_changes_nothing(site: Site) -> 
 
 
 async def test_members_name_what_they_may_change_and_give_nothing_away(site: Site) -> None:
-    path = await webhook(site)
+    path = await webhook(site, url="http://hooks.lan:9/")
     async with await browser(site, "member") as member, await browser(site, "viewer") as viewer:
         assert 'name="owner"' not in (await member.get(f"{path}/whose")).text
         assert (await member.post(f"{path}/whose", data={"name": "ours"})).status_code == 303

@@ -181,7 +181,7 @@ async def furnish(shop: Shop, admin: httpx.AsyncClient) -> None:
 
 FORMS: dict[str, dict[str, str]] = {
     "/machines/new": {"name": "zzjob", "schedule": "30 2 * * *", "timezone": "Europe/Berlin"},
-    "/channels/new/webhook": {"name": "zzhook", "of.url": "http://127.0.0.1:9/zz"},
+    "/channels/new/webhook": {"name": "zzhook", "shared": "yes", "of.url": "http://127.0.0.1:9/zz"},
     "/kinds": {"name": "zzkind", "offline_after": "5m"},
     "/sources/new": {"name": "zzmqtt", "url": "mqtt://127.0.0.1:9", "presets": "devices"},
     "/silences": {"name": "zzsilence", "lasting": "1h", "groups": "zzgroup"},

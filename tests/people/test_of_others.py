@@ -49,7 +49,7 @@ async def people(tmp_path: Path) -> AsyncIterator[People]:
         for slug, owner in (("shared", "root"), ("shared-2", "root"), ("adas", "ada"), ("bens", "ben")):
             await machines.add(made[owner], slug, {"group": "house"})
         for name, owner in (("hook-all", "root"), ("hook-ada", "ada"), ("pager-ada", "ada"), ("hook-ben", "ben")):
-            await channel_setup.add(made[owner], "webhook", name, {"url": f"http://127.0.0.1:9/{name}"})
+            await channel_setup.add(made[owner], "webhook", name, {"url": f"http://hooks.lan:9/{name}"})
         yield made
 
 
