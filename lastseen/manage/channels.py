@@ -25,6 +25,9 @@ from lastseen.words import say
 CODE = "code"
 """The type of channels that a program gives."""
 
+FAR_END = "far_end"
+"""By whom a channel was disabled that is wanted no more there where it leads to (410)."""
+
 LONGEST = 200
 """Characters of a name."""
 
@@ -79,10 +82,13 @@ async def shown(office: Office, channel: Channel) -> dict[str, Any]:
     return describe(office, channel, known, users, await _troubles(office))
 
 
-async def failing(office: Office) -> list[Trouble]:
-    """The channels that are on and fail, of those that who asks is to put right: theirs, for an admin all."""
-    mine, every = office.who.user_id, await _troubles(office)
-    return [one for one in every.values() if office.who.is_admin or (mine is not None and one.channel.owner_id == mine)]
+async def failing(office: Office) -> list[Channel]:
+    """The channels that are on and fail, or that their far ends switched off, of those that who asks is to put right:
+    theirs, for an admin all."""
+    mine = office.who.user_id
+    found = {uid: one.channel for uid, one in (await _troubles(office)).items()}
+    found |= {one.uid: one for one in await office.store.channels() if not one.enabled and one.disabled_by == FAR_END}
+    return [one for one in found.values() if office.who.is_admin or (mine is not None and one.owner_id == mine)]
 
 
 async def _troubles(office: Office) -> Mapping[str, Trouble]:

@@ -111,8 +111,8 @@ async def _not_of_machines(office: Office, now: datetime) -> tuple[Sequence[str]
         return (), (), False
     gauges = await office.store.gauges(now)
     blind = sorted(name for name, is_blind in gauges.blind.items() if is_blind)
-    some = gauges.channels.get("failing", 0)
-    failing = [one.channel.id for one in await channels.failing(office)] if some else []
+    some = gauges.channels.get("failing", 0) + gauges.channels.get("disabled", 0)
+    failing = [one.id for one in await channels.failing(office)] if some else []
     nobody = not sum(count for how, count in gauges.channels.items() if how != "disabled")
     return blind, failing, nobody
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from lastseen.clock import rfc3339
 from lastseen.errors import ConfigurationError, Forbidden
+from lastseen.manage.channels import FAR_END
 from lastseen.manage.office import Office
 from lastseen.model import Node
+from lastseen.model.insight import ChannelCheck
 from lastseen.monitor.nodes import AWAY_AFTER
 from lastseen.protocols import Nodes
 from lastseen.release import version
@@ -35,11 +37,7 @@ async def health(office: Office) -> dict[str, Any]:
             for one in checkup.dead
         ],
         "dead_count": checkup.dead_count,
-        "failing": [
-            {"name": one.name, "type": one.type, "since": rfc3339(one.failing_since), "detail": one.detail}
-            for one in checkup.channels
-            if one.enabled and one.failing_since is not None
-        ],
+        "failing": [found for one in checkup.channels if (found := _failing(one)) is not None],
         "unheard": [{"machine": name, "since": rfc3339(at)} for name, at in checkup.unheard.rows],
         "unheard_count": checkup.unheard.count,
         "bytes": dict(gauges.sizes),
@@ -48,6 +46,17 @@ async def health(office: Office) -> dict[str, Any]:
             for one in checkup.tables
         ],
     }
+
+
+def _failing(one: ChannelCheck) -> dict[str, Any] | None:
+    """`switched_off`: by its far end, and nothing is told there until somebody enables it. None: it does not fail, or
+    a person switched it off."""
+    off = not one.enabled and one.disabled_by == FAR_END
+    if not off and (not one.enabled or one.failing_since is None):
+        return None
+    detail = one.disabled_reason or "" if off else one.detail
+    since = rfc3339(one.failing_since)
+    return {"name": one.name, "type": one.type, "since": since, "detail": detail, "switched_off": off}
 
 
 async def nodes(office: Office) -> list[dict[str, Any]]:

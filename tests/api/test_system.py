@@ -33,13 +33,16 @@ async def test_a_channel_that_somebody_switched_off_does_not_count_as_failing(
 ) -> None:
     store, now = api.app.store, api.clock.now()
     checks = [ChannelCheck(name, name, "webhook", name == "on", failing_since=now) for name in ("on", "off")]
+    checks += [ChannelCheck("gone", "gone", "webhook", False, "far_end", "410 Gone")]
     checkup = replace(await store.checkup(now), channels=checks)
 
     async def checked(now: datetime) -> Checkup:
         return checkup
 
     monkeypatch.setattr(store, "checkup", checked)
-    assert [one["name"] for one in (await api.get("/system"))["failing"]] == ["on"]
+    on, gone = (await api.get("/system"))["failing"]
+    assert (on["name"], on["switched_off"]) == ("on", False)
+    assert (gone["name"], gone["switched_off"], gone["since"], gone["detail"]) == ("gone", True, None, "410 Gone")
 
 
 async def test_a_broker_is_tried_before_it_is_added_and_paused_later(api: Api) -> None:

@@ -149,6 +149,30 @@ async def test_channels_are_switched_and_removed(site: Site) -> None:
         assert await channels.listed(site.app.office) == []
 
 
+def switched_off(site: Site, path: str, by: str, why: str) -> None:
+    number = path.rpartition("/")[2]
+    with closing(sqlite3.connect(site.app.settings.data_dir / "lastseen.db", timeout=60)) as db, db:
+        off = "UPDATE channels SET enabled = 0, disabled_by = ?, disabled_reason = ? WHERE id = ?"
+        db.execute(off, (by, why, number))
+
+
+async def test_a_channel_that_its_far_end_switched_off_counts_among_those_that_fail(site: Site) -> None:
+    path, other = await webhook(site), await webhook(site, "other")
+    async with await browser(site) as admin, await browser(site, "member") as member:
+        switched_off(site, other, "person", "by hand")
+        assert "that fail:" not in (await admin.get("/")).text
+        switched_off(site, path, "far_end", "410 <b>Gone</b>")
+        assert "Channels that fail: <b>1</b>" in (await admin.get("/")).text
+        assert "that fail:" not in (await member.get("/")).text
+        page = (await admin.get("/system")).text
+        assert "<td>hook</td>" in page
+        assert "Its far end switched it off: 410 &lt;b&gt;Gone&lt;/b&gt;" in page
+        assert "<td>other</td>" not in page
+        await admin.post(f"{path}/orders/enable")
+        assert "that fail:" not in (await admin.get("/")).text
+        assert "<td>hook</td>" not in (await admin.get("/system")).text
+
+
 def fail(site: Site, path: str, said: str) -> None:
     """As a dispatcher writes down that the far end of this channel cannot be reached."""
     number = path.rpartition("/")[2]
