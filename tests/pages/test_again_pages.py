@@ -67,6 +67,21 @@ async def test_what_was_given_up_is_told_again_by_channel_and_in_all_with_the_nu
         assert (await admin.get("/channels/given-up", params={"channel": "nobody"})).status_code == 404
 
 
+async def test_what_cannot_be_told_again_is_not_said_to_be_told(site: Site) -> None:
+    office = site.app.office.of(OPERATOR)
+    await channel_setup.add(office, "console", "ops", {})
+    await give_up(site, "pump")
+    await channels.switch(office, "ops", False)
+    async with await browser(site) as admin:
+        page = (await admin.get("/channels/given-up")).text
+        assert re.search(r'id="dead">0 can be told again<', page)
+        assert "1 was not told since and is left out: its channel is off or gone." in page
+        await channels.switch(office, "ops", True)
+        page = (await admin.get("/channels/given-up")).text
+        assert re.search(r'id="dead">1 can be told again<', page)
+        assert "left out" not in page
+
+
 async def test_members_tell_again_what_they_see_and_viewers_nothing(site: Site) -> None:
     office = site.app.office.of(OPERATOR)
     await channel_setup.add(office, "console", "ops", {})
