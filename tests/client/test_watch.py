@@ -76,6 +76,7 @@ def elsewhere(both: Both, relay: Relay) -> Cli:
 
 
 def test_once_shows_the_same(both: Both) -> None:
+    until(lambda: both.here.json("watch", "--once")["watched"], "the first sign of the server")
     for words in (("watch", "--once", "--json"), ("watch", "--once", "--json", "--group", "no group")):
         here, there = both.here(*words).value, both.ask(*words).value
         assert there["watched"] is here["watched"] is True
