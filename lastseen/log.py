@@ -60,7 +60,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "heartbeat_monitor_started": ("info", "interval, threshold", "the monitor watches"),
     "heartbeat_monitor_stopped": ("info", "", "the monitor has stopped"),
     "intervals_failed": ("warning", "error", "intervals between heartbeats could not be counted; it is tried again"),
-    "key_uses_not_written": ("error", "error", "when API keys were last used could not be stored; it waits"),
+    "key_uses_not_written": ("error", "error", "when keys were last used could not be stored; it waits"),
     "live_reading_failed": (
         "warning",
         "error",

@@ -259,7 +259,9 @@ class Key(BaseModel):
     user: str | None = Field(description="whose an API key is; null: an operator's")
     created_at: datetime
     first_used_at: datetime | None = Field(description="null: never yet")
-    last_used_at: datetime | None = Field(description="to within a minute")
+    last_used_at: datetime | None = Field(
+        description="to within a minute; of a machine's own key or address, to within an hour"
+    )
     expires_at: datetime | None
     revoked_at: datetime | None
     defaults: dict[str, Any] = Field(description="of a fleet or ping key: what the machines are that it makes")
