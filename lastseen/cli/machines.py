@@ -99,13 +99,21 @@ def set_(
 def list_(
     kind: Annotated[str | None, typer.Option(help="Only of this kind.")] = None,
     group: Annotated[str | None, typer.Option(help="Only in this group.", callback=group_typed)] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(help="Only with this status, or `late` or `disabled`; may be given several times."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List machines with their status."""
 
     from lastseen.manage import machines
 
+    if unknown := [one for one in status or () if one not in STATES]:
+        raise UsageError(f"--status: must be one of {', '.join(STATES)}, not {unknown[0]!r}")
     found = call(machines.listed, kind, group, urls=as_json)
+    if status:
+        found = [m for m in found if _state(m) in status]
     if as_json:
         print_json(found)
         return
@@ -115,7 +123,9 @@ def list_(
             (m["id"], m["slug"], _seen(m), _local(m["last_seen"]), _expected(m), m["kind"], m["group"], m["tags"])
             for m in found
         ],
-        "No machines yet. The first: lastseen machines add NAME" if not (kind or group) else "No machines like that.",
+        "No machines yet. The first: lastseen machines add NAME"
+        if not (kind or group or status)
+        else "No machines like that.",
     )
 
 
@@ -191,11 +201,17 @@ def remove(machine: Ref, as_json: Json = False) -> None:
     answer(as_json, gone, f"{gone['slug']} is removed; its history stays.")
 
 
-def _status(shown: dict[str, Any]) -> str:
+STATES = ("online", "late", "offline", "error", "paused", "disabled", "provisioning")
+
+
+def _state(shown: dict[str, Any]) -> str:
     if not shown["enabled"]:
         return "disabled"
-    status = "late" if shown["late"] else str(shown["status"])
-    return f"{status}, flapping" if shown["flapping_since"] else status
+    return "late" if shown["late"] else str(shown["status"])
+
+
+def _status(shown: dict[str, Any]) -> str:
+    return f"{_state(shown)}, flapping" if shown["flapping_since"] and shown["enabled"] else _state(shown)
 
 
 def _local(value: str | None) -> str | None:

@@ -64,20 +64,25 @@ async def add(
     return {"id": channel.id, "type": channel.type, "name": channel.name, **made}
 
 
-async def configure(office: Office, text: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Say these fields of its Config anew; what is not named stays. As it is then. Raises as `add`."""
+async def configure(
+    office: Office, text: str, values: Mapping[str, Any], *, to_everybody: bool = False
+) -> dict[str, Any]:
+    """Say these fields of its Config anew; what is not named stays. As it is then. `to_everybody`: it is given to them
+    next, and may lead where theirs may. Raises as `add`."""
     senders = _senders(office)
     channel = await find(office, text)
-    may_configure(office, channel.owner_id)
+    owner = None if to_everybody else channel.owner_id
+    for whose in {channel.owner_id, owner}:
+        may_configure(office, whose)
     if channel.type == CODE:
         raise Conflict(say("{name} is given in a program's code: only that says where it sends to", name=channel.name))
     _may_be_of(office, channel.type)
     known = await office.store.channel_secrets(channel.uid)
-    await _tried(channel.type, {**channel.config, **known, **values}, channel.owner_id)
+    await _tried(channel.type, {**channel.config, **known, **values}, owner)
     config, secrets = split_secrets(channel.type, values)
     config |= {name: None for name, value in values.items() if value is None}
-    whole = replace(channel, config={**channel.config, **config})
-    await senders.lane(channel.type, channel.name, whole.config, {**known, **secrets}, channel.owner_id)
+    whole = replace(channel, config={**channel.config, **config}, owner_id=owner)
+    await senders.lane(channel.type, channel.name, whole.config, {**known, **secrets}, owner)
     await may_get_there(senders, whole, {**known, **secrets})
     now = office.monitor.clock.now()
     changing = office.store.change_channel(channel.uid, config, now, {**known, **secrets} if secrets else None)
@@ -91,9 +96,11 @@ def within(place: str, *but: str) -> Iterator[None]:
     try:
         yield
     except InvalidInput as error:
-        if error.field in but:
-            raise
-        raise InvalidInput(error.message, f"{place}.{error.field}" if error.field else place) from None
+        first, *others = [
+            one if one.field in but else InvalidInput(one.message, f"{place}.{one.field}" if one.field else place)
+            for one in (error, *error.others)
+        ]
+        raise InvalidInput(first.message, first.field, others) from None
 
 
 async def _tried(type_: str, values: Mapping[str, Any], owner: int | None) -> None:

@@ -86,6 +86,24 @@ async def test_a_channel_is_called_otherwise_and_given_to_a_user(api: Api) -> No
     assert await api.get("/channels") == before, "nothing of what cannot be"
 
 
+async def test_what_becomes_everybodys_may_lead_where_theirs_may_at_once(api: Api) -> None:
+    await api.post("/users", json={"name": "ada"})
+    await add(api)
+    await api.patch("/channels/ops", json={"owner": "ada"})
+    here = {"config": {"url": "http://127.0.0.1:9/hook"}}
+    refused = await api.refused("PATCH", "/channels/ops", 422, json=here)
+    assert refused["errors"][0]["field"] == "config.url"
+    changed = await api.patch("/channels/ops", json={**here, "owner": None})
+    assert (changed["owner"], changed["config"]["url"]) == (None, "http://127.0.0.1:9/hook")
+
+
+async def test_all_that_is_wrong_with_a_config_is_named(api: Api) -> None:
+    await add(api)
+    wrong = {"config": {"url": "ftp://x", "nothing": 1}}
+    refused = await api.refused("PATCH", "/channels/ops", 422, json=wrong)
+    assert {one["field"] for one in refused["errors"]} == {"config.url", "config.nothing"}
+
+
 async def test_a_channel_changes_hands_with_who_stands_in_for_it_or_not_at_all(api: Api) -> None:
     for user, channels in (("bob", ("b1", "b2")), ("ada", ("a1",))):
         await api.post("/users", json={"name": user, "role": "member"})

@@ -83,6 +83,24 @@ def test_a_kind_without_a_threshold_shows_which_one_it_goes_by(cli: Cli, setting
     assert words in " ".join(sensor.split())
 
 
+def test_machines_are_listed_by_how_they_are(cli: Cli) -> None:
+    for slug in ("new", "held", "off"):
+        cli.json("machines", "add", slug)
+    for order, slug in (("pause", "held"), ("disable", "off")):
+        assert cli("machines", order, slug).code == 0
+
+    def listed(*statuses: str) -> list[str]:
+        return [one["slug"] for one in cli.json("machines", "list", *(f"--status={one}" for one in statuses))]
+
+    assert listed() == ["new", "held", "off"]
+    assert listed("paused") == ["held"]
+    assert listed("disabled", "provisioning") == ["new", "off"]
+    assert "No machines like that" in cli("machines", "list", "--status", "offline").out
+    wrong = cli("machines", "list", "--status", "down")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "--status: must be one of online, late, offline" in wrong.err
+
+
 @pytest.mark.parametrize("command", [("machines", "show"), ("machines", "pause"), ("machines", "rotate-key")])
 def test_the_nearest_machine_is_named_where_there_is_none_by_that_name(cli: Cli, command: tuple[str, ...]) -> None:
     cli.json("machines", "add", "pump-01", "--name", "Cellar")

@@ -78,7 +78,7 @@ async def change(office: Asked, ref: Name, changes: models.ChannelChanges) -> Re
     after = owner != verbs.KEEP and fallback not in (None, verbs.KEEP)  # who may stand in goes by whose it is then
     if changes.config is not None:
         with channel_setup.within("config"):
-            await channel_setup.configure(office, ref, changes.config)
+            await channel_setup.configure(office, ref, changes.config, to_everybody=owner is None)
     if changes.wishes is not None or fallback != verbs.KEEP:
         await verbs.prefer(office, ref, change, None if after else fallback)
     if changes.name is not None:

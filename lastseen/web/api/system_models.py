@@ -34,7 +34,8 @@ class System(BaseModel):
     dead: list[dict[str, Any]] = Field(description="the last that were given up")
     dead_count: int
     failing: list[dict[str, Any]] = Field(
-        description="channels that are on and do not get through: `name`, `since`, `detail`"
+        description="channels that do not get through: `name`, `since`, `detail`, and whether their far end switched "
+        "them off (`switched_off`)"
     )
     unheard: list[dict[str, Any]] = Field(description="machines that were never heard, since when they are there")
     unheard_count: int
