@@ -53,7 +53,7 @@ async def test_a_browser_sets_up_logs_out_and_in_and_changes_the_password(tmp_pa
         await page.get_by_label("The password you have").fill(PASSWORD)
         await page.get_by_label("The new password").fill(NEW)
         await page.get_by_role("button", name="Change it").click()
-        await expect(page.get_by_role("status")).to_contain_text("The password is changed")
+        await expect(page.locator("main [role=status]")).to_contain_text("The password is changed")
         said = [await one.all_headers() for one in sent]
         assert len(said) == 6
         if trusted:

@@ -2,11 +2,13 @@
 // the keyboard stays where it was. Without this script forms are sent by the browser, as ever.
 const TAKES_LONG = 1000; // milliseconds after which it is said that something is being sent
 const ANSWERED = 25_000; // milliseconds in which an answer must be there: the server's own limit is less
-const RESTS = 500; // milliseconds for which a changed page takes nothing: what is under the pointer now was not meant
+const RESTS = 500; // milliseconds for which a changed page takes no click where the last was: what is there now was not meant
+const NEAR = 16; // pixels
 const GOES = 10_000; // milliseconds for which a page takes nothing that another one comes for
 
 let sending = false; // one at a time: an older answer never takes the place of a newer one
 let leaving = false; // for a page that somebody has chosen meanwhile
+let clicked = null; // where, and until when another click there is not meant
 
 const main = () => document.getElementById("main");
 
@@ -88,7 +90,8 @@ const show = async (form, answer, text) => {
     main().focus({ preventScroll: true }); // a page of its own, to be read from its beginning
     scrollTo(0, 0);
   }
-  return RESTS;
+  if (clicked) clicked.until = performance.now() + RESTS;
+  return 0;
 };
 
 const exchange = async (form, button) => {
@@ -129,16 +132,22 @@ const take = async (event) => {
 };
 
 // A key that is held, or the second half of a double click, sends nothing.
-const isAgain = (event) =>
-  event.type === "click" ? event.detail > 1 : event.repeat && (event.key === "Enter" || event.key === " ");
+const isHeld = ({ repeat, key, target }) =>
+  repeat && target.closest?.("main form[method=post]") && (key === "Enter" ? !target.matches("textarea") : target.matches("button"));
+
+const isAgain = ({ detail, clientX, clientY }) =>
+  detail > 1 || (clicked && performance.now() < clicked.until && Math.hypot(clientX - clicked.x, clientY - clicked.y) < NEAR);
+
+const click = (event) => {
+  if (!event.target.closest?.("main form[method=post] button")) return;
+  if (event.detail === 0) clicked = null; // by a key
+  else if (isAgain(event)) event.preventDefault();
+  else if (!sending) clicked = { x: event.clientX, y: event.clientY, until: 0 };
+};
 
 export const sendForms = () => {
   document.addEventListener("submit", take);
+  document.addEventListener("click", click, { capture: true });
+  document.addEventListener("keydown", (event) => { if (isHeld(event)) event.preventDefault(); }, { capture: true });
   addEventListener("beforeunload", () => { leaving = true; });
-  for (const type of ["click", "keydown"]) {
-    document.addEventListener(type, (event) => {
-      const press = event.target.closest?.("main form[method=post] :is(button, input, select)");
-      if (press && isAgain(event) && (press.matches("button") || event.key === "Enter")) event.preventDefault();
-    }, { capture: true });
-  }
 };
