@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from enum import Enum
 from urllib.parse import urlsplit
 
@@ -44,13 +44,14 @@ class Line:
         answered: asyncio.Event | None = None
 
         async def back() -> None:
-            while data := await to_server[0].read(65536):
-                if answered is not None:
-                    answered.set()  # done, and nobody is told
-                    return
-                writer.write(data)
-                await writer.drain()
-            writer.close()
+            with suppress(ConnectionError):
+                while data := await to_server[0].read(65536):
+                    if answered is not None:
+                        answered.set()  # done, and nobody is told
+                        return
+                    writer.write(data)
+                    await writer.drain()
+            writer.close()  # whoever waits for an answer learns that none comes
 
         answering = asyncio.create_task(back())
         try:
