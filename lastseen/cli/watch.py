@@ -45,7 +45,7 @@ def watch(
 
     async def look(watched: Watched) -> None:
         if group is not None and not sum((await watched.board())["counts"].values()):
-            raise InvalidInput(f"no machine is in the group {group!r}", "group")
+            raise InvalidInput(f"no machine is in it: {group!r}", "--group")
         if drawn:
             await _show(watched)
         elif as_json:

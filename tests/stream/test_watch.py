@@ -140,7 +140,7 @@ def test_once_shows_what_is_wrong_first(cli: Cli) -> None:
     for flags in (["--once"], ["--once", "--json"], ["--json"]):
         nobody = cli("watch", *flags, "--group", "attic")
         assert (nobody.code, nobody.out) == (1, "")
-        assert "no machine is in the group 'attic'" in nobody.err
+        assert "--group: no machine is in it: 'attic'" in nobody.err
     assert [one["slug"] for one in cli.json("watch", "--once", "--group", "cellar")["machines"]] == ["quiet"]
     said = cli("watch", "--once").out
     assert "2 provisioning" in said
