@@ -193,5 +193,5 @@ class Held:
     async def _hold(self, route: Route) -> None:
         self.waiting.set()
         await self._free.wait()
-        with contextlib.suppress(Error):  # given up meanwhile
-            await route.continue_()
+        with contextlib.suppress(Error, TimeoutError):  # given up meanwhile, which Chromium may say or not
+            await asyncio.wait_for(route.continue_(), 10)
