@@ -180,18 +180,22 @@ class Held:
         self.waiting = asyncio.Event()
 
     async def __aenter__(self) -> Held:
-        await self._page.route(lambda url: self._text in url, self._hold)
+        await self._page.route(self._is_meant, self._hold)
         return self
 
     def let_go(self) -> None:
         self._free.set()
 
     async def __aexit__(self, *_: object) -> None:
+        """Does not wait for them: one that the page gave up meanwhile is never over."""
         self.let_go()
-        await self._page.unroute_all(behavior="wait")
+        await self._page.unroute(self._is_meant, self._hold)
+
+    def _is_meant(self, url: str) -> bool:
+        return self._text in url
 
     async def _hold(self, route: Route) -> None:
         self.waiting.set()
         await self._free.wait()
-        with contextlib.suppress(Error, TimeoutError):  # given up meanwhile, which Chromium may say or not
-            await asyncio.wait_for(route.continue_(), 10)
+        with contextlib.suppress(Error):  # the page gave it up meanwhile
+            await route.continue_()
