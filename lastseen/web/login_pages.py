@@ -89,6 +89,7 @@ async def _log_in_page(request: Request, there: str, errors: Errors, name: str =
         errors=errors,
         said={"name": name},
         next=within(there),
+        place=f"{LOG_IN}?{urlencode({'next': within(there)})}",
         nobody=nobody,
     )
 
@@ -138,9 +139,9 @@ async def _link_page(
     except NotFound as error:
         answer = templates(request, "link_over.html", status=404, detail=str(error), page=page)
     else:
-        answer = templates(
-            request, f"{page}.html", status=status, token=token, user=user, errors=errors or {}, said={"name": name}
-        )
+        given: dict[str, Any] = {"token": token, "user": user, "errors": errors or {}, "said": {"name": name}}
+        place = f"/{page}?{urlencode({'token': token})}"
+        answer = templates(request, f"{page}.html", status=status, place=place, **given)
     answer.headers.update(_NO_REFERRER)
     return answer
 

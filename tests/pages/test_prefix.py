@@ -103,6 +103,7 @@ async def test_somebody_comes_in_adds_a_machine_and_sees_it_come_alive_under_a_p
         line = await page.locator("#way-curl code").inner_text()
         ping = await page.locator("#way-cron code").first.inner_text()
         assert f"{url}/api/v1/heartbeat" in line
+        await expect(page).to_have_url(f"{url}/machines/pump/connect")
         found = re.search(rf"{re.escape(url)}/ping/[\w-]+", ping)
         assert found
         async with httpx.AsyncClient() as program:
@@ -119,6 +120,10 @@ async def test_somebody_comes_in_adds_a_machine_and_sees_it_come_alive_under_a_p
         await expect(page.get_by_label("Password")).to_be_visible()
         await page.goto(f"{url}/machines/pump")
         await page.get_by_label("Name").fill("ada")
+        await page.get_by_label("Password").fill("mistyped")
+        await page.locator("main form button").click()
+        await expect(page).to_have_url(f"{url}/login?next=%2Fmachines%2Fpump")
+        await expect(page.get_by_role("alert")).to_be_visible()
         await page.get_by_label("Password").fill(PASSWORD)
         await page.locator("main form button").click()
         await expect(page).to_have_url(f"{url}/machines/pump")

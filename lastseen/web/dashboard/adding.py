@@ -43,9 +43,7 @@ def adding_routes() -> APIRouter:
             made = await machines.add(office, _slug(typed), _said(office, typed))
         except (InvalidInput, Conflict) as error:
             return await _form(request, office, typed, _faults(error, typed), 422)
-        page = await _connect(request, office, made["slug"], made["key"])
-        page.headers["Content-Location"] = f"/machines/{quote(made['slug'], safe='')}/connect"
-        return page
+        return await _connect(request, office, made["slug"], made["key"])
 
     @router.get("/{slug}/connect")
     async def connect(request: Request, office: Asked, slug: str) -> Response:
@@ -103,7 +101,10 @@ async def _connect(request: Request, office: Office, slug: str, key: str | None)
     every = interval(standing.machine, standing.kind)
     ways = ways_to_report(live["one"], every, key, base, office.base_url() or "")
     here_alone = is_loopback(urlsplit(base).hostname or "")
-    return templates(request, "machine_connect.html", key=key, ways=ways, base=base, here_alone=here_alone, **live)
+    given: dict[str, Any] = {"key": key, "ways": ways, "base": base, "here_alone": here_alone}
+    return templates(
+        request, "machine_connect.html", place=f"/machines/{quote(slug, safe='')}/connect", **given, **live
+    )
 
 
 async def _alive(office: Office, slug: str) -> dict[str, Any]:

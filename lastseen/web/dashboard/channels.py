@@ -67,9 +67,7 @@ def _add_making(router: APIRouter) -> None:
         except (InvalidInput, Conflict) as error:
             return _form(request, office, about, fields, said, _faults(error, fields), 422)
         if "secret" in made:
-            page = await _channel(request, office, str(made["id"]), secret=made["secret"])
-            page.headers["Content-Location"] = f"/channels/{made['id']}"
-            return page
+            return await _channel(request, office, str(made["id"]), secret=made["secret"])
         return RedirectResponse(f"/channels/{made['id']}", 303)
 
 
@@ -183,7 +181,7 @@ async def _channel(
     found = await channels.find(office, ref)
     log = await notifications.page(office, channel=str(found.id), limit=LOG, cursor=cursor or None)
     given: dict[str, Any] = {"channel": await channels.shown(office, found), "log": log, "cursor": cursor}
-    given["wishes"] = in_words(found.prefs)
+    given |= {"wishes": in_words(found.prefs), "place": f"/channels/{found.id}"}
     may_edit = office.who.edits(found.owner_id)
     may = {"may_edit": may_edit, "may_configure": may_edit and (office.who.is_admin or found.owner_id is not None)}
     when = When(office.monitor.clock.now(), office.zone)

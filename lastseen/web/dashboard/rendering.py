@@ -55,8 +55,9 @@ def environment() -> Environment:
 
 
 def templates(request: Request, name: str, *, status: int = 200, **context: Any) -> Rendered:
-    """A page for who asks. `request.state.who` is named in it, if somebody is logged in. It is never kept by anybody on
-    the way, nor shown by a browser after the log-out."""
+    """A page for who asks. `request.state.who` is named in it, if somebody is logged in. `place`: the address of
+    an answer to a form, where that is not the form's. The page is never kept by anybody on the way, nor shown by a
+    browser after the log-out."""
     given = {"request": request, "who": getattr(request.state, "who", None), "here": request.url.path, **context}
     headers = {"Cache-Control": "no-store", "Vary": "HX-Request, Cookie, Accept-Language"}
     return Rendered(lambda: _rendered(request, name, given), status, headers)

@@ -11,6 +11,10 @@ const settle = (root) => {
   makeCopies(root);
 };
 
+// What is the answer to a form has an address of its own, at which nothing is sent again.
+const { place } = document.body.dataset;
+if (place !== undefined) history.replaceState(null, "", place);
+
 leadToWrong();
 tellZone();
 settle(document);

@@ -82,7 +82,7 @@ const show = async (form, answer, text) => {
   const problem = page.querySelectorAll("#problem > h1, #problem > p:not(:has(a))");
   if (problem.length) return alarm([...problem].map((one) => one.textContent).join(": "));
   if (answer.redirected && page.body.dataset.who !== document.body.dataset.who) return goes(() => location.reload());
-  const place = answer.headers.get("Content-Location");
+  const { place } = page.body.dataset;
   if (place) history.replaceState(null, "", place);
   await htmx.swap({ sourceElement: form, target: main(), select: "#main", swap: "outerMorph", text });
   for (const one of main().querySelectorAll('form[method="post"]')) one.reset(); // what was typed is over
