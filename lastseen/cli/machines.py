@@ -14,7 +14,7 @@ from lastseen.cli import jobs
 from lastseen.cli.advice import advice
 from lastseen.cli.machine_options import MachineOptions, flag_of
 from lastseen.cli.options import UsageError, group_typed, naming, spread
-from lastseen.cli.output import Json, answer, facts, local, print_json, seconds, since_of, table
+from lastseen.cli.output import Json, answer, facts, local, print_json, seconds, since_of, status_word, table
 from lastseen.cli.secret_file import secret_file
 from lastseen.cli.session import call
 from lastseen.errors import InvalidInput
@@ -101,7 +101,7 @@ def list_(
     group: Annotated[str | None, typer.Option(help="Only in this group.", callback=group_typed)] = None,
     status: Annotated[
         list[str] | None,
-        typer.Option(help="Only with this status, or `late` or `disabled`; may be given several times."),
+        typer.Option(help="Only with this status, or `late`, `awaited` or `disabled`; may be given several times."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -201,13 +201,13 @@ def remove(machine: Ref, as_json: Json = False) -> None:
     answer(as_json, gone, f"{gone['slug']} is removed; its history stays.")
 
 
-STATES = ("online", "late", "offline", "error", "paused", "disabled", "provisioning")
+STATES = ("online", "late", "awaited", "offline", "error", "paused", "disabled", "provisioning")
 
 
 def _state(shown: dict[str, Any]) -> str:
     if not shown["enabled"]:
         return "disabled"
-    return "late" if shown["late"] else str(shown["status"])
+    return status_word(shown)
 
 
 def _status(shown: dict[str, Any]) -> str:
@@ -251,6 +251,7 @@ def _print_machine(shown: dict[str, Any], as_json: bool) -> None:
             ("machine", f"{shown['slug']} (id {shown['id']})"),
             ("name", shown["name"] if shown["name"] != shown["slug"] else None),
             ("status", f"{_status(shown)} since {_local(since_of(shown))}"),
+            ("awaited", "resumed, and not heard since" if shown.get("awaited") else None),
             ("last heartbeat", _local(shown["last_seen"])),
             ("limit", _limit(shown) if shown["schedule"] is None else None),
             ("reports every", _every(shown)),

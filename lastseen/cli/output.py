@@ -26,6 +26,7 @@ STYLES = {
     "error": "dark_orange",
     "no": "yellow",
     "late": "yellow",
+    "awaited": "yellow",
     "sending": "yellow",
     "pending": "yellow",
     "paused": "dim",
@@ -125,6 +126,13 @@ def local(value: datetime | str | None) -> str:
 def since_of(machine: Mapping[str, Any]) -> str:
     """From when on it is how it is. A server from before it said so knows when that was noticed."""
     return str(machine.get("since") or machine["status_since"])
+
+
+def status_word(machine: Mapping[str, Any]) -> str:
+    """How a machine that is watched is, in one word. A server from before it said who is awaited does not know."""
+    if machine["status"] == "online" and machine.get("awaited"):
+        return "awaited"
+    return "late" if machine["status"] == "online" and machine["late"] else str(machine["status"])
 
 
 def seconds(value: float | None, never: str = "never") -> str:

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lastseen.cli.output import STYLES, local, printable, since_of
+from lastseen.cli.output import STYLES, local, printable, since_of, status_word
 from lastseen.durations import spell
 
 RECENT = 5
@@ -123,7 +123,7 @@ def _widths(rows: Sequence[Mapping[str, Text]], words: Sequence[str], width: int
 def _word(machine: Mapping[str, Any]) -> str:
     if not machine.get("enabled", True):
         return "disabled"
-    return "late" if machine["late"] else str(machine["status"])
+    return status_word(machine)
 
 
 def _cells(machine: Mapping[str, Any], at: datetime) -> dict[str, Text]:

@@ -17,14 +17,16 @@ class KeyedMachine(TypedDict):
 
 
 class MachineStatus(TypedDict):
-    """The status of one machine at this moment. `notified_at`: when its open outage was noticed, whoever was told.
-    `since`: from when on it is how it is: an outage counts from before it was noticed, which was at `status_since`."""
+    """The status of one machine at this moment. `awaited`: resumed, and not heard since. `notified_at`: when its open
+    outage was noticed, whoever was told. `since`: from when on it is how it is: an outage counts from before it was
+    noticed, which was at `status_since`."""
 
     id: int
     slug: str
     name: str
     status: str
     late: bool
+    awaited: NotRequired[bool]
     last_seen: str | None
     status_since: str
     since: NotRequired[str]

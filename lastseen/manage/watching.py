@@ -24,7 +24,8 @@ MOST: Final = 500
 
 async def board(office: Office, group: str | None = None, limit: int = MOST) -> dict[str, Any]:
     """`{"at", "watched", "counts": {status, or `disabled`: how many}, "machines": […]}`, each machine as `describe`
-    says. First what is wrong, the newest trouble first; then who is late. Not `watched`: all this is from before."""
+    says. First what is wrong, the newest trouble first; then who is late or awaited. Not `watched`: all this is from
+    before."""
     sought = Sought(sort="status", groups=(group,) if group else (), seen_by=office.who.seen_by, limit=limit)
     counts = dict.fromkeys((*(status.value for status in BY_STATUS), DISABLED), 0)
     for one in await office.store.census(sought):
@@ -44,7 +45,8 @@ async def _watched(office: Office) -> bool:
 
 def _ordered(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     newest_first = sorted(found, key=lambda one: str(one["status_since"]), reverse=True)
-    return sorted(newest_first, key=lambda one: (BY_STATUS.index(Status(one["status"])), not one["late"]))
+    waited_for = sorted(newest_first, key=lambda one: not (one["late"] or one["awaited"]))
+    return sorted(waited_for, key=lambda one: BY_STATUS.index(Status(one["status"])))
 
 
 @asynccontextmanager

@@ -97,6 +97,13 @@ class Liveness(msgspec.Struct, frozen=True, gc=False):
         """Where silence is counted from: the later of last_seen and the start of watching."""
         return self.watch_from if self.last_seen is None else max(self.last_seen, self.watch_from)
 
+    @property
+    def awaited(self) -> bool:
+        """It was resumed and counts as online, and neither it nor its broker said anything since. (A broker's word that
+        it is there begins watching too: what says goodbye after that was there.)"""
+        untold = self.present is not True and self.goodbye_at in (None, self.watch_from)
+        return self.status is Status.ONLINE and untold and self.silent_since != self.last_seen
+
 
 class Outage(msgspec.Struct, frozen=True, gc=False):
     """From the later of last_seen and the start of watching to the first heartbeat after it."""

@@ -19,7 +19,8 @@ from lastseen.protocols import Glances, SourceRows, Store
 
 @dataclass(frozen=True, slots=True)
 class MachineStatus:
-    """The status of one machine at one moment. `late`: past its interval, not past its threshold.
+    """The status of one machine at one moment. `late`: past its interval, not past its threshold. `awaited`: resumed,
+    and not heard since.
     `since`: from when on it is how it is: of an outage, from where it is counted, before it was noticed at
     `status_since`. `acknowledged_by`: who has seen its outage or error, which lasts.
     `seconds_until_offline` leaves blind time out of account: it may get longer, never shorter."""
@@ -29,6 +30,7 @@ class MachineStatus:
     name: str
     status: Status
     late: bool
+    awaited: bool
     last_seen: datetime | None
     status_since: datetime
     since: datetime
@@ -53,6 +55,7 @@ class MachineStatus:
             "name": self.name,
             "status": self.status.value,
             "late": self.late,
+            "awaited": self.awaited,
             "last_seen": rfc3339(self.last_seen),
             "status_since": rfc3339(self.status_since),
             "since": rfc3339(self.since),
@@ -108,6 +111,7 @@ def status_of(standing: Standing, rules: Rules, now: datetime, sources: Mapping[
         name=machine.name,
         status=row.status,
         late=watched and every is not None and now > row.silent_since + every,
+        awaited=row.awaited,
         last_seen=row.last_seen,
         status_since=row.status_since,
         since=standing.since,

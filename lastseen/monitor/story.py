@@ -242,9 +242,12 @@ def _nothing_wrong(status: MachineStatus, left: timedelta) -> Words:
     if not status.offline_after:
         return say("Nobody is told: nothing is wrong.")
     limit = spelled(status.offline_after)
-    if not status.late:
+    if not status.late and not status.awaited:
         return say("Nobody is told: nothing is wrong. Limit {limit}.", limit=limit)
     rest = spelled(left, units=1)
+    if status.awaited:
+        awaited = say("Nobody is told yet: it was resumed, and has not been heard since.")
+        return say("{awaited} Limit {limit}, {left} of it left.", awaited=awaited, limit=limit, left=rest)
     return say("Nobody is told: nothing is wrong. Limit {limit}, {left} of it left.", limit=limit, left=rest)
 
 

@@ -14,7 +14,7 @@ from tests.cli.test_shapes import EVENT, MACHINE, ONE
 from tests.support import eventually
 
 STATUS = {
-    *("id", "slug", "name", "status", "late", "last_seen", "status_since", "since", "offline_after_seconds"),
+    *("id", "slug", "name", "status", "late", "awaited", "last_seen", "status_since", "since", "offline_after_seconds"),
     *("seconds_until_offline", "notified_at", "sources", "group", "flapping_since"),
 }
 

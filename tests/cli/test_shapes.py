@@ -9,7 +9,7 @@ from tests.cli.conftest import Cli
 from tests.storage.test_migrations import HEAD
 
 MACHINE = {
-    *("id", "slug", "name", "status", "late", "last_seen", "status_since", "since", "offline_after_seconds"),
+    *("id", "slug", "name", "status", "late", "awaited", "last_seen", "status_since", "since", "offline_after_seconds"),
     *("seconds_until_offline", "notified_at", "sources", "group", "flapping_since"),
     *("acknowledged_by", "acknowledged_at"),
     *("hostname", "description", "kind", "tags", "enabled", "ping_url", "push_url"),

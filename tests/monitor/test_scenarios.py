@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from lastseen.errors import InvalidInput, UnknownMachine
-from lastseen.model import Retry, Status
+from lastseen.model import Retry, Said, Status
 from lastseen.testing import RecordingNotifier
 from tests.monitor.cases import EVERY_STORE, scene
+from tests.monitor.comings import say
 
 pytestmark = pytest.mark.parametrize("store", EVERY_STORE)
 
@@ -214,3 +215,42 @@ async def test_late_is_past_the_interval_and_not_past_the_threshold(store: str, 
         assert status.late
         assert status.until_offline is not None
         assert status.until_offline.total_seconds() == pytest.approx(239, abs=0.01)
+
+
+async def test_who_is_resumed_is_awaited_until_it_is_heard(store: str, tmp_path: Path) -> None:
+    async with scene(store, tmp_path) as s:
+        await s.monitor.watch("pump", offline_after="5m")
+        await s.beat("pump")
+        assert not (await s.monitor.status("pump")).awaited
+        await s.monitor.pause("pump")
+        await s.clock.advance("3d")
+        assert not (await s.monitor.status("pump")).awaited, "it is not watched"
+        await s.monitor.resume("pump")
+        status = await s.monitor.status("pump")
+        assert (status.status, status.awaited) == (Status.ONLINE, True)
+        await s.clock.advance("1m")
+        assert (await s.monitor.status("pump")).awaited
+        await s.beat("pump")
+        await s.clock.advance("1s")
+        assert not (await s.monitor.status("pump")).awaited
+        await s.monitor.disable("pump")
+        await s.clock.advance("1m")
+        await s.monitor.enable("pump")
+        assert (await s.monitor.status("pump")).awaited
+        await s.clock.advance("6m")
+        status = await s.monitor.status("pump")
+        assert (status.status, status.awaited) == (Status.OFFLINE, False)
+
+
+async def test_who_is_there_by_the_word_of_its_broker_is_not_awaited(store: str, tmp_path: Path) -> None:
+    async with scene(store, tmp_path) as s, s.monitor.source("broker") as port:
+        await say(port, "pump", add={"offline_after": "5m"})
+        await s.clock.advance("10m")
+        await say(port, "pump", Said.PRESENT)
+        await s.clock.advance("1s")
+        status = await s.monitor.status("pump")
+        assert (status.status, status.awaited) == (Status.ONLINE, False)
+        await say(port, "pump", Said.ABSENT)
+        await s.clock.advance("1s")
+        status = await s.monitor.status("pump")
+        assert (status.status, status.awaited) == (Status.ONLINE, False), "the grace of a goodbye: nobody resumed it"

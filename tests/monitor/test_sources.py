@@ -135,7 +135,9 @@ async def test_what_a_broker_says_of_a_paused_machine_is_the_truth_when_it_is_re
         for word in () if meanwhile is None else (Said.ABSENT, Said.PRESENT, meanwhile):
             await say(port, "lamp", word)
         await s.monitor.resume("lamp")
-        assert (await s.monitor.status("lamp")).status == "online", "its grace begins"
+        status = await s.monitor.status("lamp")
+        assert status.status == "online", "its grace begins"
+        assert status.awaited is (meanwhile is Said.ABSENT), "by the word of its broker it is there"
         await s.clock.advance("11s")
         gone = meanwhile is Said.ABSENT
         assert (await s.monitor.status("lamp")).status == ("offline" if gone else "online")

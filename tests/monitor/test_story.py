@@ -194,6 +194,10 @@ async def test_without_an_incident_it_says_why_nobody_was_told(store: str, tmp_p
         assert lines[0] == "db-01  online, heard 10 s ago"
         assert lines[-1] == "Nobody is told: nothing is wrong. Limit 3 min."
         await s.monitor.pause("db-01")
+        await s.monitor.resume("db-01")
+        waits = "Nobody is told yet: it was resumed, and has not been heard since. Limit 3 min, 3 min of it left."
+        assert waits in await said(s, "db-01")
+        await s.monitor.pause("db-01")
         await s.clock.advance("1m")
         lines = await said(s, "db-01")
         assert lines[0] == "db-01  PAUSED since 12:00:10 (1 min)"

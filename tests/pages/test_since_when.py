@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lastseen.model import Pause, Resume
 from tests.pages.test_forms import browser
 from tests.public.conftest import Shop
 from tests.web.site import a_site
@@ -37,6 +38,25 @@ async def test_a_machine_is_offline_since_its_outage_began_and_not_since_that_wa
         page = (await admin.get("/machines/db")).text
     assert f"Offline since {began} (noticed {noticed} )" in part(page, "how-it-is")
     assert f"OFFLINE since {began} (" in part(page, "what-happened")
+
+
+async def test_who_is_resumed_is_not_called_online_before_it_is_heard(shop: Shop) -> None:
+    await shop.machine("db")
+    await shop.store.order("db", Pause(), shop.decide, shop.site.clock.now())
+    await shop.pass_(timedelta(days=3))
+    await shop.store.order("db", Resume(), shop.decide, shop.site.clock.now())
+    async with await browser(shop.site) as admin:
+        now = part((await admin.get("/machines/db")).text, "how-it-is")
+        assert now.startswith("awaited")
+        assert "It was resumed, and has not been heard since." in now
+        assert "Awaited since" in now
+        overview = await admin.get("/")
+        assert ">awaited</span>" in overview.text
+        assert ">online</span>" not in overview.text
+        await shop.pass_(timedelta(seconds=10), alive=["db"])
+        now = part((await admin.get("/machines/db")).text, "how-it-is")
+    assert now.startswith("online")
+    assert "Online since" in now
 
 
 async def test_who_is_offline_again_is_not_listed_as_back(shop: Shop) -> None:

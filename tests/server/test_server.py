@@ -36,8 +36,8 @@ async def test_a_machine_becomes_online_and_sees_its_own_status(served: Served) 
     await eventually(online)
     status = (await served.get("/api/v1/machines/web-1/status", key)).json()
     assert set(status) == {
-        "id", "slug", "name", "status", "late", "last_seen", "status_since", "since", "offline_after_seconds",
-        "seconds_until_offline", "notified_at", "sources", "group", "flapping_since",
+        "id", "slug", "name", "status", "late", "awaited", "last_seen", "status_since", "since",
+        "offline_after_seconds", "seconds_until_offline", "notified_at", "sources", "group", "flapping_since",
     }  # fmt: skip
     assert (status["slug"], status["sources"], status["offline_after_seconds"]) == ("web-1", ["http"], 120)
     assert status["last_seen"].endswith("Z")

@@ -58,6 +58,20 @@ def test_an_outage_is_said_to_last_since_it_began_and_an_older_server_knows_when
     assert old.count("41 s ago") == 2
 
 
+def test_who_is_late_or_awaited_is_called_so_where_nothing_worse_is_known() -> None:
+    ways = {
+        "plain": ({"awaited": False}, "online"),
+        "older-server": ({}, "online"),
+        "slow": ({"late": True}, "late"),
+        "resumed": ({"late": True, "awaited": True}, "awaited"),
+        "broken": ({"status": "error", "late": True}, "error"),
+    }
+    machines = [machine(slug, **{"status": "online", **more}) for slug, (more, _) in ways.items()]
+    lines = drawn(Shown({"counts": {"online": 5}, "machines": machines}, NOW, [], 0, ""), 120, 24)
+    found = {line.split()[0]: line.split()[1] for line in lines if line.split()[:1] and line.split()[0] in ways}
+    assert found == {slug: word for slug, (_, word) in ways.items()}
+
+
 def test_it_says_where_nobody_watches() -> None:
     board = {"counts": {"online": 1}, "machines": [machine("m")]}
     for watched, said in ((None, False), (True, False), (False, True)):

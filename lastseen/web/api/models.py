@@ -21,6 +21,7 @@ class MachineStatus(BaseModel):
                 "name": "production-server",
                 "status": "online",
                 "late": False,
+                "awaited": False,
                 "last_seen": "2025-10-10T16:30:00Z",
                 "status_since": "2025-10-01T08:00:00Z",
                 "since": "2025-10-01T08:00:00Z",
@@ -39,6 +40,7 @@ class MachineStatus(BaseModel):
     name: str
     status: Literal["provisioning", "online", "offline", "error", "paused"]
     late: bool = Field(description="past its interval, not past its threshold")
+    awaited: bool = Field(description="resumed, and not heard since: online until its threshold is over")
     last_seen: datetime | None
     status_since: datetime = Field(description="when its status was decided")
     since: datetime = Field(
