@@ -72,27 +72,22 @@ class WishOptions:
         """What a channel wishes from now on. Raises InvalidInput naming the option."""
         import msgspec
 
-        from lastseen.notifiers.quiet import checked_wishes
+        from lastseen.manage.channels import merged
 
         value: dict[str, Any] = msgspec.to_builtins(before)
         machines = {
             **value.get("machines", {}),
             **_given(groups=self.group, tags=self.tag, kinds=self.kind, names=self.machine),
         }
-        value |= _given(events=self.event)
-        value["machines"] = machines
+        said: dict[str, Any] = {**_given(events=self.event), "machines": machines}
         if self.severity is not None:
-            value["severity"] = self.severity
+            said["severity"] = self.severity
         for name, text in self._spans():
-            if text is not None and own(text) is None:
-                value.pop(name, None)
-            elif text is not None:
-                value[name] = parse_duration(text, flag(name)).total_seconds()
-        value["quiet"] = self._quiet(value.get("quiet"))
-        from lastseen.model import preferences_from
-
+            if text is not None:
+                said[name] = None if own(text) is None else parse_duration(text, flag(name)).total_seconds()
+        said["quiet"] = self._quiet(value.get("quiet"))
         with naming(flag):
-            return checked_wishes(preferences_from(value))
+            return merged(before, said)
 
     def _spans(self) -> Sequence[tuple[str, str | None]]:
         return (
@@ -175,7 +170,7 @@ def spoken(wishes: Preferences) -> str:
 # -- silences
 
 
-_FIELDS = {"name": "NAME", "starts_at": "--from", "names": "--machine"}
+_FIELDS = {"name": "NAME", "starts_at": "--from", "names": "--machine", "machines.all": "--all"}
 
 
 def _matcher(

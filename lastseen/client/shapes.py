@@ -229,7 +229,7 @@ class RemovedKind(TypedDict):
 
 
 class Silence(TypedDict):
-    """`machines_now`: how many it names; older servers do not say."""
+    """`machines_now`: how many it names; `may_end`: who asks may end it. Older servers do not say."""
 
     id: int
     name: str
@@ -240,7 +240,7 @@ class Silence(TypedDict):
     matcher: dict[str, Any]
     one_chat: bool
     created_by: str
-    may_end: bool
+    may_end: NotRequired[bool]
 
 
 class Source(TypedDict):

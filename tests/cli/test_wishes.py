@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import sqlite3
+
 import pytest
 
 from tests.cli.conftest import Cli, beat
@@ -58,6 +62,18 @@ def test_a_wish_that_makes_no_sense_is_refused_by_its_option_and_changes_nothing
     assert (done.code, done.out) == (1, "")
     assert words in done.err
     assert ops.json("channels", "list")[0]["wishes"] == {}
+
+
+def test_what_was_wished_before_and_fits_nothing_stands_in_the_way_of_no_other_wish(ops: Cli) -> None:
+    """It was taken once: wishes that fit no event were not always refused."""
+    with contextlib.closing(sqlite3.connect(ops.folder / "lastseen.db")) as database, database:
+        database.execute("UPDATE channels SET prefs = ?", [json.dumps({"events": ["machine.ofline"]})])
+    assert ops.json("channels", "set", "ops", "--tag", "home")["wishes"] == {
+        "events": ["machine.ofline"],
+        "machines": {"tags": ["home"]},
+    }
+    assert "--event: 'machine.ofline'" in ops("channels", "set", "ops", "--event", "machine.ofline").err
+    assert ops.json("channels", "set", "ops", "--event", "", "--tag", "")["wishes"] == {}
 
 
 def test_nothing_to_change_and_an_unknown_channel_are_said(ops: Cli) -> None:

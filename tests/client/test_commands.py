@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -289,3 +291,19 @@ def test_the_program_of_the_page_works(both: Both) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[0].startswith("pump-01 offline 2026-03-01T")
     assert "'machine.offline'" in done.stdout.splitlines()[-1]
+
+
+def test_only_the_wishes_that_change_are_sent(both: Both) -> None:
+    """So what was wished before and fits nothing stands in the way of no other wish, as where the database is."""
+    both.here.json("channels", "add", "console", "--name", "once")
+    with contextlib.closing(sqlite3.connect(both.here.folder / "lastseen.db")) as database, database:
+        database.execute("UPDATE channels SET prefs = ? WHERE name = 'once'", ['{"events": ["machine.ofline"]}'])
+    changed = both.ask("channels", "set", "once", "--tag", "home", "--notify-after", "30m", "--json").value
+    assert changed["wishes"] == {
+        "events": ["machine.ofline"],
+        "machines": {"tags": ["home"]},
+        "notify_after": 1800.0,
+    }
+    back = both.ask("channels", "set", "once", "--event", "", "--tag", "", "--notify-after", "none", "--json").value
+    assert back["wishes"] == {}
+    both.here("channels", "remove", "once")

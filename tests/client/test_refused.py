@@ -203,7 +203,6 @@ OLD_SILENCE = {
     "matcher": {"groups": ["berlin"]},
     "one_chat": False,
     "created_by": "ada",
-    "may_end": True,
 }
 
 
@@ -218,7 +217,7 @@ OLD_SILENCE = {
 def test_what_an_older_server_does_not_say_yet_is_not_shown(
     both: Both, stand_in: StandIn, command: str, one: dict[str, Any], shown: str
 ) -> None:
-    """How many machines a silence names, and since when and why a channel fails."""
+    """How many machines a silence names, who may end it, and since when and why a channel fails."""
     many = command.endswith("list")
     answer = {"items": [one], "next": None} if many else one
     stand_in.kind, stand_in.body = "application/json", json.dumps(answer).encode()
@@ -227,6 +226,16 @@ def test_what_an_older_server_does_not_say_yet_is_not_shown(
     assert shown in done.out
     assert not any(word in done.out for word in ("None", "fails", "It names"))
     assert both.ask(*command.split(), "--json", server=stand_in.url).value == ([one] if many else one)
+
+
+def test_an_older_server_that_cannot_be_asked_for_all_machines_refuses_it_by_the_option(
+    both: Both, stand_in: StandIn
+) -> None:
+    wrong = {"detail": "not valid", "errors": [{"field": "machines.all", "detail": "there is no such field"}]}
+    stand_in.kind, stand_in.status, stand_in.body = PROBLEM, 422, json.dumps(wrong).encode()
+    refused = said(both.ask("silences", "add", "rack", "--all", server=stand_in.url), both)
+    assert refused == "lastseen: --all: there is no such field"
+    assert len(stand_in.asked) == 1
 
 
 def test_what_a_newer_server_says_beside_is_passed_on(both: Both, stand_in: StandIn) -> None:

@@ -48,8 +48,9 @@ async def wish(
 ) -> Channel:
     """What it wishes from now on, from what it wished; `fallback`: another channel, None: no other."""
     before = await show(server, text)
-    wishes = change(preferences_from(before["wishes"]))
-    said = {**dict.fromkeys(Preferences.__struct_fields__), **msgspec.to_builtins(wishes)}
+    wished = preferences_from(before["wishes"])
+    old, new = (msgspec.to_builtins(one) for one in (wished, change(wished)))
+    said = {name: new.get(name) for name in Preferences.__struct_fields__ if new.get(name) != old.get(name)}
     body = {"wishes": said, **({} if fallback == KEEP else {"fallback": fallback})}
     return await server.patch(Channel, "channels", str(before["id"]), body=body)
 
