@@ -23,7 +23,7 @@ LastseenError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lastseen.words import Words, say
 
@@ -40,6 +40,11 @@ class InvalidInput(LastseenError, ValueError):
         self.field = field
         self.message = message
         self.others = tuple(others)
+
+    def called(self, name_of: Callable[[str], str]) -> InvalidInput:
+        """The same, of fields that are called otherwise."""
+        first, *others = (InvalidInput(one.message, name_of(one.field)) for one in (self, *self.others))
+        return InvalidInput(first.message, first.field, others)
 
 
 class MalformedReport(InvalidInput):

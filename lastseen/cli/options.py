@@ -52,8 +52,7 @@ def naming(flag_of: Callable[[str], str]) -> Iterator[None]:
     try:
         yield
     except InvalidInput as error:
-        others = [InvalidInput(other.message, flag_of(other.field)) for other in error.others]
-        raise InvalidInput(error.message, flag_of(error.field), others) from None
+        raise error.called(flag_of) from None
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:

@@ -31,19 +31,31 @@ async def listed(office: Office) -> list[dict[str, Any]]:
 async def put(office: Office, name: str, *, offline_after: Any = KEEP, every: Any = KEEP) -> dict[str, Any]:
     """Make it or change what is said; None takes a value back. Its machines are looked at again at once. Raises
     InvalidInput, Forbidden."""
+    return await _set(office, name, offline_after, every, new=False)
+
+
+async def add(office: Office, name: str, *, offline_after: Any = KEEP, every: Any = KEEP) -> dict[str, Any]:
+    """As `put`, but there may be none of this name yet."""
+    return await _set(office, name, offline_after, every, new=True)
+
+
+async def _set(office: Office, name: str, offline_after: Any, every: Any, *, new: bool) -> dict[str, Any]:
     office.who.must_be_admin()
-    said = _checked(name, offline_after, every)
-    kind = replace(next((known for known in await office.store.kinds() if known.name == name), Kind(name)), **said)
+    known = next((one for one in await office.store.kinds() if one.name == name), None)
+    said = _checked(name, offline_after, every, taken=new and known is not None)
+    kind = replace(known or Kind(name), **said)
     setting = office.store.set_kind(kind, office.monitor.clock.now())
     return describe(await office.do(setting, "kinds.set", f"kind {name}", describe))
 
 
-def _checked(name: str, offline_after: Any, every: Any) -> dict[str, Any]:
+def _checked(name: str, offline_after: Any, every: Any, *, taken: bool) -> dict[str, Any]:
     """What is said, by field of Kind. Raises InvalidInput of all that is wrong."""
     said: dict[str, Any] = {}
     faults = Faults()
     if not name.strip() or len(name) > LONGEST:
         faults.note(InvalidInput(say("must have 1 to {longest} characters", longest=LONGEST), "name"))
+    if taken:
+        faults.note(InvalidInput(say("there is a kind {name!r} already", name=name), "name"))
     if offline_after is not KEEP:
         with faults.noted():
             said["offline_after"] = parse_threshold(offline_after, "offline_after")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lastseen.errors import Conflict
+from lastseen.faults import Faults
 from lastseen.ingest.mqtt import MqttSource
 from lastseen.ingest.mqtt.visit import visit
 from lastseen.manage import sources
@@ -22,7 +23,8 @@ async def test(office: Office, name: str) -> dict[str, Any]:
     row = await sources.find(office, name)
     if row.kind != sources.MQTT:
         raise Conflict(say("{name} has no broker that could be asked", name=row.name))
-    found = await _looked(row.name, row.config, await office.store.source_secrets(row.name))
+    secrets = await office.store.source_secrets(row.name)
+    found = await _looked(MqttSource.from_config(row.name, row.config, secrets))
     await office.note("sources.test", f"source {row.name}", {"ok": found["ok"]})
     return found
 
@@ -31,20 +33,24 @@ async def test_of(office: Office, name: str | None, said: Mapping[str, Any]) -> 
     """Of one that is to be made or changed so; `said` as for `sources.said_anew`. Nothing is kept. Raises NotFound,
     Forbidden, InvalidInput."""
     office.who.must_be_admin()
+    faults = Faults()
     if name is None:
-        config, secrets = sources.said_anew({}, {}, said)
+        config, secrets = sources.said_anew({}, {}, said, faults)
     else:
         row = await sources.find(office, name)
         known = {} if said.get("password") is not None else await office.store.source_secrets(row.name)
-        config, secrets = sources.said_anew(row.config, known, said)
-    found = await _looked(name or "new", config, secrets)
+        config, secrets = sources.said_anew(row.config, known, said, faults)
+    with faults.noted():
+        source = MqttSource.from_config(name or "new", config, secrets)
+    faults.tell()
+    found = await _looked(source)
     await office.note("sources.test", f"source {name or config.get('url')}", {"ok": found["ok"]})
     return found
 
 
-async def _looked(name: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
+async def _looked(source: MqttSource) -> dict[str, Any]:
     """`{ok, detail, topics, heard}`."""
-    seen = await visit(MqttSource.from_config(name, config, secrets))
+    seen = await visit(source)
     most = sorted(seen.heard.items(), key=lambda one: (-one[1], one[0]))
     return {
         "ok": not seen.trouble,

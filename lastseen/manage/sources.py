@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from lastseen.clock import rfc3339
 from lastseen.errors import Conflict, InvalidInput, NotFound
+from lastseen.faults import Faults
 from lastseen.ingest.mqtt import MqttSource
 from lastseen.ingest.mqtt.source import PAUSED
 from lastseen.manage import kinds
@@ -41,16 +42,16 @@ def split_url(url: str) -> tuple[str, str | None, str | None]:
 
 
 def said_anew(
-    config: Mapping[str, Any], secrets: Mapping[str, str], said: Mapping[str, Any]
+    config: Mapping[str, Any], secrets: Mapping[str, str], said: Mapping[str, Any], faults: Faults
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """A row's config and secrets with what was said, by field, `password` among them. None: not said; what is empty is
-    taken back, with the user the password too. Raises InvalidInput."""
+    taken back, with the user the password too."""
     given = dict(said)
     password: str | None = given.pop("password", None)
     if given.get("url"):
         given["url"], user, in_url = split_url(given["url"])
         if (user and given.get("username")) or (in_url and password):
-            raise InvalidInput(say("holds a user or password that is given by an option too"), "url")
+            faults.note(InvalidInput(say("holds a user or password that is given by an option too"), "url"))
         given["username"] = user or given.get("username")
         password = password or in_url
     kept, hidden = dict(config), dict(secrets)
@@ -97,10 +98,11 @@ async def blind(office: Office, name: str, limit: int = 100, cursor: str | None 
 async def add(office: Office, name: str, said: Mapping[str, Any]) -> dict[str, Any]:
     """An MQTT broker; `said` as for `said_anew`. Raises Conflict, Forbidden, InvalidInput."""
     office.who.must_be_admin()
-    config, secrets = said_anew({}, {}, said)
+    faults = Faults()
+    config, secrets = said_anew({}, {}, said, faults)
+    await _tried(office, name, config, secrets, faults)
     if any(row.name == name for row in await office.store.sources()):
         raise Conflict(say("there is a source {name!r} already", name=name))
-    await _tried(office, name, config, secrets)
     adding = office.store.add_source(MQTT, name, config, secrets, office.monitor.clock.now())
     made: Source = await office.do(adding, "sources.add", f"source {name}", {"url": config.get("url")})
     return describe(office, made)
@@ -113,8 +115,9 @@ async def change(office: Office, name: str, said: Mapping[str, Any]) -> dict[str
     row = await find(office, name)
     must_have_options(office, row)
     known = {} if said.get("password") is not None else await office.store.source_secrets(row.name)
-    config, secrets = said_anew(row.config, known, said)
-    await _tried(office, row.name, config, secrets)
+    faults = Faults()
+    config, secrets = said_anew(row.config, known, said, faults)
+    await _tried(office, row.name, config, secrets, faults)
     changing = office.store.change_source(row.name, config, None if secrets == known else secrets)
     done: Source = await office.do(changing, "sources.change", f"source {row.name}")
     return describe(office, done)
@@ -194,12 +197,17 @@ def hears(check: SourceCheck | None, now: datetime) -> bool:
     return check.blind_since is None and now - check.alive_at <= ALIVE
 
 
-async def _tried(office: Office, name: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
-    """Everything is tried but the broker."""
+async def _tried(
+    office: Office, name: str, config: Mapping[str, Any], secrets: Mapping[str, str], faults: Faults
+) -> None:
+    """Everything is tried but the broker. Raises InvalidInput, with `faults` too."""
     if "/" in name or not name.strip():
-        raise InvalidInput(say("must be a name without slashes"), "name")  # parts of sources are called NAME/PART
-    MqttSource.from_config(name, config, secrets)
-    await kinds.check(office, config.get("kind"))
+        faults.note(InvalidInput(say("must be a name without slashes"), "name"))  # parts of sources are NAME/PART
+    with faults.noted():
+        MqttSource.from_config(name, config, secrets)
+    with faults.noted():
+        await kinds.check(office, config.get("kind"))
+    faults.tell()
 
 
 def _stranger(one: Stranger) -> dict[str, Any]:

@@ -384,14 +384,6 @@ async def test_the_page_of_a_machine_reads_what_happened_to_it_once_for_all_its_
     assert len(asked) == 1
 
 
-async def test_all_that_is_wrong_with_a_new_machine_is_said_at_once(site: Site) -> None:
-    async with await browser(site) as admin:
-        for name, slug, wrong in (("Pump", "BAD slug!", "slug"), ("", "", "name"), ("泵", "", "slug")):
-            page = await admin.post("/machines/new", data={"name": name, "slug": slug, "every": "soon", "grace": "x"})
-            assert page.status_code == 422
-            assert set(re.findall(r'id="e-([^"]*)"', page.text)) == {wrong, "every", "grace"}
-
-
 async def test_a_silence_without_a_reason_is_none(site: Site) -> None:
     async with await browser(site) as admin:
         page = await admin.post("/silences", data={"name": " ", "lasting": "2h"})

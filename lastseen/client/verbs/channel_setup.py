@@ -19,4 +19,4 @@ async def add(
     try:
         return await server.post(MadeChannel, "channels", body=body)
     except InvalidInput as error:
-        raise InvalidInput(error.message, error.field.removeprefix("config").removeprefix(".")) from None
+        raise error.called(lambda field: field.removeprefix("config").removeprefix(".")) from None

@@ -52,4 +52,4 @@ def _options(said: Mapping[str, Any]) -> dict[str, Any]:
 
 def _by_our_name(error: InvalidInput) -> InvalidInput:
     ours = {theirs: name for name, theirs in SHOWN_AS.items()}
-    return InvalidInput(error.message, ours.get(error.field, error.field))
+    return error.called(lambda field: ours.get(field, field))

@@ -6,6 +6,7 @@ import ssl
 from urllib.parse import unquote, urlsplit
 
 from lastseen.errors import InvalidInput
+from lastseen.faults import Faults
 from lastseen.words import say
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -26,29 +27,34 @@ class Address:
         self.scheme, self.host, self.port = parts.scheme, parts.hostname, port or PORTS[parts.scheme]
         self.username = username or (unquote(parts.username) if parts.username else None)
         self.password = password or (unquote(parts.password) if parts.password else None)
+
+    def check_user(self) -> None:
+        """Raises InvalidInput."""
         if self.password is not None and self.username is None:
             raise InvalidInput(say("is needed where there is a password"), "username")
 
 
 def tls_context(scheme: str, ca: str | None, cert: str | None, key: str | None) -> ssl.SSLContext | None:
+    faults = Faults()
     if scheme == "mqtt":
         for name, value in (("ca", ca), ("cert", cert), ("key", key)):
             if value is not None:
-                raise InvalidInput(say("is only for mqtts:// addresses"), name)
+                faults.note(InvalidInput(say("is only for mqtts:// addresses"), name))
+        faults.tell()
         return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if key is not None and cert is None:
-        raise InvalidInput(say("is needed where there is a key"), "cert")
+        faults.note(InvalidInput(say("is needed where there is a key"), "cert"))
     try:
         context = ssl.create_default_context(cafile=ca)
     except (OSError, ssl.SSLError) as error:
-        raise InvalidInput(
-            say("{ca!r} holds no certificates: {name}", ca=ca, name=type(error).__name__), "ca"
-        ) from None
+        faults.note(InvalidInput(say("{ca!r} holds no certificates: {name}", ca=ca, name=type(error).__name__), "ca"))
     if cert is not None:
         try:
             context.load_cert_chain(cert, key)
         except (OSError, ssl.SSLError) as error:
-            raise InvalidInput(
-                say("{cert!r} cannot be used: {name}", cert=cert, name=type(error).__name__), "cert"
-            ) from None
+            faults.note(
+                InvalidInput(say("{cert!r} cannot be used: {name}", cert=cert, name=type(error).__name__), "cert")
+            )
+    faults.tell()
     return context

@@ -17,6 +17,7 @@ import msgspec
 
 from lastseen.durations import NEVER, parse_duration, parse_threshold
 from lastseen.errors import InvalidInput, MalformedReport
+from lastseen.faults import Faults
 from lastseen.ingest.mqtt.topics import Template, check_topic, parse_template
 from lastseen.model import Said
 from lastseen.report import Report, parse_report
@@ -225,28 +226,39 @@ def make_bindings(
 ) -> tuple[Binding, ...]:
     """All bindings of a source. `offline_after`, `kind` and `goodbye_grace` go before those of presets. Raises
     InvalidInput."""
+    faults = Faults()
+    given: dict[str, Any] = {"kind": kind}
+    with faults.noted():
+        given["offline_after"] = parse_threshold(offline_after)
+    with faults.noted():
+        given["goodbye_grace"] = None if goodbye_grace is None else parse_duration(goodbye_grace, "goodbye_grace")
     if base:
-        check_topic(base, "base")
+        with faults.noted():
+            check_topic(base, "base")
+    if faults.has("base"):
+        base = ""
     made: list[Binding] = []
     for preset in presets:
-        if preset not in PRESETS:
-            raise InvalidInput(
-                say(
-                    "there is no preset {preset!r}; there are {presets}",
-                    preset=preset,
-                    presets=", ".join(sorted(PRESETS)),
-                ),
-                "presets",
-            )
-        made += PRESETS[preset](base)
+        with faults.noted():
+            made += _of_preset(preset, base)
     default = Mode.PRESENCE if "homeassistant" in presets else Mode.HEARTBEAT
-    made += [one if isinstance(one, Binding) else parse_binding(one, base, default) for one in bind]
-    if not made:
-        raise InvalidInput(_NO_TOPICS, "bind")
-    grace = None if goodbye_grace is None else parse_duration(goodbye_grace, "goodbye_grace")
-    given = {"offline_after": parse_threshold(offline_after), "kind": kind, "goodbye_grace": grace}
+    for one in bind:
+        with faults.noted():
+            made.append(one if isinstance(one, Binding) else parse_binding(one, base, default))
+    if not made and not faults.has("presets", "bind"):
+        faults.note(InvalidInput(_NO_TOPICS, "bind"))
+    faults.tell()
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return tuple(replace(binding, **changes) for binding in made) if changes else tuple(made)
+
+
+def _of_preset(preset: str, base: str) -> tuple[Binding, ...]:
+    if preset not in PRESETS:
+        known = ", ".join(sorted(PRESETS))
+        raise InvalidInput(
+            say("there is no preset {preset!r}; there are {presets}", preset=preset, presets=known), "presets"
+        )
+    return PRESETS[preset](base)
 
 
 def parse_binding(text: str, base: str = "", default: Mode = Mode.HEARTBEAT) -> Binding:

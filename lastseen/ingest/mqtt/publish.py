@@ -15,6 +15,7 @@ import msgspec
 
 from lastseen.clock import rfc3339
 from lastseen.errors import InvalidInput, StoreUnavailable
+from lastseen.faults import Faults
 from lastseen.ingest.mqtt.topics import check_topic
 from lastseen.log import get_logger
 from lastseen.release import version
@@ -52,8 +53,12 @@ class Outlet:
     """What is published where. `discovery` "off": nothing for Home Assistant. InvalidInput names the argument."""
 
     def __init__(self, prefix: str, discovery: str, bindings: Iterable[Binding]) -> None:
-        self.prefix = check_topic(prefix.rstrip("/"), "publish")
-        self._discovery = None if discovery == OFF else check_topic(discovery.rstrip("/"), "discovery")
+        faults = Faults()
+        with faults.noted():
+            self.prefix = check_topic(prefix.rstrip("/"), "publish")
+        with faults.noted():
+            self._discovery = None if discovery == OFF else check_topic(discovery.rstrip("/"), "discovery")
+        faults.tell()
         self.status = f"{self.prefix}/status"
         self.will = (self.status, b"offline")
         self.filter = f"{self.prefix}/+/state"

@@ -11,6 +11,7 @@ from typing import Any
 
 from lastseen.durations import Duration
 from lastseen.errors import InvalidInput
+from lastseen.faults import Faults
 from lastseen.ingest.mqtt.address import Address, tls_context
 from lastseen.ingest.mqtt.bindings import Binding, make_bindings
 from lastseen.ingest.mqtt.link import Broker, LinkLost
@@ -78,17 +79,30 @@ class MqttSource:
         client_id: str | None = None,
     ) -> None:
         self.name, self.auto_add = name, auto_add
-        self._address = Address(url, username, password)
-        self._tls = tls_context(self._address.scheme, ca, cert, key)
-        self.bindings = make_bindings(tuple(presets), tuple(bindings), base or "", offline_after, kind, goodbye_grace)
-        if share is not None:
-            check_topic(share, "share")
-            if client_id is not None:
-                raise InvalidInput(
-                    say("is that of one connection: leave it out where several nodes share"), "client_id"
-                )
+        self.bindings: tuple[Binding, ...] = ()
+        self.outlet: Outlet | None = None
+        faults = Faults()
+        with faults.noted():
+            self._address = Address(url, username, password)
+            with faults.noted():
+                self._tls = tls_context(self._address.scheme, ca, cert, key)
+            self._address.check_user()
+        with faults.noted():
+            self.bindings = make_bindings(
+                tuple(presets), tuple(bindings), base or "", offline_after, kind, goodbye_grace
+            )
+        with faults.noted():
+            if share is not None:
+                check_topic(share, "share")
+        if share is not None and client_id is not None:
+            faults.note(
+                InvalidInput(say("is that of one connection: leave it out where several nodes share"), "client_id")
+            )
+        with faults.noted():
+            if publish is not None:
+                self.outlet = Outlet(publish, discovery, self.bindings)
+        faults.tell()
         self._share, self._client_id = share, client_id
-        self.outlet = None if publish is None else Outlet(publish, discovery, self.bindings)
 
     @classmethod
     def from_config(cls, name: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> MqttSource:

@@ -146,9 +146,7 @@ def renamed(**fields: str) -> Iterator[None]:
     try:
         yield
     except InvalidInput as error:
-        if error.field not in fields:
-            raise
-        raise InvalidInput(error.message, fields[error.field]) from None
+        raise error.called(lambda field: fields.get(field, field)) from None
 
 
 def everything(items: list[dict[str, Any]]) -> Response:

@@ -14,6 +14,7 @@ from lastseen.errors import InvalidInput, NotFound
 from lastseen.manage import kinds
 from lastseen.manage.office import Office
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
+from lastseen.web.dashboard.machine_form import faults
 from lastseen.web.dashboard.rendering import templates
 from lastseen.words import say
 
@@ -31,13 +32,10 @@ def kind_routes() -> APIRouter:
     @router.post("")
     async def add(request: Request, office: Asked) -> Response:
         said = await typed_in(request)
-        name = said.get("name", "")
         try:
-            if any(one["name"] == name for one in await kinds.listed(office)):
-                raise InvalidInput(say("there is a kind {name!r} already", name=name), "name")
-            await kinds.put(office, name, **_spans(said))
+            await kinds.add(office, said.get("name", ""), **_spans(said))
         except InvalidInput as error:
-            return await _page(request, office, said, {error.field: error.message}, 422)
+            return await _page(request, office, said, faults(error), 422)
         return RedirectResponse("/kinds", 303)
 
     @router.get("/edit")
@@ -53,7 +51,7 @@ def kind_routes() -> APIRouter:
         try:
             await kinds.put(office, name, **_spans(said))
         except InvalidInput as error:
-            return _form(request, name, said, {error.field: error.message}, 422)
+            return _form(request, name, said, faults(error), 422)
         return RedirectResponse("/kinds", 303)
 
     @router.get("/remove")

@@ -14,6 +14,7 @@ from lastseen.manage import kinds, source_test, sources
 from lastseen.manage.office import Office
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
+from lastseen.web.dashboard.machine_form import faults
 from lastseen.web.dashboard.rendering import templates
 from lastseen.words import Words, say
 
@@ -87,7 +88,7 @@ def _add_making(router: APIRouter) -> None:
                 return await _form(request, office, said, {}, 200, tried=tried)
             made = await sources.add(office, said.get("name", ""), _wanted(said))
         except (InvalidInput, Conflict) as error:
-            return await _form(request, office, said, _faults(error))
+            return await _form(request, office, said, faults(error, "name"))
         return RedirectResponse(f"/sources/{made['id']}", 303)
 
 
@@ -108,7 +109,7 @@ def _add_changing(router: APIRouter) -> None:
                 return await _form(request, office, said, {}, 200, one=one, tried=tried)
             await sources.change(office, one["name"], _wanted(said))
         except (InvalidInput, Conflict) as error:
-            return await _form(request, office, said, _faults(error), one=one)
+            return await _form(request, office, said, faults(error, "name"), one=one)
         return RedirectResponse(f"/sources/{one['id']}", 303)
 
     @router.post("/{ref}/test")
@@ -160,10 +161,6 @@ def _typed(one: Mapping[str, Any]) -> dict[str, str]:
     texts = {name: str(one.get(name) or "") for name in ("url", *TEXTS)}
     lists = {"presets": ", ".join(one.get("presets", ())), "bind": "\n".join(map(str, one.get("bind", ())))}
     return {**texts, **lists, "kind": one.get("machine_kind") or "", "auto_add": "yes" if one.get("auto_add") else ""}
-
-
-def _faults(error: InvalidInput | Conflict) -> dict[str, str]:
-    return {"name": str(error)} if isinstance(error, Conflict) else {error.field: error.message}
 
 
 async def _form(
