@@ -54,16 +54,18 @@ class Pictured:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`counts` of all that are visible; `groups`: of those that fit, in order. `wrong`: as `describe` says, and `since`
-    when. `more`: `after` of the next page. `blind`: sources that can hear nobody now. `failing`: the ids of channels
-    that fail, for admins of all, for others of theirs. `nobody`: there is no channel that is on, of nobody's.
-    `lately_cut`: there may be more of those. `silenced`: of what nothing is told now."""
+    """`counts` of all that are visible; `groups`: of those that fit, in order. `wrong`: of those that fit too, as
+    `describe` says, and `since` when; `wrong_fit`: how many. `more`: `after` of the next page. `blind`: sources that
+    can hear nobody now. `failing`: the ids of channels that fail, for admins of all, for others of theirs. `nobody`:
+    there is no channel that is on, of nobody's. `lately_cut`: there may be more of those. `silenced`: of what nothing
+    is told now."""
 
     now: datetime
     counts: Mapping[str, int]
     groups: Mapping[str, Mapping[str, int]]
     all_groups: Sequence[str]
     wrong: Sequence[Mapping[str, Any]]
+    wrong_fit: int
     page: Sequence[Pictured]
     more: str = ""
     blind: Sequence[str] = ()
@@ -82,11 +84,11 @@ async def overview(office: Office, wanted: Wanted) -> Overview:
     """What `office.who` may see of it."""
     store, now = office.store, office.monitor.clock.now()
     mine = office.who.seen_by
-    everything = Sought(seen_by=mine)
-    census = await store.census(everything)
+    census = await store.census(Sought(seen_by=mine))
     sought = await _from_there(office, replace(wanted.sought, seen_by=mine), wanted.after)
     fitting = census if not _filters(sought) else await store.census(replace(sought, after=None))
-    wrong = await store.seek(replace(everything, statuses=BAD, sort="status_since", descending=True, limit=WRONG_SHOWN))
+    wrong_fit = sum(one.machines for one in fitting if one.state in BAD)
+    wrong = await store.seek(_wrong(sought)) if wrong_fit else []
     page = list(await store.seek(replace(sought, limit=sought.limit + 1)))
     more = len(page) > sought.limit
     page = page[: sought.limit]
@@ -97,6 +99,7 @@ async def overview(office: Office, wanted: Wanted) -> Overview:
         _by_group(fitting),
         sorted({one.group for one in census}),
         [{**describe(office, one, now, {}), "since": one.since} for one in sorted(wrong, key=_seen)],
+        wrong_fit,
         await pictured(office, page, wanted.span, now),
         page[-1].machine.slug if more else "",
         *await _not_of_machines(office, now),
@@ -156,6 +159,12 @@ async def _from_there(office: Office, sought: Sought, after: str) -> Sought:
     if after not in known or not office.who.sees(known[after].machine.owner):
         return sought
     return replace(sought, after=place_of(known[after], sought.sort))
+
+
+def _wrong(sought: Sought) -> Sought:
+    """Those of them that are, some of which there are."""
+    statuses = tuple(one for one in BAD if one in (sought.statuses or BAD))
+    return replace(sought, statuses=statuses, sort="status_since", descending=True, after=None, limit=WRONG_SHOWN)
 
 
 def _filters(sought: Sought) -> bool:
