@@ -13,7 +13,7 @@ from lastseen.manage.events import page_through
 from lastseen.manage.machines import LARGEST_ID, find, id_in
 from lastseen.manage.office import Office
 from lastseen.model.directory import Leaf
-from lastseen.model.story import GivenUp, Which
+from lastseen.model.story import GivenUp, Told, Which
 from lastseen.model.words import NotificationState
 from lastseen.protocols import Replays
 from lastseen.words import say
@@ -76,6 +76,16 @@ async def found(
 async def given_up(office: Office, those: Which, limit: int) -> GivenUp:
     """What `replay_dead` would tell again. Raises Forbidden, UnknownChannel."""
     return await _replays(office).given_up(_theirs(office, those), limit)
+
+
+async def may_be_told_again(office: Office, told: Sequence[Told]) -> Mapping[int, int]:
+    """Those of them that `replay_dead` would tell again, by id, and the ids of their channels: for who may change
+    nothing, none."""
+    ids = tuple(row.id for row in told if row.id and row.state == NotificationState.DEAD)
+    if not ids or not office.who.edits_something or not isinstance(office.store, Replays):
+        return {}
+    found = await given_up(office, Which(ids=ids), len(ids))
+    return {row["id"]: row["channel_id"] for row in found.rows}
 
 
 async def replay(office: Office, ref: str) -> dict[str, Any]:

@@ -67,13 +67,14 @@ class UnknownKeys:
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Which notifications: of the channel with this name, of this machine, given up or made since then; `seen_by`: that
-    this user sees, the machine and the channel (0: what is shared)."""
+    """Which notifications: of the channel with this name, of this machine, given up or made since then, with one of
+    these ids; `seen_by`: that this user sees, the machine and the channel (0: what is shared)."""
 
     channel: str | None = None
     machine: MachineRef | None = None
     since: datetime | None = None
     seen_by: int | None = None
+    ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

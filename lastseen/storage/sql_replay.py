@@ -40,6 +40,8 @@ def filtered(connection: Connection, query: Select[Any], which: Which) -> Select
         query = query.where(notifications.c.channel_id.in_(ids))
     if which.machine is not None:
         query = query.where(notifications.c.machine_id == machine_id_of(connection, which.machine))
+    if which.ids is not None:
+        query = query.where(notifications.c.id.in_(which.ids))
     if which.seen_by is not None:
         theirs = select(channels.c.id).where(visible(channels.c.owner_id, which.seen_by))
         hidden = is_of_others(notifications.c.machine_id, which.seen_by)

@@ -211,13 +211,17 @@ class AccountSuite(StoreSuiteBase):
         self.needs("channels")
         async with self.opened() as store:
             await self.given_up(store)
+            first, *_ = (await store.given_up(Which())).rows
             found = {
+                "ids": await store.given_up(Which(ids=(first["id"], first["id"] + 1000))),
+                "none": await store.given_up(Which(ids=())),
                 "machine": await store.given_up(Which(machine="fan")),
                 "since": await store.given_up(Which(since=at(GIVEN_UP))),
                 "later": await store.given_up(Which(since=at(GIVEN_UP + 1))),
                 "both": await store.given_up(Which(channel="pager", machine="fan")),
             }
-            assert {name: one.count for name, one in found.items()} == {"machine": 2, "since": 4, "later": 0, "both": 1}
+            expected = {"ids": 1, "none": 0, "machine": 2, "since": 4, "later": 0, "both": 1}
+            assert {name: one.count for name, one in found.items()} == expected
             with pytest.raises(UnknownChannel):
                 await store.given_up(Which(channel="nobody"))
             with pytest.raises(UnknownMachine):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+import httpx
+
 from lastseen.manage import channel_setup, channels, notifications
 from lastseen.manage.who import OPERATOR
+from lastseen.model.story import Which
 from lastseen.model.words import NotificationState
 from lastseen.testing.script import at, by_rule
 from lastseen.testing.suite_base import online
@@ -100,6 +103,38 @@ async def test_members_tell_again_what_they_see_and_viewers_nothing(site: Site) 
         assert (await viewer.post("/channels/given-up", data={"most": "1"})).status_code == 403
         dead = await notifications.found(office, NotificationState.DEAD)
         assert len(dead) == 4
+
+
+async def test_a_story_offers_to_tell_again_what_can_be(site: Site) -> None:
+    office = site.app.office.of(OPERATOR)
+    ids = {name: (await channel_setup.add(office, "console", name, {}))["id"] for name in ("ops", "boss")}
+    await give_up(site, "pump")
+    site.clock.seconds += (at(GONE) - site.clock.now()).total_seconds()
+
+    async def offered(one: httpx.AsyncClient) -> list[str]:
+        page = (await one.get("/machines/pump", params={"at": at(200).isoformat()})).text
+        assert page.count("NOT TOLD") == 2
+        return re.findall(r'<a href="([^"]+)">Tell it again</a>', page)
+
+    async with (
+        await browser(site) as admin,
+        await browser(site, "member") as member,
+        await browser(site, "viewer") as viewer,
+    ):
+        other = await site.person("other", "member", None)
+        both = {f"/channels/given-up?channel={one}" for one in ids.values()}
+        assert (len(await offered(admin)), set(await offered(admin))) == (2, both)
+        for address in both:
+            assert number((await admin.get(address)).text) == "1"
+        assert await offered(viewer) == []
+        await channels.switch(office, "ops", False)
+        assert await offered(admin) == [f"/channels/given-up?channel={ids['boss']}"]
+        assert await offered(member) == [f"/channels/given-up?channel={ids['boss']}"]
+        await site.store.give_channel((await channels.find(office, "boss")).uid, other.id, at(GONE))
+        await channels.switch(office, "boss", True)
+        assert await offered(member) == [], "they tell their own again"
+        await notifications.replay_dead(office, Which(), 10)
+        assert await offered(admin) == [], "it is on its way"
 
 
 async def test_a_webhook_gets_another_secret_and_the_old_one_signs_for_a_while(site: Site) -> None:

@@ -43,6 +43,7 @@ LISTS: dict[str, Callable[[Connection], Any]] = {
     "notifications": lambda c: sql_directory.said(c, MINE),
     "notifications, told": lambda c: sql_replay.listed(c, Which(seen_by=3), None, 10),
     "given up": lambda c: sql_replay.given_up(c, Which(seen_by=3), 10),
+    "given up, of some": lambda c: sql_replay.given_up(c, Which(seen_by=3, ids=(1, 2)), 10),
     "a fallback": lambda c: c.execute(_of_a_fallback(c), {"channel": 1, "other": 1}).all(),
 }
 

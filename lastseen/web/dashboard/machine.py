@@ -9,7 +9,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from lastseen.errors import InvalidInput, UnknownMachine
-from lastseen.manage import events, machines, reports, why
+from lastseen.manage import events, machines, notifications, reports, why
 from lastseen.manage.jobs import zone_of
 from lastseen.manage.office import Office
 from lastseen.manage.overview import SPANS, pictured_over
@@ -49,15 +49,16 @@ async def machine_page(
     except InvalidInput as error:
         asked_wrong = error.message
         told, when = await why.told(office, slug, None)
+    again = await notifications.may_be_told_again(office, told.facts.told)
     try:
         standing = await machines.find(office, slug)
     except UnknownMachine:  # it was removed: what happened to it is still told
         if is_fragment(request):
             return Response(headers={"HX-Refresh": "true"})
-        return templates(request, "machine_removed.html", story=told, when=when, layout=_LAYOUT)
+        return templates(request, "machine_removed.html", story=told, when=when, layout=_LAYOUT, again=again)
     name = "machine_now.html" if is_fragment(request) else "machine.html"
     known = await _known(office, standing, when)
-    given = {"at": at, "asked_wrong": asked_wrong, "problem": problem, "layout": _LAYOUT}
+    given = {"at": at, "asked_wrong": asked_wrong, "problem": problem, "layout": _LAYOUT, "again": again}
     return templates(request, name, status=status, story=told, when=when, **known, **given)
 
 
