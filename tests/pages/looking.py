@@ -46,6 +46,9 @@ _PASSED = re.compile(r"Failed to load resource: the server responded with a stat
 """Chromium says so of each page that is an answer to something wrong; which they are, tests look at themselves."""
 
 
+_BEGUN = "/healthz?held"
+
+
 @dataclass
 class Seen:
     """A page of somebody, and all that went wrong on it."""
@@ -177,10 +180,14 @@ class Held:
     def __init__(self, page: Page, text: str) -> None:
         self._page, self._text = page, text
         self._free = asyncio.Event()
+        self._begun = False
         self.waiting = asyncio.Event()
 
     async def __aenter__(self) -> Held:
+        """What a page asks at once may still pass: Chromium begins a moment later than it says."""
         await self._page.route(self._is_meant, self._hold)
+        while self._page.url.startswith("http") and not self._begun:
+            await self._page.evaluate(f"fetch({_BEGUN!r})")
         return self
 
     def let_go(self) -> None:
@@ -192,9 +199,13 @@ class Held:
         await self._page.unroute(self._is_meant, self._hold)
 
     def _is_meant(self, url: str) -> bool:
-        return self._text in url
+        return self._text in url or url.endswith(_BEGUN)
 
     async def _hold(self, route: Route) -> None:
+        if route.request.url.endswith(_BEGUN):
+            self._begun = True
+            await route.fulfill(status=204)
+            return
         self.waiting.set()
         await self._free.wait()
         with contextlib.suppress(Error):  # the page gave it up meanwhile
