@@ -26,7 +26,9 @@ def advice(
     ] = None,
     listen: Annotated[
         str | None,
-        typer.Option(metavar="DURATION", help="Listen to it more closely from now on, 10m to 30d; no advice yet."),
+        typer.Option(
+            metavar="DURATION", help="Listen to it more closely, some minutes from now, 10m to 30d; no advice yet."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -37,8 +39,9 @@ def advice(
         if listen is not None:
             span = parse_duration(listen, "lasting")
             asked = call(verbs.listen, machine, span)
+            begins = f"from {local(asked['listening_from'])} " if asked["listening_from"] else ""
             until = local(asked["listening_until"])
-            text = f"{asked['machine']} is listened to until {until}, while `lastseen serve` runs."
+            text = f"{asked['machine']} is listened to {begins}until {until}, while `lastseen serve` runs."
             answer(as_json, asked, text)
             return
         span = parse_duration(window, "window")
@@ -56,7 +59,9 @@ def _print(found: dict[str, Any]) -> None:
         typer.echo(sentence)
     if found["proposed_seconds"] and found["proposed_seconds"] != found["offline_after_seconds"]:
         typer.echo(f"\n    lastseen machines set {found['machine']} --offline-after {found['proposed_seconds']:g}s\n")
-    if not found["listening_since"]:
+    if found["listening_from"]:
+        typer.echo(f"It is listened to from {local(found['listening_from'])} on.")
+    elif not found["listening_since"]:
         typer.echo(f"It is not its turn now. To listen: lastseen machines advice {found['machine']} --listen 2d")
     if found["newest_false_alarms"]:
         table(

@@ -54,7 +54,7 @@ async def of_one(
     would = None if limit is None or limit == NEVER else alarms(tallies, silences, limit)
     if would is not None:
         said.append(advice_words.of_alarms(would, found.intervals, window))
-    turn = await _turn(office, standing.machine.id, now)
+    turns = [turn for turn in await office.store.turns() if turn.machine_id == standing.machine.id]
     return {
         "id": standing.machine.id,
         "machine": standing.machine.slug,
@@ -62,7 +62,7 @@ async def of_one(
         "end": rfc3339(now),
         **_described(found, proposed=not fixed),
         "would": None if would is None else _would(would),
-        "listening_since": None if turn is None else rfc3339(turn.starts_at),
+        **_listening(turns[0] if turns else None, now),
         "text": said,
     }
 
@@ -84,7 +84,8 @@ async def listen(office: Office, ref: str, span: timedelta) -> dict[str, Any]:
     )
     if turn is None:
         raise Busy(f"{ASKED} machines are listened to more closely already: try again when their time is over")
-    return {"id": machine.id, "machine": machine.slug, "listening_until": rfc3339(turn.ends_at)}
+    until = rfc3339(turn.ends_at)
+    return {"id": machine.id, "machine": machine.slug, **_listening(turn, now), "listening_until": until}
 
 
 def _check(office: Office) -> None:
@@ -116,10 +117,11 @@ def _silent_now(standing: Standing, now: datetime) -> Sequence[Silence]:
     return [Silence(outage.started_at, now, lasts=True)]
 
 
-async def _turn(office: Office, machine: int, now: datetime) -> Turn | None:
-    """The one that it has now: those that are chosen begin minutes later, when every process knows of them."""
-    turns = await office.store.turns()
-    return next((turn for turn in turns if turn.machine_id == machine and turn.starts_at <= now), None)
+def _listening(turn: Turn | None, now: datetime) -> dict[str, Any]:
+    """Since when, or from when on: a turn begins minutes after it is given, when every process knows of it."""
+    begins = None if turn is None else turn.starts_at
+    begun = begins is not None and begins <= now
+    return {"listening_since": rfc3339(begins if begun else None), "listening_from": rfc3339(None if begun else begins)}
 
 
 def _described(found: Advice, *, proposed: bool) -> dict[str, Any]:

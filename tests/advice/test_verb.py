@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lastseen.clock import rfc3339
 from lastseen.errors import Forbidden, InvalidInput, UnknownMachine
 from lastseen.manage import advice
 from lastseen.manage.office import Office
@@ -32,6 +33,10 @@ async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
 def office_of(fleet: Fleet) -> Office:
     clock: Any = fleet.clock
     return Office(HeartbeatMonitor(fleet.store, clock=clock), None, lambda: None, print)
+
+
+def when(found: dict[str, Any]) -> tuple[str | None, str | None]:
+    return found["listening_since"], found["listening_from"]
 
 
 async def test_what_was_counted_and_what_was_an_outage_become_advice(fleet: Fleet) -> None:
@@ -98,9 +103,14 @@ async def test_who_asks_for_it_is_listened_to_before_those_whose_turn_it_is(flee
     await fleet.rounds()
     assert {turn.slug for turn in await fleet.store.turns()} == {"m0"}
     assert (await advice.of_one(office_of(fleet), "m0"))["listening_since"] is None, "it begins in some minutes"
+    assert when(await advice.of_one(office_of(fleet), "m4")) == (None, None)
     asked = await advice.listen(office_of(fleet), "m4", timedelta(days=2))
     assert asked["machine"] == "m4"
     turns = {turn.slug: turn for turn in await fleet.store.turns()}
+    begins = (None, rfc3339(turns["m4"].starts_at))
+    assert when(asked) == when(await advice.of_one(office_of(fleet), "m4")) == begins, (
+        "who asked sees that it is to come"
+    )
     assert turns.keys() == {"m0", "m4"}
     known_at = fleet.clock.now() + EVERY
     assert turns["m4"].starts_at > known_at, "no process has lost what it heard before it knew"
@@ -115,4 +125,6 @@ async def test_who_asks_for_it_is_listened_to_before_those_whose_turn_it_is(flee
     assert (await advice.of_one(office_of(fleet), "m0"))["listening_since"] is not None
     await fleet.settle()
     assert (await fleet.counted("m4")).total() == 9
-    assert (await advice.of_one(office_of(fleet), "m4"))["listening_since"] is not None
+    has_begun = (rfc3339(turns["m4"].starts_at), None)
+    assert when(await advice.of_one(office_of(fleet), "m4")) == has_begun
+    assert when(await advice.listen(office_of(fleet), "m4", timedelta(days=3))) == has_begun

@@ -11,8 +11,14 @@ def test_the_command_says_what_is_not_known_yet(cli: Cli) -> None:
     assert done.code == 0
     assert done.out.startswith("Nothing is known yet: ")
     assert cli.json("machines", "advice", "db-01", "--limit", "90s")["would"]["outages"] == 0
-    assert cli.json("machines", "advice", "db-01", "--listen", "2d")["machine"] == "db-01"
-    assert cli.json("machines", "advice", "db-01")["listening_since"] is None, "it is to begin"
+    assert "It is not its turn now." in done.out
+    done = cli("machines", "advice", "db-01", "--listen", "2d")
+    assert done.out.startswith("db-01 is listened to from ")
+    found = cli.json("machines", "advice", "db-01")
+    assert (found["listening_since"], found["listening_from"] is None) == (None, False), "it is to begin"
+    done = cli("machines", "advice", "db-01")
+    assert "It is listened to from " in done.out
+    assert "not its turn" not in done.out
     for wrong in (["--window", "50d"], ["--listen", "1s"], ["--limit", "x"], ["--false-alarms-under", "x"]):
         done = cli("machines", "advice", "db-01", *wrong)
         assert (done.code, done.out) == (1, "")
@@ -31,6 +37,6 @@ def test_a_server_says_the_same(cli: Cli) -> None:
     assert asked["machine"] == "db-01"
     moving = {"start", "end"}
     assert {name: far[name] for name in far.keys() - moving} == {name: near[name] for name in near.keys() - moving}
-    assert far["listening_since"] is None
+    assert (far["listening_since"], far["listening_from"]) == (None, asked["listening_from"])
     assert (wrong.code, wrong.out) == (1, "")
     assert "--listen" in wrong.err

@@ -25,6 +25,6 @@ async def of_one(
 
 
 async def listen(server: Remote, ref: str, span: timedelta) -> dict[str, Any]:
-    """Count its intervals from now on for so long."""
+    """Count its intervals from some minutes on for so long."""
     body = {"lasting": str(span.total_seconds())}
     return await server.post(dict[str, Any], "machines", ref, "listen", body=body)

@@ -16,6 +16,8 @@ from lastseen.web.api.asked import PREFIX, Asked, Query, Ref, Said, Zone, answer
 router = APIRouter(prefix=f"{PREFIX}/machines/{{id}}", tags=["machines"])
 
 Span = Annotated[str, Field(max_length=50)]
+Since = Annotated[datetime | None, Field(description="since when it is its turn; null: it is not")]
+Begins = Annotated[datetime | None, Field(description="when its turn begins, some minutes from now; null: none is to")]
 
 
 class AdviceQuery(Query):
@@ -69,13 +71,16 @@ class Advice(BaseModel):
     newest_false_alarms: list[SilentSpan]
     other_silences: int = Field(description="the one that lasts is one of them")
     would: Would | None
-    listening_since: datetime | None = Field(description="since when it is its turn; null: it is not")
+    listening_since: Since
+    listening_from: Begins
     text: list[str]
 
 
 class Listened(BaseModel):
     id: int
     machine: str
+    listening_since: Since
+    listening_from: Begins
     listening_until: datetime
 
 
@@ -91,5 +96,5 @@ async def advise(office: Asked, ref: Ref, query: Annotated[AdviceQuery, InQuery(
 
 @router.post("/listen", response_model=Listened, operation_id="machines_listen")
 async def listen(office: Asked, ref: Ref, how: Annotated[Listening, Body()]) -> Response:
-    """Count its intervals from now on, before it is its turn"""
+    """Count its intervals from some minutes on, before it is its turn"""
     return answer(await advice.listen(office, ref, parse_duration(how.lasting, "lasting")))
