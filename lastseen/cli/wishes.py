@@ -15,6 +15,7 @@ from lastseen.cli.output import Json, answer, local, print_json, table
 from lastseen.cli.session import call, settings
 from lastseen.durations import parse_duration, spell
 from lastseen.errors import InvalidInput
+from lastseen.faults import Faults
 
 if TYPE_CHECKING:
     from lastseen.model import Matcher, Preferences
@@ -176,8 +177,14 @@ _FIELDS = {"name": "NAME", "starts_at": "--from", "names": "--machine", "machine
 def _matcher(
     groups: list[str] | None, tags: list[str] | None, kinds: list[str] | None, names: list[str] | None, every: bool
 ) -> Matcher:
+    """Raises InvalidInput, UsageError: nobody names all machines, or none, by a variable that is not set."""
     from lastseen.model import Matcher
 
+    faults = Faults()
+    for option, words in (("--machine", names), ("--group", groups), ("--tag", tags), ("--kind", kinds)):
+        if not all(word.strip() for word in words or ()):
+            faults.note(InvalidInput("must not be empty", option))
+    faults.tell()
     found = Matcher(tuple(groups or ()), tuple(tags or ()), tuple(kinds or ()), tuple(names or ()))
     if every and found.of_machines:
         raise UsageError("--all is of every machine: give it alone, or name some without it")

@@ -55,7 +55,7 @@ class Matcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     def __str__(self) -> str:
         parts = [*(f"group {g}" for g in self.groups), *(f"tag {t}" for t in self.tags)]
         parts += [*(f"kind {k}" for k in self.kinds), *self.names]
-        return ", ".join(parts) or "all machines"
+        return ", ".join(parts) if parts else "all machines"
 
 
 def _either(words: tuple[str, ...]) -> str:

@@ -140,6 +140,17 @@ def test_no_silence_is_of_all_machines_by_a_slip(cli: Cli, options: list[str], w
     assert cli.json("silences", "add", "x", "--all")["machines"] == "all machines"
 
 
+@pytest.mark.parametrize("option", ["--machine", "--group", "--tag", "--kind"])
+def test_a_silence_names_nothing_that_has_no_name(cli: Cli, option: str) -> None:
+    """As from a variable of the shell that is not set."""
+    for others in ([], [option, "nas"], ["--machine", "nas"]):
+        for empty in ("", " "):
+            done = cli("silences", "add", "x", *others, option, empty)
+            assert (done.code, done.out) == (1, "")
+            assert done.err == f"lastseen: {option}: must not be empty\n"
+    assert cli.json("silences", "list") == []
+
+
 def test_a_machine_in_error_says_who_has_seen_it(cli: Cli) -> None:
     with cli.serving() as url:
         key = cli.json("machines", "add", "pump")["key"]

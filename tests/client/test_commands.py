@@ -69,6 +69,7 @@ WRITE = [
     "silences add NAME --all",
     "silences add NAME",
     "silences add NAME --all --from 2001-01-01",
+    "silences add NAME --machine nas --machine= --group= --tag= --kind=",
     "kinds set NAME --offline-after 5m",
     "kinds set NAME --offline-after none --every 30s",
     "kinds set NAME --every soon",

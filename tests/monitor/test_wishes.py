@@ -362,3 +362,8 @@ async def test_what_was_wished_before_and_fits_no_event_is_still_loaded(tmp_path
         assert (other.events, other.repeat_every) == (("gone.since",), 3600)
         with pytest.raises(InvalidInput):
             merged(channel.prefs, {"events": ["gone.since"]})
+
+
+def test_what_has_no_name_is_not_called_all_machines() -> None:
+    """A silence of it could once be made by a command."""
+    assert (str(Matcher()), str(Matcher(names=("",)))) == ("all machines", "")
