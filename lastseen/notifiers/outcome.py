@@ -5,14 +5,16 @@ Reasons reach people, logs and pages, and far ends like to quote what they were 
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import httpx
 
@@ -34,17 +36,18 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 _KEY_LIKE = re.compile(r"(?=[A-Za-z0-9+/=_.-]*\d)[A-Za-z0-9+/=_.-]{20,}")
 
 
-def http_outcome(response: httpx.Response, now: datetime | None = None) -> Outcome:
+def http_outcome(response: httpx.Response, now: datetime | None = None, hide: Iterable[str] = ()) -> Outcome:
     """What an answer means for a notification.
 
     2xx: delivered. 410: the channel is gone for good. 3xx, 401, 403, 404, 408, 429 and 5xx: trouble of the channel,
     tried again, with `Retry-After` (seconds, or a date compared with the answer's own `Date`, else with `now`) kept up
-    to an hour. Any other 4xx: this very message is refused.
+    to an hour. Any other 4xx: this very message is refused. `hide`: what the far end knows without being sent it, such
+    as the secret that it checks a signature with.
     """
     status = response.status_code
     if 200 <= status < 300:
         return Delivered()
-    reason = _reason(response)
+    reason = _reason(response, hide)
     if status == _GONE:
         return Rejected(reason, Scope.CHANNEL)
     if 400 <= status < 500 and status not in _TROUBLE:
@@ -120,13 +123,13 @@ def _date(value: str) -> datetime | None:
 # -- reasons
 
 
-def _reason(response: httpx.Response) -> str:
+def _reason(response: httpx.Response, hide: Iterable[str]) -> str:
     host = response.request.url.host
-    said = _quote(response)
+    said = _quote(response, hide)
     return f"{response.status_code} from {host}" + (f": {said}" if said else "")
 
 
-def _quote(response: httpx.Response) -> str:
+def _quote(response: httpx.Response, hide: Iterable[str]) -> str:
     """The beginning of the answer's body, without anything that was sent."""
     try:
         text = response.text[:4096]
@@ -134,17 +137,18 @@ def _quote(response: httpx.Response) -> str:
         return ""
     if "<html" in text.lower() or "\x00" in text:
         return ""
-    for sent in sorted(set(_sent(response.request)), key=len, reverse=True):
-        text = text.replace(sent, "[…]")
+    for hidden in sorted(set(_forms([*_values(response.request), *hide])), key=len, reverse=True):
+        text = text.replace(hidden, "[…]")
     text = _KEY_LIKE.sub("[…]", _ADDRESS.sub("[address]", text))
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"
 
 
-def _sent(request: httpx.Request) -> Iterator[str]:
-    """Every value of the request that a far end might quote back."""
-    for value in _values(request):
-        yield from (part for part in {value, unquote(value), json.dumps(value)[1:-1]} if len(part) >= _SHORTEST)
+def _forms(values: Iterable[str]) -> Iterator[str]:
+    """In which a far end might quote these."""
+    for value in values:
+        forms = {value, unquote(value), quote(value, safe=""), json.dumps(value)[1:-1]}
+        yield from (form for form in forms if len(form) >= _SHORTEST)
 
 
 def _values(request: httpx.Request) -> Iterator[str]:
@@ -152,11 +156,20 @@ def _values(request: httpx.Request) -> Iterator[str]:
         if name.lower() not in _HARMLESS:
             yield value
             yield from value.split()
+            yield from _login(value)
     yield from request.url.path.split("/")
     yield request.url.userinfo.decode("ascii", "replace")
     for _, value in request.url.params.multi_items():
         yield value
     yield from _body_values(request)
+
+
+def _login(value: str) -> Iterator[str]:
+    """The user and the password of a Basic authorization."""
+    scheme, _, coded = value.partition(" ")
+    if scheme.lower() == "basic":
+        with contextlib.suppress(ValueError):
+            yield from base64.b64decode(coded).decode("utf-8", "replace").split(":", 1)
 
 
 def _body_values(request: httpx.Request) -> Iterator[str]:

@@ -54,7 +54,7 @@ LONGEST_ANSWER = 8 * 1024 * 1024
 LONGEST_WAIT = 86_400.0
 """Seconds that a 429 may ask for; what waits so long looks again in between."""
 
-_TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{10,}")
+_TOKEN = re.compile(r"\d+(?::|%3A)[A-Za-z0-9_-]{10,}", re.IGNORECASE)
 _GONE = (
     "chat not found",
     "chat_id is empty",

@@ -88,7 +88,7 @@ class Webhook:
             response = await post(self._http, self._url, body, headers(self.config, message.id, now, body))
         except (httpx.HTTPError, ForbiddenAddress) as error:
             return from_exception(error)
-        return Delivered() if response is None else http_outcome(response, now)
+        return Delivered() if response is None else http_outcome(response, now, _secrets(self.config))
 
     async def close(self) -> None:
         if self._owns_http:
@@ -154,6 +154,11 @@ def _standard_keys(config: Webhook.Config, now: datetime) -> Sequence[bytes]:
     if config.previous_secret is not None and (config.previous_until is None or now < config.previous_until):
         given.append(config.previous_secret)
     return [key for secret in given if (key := _key(secret.get_secret_value())) is not None]
+
+
+def _secrets(config: Webhook.Config) -> Sequence[str]:
+    given = (config.secret, config.previous_secret)
+    return [secret.get_secret_value() for secret in given if secret is not None]
 
 
 def _key(secret: str) -> bytes | None:

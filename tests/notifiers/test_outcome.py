@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 
 import httpx
@@ -93,6 +94,17 @@ def test_a_reason_repeats_nothing_that_was_sent() -> None:
     said = reason(answer(500, echo, request))
     for secret in ("T0KEN", "k3y", "t0p", "an0ther", "hunter", "AKIA"):
         assert secret not in said
+
+
+def test_nor_what_a_far_end_knows_without_being_sent_it() -> None:
+    pair = {"authorization": "Basic " + base64.b64encode(b"ada:my: pass").decode()}
+    request = httpx.Request("POST", URL, headers=pair)
+    echo = answer(500, "ada's password is not 'my: pass' (my%3A%20pass), the key is not ours-alone", request)
+    outcome = http_outcome(echo, hide=["ours-alone"])
+    assert isinstance(outcome, Retry)
+    assert outcome.reason == "500 from pager.example: ada's password is not '[…]' ([…]), the key is not […]"
+    wrong = httpx.Request("POST", URL, headers={"authorization": "Basic no-base64"})
+    assert reason(answer(500, "no", wrong)) == "500 from pager.example: no"
 
 
 def test_a_forms_values_are_not_repeated_either() -> None:
