@@ -14,6 +14,7 @@ from lastseen.bot.updates import Pressed, Said
 from lastseen.bot.words import Lines, Seen
 from lastseen.durations import parse_duration
 from lastseen.errors import InvalidInput, UnknownMachine
+from lastseen.manage.channels import all_failing
 from lastseen.model import Channel, Matcher, Silence, Status
 from lastseen.monitor.uptime import uptime
 from lastseen.notifiers.wording import Line
@@ -79,8 +80,8 @@ class Commands:
                 one = found.machines[0]
                 return words.single(one, self._desk.when, await self._last_outage(one), await self._up(one))
             seen = found.machines
-        gauges = await self._desk.store.gauges(self._desk.clock.now())
-        return words.overall(seen, self._desk.when, gauges.channels.get("failing", 0))
+        failing = await all_failing(self._desk.store, self._desk.clock.now())
+        return words.overall(seen, self._desk.when, len(failing))
 
     async def _why(self, said: Said, channels: Sequence[Channel]) -> Lines:
         seen = await self._desk.machines(channels)

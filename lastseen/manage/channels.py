@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -69,7 +69,7 @@ def may_configure(office: Office, owner: int | None) -> None:
 async def listed(office: Office) -> list[dict[str, Any]]:
     """Those that who asks may see, by id, as `describe` says."""
     known = await office.store.channels()
-    users, troubles = await owners.names(office), await _troubles(office)
+    users, troubles = await owners.names(office), await _troubles(office.store, office.monitor.clock.now())
     return [describe(office, one, known, users, troubles) for one in known if office.who.sees(one.owner_id)]
 
 
@@ -79,23 +79,25 @@ async def show(office: Office, text: str) -> dict[str, Any]:
 
 async def shown(office: Office, channel: Channel) -> dict[str, Any]:
     known, users = await office.store.channels(), await owners.names(office)
-    return describe(office, channel, known, users, await _troubles(office))
+    troubles = await _troubles(office.store, office.monitor.clock.now())
+    return describe(office, channel, known, users, troubles)
 
 
 async def failing(office: Office) -> list[Channel]:
-    """The channels that are on and fail, or that their far ends switched off, of those that who asks is to put right:
-    theirs, for an admin all."""
-    mine = office.who.user_id
-    found = {uid: one.channel for uid, one in (await _troubles(office)).items()}
-    found |= {one.uid: one for one in await office.store.channels() if not one.enabled and one.disabled_by == FAR_END}
-    return [one for one in found.values() if office.who.is_admin or (mine is not None and one.owner_id == mine)]
+    """Of those that fail, which who asks is to put right: theirs, for an admin all."""
+    mine, found = office.who.user_id, await all_failing(office.store, office.monitor.clock.now())
+    return [one for one in found if office.who.is_admin or (mine is not None and one.owner_id == mine)]
 
 
-async def _troubles(office: Office) -> Mapping[str, Trouble]:
+async def all_failing(store: Any, now: datetime) -> list[Channel]:
+    """The channels that are on and fail, or that their far ends switched off."""
+    failing = [one.channel for one in (await _troubles(store, now)).values()]
+    return failing + [one for one in await store.channels() if not one.enabled and one.disabled_by == FAR_END]
+
+
+async def _troubles(store: Any, now: datetime) -> Mapping[str, Trouble]:
     """By the uids of those that are on and fail."""
-    if not isinstance(office.store, Troubles):
-        return {}
-    found = await office.store.troubled(office.monitor.clock.now(), timedelta(0))
+    found = await store.troubled(now, timedelta(0)) if isinstance(store, Troubles) else []
     return {one.channel.uid: one for one in found}
 
 

@@ -32,6 +32,23 @@ async def test_what_is_wrong_has_a_line_each(site: Site) -> None:
     assert re.fullmatch(r"🟠 cam-1 since \d\d:\d\d \(\d+ s\)", lines[2])
 
 
+async def test_a_channel_that_its_far_end_switched_off_fails_as_on_the_pages(site: Site) -> None:
+    await site.connect(7)
+    quiet, away = await site.connect(8, "quiet"), await site.connect(9, "away")
+    await site.store.switch_channel(quiet.uid, False, "too loud", site.monitor.clock.now())
+    await site.machines("db-01")
+    assert "All channels work." in await site.ask(7, "/status")
+    site.api.state(9, "blocked")
+    await site.lost("db-01")
+
+    async def switched_off() -> bool:
+        return any(one.uid == away.uid and not one.enabled for one in await site.store.channels())
+
+    await eventually(switched_off)
+    site.api.say(7, "/status")
+    await site.alert("1 channel fails.")  # between what is told here of both
+
+
 async def test_one_machine_and_its_last_outage(site: Site) -> None:
     await site.connect(7)
     await site.machines("db-01", name="Main database")
