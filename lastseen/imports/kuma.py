@@ -7,10 +7,11 @@ for empty. What Kuma looks for by itself (HTTP, ping, …) cannot move: here mac
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -177,6 +178,8 @@ def _one_maintenance(row: Row, zone: ZoneInfo | None, concerned: frozenset[str],
     begin, end = _local(row.get("start_date"), zone), _local(row.get("end_date"), zone)
     if begin is None or end is None or zone is None:
         plan.leave("maintenance", title, "its beginning or its end cannot be read")
+    elif end <= begin:
+        plan.leave("maintenance", title, "it ends before it begins")
     elif end > now:
         mark = mark_of(PROGRAM, "maintenance", row["id"], title, begin, end)
         span = Silence(title, begin, end, created_by="Uptime Kuma")
@@ -193,4 +196,6 @@ def _zone(name: Any, servers: str) -> ZoneInfo | None:
 def _local(value: Any, zone: ZoneInfo | None) -> datetime | None:
     """Kuma keeps the beginning and the end of a maintenance as a clock in its zone shows them."""
     found = moment(value)
-    return None if found is None or zone is None else found.replace(tzinfo=zone)
+    with contextlib.suppress(OverflowError):
+        return None if found is None or zone is None else found.replace(tzinfo=zone).astimezone(UTC)
+    return None

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from lastseen.clock import rfc3339
 from lastseen.errors import Forbidden, InvalidInput, NotFound
 from lastseen.faults import Faults
 from lastseen.manage.office import Office
-from lastseen.manage.silenced import at_a_glance, everyone, fitting, is_pattern, named_now
+from lastseen.manage.silenced import at_a_glance, everyone, fitting, is_pattern, known, named_now
 from lastseen.model import Matcher, Silence
 from lastseen.model.words import replace
 from lastseen.words import say
@@ -37,23 +37,34 @@ class Silenced:
 async def add(
     office: Office, name: str, lasting: timedelta, matcher: Matcher, by: str, start: datetime | None = None
 ) -> dict[str, Any]:
-    """From `start`, or from now, for as long. A matcher that names nothing is of all machines: commands, forms and the
-    API ask whether that is meant before they call this. Raises InvalidInput, Forbidden."""
+    """From `start` in whatever zone, or from now, for as long. A matcher that names nothing is of all machines:
+    commands, forms and the API ask whether that is meant before they call this. Raises InvalidInput, Forbidden."""
     office.who.must_edit()
     now = office.monitor.clock.now()
-    begins = start or now
+    begins, ends = _span(start or now, lasting)
     faults = Faults()
     if not name.strip():
         faults.note(InvalidInput(say("must not be empty"), "name"))
-    if begins < now and begins + lasting <= now:
+    if begins < now and ends <= now:
         faults.note(InvalidInput(say("must not be so long ago: it would be over already"), "starts_at"))
     faults.tell()
     matcher = matcher if office.who.is_admin else await _written_down(office, matcher)
-    adding = office.store.add_silence(Silence(name, begins, begins + lasting, matcher, by), now)
+    adding = office.store.add_silence(Silence(name, begins, ends, matcher, by), now)
     said = {"name": name, "machines": str(matcher)}
     made: Silence = await office.do(adding, "silences.add", lambda made: f"silence {made.id}", said)
     (many,) = await _named_now(office, [made])
     return describe(made, many)
+
+
+def _span(start: datetime, lasting: timedelta) -> tuple[datetime, datetime]:
+    """In UTC before anything is added: in a zone of its own a time is reckoned as a clock on the wall shows it, which
+    knows nothing of changes. Raises InvalidInput."""
+    try:
+        begins = start.astimezone(UTC)
+        return begins, begins + lasting
+    except OverflowError:
+        message = say("must be a time such as 2025-10-10 03:00, not {text!r}", text=f"{start:%Y-%m-%d %H:%M}")
+        raise InvalidInput(message, "starts_at") from None
 
 
 async def listed(office: Office) -> list[dict[str, Any]]:
@@ -66,14 +77,15 @@ async def listed(office: Office) -> list[dict[str, Any]]:
 
 async def on_now(office: Office) -> list[Silenced]:
     """Those that hold something back now of machines that who asks may see: first those of all machines, then by their
-    ends. Without those of one chat alone, and those that name no machine. It is read with each look at the first page,
-    and costs a few counts."""
+    ends. Without those of one chat alone, and those that are known to name no machine. It is read with each look at the
+    first page, and costs a few counts: of the first of them."""
     now = office.monitor.clock.now()
     begun = [one for one in (await _visible(office)).values() if one.starts_at <= now and not one.matcher.channels]
+    begun.sort(key=lambda one: (one.matcher.of_machines, one.ends_at))
     of_some = [one for one in begun if one.matcher.of_machines]
     counts = dict(zip(of_some, await at_a_glance(office, [one.matcher for one in of_some]), strict=True))
     found = [Silenced(one.name, one.ends_at, one not in counts, counts.get(one)) for one in begun]
-    return sorted((one for one in found if one.machines != 0), key=lambda one: (not one.every, one.until))
+    return [one for one in found if one.machines != 0]
 
 
 async def end(office: Office, silence: int) -> dict[str, Any]:
@@ -114,8 +126,7 @@ async def _visible(office: Office) -> dict[int, Silence]:
     if office.who.is_admin or not every:
         return {one.id: one for one in every}
     uids = {channel.uid for channel in await office.store.channels() if office.who.sees(channel.owner_id)}
-    known = await office.store.liveness(sorted({name for one in every for name in _literal(one)}))
-    seen = {name for name, standing in known.items() if office.who.sees(standing.machine.owner)}
+    seen = await known(office, {name for one in every for name in _literal(one)})
     found = {}
     for one in every:
         names = tuple(name for name in one.matcher.names if name in seen or is_pattern(name))
@@ -135,17 +146,19 @@ async def _must_be_theirs(office: Office, silence: int) -> None:
 
 
 async def _theirs(office: Office, visible: Mapping[int, Silence]) -> set[int]:
-    """Those that who asks may end: of machines that they may change, each by its name, or of chats that are theirs."""
+    """Those that who asks may end: of machines that they may change, each by its slug, or of chats that are theirs."""
     if office.who.is_admin or not office.who.edits_something:
         return set(visible) if office.who.is_admin else set()
     owners = {channel.uid: channel.owner_id for channel in await office.store.channels()}
+    slugs = await office.store.liveness(sorted({name for one in visible.values() for name in _literal(one)}))
+    named = {slug for slug, standing in slugs.items() if office.who.edits(standing.machine.owner)}
     found = set()
     for whole in await office.store.silences(office.monitor.clock.now()):
         chats, names = whole.matcher.channels, whole.matcher.names
         if chats:
             its = all(uid in owners and office.who.edits(owners[uid]) for uid in chats)
         else:
-            its = bool(names) and whole.id in visible and names == _literal(visible[whole.id])
+            its = bool(names) and named.issuperset(names)
         if its:
             found.add(whole.id)
     return found & visible.keys()

@@ -157,6 +157,20 @@ def test_a_maintenance_is_read_in_its_zone(cli: Cli, kuma: Kuma) -> None:
     assert silence["machines"] == "one"
 
 
+def test_a_maintenance_in_an_hour_that_clocks_skip_is_moved_or_left(cli: Cli, kuma: Kuma) -> None:
+    monitor = kuma.push("One", TOKEN)
+    for title, end in (("moved", "2027-03-28 03:45:00"), ("over before", "2027-03-28 03:15:00")):
+        made = kuma.put(
+            "maintenance", title=title, description="", start_date="2027-03-28 02:30:00", end_date=end,
+            timezone="Europe/Berlin",
+        )  # fmt: skip
+        kuma.put("monitor_maintenance", monitor_id=monitor, maintenance_id=made)
+    report = moved(cli.json("import", "uptime-kuma", str(kuma.file)))
+    assert report["over before"]["why"] == "it ends before it begins"
+    (silence,) = cli.json("silences", "list")
+    assert (silence["starts_at"], silence["ends_at"]) == ("2027-03-28T01:30:00Z", "2027-03-28T01:45:00Z")
+
+
 def test_a_second_import_brings_only_what_is_new(cli: Cli, kuma: Kuma) -> None:
     one = kuma.push("One", TOKEN + "1")
     kuma.notification("hook", WEBHOOK, one)

@@ -5,16 +5,22 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from playwright.async_api import expect
 
+from lastseen.manage import silences
+from lastseen.manage.who import OPERATOR
+from lastseen.model.wishes import EVERYTHING
 from lastseen.web.zones import COOKIE, zone_named
 from tests.pages.looking import Looking
-from tests.pages.test_forms import add, browser, machine
+from tests.pages.test_forms import add, browser, fault, machine
 from tests.public.conftest import Shop
 from tests.web.site import Site, a_site
 
@@ -70,6 +76,60 @@ async def test_what_is_asked_for_by_a_time_is_meant_where_it_is_read(site: Site)
     empty = await seen_in(site, "Asia/Kolkata", "/events.csv?since=2025-10-10T21:47")
     assert "is still to come" in empty.text
     assert "2025" in (await seen_in(site, "Asia/Kolkata", "/events.csv?since=2025-10-10T21:46")).text
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "lasting", "span"),
+    [
+        ("Europe/Berlin", "2027-10-30T22:00", "8h", ("2027-10-30T20:00:00Z", "2027-10-31T04:00:00Z")),
+        ("Europe/Berlin", "2027-10-31T02:15", "45m", ("2027-10-31T00:15:00Z", "2027-10-31T01:00:00Z")),
+        ("Europe/Berlin", "2027-03-27T22:00", "8h", ("2027-03-27T21:00:00Z", "2027-03-28T05:00:00Z")),
+        ("Europe/Berlin", "2027-03-28T02:30", "45m", ("2027-03-28T01:30:00Z", "2027-03-28T02:15:00Z")),
+        ("Australia/Lord_Howe", "2027-10-03T02:10", "5m", ("2027-10-02T15:40:00Z", "2027-10-02T15:45:00Z")),
+        ("", "2027-10-31T01:15", "45m", ("2027-10-31T00:15:00Z", "2027-10-31T01:00:00Z")),
+    ],
+)
+async def test_a_silence_lasts_as_long_as_was_said_also_where_clocks_are_changed(
+    site: Site, zone: str, start: str, lasting: str, span: tuple[str, str]
+) -> None:
+    """A time that is skipped is the same moment after the gap, one that comes twice the first, as for commands."""
+    site.empty()
+    office = site.app.office.of(OPERATOR)
+    async with await browser(site) as admin:
+        admin.cookies.set(COOKIE, zone)
+        form = {"name": "x", "lasting": lasting, "start": start, "all": "yes"}
+        assert (await admin.post("/silences", data=form)).status_code == 303
+    (one,) = await silences.listed(office)
+    await silences.end(office, one["id"])
+    assert (one["starts_at"], one["ends_at"]) == span
+
+
+@given(
+    st.datetimes(datetime.fromisoformat("2026-01-01"), datetime.fromisoformat("2040-01-01")),
+    st.timedeltas(timedelta(microseconds=1), timedelta(days=365)),
+    st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "UTC"]),
+    st.booleans(),
+)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_a_silence_from_a_time_of_any_zone_is_as_long_as_was_said(
+    site: Site, local: datetime, lasting: timedelta, zone: str, late: bool
+) -> None:
+    office = site.app.office.of(OPERATOR)
+    start = local.replace(tzinfo=ZoneInfo(zone), fold=late)
+    made = await silences.add(office, "x", lasting, EVERYTHING, "eva", start)
+    await silences.end(office, made["id"])
+    begins, ends = (datetime.fromisoformat(made[name]) for name in ("starts_at", "ends_at"))
+    assert (begins, ends - begins) == (start.astimezone(UTC), lasting)
+
+
+async def test_a_silence_at_the_end_of_all_times_is_refused_at_its_field(site: Site) -> None:
+    site.empty()
+    async with await browser(site) as admin:
+        for start in ("0001-01-01T00:00", "9999-12-31T23:59", "9999-06-01T00:00"):
+            form = {"name": "x", "lasting": "365d", "start": start, "all": "yes"}
+            page = await admin.post("/silences", data=form)
+            assert page.status_code == 422, start
+            assert fault(page, "start"), start
 
 
 async def test_a_job_is_due_by_the_servers_zone_wherever_it_was_written_down(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -89,7 +89,7 @@ def _start(text: str, office: Office) -> datetime | None:
         return None
     try:
         local = datetime.fromisoformat(text)
-        return local.astimezone() if local.tzinfo or office.zone is None else local.replace(tzinfo=office.zone)
+        return (local if local.tzinfo else local.replace(tzinfo=office.zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidInput(say("must be a time such as 2025-10-10 03:00, not {text!r}", text=text), "start") from None
 
