@@ -64,7 +64,8 @@ def set_(
 
     given = {"offline_after": offline_after, "every": every}
     said = {field: own(value) for field, value in given.items() if value is not None}
-    with naming(lambda field: f"--{field.replace('_', '-')}" if field in given else field):
+    flags = {"name": "NAME", **{field: f"--{field.replace('_', '-')}" for field in given}}
+    with naming(lambda field: flags.get(field, field)):
         kind = call(kinds.put, name, **said)
     if as_json:
         print_json(kind)

@@ -114,6 +114,7 @@ def test_all_that_is_wrong_is_named_at_once(cli: Cli) -> None:
         (("machines", "set", "known", "--kind", "nothing", "--grace", "soon"), ["--grace", "--kind"]),
         (("machines", "add", "ok1", "--every", "soon", "--schedule", "0 0 30 2 *"), ["--every", "--schedule"]),
         (("kinds", "set", "x", "--offline-after", "-1", "--every", "soon"), ["--offline-after", "--every"]),
+        (("kinds", "set", "", "--every", "soon"), ["NAME", "--every"]),
         (
             ("channels", "add", "webhook", "--name", "x", "--url", "ftp://x", "--secret", "short"),
             ["--url", "--secret"],
