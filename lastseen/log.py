@@ -152,6 +152,7 @@ EVENTS: dict[str, tuple[str, str, str]] = {
         "our own line is there again, or was cut for too long to be an excuse",
     ),
     "uplink_unreachable": ("info", "error", "the address that says whether our own line is there did not answer"),
+    "visit_not_written": ("error", "error", "that somebody was here could not be written down; it is tried again"),
     "wake_missed": ("warning", "job, what", "the scheduler dropped or failed a wake-up"),
     "watch_failed": ("error", "error", "looking at how we are failed; meanwhile nobody is told that we live"),
     "watch_restored": ("info", "part, since", "what was wrong since then is right again"),

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from lastseen.clock import Clock
 from lastseen.errors import LastseenError, NotFound
 from lastseen.ingest.auth import digest_of
+from lastseen.log import get_logger
 from lastseen.model.people import Session, User
 from lastseen.protocols import Sessions
 from lastseen.web.front import Front
@@ -52,6 +53,7 @@ REMEMBERED: Final = 10_000
 AGENT: Final = 200
 """So much of a browser's own name is kept."""
 
+_log = get_logger()
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -152,7 +154,9 @@ class _Seldom:
     ) -> None:
         try:
             await how()
-        except LastseenError:  # where nothing can be written one may still look
+        except Exception as error:  # noqa: BLE001  (where nothing can be written one may still look; a store is a plugin)
+            if not isinstance(error, LastseenError):
+                _log.error("visit_not_written", error=repr(error))
             if self._begun.get(what) is begun:  # a later one may have begun while this one was held up
                 self._begun[what] = begun[0], min(self._every, AGAIN)
 

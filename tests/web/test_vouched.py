@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from lastseen.app import App
 from lastseen.errors import ConfigurationError, StoreUnavailable
 from lastseen.settings import Settings
+from lastseen.web import sessions
+from tests.support import eventually
 from tests.web.site import HERE, Site, a_site, log_in
 
 PROXY = "10.1.1.1"
@@ -63,13 +66,20 @@ async def test_that_somebody_came_is_written_down_once_an_hour_and_may_fail(
     async def full(*args: object) -> None:
         raise StoreUnavailable("the disk is full")
 
+    site.clock.seconds -= 7200
+    await browser.get("/test/who")
+    assert await last_in() == site.clock.now(), "the clock was put back"
     monkeypatch.setattr(type(site.store), "user_came", full)
     site.clock.seconds += 7200
     assert (await browser.get("/test/who")).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("error", "events"),
+    [(StoreUnavailable("the disk is full"), []), (RuntimeError("a plugin's own"), ["visit_not_written"] * 3)],
+)
 async def test_that_somebody_came_is_tried_again_a_minute_after_it_could_not_be_written(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception, events: list[str]
 ) -> None:
     user = await site.person("Ada", password=None)
     browser = site.browser(PROXY, **{"Remote-User": "ada"})
@@ -79,14 +89,16 @@ async def test_that_somebody_came_is_tried_again_a_minute_after_it_could_not_be_
         nonlocal tried
         tried += 1
         if failing:
-            raise StoreUnavailable("the disk is full")
+            raise error
         await write(*given)
 
     monkeypatch.setattr(type(site.store), "user_came", counted)
-    for tries, seconds in ((1, 0), (1, 59), (2, 1), (2, 59), (3, 1)):
-        site.clock.seconds += seconds
-        assert (await browser.get("/test/who")).status_code == 200
-        assert tried == tries
+    with capture_logs() as logged:
+        for tries, seconds in ((1, 0), (1, 59), (2, 1), (2, 59), (3, 1)):
+            site.clock.seconds += seconds
+            assert (await browser.get("/test/who")).status_code == 200
+            assert tried == tries
+    assert [line["event"] for line in logged if line["log_level"] == "error"] == events
     failing = False
     site.clock.seconds += 60
     for _ in range(2):
@@ -95,6 +107,50 @@ async def test_that_somebody_came_is_tried_again_a_minute_after_it_could_not_be_
     assert tried == 4
     (known,) = [one for one in await site.store.users() if one.id == user.id]
     assert known.last_in_at == site.clock.now() - timedelta(seconds=120)
+
+
+async def test_a_write_that_was_held_up_and_fails_brings_no_later_one_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.person("Ada", password=None)
+    browser = site.browser(PROXY, **{"Remote-User": "ada"})
+    held, failed = [asyncio.Event(), asyncio.Event()], 0
+    tried = iter(held)
+
+    async def late(*given: Any) -> None:
+        nonlocal failed
+        await next(tried).wait()
+        failed += 1
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(sessions, "WRITING", 0)
+    monkeypatch.setattr(type(site.store), "user_came", late)
+    for hours in (0, 1):
+        site.clock.seconds += hours * 3600
+        await browser.get("/test/who")
+    held[0].set()
+    await eventually(lambda: failed == 1)
+    site.clock.seconds += 60
+    await browser.get("/test/who")
+    assert failed == 1, "the later one has its hour"
+    assert list(tried) == []
+    held[1].set()
+    await eventually(lambda: failed == 2)
+
+
+async def test_when_so_many_came_is_not_remembered_of_all(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    browsers = [site.browser(PROXY, **{"Remote-User": (await site.person(name)).name}) for name in ("a", "b", "c")]
+    tried: list[int] = []
+
+    async def full(store: object, user: int, now: datetime) -> None:
+        tried.append(user)
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(sessions, "REMEMBERED", 2)
+    monkeypatch.setattr(type(site.store), "user_came", full)
+    for browser in (*browsers, browsers[2], browsers[0]):
+        await browser.get("/test/who")
+    assert len(tried) == 4, "only the newest is known"
 
 
 @pytest.mark.parametrize(
