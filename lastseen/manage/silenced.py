@@ -1,13 +1,13 @@
 """How many machines silences name now, of those that who asks may see.
 
-Where a silence names groups, tags or kinds, the store counts. Names are slugs or display names, and of the latter there
-is no list in order: a few are searched for, each by a query. Only where they are many, or patterns that could be
-anything, all machines are walked through, once for all such silences.
+The store counts, by a query for each silence. Only patterns it does not know: what they have in common with names is
+searched for, each by a query. Where these are many, or could be anything, all machines are walked through, once for all
+such silences.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from lastseen.manage.office import Office
@@ -16,10 +16,13 @@ from lastseen.model.directory import Sought
 from lastseen.model.words import replace
 
 SEARCHES: Final = 12
-"""Names that are searched for one by one: more of them cost what the walk does."""
+"""Patterns that are searched for one by one: more of them cost what the walk does."""
 
-GLANCES: Final = 3
-"""The same, where a number is not worth waiting for."""
+GLANCES: Final = 6
+"""The same, and how many silences are counted at all, where a number is not worth waiting for."""
+
+LISTED: Final = 1000
+"""Names that one query may have: databases take no statements of any length."""
 
 FITTING: Final = 1000
 """Machines that a search may find: more of them are no quicker than the walk."""
@@ -42,15 +45,25 @@ async def named_now(office: Office, some: Sequence[Matcher]) -> list[int]:
 
 
 async def at_a_glance(office: Office, some: Sequence[Matcher]) -> list[int | None]:
-    """The same for a few queries and no walk. Many names are taken for slugs; None: that would take longer."""
+    """The same of the first of them, for a few queries and no walk; None: not counted."""
     some = _wherever(some)
-    found = await _quickly(office, some, GLANCES)
-    listed = {one: one.names for one, many in zip(some, found, strict=True) if many is None and _only_slugs(one)}
-    every = sorted({name for names in listed.values() for name in names})
-    known = await office.store.liveness(every) if every else {}
-    seen = {name for name, standing in known.items() if office.who.sees(standing.machine.owner)}
-    by_slug = {one: len(seen.intersection(names)) for one, names in listed.items()}
-    return [by_slug.get(one) if many is None else many for one, many in zip(some, found, strict=True)]
+    first = list(dict.fromkeys(some))[:GLANCES]
+    found = dict(zip(first, await _quickly(office, first, GLANCES), strict=True))
+    return [found.get(one) for one in some]
+
+
+async def known(office: Office, names: Collection[str]) -> set[str]:
+    """Those of them that a machine has as slug or name which who asks may see. However many are called alike: each
+    query but the last of some finds a name that none before has found."""
+    found, every = set[str](), sorted(names)
+    for start in range(0, len(every), LISTED):
+        left = set(every[start : start + LISTED])
+        while left:
+            page = await office.store.seek(Sought(called=tuple(left), seen_by=office.who.seen_by, limit=PAGE))
+            these = {name for one in page for name in (one.machine.slug, one.machine.name) if name in left}
+            found |= these
+            left = left - these if these and len(page) == PAGE else set()
+    return found
 
 
 async def everyone(office: Office) -> AsyncIterator[Machine]:
@@ -84,11 +97,12 @@ def is_pattern(name: str) -> bool:
 
 
 async def _quickly(office: Office, some: Sequence[Matcher], searches: int) -> list[int | None]:
-    """None: it takes more searches than are left."""
+    """None: it takes more searches than are left, or finds too many."""
     found = dict[Matcher, int | None]()
     for one in dict.fromkeys(some):
-        if not one.names or any(_EVERY.issuperset(name) for name in one.names if name):
-            counts = await office.store.census(_sought(office, one))
+        whoever = any(_EVERY.issuperset(name) for name in one.names if name)
+        if whoever or (len(one.names) <= LISTED and not any(map(is_pattern, one.names))):
+            counts = await office.store.census(_sought(office, one, called=() if whoever else one.names))
             found[one] = sum(count.machines for count in counts)
             continue
         parts = {_part(name) for name in one.names}
@@ -103,7 +117,7 @@ async def _searched(office: Office, matcher: Matcher, parts: Sequence[str]) -> i
     """What has one of these parts somewhere is more than what is so called, and never less."""
     near = dict[int, Machine]()
     for part in parts:
-        page = await office.store.seek(replace(_sought(office, matcher), text=part, limit=FITTING + 1))
+        page = await office.store.seek(_sought(office, matcher, text=part, limit=FITTING + 1))
         if len(page) > FITTING:
             return None
         near |= {standing.machine.id: standing.machine for standing in page}
@@ -127,19 +141,15 @@ def _wherever(some: Sequence[Matcher]) -> list[Matcher]:
     return [replace(one, channels=()) for one in some]
 
 
-def _sought(office: Office, matcher: Matcher) -> Sought:
-    return Sought(groups=matcher.groups, tags=matcher.tags, kinds=matcher.kinds, seen_by=office.who.seen_by)
+def _sought(office: Office, matcher: Matcher, **more: Any) -> Sought:
+    seen_by = office.who.seen_by
+    return Sought(groups=matcher.groups, tags=matcher.tags, kinds=matcher.kinds, seen_by=seen_by, **more)
 
 
 def _part(name: str) -> str:
     """The longest text that whatever is so called has in it. Behind a bracket letters may be choices."""
     before = name.partition("[")[0].replace("?", "*")
     return max(before.split("*"), key=len)[:LONGEST]
-
-
-def _only_slugs(matcher: Matcher) -> bool:
-    others = matcher.groups or matcher.tags or matcher.kinds
-    return not others and not any(map(is_pattern, matcher.names))
 
 
 def _snapshot(machine: Machine) -> Mapping[str, Any]:

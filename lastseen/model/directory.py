@@ -30,14 +30,16 @@ Place = tuple[Any, ...]
 @dataclass(frozen=True, slots=True)
 class Sought:
     """Some machines, in an order. Of each filter that names something one must fit; `text` is contained, whatever its
-    ASCII letters' case, in a slug, a name, a host name or a description. `seen_by`: None: whoever sees everything;
-    else a user, who sees what is shared and what is theirs (0: nobody's user). `after`: behind this place."""
+    ASCII letters' case, in a slug, a name, a host name or a description; one of `called` is a
+    slug or a name, letter for letter. `seen_by`: None: whoever sees everything; else a user, who sees what is shared
+    and what is theirs (0: nobody's user). `after`: behind this place."""
 
     statuses: tuple[Status, ...] = ()
     kinds: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     text: str = ""
+    called: tuple[str, ...] = ()
     enabled: bool | None = None
     seen_by: int | None = None
     sort: str = "name"
@@ -54,6 +56,7 @@ class Sought:
             and (not self.groups or machine.group in self.groups)
             and (not self.tags or bool(set(self.tags) & set(machine.tags)))
             and (not self.text or any(folded(self.text) in folded(text) for text in texts))
+            and (not self.called or not {machine.slug, machine.name}.isdisjoint(self.called))
             and (self.enabled is None or machine.enabled == self.enabled)
             and (self.seen_by is None or machine.owner is None or machine.owner == self.seen_by)
         )

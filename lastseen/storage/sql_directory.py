@@ -133,6 +133,8 @@ def _filters(sought: Sought) -> list[ColumnElement[bool]]:
     if sought.text:
         part = folded_text(sought.text)
         found.append(or_(*(folded(column).contains(part, autoescape=True) for column in SEARCHED)))
+    if sought.called:
+        found.append(or_(machines.c.slug.in_(sought.called), machines.c.name.in_(sought.called)))
     if sought.enabled is not None:
         found.append(machines.c.enabled.is_(sought.enabled))
     if sought.seen_by is not None:

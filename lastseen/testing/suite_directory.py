@@ -99,6 +99,8 @@ class DirectorySuite(StoreSuiteBase):
             assert await found(kinds=("server",)) == set()
             assert len(await found(kinds=("default", "server"), tags=("all",))) == len(NAMES)
             assert await found(statuses=(Status.PAUSED,)) == set()
+            assert await found(called=("m0", NAMES[1], NAMES[2].swapcase(), "nobody")) == {"m0", "m1"}
+            assert await found(called=("m0", NAMES[1]), groups=("odd",)) == {"m1"}
             await store.order("m0", Disable(), keep, at(1))
             assert await found(statuses=(Status.OFFLINE,), enabled=True) == {"m1"}
             assert await found(enabled=False) == {"m0"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from lastseen.manage.office import Office
 from lastseen.manage.silenced import at_a_glance, named_now
 from lastseen.manage.who import OPERATOR, Who
 from lastseen.model import Matcher
+from lastseen.model.directory import Sought
 from tests.api.conftest import Api, an_api
 
+HOUR = timedelta(hours=1)
 MACHINES: list[dict[str, Any]] = [
     {"slug": "cam-1", "name": "Front door", "group": "house", "tags": ["cam", "urgent"], "kind": "device"},
     {"slug": "cam-2", "name": "cam-1", "group": "house", "tags": ["cam"]},  # called as another's slug
@@ -146,10 +149,50 @@ async def test_only_what_could_be_anything_is_looked_for_among_all_machines(
     assert len(walks) == 2, "one walk for all of them: a page, and the end"
 
 
-async def test_at_a_glance_many_names_are_taken_for_slugs_and_nothing_is_walked_through(site: Api) -> None:
+async def test_at_a_glance_names_are_looked_up_and_nothing_is_walked_through(site: Api) -> None:
     office = site.app.office.of(OPERATOR)
-    many = Matcher(names=("cam-1", "cam-2", "CAM-3", "nas", "nobody"))
+    many = Matcher(names=("cam-1", "NAS", "CAM-3", "nobody", "Front door"))
     found = await at_a_glance(office, [many, Matcher(), Matcher(names=("?",)), Matcher(groups=("rack",))])
     assert found == [4, 6, None, 3]
-    assert await at_a_glance(site.app.office.of(Who("vic", "viewer", 9)), [many]) == [3]
+    assert await at_a_glance(site.app.office.of(Who("vic", "viewer", 9)), [many]) == [4]
     assert await at_a_glance(office, []) == []
+
+
+async def test_what_is_on_is_told_however_its_machines_are_called_and_for_a_few_queries(
+    site: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, viewer = site.app.office.of(OPERATOR), site.app.office.of(Who("vic", "viewer", 9))
+    called = ("Front door", "Größe 100%", "NAS", "cam-1", "nas", "nobody")
+    await silences.add(office, "called", HOUR, Matcher(names=called), "eva")
+    await silences.add(office, "one of them", HOUR, Matcher(names=("Front door",)), "eva")
+    await silences.add(office, "none", HOUR, Matcher(names=("nobody",)), "eva")
+    assert [(one.name, one.machines) for one in await silences.on_now(office)] == [("called", 5), ("one of them", 1)]
+    shown = await silences.listed(viewer)
+    assert [(one["name"], one["machines_now"]) for one in shown] == [("called", 4), ("one of them", 1)]
+    assert shown[0]["matcher"] == {"names": list(called[:4])}
+    assert [one.name for one in await silences.on_now(viewer)] == ["called", "one of them"]
+    for n in range(60):
+        await silences.add(office, f"s{n}", 2 * HOUR, Matcher(groups=("rack",), tags=(f"t{n}", "urgent")), "eva")
+    asked = []
+
+    async def census(sought: Sought) -> Any:
+        asked.append(sought)
+        return await type(office.store).census(office.store, sought)
+
+    monkeypatch.setattr(office.store, "census", census, raising=False)
+    found = await silences.on_now(office)
+    assert len(asked) <= silenced.GLANCES
+    assert len(found) == 62
+    assert {one.machines for one in found} == {5, 1, None}, "beyond a few a number is not worth waiting for"
+
+
+async def test_which_names_are_known_is_found_however_many_are_called_alike(
+    site: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = [*WORDS, *(f"m{n}" for n in range(9))]
+    for page, of_one in ((1, 1000), (2, 3), (1000, 1)):
+        monkeypatch.setattr(silenced, "PAGE", page)
+        monkeypatch.setattr(silenced, "LISTED", of_one)
+        assert await silenced.known(site.app.office.of(OPERATOR), every) == {*WORDS} - {"größe", "nobody", ""}
+        seen = await silenced.known(site.app.office.of(Who("vic", "viewer", 9)), every)
+        assert seen == {*WORDS} - {"größe", "nobody", "", "nas", "nas_[1]"}
