@@ -173,6 +173,12 @@ def test_who_is_no_lastseen_server_is_told_apart(both: Both, stand_in: StandIn) 
         stand_in.asked.clear()
 
 
+def test_of_what_is_wrong_no_more_is_said_than_people_read(both: Both, stand_in: StandIn) -> None:
+    wrong = {"detail": "not valid", "errors": [{"field": f"f{number}", "detail": "is none"} for number in range(200)]}
+    stand_in.kind, stand_in.status, stand_in.body = PROBLEM, 422, json.dumps(wrong).encode()
+    assert len(both.ask("machines", "list", server=stand_in.url).err.splitlines()) == 100
+
+
 def test_what_only_reads_is_asked_again_and_what_changes_something_is_not(both: Both, stand_in: StandIn) -> None:
     stand_in.refusals, stand_in.kind, stand_in.body = 2, "application/json", b'{"items": [], "next": null}'
     assert both.ask("machines", "list", "--json", server=stand_in.url).value == []

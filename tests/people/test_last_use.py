@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,12 @@ class Written:
         self.kept: list[Mapping[int, datetime]] = []
         self.failing: Exception | None = None
         self.room: int | None = None
+        self.meanwhile: Callable[[], None] = lambda: None
         self.asked = 0
 
     async def keys_used(self, given: Mapping[int, datetime]) -> None:
         self.asked += 1
+        self.meanwhile()
         if self.failing is not None:
             raise self.failing
         if self.room is not None and sum(map(len, self.kept)) + len(given) > self.room:
@@ -59,12 +61,12 @@ async def test_the_newest_use_is_written_once() -> None:
 async def test_what_could_not_be_written_is_written_with_the_next() -> None:
     keys, store = UsedKeys(), Written()
     store.failing = StoreUnavailable("the disk is full")
+    store.meanwhile = lambda: keys.note(1, NOW + timedelta(seconds=1))
     keys.note(1, NOW)
     keys.note(2, NOW)
     with pytest.raises(StoreUnavailable):
         await write(keys, store)
-    keys.note(1, NOW + timedelta(seconds=1))
-    store.failing = None
+    store.failing, store.meanwhile = None, lambda: None
     await write(keys, store)
     assert store.kept == [{1: NOW + timedelta(seconds=1), 2: NOW}]
 
@@ -90,8 +92,13 @@ async def test_a_server_writes_now_and_then_and_at_its_end(monkeypatch: pytest.M
 async def test_many_are_written_in_parts_and_what_was_written_is_not_written_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(used, "AT_ONCE", 2)
     keys, store = UsedKeys(), Written()
+    for number in range(2500):
+        keys.note(number, NOW)
+    await write(keys, store)
+    assert [len(one) for one in store.kept] == [1000, 1000, 500]
+    store.kept.clear()
+    monkeypatch.setattr(used, "AT_ONCE", 2)
     for number in range(5):
         keys.note(number, NOW)
     store.room = 2
@@ -157,6 +164,9 @@ async def test_a_machines_key_that_is_seldom_used_is_noted_each_time() -> None:
         watched.clock.seconds += 24 * 3600
         await watched.use(text)
         assert await watched.written() == {1: watched.clock.now()}
+    watched.clock.seconds += 24 * 3600
+    assert await watched.cache.known(text.encode(), watched.clock.now())
+    assert await watched.written() == {1: watched.clock.now()}
 
 
 async def test_machines_that_report_all_the_time_do_not_come_all_at_once() -> None:

@@ -9,13 +9,14 @@ import os
 import pty
 import re
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
 import termios
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -148,6 +149,12 @@ def test_once_shows_what_is_wrong_first(cli: Cli) -> None:
     cli("machines", "pause", "quiet")
     whole = cli.json("watch", "--once")
     assert whole["watched"] is False, "no server runs"
+    with closing(sqlite3.connect(cli.folder / "lastseen.db")) as db, db:
+        ago = (datetime.now(UTC) - timedelta(minutes=1)).strftime("%Y-%m-%d %H:%M:%S.%f")
+        db.execute(
+            "INSERT INTO nodes (id, name, version, started_at, alive_at) VALUES ('n', 'n', '1', ?, ?)", (ago, ago)
+        )
+    assert cli.json("watch", "--once")["watched"] is False, "the one that did gave no sign for a minute"
     assert whole["counts"] == {"offline": 0, "error": 0, "provisioning": 2, "online": 0, "paused": 1, "disabled": 0}
     assert [one["slug"] for one in whole["machines"]] == ["broken", "calm", "quiet"], "the newest first"
     assert [one["slug"] for one in cli.json("watch", "--once", "--group", "No group")["machines"]] == ["broken", "calm"]
