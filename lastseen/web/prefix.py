@@ -29,7 +29,7 @@ them."""
 
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _ADDRESS = re.compile(r'(\s(?:href|action|src|formaction|hx-get|hx-post|data-stream|data-home|data-place)=")(?=/(?!/))')
-_SENT_TO = (b"location", b"content-location", b"hx-redirect", b"hx-location", b"hx-push-url")
+_SENT_TO = (b"location", b"hx-redirect", b"hx-location", b"hx-push-url")
 _HOST, _SECURE = b"__Host-", b"__Secure-"
 """Browsers take a `__Host-` cookie for the path `/` alone."""
 
