@@ -33,6 +33,11 @@ class Who:
         return self.through in ("session", "header")
 
     @property
+    def known_as(self) -> str:
+        """Whom pages show things for."""
+        return f"{self.name} ({self.role})"
+
+    @property
     def edits_something(self) -> bool:
         return self.writes and self.role != "viewer"
 

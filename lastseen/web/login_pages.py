@@ -51,10 +51,11 @@ Person = Annotated[Who, Depends(_person)]
 
 
 @pages.get(LOG_IN)
-async def show_log_in(request: Request, next: str = HOME) -> Response:  # noqa: A002  (the word in the address)
+async def show_log_in(request: Request, next: str = HOME, undone: str = "") -> Response:  # noqa: A002  (the word there)
     if await entrance_of(request).person(request) is not None:
         return _there(within(next))
-    return await _log_in_page(request, next, {})
+    errors = {"": say("You were not logged in any more, and what you sent was not done.")} if undone else {}
+    return await _log_in_page(request, next, errors)
 
 
 @pages.post(LOG_IN)

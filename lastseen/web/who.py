@@ -10,6 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
+from urllib.parse import unquote
 
 from starlette.requests import Request
 
@@ -39,6 +40,10 @@ NOBODY: Final = Problem(
 NO_API_KEY: Final = Problem(
     403, say("this is done with an lsa_ key, or by somebody who is logged in: `lastseen keys add api`")
 )
+
+
+PAGE_OF: Final = "Lastseen-Page-Of"
+"""The header that pages' scripts send with a form: whose page it stands on, percent-encoded."""
 
 
 class NotLoggedIn(Refused):
@@ -189,6 +194,10 @@ async def who_or_machine(request: Request) -> Who | Holder:
     person = await entrance.person(request)
     if person is None:
         raise NotLoggedIn
+    page_of = request.headers.get(PAGE_OF)
+    if page_of is not None and unquote(page_of) != person.known_as:
+        text = say("you are logged in as {name} now, and this was not done: load the page anew", name=person.known_as)
+        raise Refused(Problem(409, text))
     return person
 
 

@@ -8,13 +8,16 @@ from urllib.parse import quote
 import pytest
 from playwright.async_api import Page, expect
 
+from lastseen.manage import machines
 from lastseen.web.sessions import COOKIE
 from tests.pages.looking import Held, Looking
+from tests.pages.test_news import NEWS
 from tests.pages.test_pages import machine
 
 
 async def back(page: Page) -> int:
     """Chromium shows a page of its own, as an error, where it would have to send a form again."""
+    await page.wait_for_load_state()  # it says nothing of the answer where it is still on its way to this page
     answer = await page.go_back()
     assert answer is not None
     return answer.status
@@ -180,7 +183,7 @@ async def test_where_a_proxy_leads_to_its_log_in_the_page_goes_there(looking: Lo
         seen.wrong.clear()  # it is meant to ask another server
 
 
-async def test_the_page_says_who_it_is_that_acts(looking: Looking) -> None:
+async def test_nothing_is_done_for_somebody_else_than_the_page_was_made_for(looking: Looking) -> None:
     await machine(looking, "shared-out")
     async with looking.by() as seen:
         page = seen.page
@@ -188,7 +191,77 @@ async def test_the_page_says_who_it_is_that_acts(looking: Looking) -> None:
         token = await looking.token("member")
         await page.context.add_cookies([{"name": COOKIE, "value": token, "url": looking.url}])
         await page.get_by_role("button", name="Pause", exact=True).click()
-        await expect(page.locator(".mine a")).to_have_text("member")
+        await expect(page.locator("main [role=alert]")).to_contain_text("you are logged in as member (member) now")
+        await ready(page)
+        assert (await machines.show(looking.served.app.office, "shared-out"))["status"] != "paused"
+        await page.reload()
+        await page.get_by_role("button", name="Pause", exact=True).click()
+        await expect(page.get_by_role("button", name="Resume", exact=True)).to_be_visible()
+
+
+async def test_who_gives_up_a_right_sees_it(looking: Looking) -> None:
+    await looking.token("admin")
+    now = looking.served.app.monitor.clock.now()
+    looking.people["chief"] = (await looking.store.add_user("chief", "admin", None, now)).id
+    async with looking.by("chief") as seen:
+        page = seen.page
+        await seen.open("/people")
+        row = page.get_by_role("row").filter(has_text="chief")
+        await row.get_by_role("combobox").select_option("member")
+        await row.get_by_role("button", name="Set", exact=True).click()
+        await expect(page.get_by_role("link", name="System")).to_have_count(0)
+
+
+async def test_who_logs_out_everywhere_is_out_and_sends_nothing_more(looking: Looking) -> None:
+    async with looking.by("member") as seen:
+        page = seen.page
+        await seen.open("/account")
+        sent: list[str] = []
+        page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+        async with Held(page, "/login") as held:
+            await page.get_by_role("button", name="Log out everywhere").click()
+            await held.waiting.wait()
+            await page.keyboard.press("Enter")
+        await expect(page).to_have_url(re.compile("/login$"))
+        await expect(page.locator("[role=alert]")).to_have_count(0)
+        assert sent == [f"{looking.url}/account/logout"]
+
+
+async def test_a_machine_may_be_called_login(looking: Looking) -> None:
+    await machine(looking, "login")
+    async with looking.by() as seen:
+        page = seen.page
+        await seen.open("/machines/login")
+        await page.get_by_role("button", name="Pause", exact=True).click()
+        await expect(page.get_by_role("button", name="Resume", exact=True)).to_be_visible()
+        await expect(page.locator("main [role=alert]")).to_have_count(0)
+
+
+async def test_what_cannot_be_done_is_said_on_the_page_where_it_was_wanted(looking: Looking) -> None:
+    key = await machine(looking, "came", b'{"status": "error"}')
+    async with looking.by() as seen:
+        page = seen.page
+        await seen.open("/?q=came")
+        async with Held(page, "q=came"):  # the page does not learn that it came back
+            await looking.served.beat(key, b'{"status": "ok"}')
+            await page.locator(".wrong-now li", has_text="came").get_by_role("button").click()
+            await expect(page.locator("main [role=alert]")).to_contain_text("is neither offline nor in error")
+            await expect(page.get_by_role("heading", level=1)).to_have_text("Machines")
+
+
+async def test_an_answer_is_not_taken_back_by_what_was_asked_before(looking: Looking) -> None:
+    await machine(looking, "planer", b'{"status": "error"}')
+    async with looking.by() as seen:
+        page = seen.page
+        await seen.open("/?q=planer")
+        await expect(page.locator("#live")).to_have_attribute("data-live", "yes")
+        row = page.locator(".wrong-now li", has_text="planer")
+        async with Held(page, "q=planer") as held:
+            await page.evaluate(NEWS)
+            await held.waiting.wait()
+            async with page.expect_event("requestfailed"):
+                await row.get_by_role("button").click()
+            await expect(row).to_contain_text("admin")
 
 
 async def test_what_was_typed_is_gone_once_it_is_done(looking: Looking) -> None:
@@ -205,14 +278,37 @@ async def test_a_line_that_is_dead_is_not_waited_for_for_ever(looking: Looking) 
     async with looking.by() as seen:
         page = seen.page
         await page.add_init_script(
-            "const real = AbortSignal.timeout; AbortSignal.timeout = () => real.call(AbortSignal, 50)"
+            """const real = AbortSignal.timeout; window.limits = [];
+            AbortSignal.timeout = (limit) => { limits.push(limit); return real.call(AbortSignal, 50); }"""
         )
         await seen.open("/kinds")
         await page.locator("[name=name]").fill("lost")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.method))
         async with Held(page, "/kinds"):
-            await page.keyboard.press("Enter")
-            await expect(page.locator("main [role=alert]")).to_have_text(re.compile("No answer came"))
+            asked.clear()
+            for _ in range(2):
+                await page.keyboard.press("Enter")
+                await ready(page)
+                await expect(page.locator("main [role=alert]")).to_have_text(re.compile("No answer came"))
         await expect(page.locator("[name=name]")).to_have_value("lost")
+        assert await page.evaluate("limits") == [25_000, 25_000]
+        assert asked == ["POST", "POST"], "one that is dead is not asked whether it leads away"
+
+
+async def test_a_channel_is_tried_for_as_long_as_its_own_limits_say(looking: Looking) -> None:
+    async with looking.by() as seen:
+        page = seen.page
+        await page.add_init_script(
+            """const real = AbortSignal.timeout; window.limits = [];
+            AbortSignal.timeout = (limit) => { limits.push(limit); return real.call(AbortSignal, limit); }"""
+        )
+        await seen.open("/channels/new/console")
+        await page.locator("[name=name]").fill("tried")
+        await page.keyboard.press("Enter")
+        await page.get_by_role("button", name="Send a test").click()
+        await expect(page.locator("main")).to_contain_text("delivered")
+        assert await page.evaluate("limits") == [400_000]
 
 
 @pytest.mark.parametrize("answer", [None, "<h1>502 Bad Gateway</h1>"], ids=["nothing", "a proxy's page"])
@@ -246,7 +342,7 @@ async def test_what_was_typed_stays_where_it_is_refused_for_another_reason(looki
         await looking.store.change_user(looking.people["member"], role="viewer")
         try:
             await page.keyboard.press("Enter")
-            await expect(page.locator("main [role=alert]")).to_have_text(re.compile("^Forbidden: .+"))
+            await expect(page.locator("main [role=alert]")).to_contain_text("logged in as member (viewer) now")
             await expect(page.get_by_label("Name", exact=False).first).to_have_value("Typed in vain")
             await ready(page)
         finally:

@@ -55,11 +55,12 @@ Asked = Annotated[Office, Depends(_office)]
 
 
 def to_log_in(request: Request) -> Response:
-    """And back to the page afterwards. A script that asked for a part of it leaves it."""
+    """And back to the page afterwards. A script that asked for a part of it leaves it. Of what was sent the log-in says
+    that it was not done."""
     if request.headers.get("HX-Request"):
         return Response(status_code=401, headers={"HX-Redirect": "/login"})
     there = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    back = f"?next={quote(there, safe='')}" if request.method == "GET" and there != "/" else ""
+    back = "?undone=1" if request.method != "GET" else f"?next={quote(there, safe='')}" if there != "/" else ""
     return RedirectResponse(f"/login{back}", 303, {"Cache-Control": "no-store"})
 
 

@@ -12,7 +12,6 @@ from lastseen.errors import ConfigurationError, Conflict, InvalidInput
 from lastseen.manage import advice, kinds, machines
 from lastseen.manage.office import Office
 from lastseen.web.dashboard.asking import Asked, Page, back_to, typed_in
-from lastseen.web.dashboard.machine import machine_page
 from lastseen.web.dashboard.machine_form import SHOWN, changed_in, faults, typed_of
 from lastseen.web.dashboard.rendering import templates
 
@@ -45,10 +44,7 @@ def changing_routes() -> APIRouter:
     @router.post("/ack")
     async def acknowledge(request: Request, office: Asked, slug: str) -> Response:
         said = await typed_in(request)
-        try:
-            await machines.acknowledge(office, slug, office.who.name)
-        except Conflict as error:  # it came back while somebody looked at it
-            return await machine_page(request, office, slug, status=409, problem=str(error))
+        await machines.acknowledge(office, slug, office.who.name)
         return back_to(said, f"/machines/{slug}")
 
     @router.post("/orders/{verb}")

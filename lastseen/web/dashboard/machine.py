@@ -34,15 +34,13 @@ def machine_routes() -> APIRouter:
 
     @router.get("/machines/{slug}")
     async def machine(request: Request, office: Asked, slug: str, at: str = "") -> Response:
-        return await machine_page(request, office, slug, at)
+        return await _machine_page(request, office, slug, at)
 
     return router
 
 
-async def machine_page(
-    request: Request, office: Office, slug: str, at: str = "", *, status: int = 200, problem: str = ""
-) -> Response:
-    """`at`: what happened around this time is told. `problem`: what somebody wanted here and could not have."""
+async def _machine_page(request: Request, office: Office, slug: str, at: str) -> Response:
+    """`at`: what happened around this time is told."""
     asked_wrong = ""
     try:
         told, when = await why.told(office, slug, at or None)
@@ -58,8 +56,8 @@ async def machine_page(
         return templates(request, "machine_removed.html", story=told, when=when, layout=_LAYOUT, again=again)
     name = "machine_now.html" if is_fragment(request) else "machine.html"
     known = await _known(office, standing, when)
-    given = {"at": at, "asked_wrong": asked_wrong, "problem": problem, "layout": _LAYOUT, "again": again}
-    return templates(request, name, status=status, story=told, when=when, **known, **given)
+    given = {"at": at, "asked_wrong": asked_wrong, "layout": _LAYOUT, "again": again}
+    return templates(request, name, story=told, when=when, **known, **given)
 
 
 async def _known(office: Office, standing: Standing, when: When) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 // the keyboard stays where it was. Without this script forms are sent by the browser, as ever.
 const TAKES_LONG = 1000; // milliseconds after which it is said that something is being sent
 const ANSWERED = 25_000; // milliseconds in which an answer must be there: the server's own limit is less
+const TRIED = 400_000; // the same of forms that try something elsewhere, for which a channel may set longer limits
 const RESTS = 500; // milliseconds for which a changed page takes no click where the last was: what is there now was not meant
 const NEAR = 16; // pixels
 const GOES = 10_000; // milliseconds for which a page takes nothing that another one comes for
@@ -24,11 +25,12 @@ const plain = (address) => {
   return one.pathname.replace(/%3a/gi, ":") + one.search;
 };
 
+const home = () => document.body.dataset.home.replace(/\/$/, "");
+
 // Where the page is, or where the form says that it is: what is looked for has more than one address.
 const isHere = (address, form) => {
   const back = form.querySelector("input[name=back]")?.value;
-  const home = document.body.dataset.home.replace(/\/$/, "");
-  return [location.href, ...(back ? [home + back] : [])].some((one) => plain(one) === plain(address));
+  return [location.href, ...(back ? [home() + back] : [])].some((one) => plain(one) === plain(address));
 };
 
 const fieldsOf = (form, button) => {
@@ -68,6 +70,11 @@ const isLedAway = async () => {
   }
 };
 
+// What a part of the page asked before the form was answered would take the answer back.
+const forgetQuestions = () => {
+  for (const one of document.querySelectorAll('[hx-trigger^="lastseen:news"]')) one.dispatchEvent(new Event("htmx:abort"));
+};
+
 const goes = (act) => {
   if (!leaving) act();
   return GOES;
@@ -75,33 +82,38 @@ const goes = (act) => {
 
 // For how long nothing more is taken then.
 const show = async (form, answer, text) => {
-  if (answer.redirected && new URL(answer.url).pathname.endsWith("/login")) return notLoggedIn(answer.url);
+  if (answer.redirected && plain(answer.url) === `${home()}/login?undone=1`) return notLoggedIn(`${home()}/login`);
   if (answer.redirected && !isHere(answer.url, form)) return goes(() => location.replace(answer.url));
   const page = new DOMParser().parseFromString(text, "text/html");
   if (!page.getElementById("main")) return nobodyAnswered();
+  if (answer.redirected && page.body.dataset.who !== document.body.dataset.who) return goes(() => location.reload());
   const problem = page.querySelectorAll("#problem > h1, #problem > p:not(:has(a))");
   if (problem.length) return alarm([...problem].map((one) => one.textContent).join(": "));
-  if (answer.redirected && page.body.dataset.who !== document.body.dataset.who) return goes(() => location.reload());
   const { place } = page.body.dataset;
   if (place) history.replaceState(null, "", place);
+  forgetQuestions();
   await htmx.swap({ sourceElement: form, target: main(), select: "#main", swap: "outerMorph", text });
   for (const one of main().querySelectorAll('form[method="post"]')) one.reset(); // what was typed is over
   if (!leadToWrong() && !answer.redirected) {
     main().focus({ preventScroll: true }); // a page of its own, to be read from its beginning
     scrollTo(0, 0);
   }
+  document.body.dispatchEvent(new CustomEvent("lastseen:news"));
   if (clicked) clicked.until = performance.now() + RESTS;
   return 0;
 };
 
+// The answer and its text; null where the line failed, undefined where nothing came in time. Nothing is done for others
+// than the page was made for, whoever logged in meanwhile.
 const exchange = async (form, button) => {
   const action = button?.getAttribute("formaction") ?? form.getAttribute("action");
-  const headers = { Accept: "text/html" }, signal = AbortSignal.timeout(ANSWERED);
+  const headers = { Accept: "text/html", "Lastseen-Page-Of": encodeURIComponent(document.body.dataset.who) };
+  const signal = AbortSignal.timeout("tries" in form.dataset ? TRIED : ANSWERED);
   try {
     const answer = await fetch(action, { method: "POST", body: fieldsOf(form, button), headers, signal });
     return [answer, await answer.text()];
-  } catch {
-    return null;
+  } catch (error) {
+    return error.name === "TimeoutError" ? undefined : null;
   }
 };
 
@@ -112,7 +124,7 @@ const send = async (form, button) => {
   clearTimeout(long);
   word.textContent = "";
   if (came) return show(form, ...came);
-  return (await isLedAway()) ? goes(() => location.reload()) : nobodyAnswered();
+  return came === null && (await isLedAway()) ? goes(() => location.reload()) : nobodyAnswered();
 };
 
 const take = async (event) => {
