@@ -221,6 +221,8 @@ async def test_a_members_channel_is_not_led_to_where_it_never_gets(people: Peopl
     with pytest.raises(InvalidInput, match="LASTSEEN_WEBHOOK_ALLOW_NETWORKS") as wrong:
         await channel_setup.configure(ada, "outside", {"url": inside["url"]})
     assert wrong.value.field == "url"
+    to_all = channel_setup.configure(ada, "outside", {"url": inside["url"]}, to_everybody=True)
+    assert await refused(to_all) is Forbidden
     assert (await channels.show(ada, "outside"))["config"]["url"].rstrip("/") == "https://hooks.example.org"
     await channel_setup.add(root, kind, "alls", inside)
     with pytest.raises(InvalidInput, match="LASTSEEN_WEBHOOK_ALLOW_NETWORKS") as wrong:

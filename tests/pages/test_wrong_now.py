@@ -65,6 +65,11 @@ async def test_what_is_wrong_now_is_searched_too_and_says_how_many_others_are(
     assert said((await admin.get(html.unescape(address), headers=part_of_it)).text) == (heading, named)
 
 
+async def test_what_is_found_is_what_fits_and_not_all(admin: httpx.AsyncClient) -> None:
+    for query, many in (("status=offline", 3), ("status=disabled", 0), ("status=paused", 0), ("q=oven", 3)):
+        assert part((await admin.get(f"/?{query}")).text, "all-machines").startswith(f"Found: {many}")
+
+
 async def test_the_others_are_led_to_in_the_order_that_was_chosen(admin: httpx.AsyncClient) -> None:
     page = html.unescape((await admin.get("/?q=oven-3&status=online&group=&sort=name&span=30d")).text)
     assert '<a href="/?sort=name&span=30d">3 others are wrong</a>' in page

@@ -109,6 +109,19 @@ async def test_a_silence_is_seen_as_far_as_its_machines_and_chats_are(people: Pe
     assert await silences.listed(people["vic"]) == []
 
 
+async def test_a_name_that_machines_of_others_have_too_is_seen_and_nobodys_to_end(people: People) -> None:
+    for slug, owner in (("oven-a", "ada"), ("oven-b", "ben"), ("kiln", "ben")):
+        await machines.add(people[owner], slug, {"name": "Oven" if slug != "kiln" else "Kiln"})
+    both = await silences.add(people["root"], "ovens", HOUR, Matcher(names=("Oven", "Kiln")), "root")
+    (shown,) = await silences.listed(people["ada"])
+    assert (shown["matcher"], shown["machines_now"], shown["may_end"]) == ({"names": ["Oven"]}, 1, False)
+    assert [one["may_end"] for one in await silences.listed(people["ben"])] == [False]
+    for name in ("ada", "ben"):
+        with pytest.raises(Forbidden):
+            await silences.end(people[name], both["id"])
+    assert await silences.listed(people["vic"]) == []
+
+
 async def test_members_end_silences_of_what_they_may_change_alone(people: People) -> None:
     mine = await silences.add(people["root"], "mine", HOUR, Matcher(names=("adas", "shared")), "root")
     both = await silences.add(people["root"], "both", HOUR, Matcher(names=("adas", "bens")), "root")

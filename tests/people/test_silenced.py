@@ -149,6 +149,16 @@ async def test_only_what_could_be_anything_is_looked_for_among_all_machines(
     assert len(walks) == 2, "one walk for all of them: a page, and the end"
 
 
+async def test_what_is_found_by_too_many_is_walked_through_and_no_pattern_is_too_long(
+    site: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, cams, long = site.app.office.of(OPERATOR), Matcher(names=("*cam-*",)), Matcher(names=("x" * 60_000 + "*",))
+    assert await at_a_glance(office, [cams, long]) == [2, 0]
+    monkeypatch.setattr(silenced, "FITTING", 2)
+    assert await at_a_glance(office, [cams]) == [None], "another has it in its name, in capital letters"
+    assert await named_now(office, [cams]) == [2]
+
+
 async def test_at_a_glance_names_are_looked_up_and_nothing_is_walked_through(site: Api) -> None:
     office = site.app.office.of(OPERATOR)
     many = Matcher(names=("cam-1", "NAS", "CAM-3", "nobody", "Front door"))
