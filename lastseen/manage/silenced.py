@@ -18,7 +18,7 @@ from lastseen.model.words import replace
 SEARCHES: Final = 12
 """Patterns that are searched for one by one: more of them cost what the walk does."""
 
-GLANCES: Final = 6
+GLANCES: Final = 4
 """The same, and how many silences are counted at all, where a number is not worth waiting for."""
 
 LISTED: Final = 1000
