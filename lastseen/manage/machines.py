@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from lastseen.clock import rfc3339
-from lastseen.errors import Conflict, InvalidInput, UnknownMachine
+from lastseen.errors import Conflict, UnknownMachine
 from lastseen.faults import Faults
 from lastseen.ingest.auth import NewKey, new_key
 from lastseen.manage import jobs, kinds, owners
@@ -18,6 +18,7 @@ from lastseen.manage.office import Office
 from lastseen.model import SLUG, Machine, MachineRef, Standing
 from lastseen.model.directory import Sought, place_of
 from lastseen.model.machine import NO_GROUP
+from lastseen.model.names import check_slug
 from lastseen.monitor.changes import checked
 from lastseen.monitor.deadline import interval
 from lastseen.monitor.snapshot import whole_seconds
@@ -78,8 +79,8 @@ async def add(office: Office, slug: str, said: Mapping[str, Any], *, if_missing:
     is no key in it."""
     office.who.must_edit()
     faults = Faults()
-    if not SLUG.fullmatch(slug):
-        faults.note(InvalidInput(say("must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {slug!r}", slug=slug), "slug"))
+    with faults.noted():
+        check_slug(slug)
     wanted = await _wanted(office, said, lambda named: owners.of_new(office, named), faults)
     try:
         making = office.monitor.watch(slug, expect="new", **jobs.with_zone(office, wanted))

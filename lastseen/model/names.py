@@ -8,13 +8,26 @@ import unicodedata
 import uuid
 from datetime import datetime
 
-SLUG = re.compile(r"[A-Za-z0-9._:-]{1,200}")
+from lastseen.errors import InvalidInput
+from lastseen.words import say
+
+SLUG = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._:-]{1,200}")
+"""Not one dot or two: in an address they mean another place, and browsers go there."""
+
+
+def check_slug(slug: str, field: str = "slug") -> None:
+    """Raises InvalidInput naming `field`."""
+    if slug in (".", ".."):
+        raise InvalidInput(say("must not be {slug!r}: that means another place in an address", slug=slug), field)
+    if not SLUG.fullmatch(slug):
+        raise InvalidInput(say("must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {slug!r}", slug=slug), field)
 
 
 def slugify(name: str) -> str:
-    """A slug made from any name: what is not `[A-Za-z0-9._:-]` becomes `-`; "" when nothing is left."""
+    """A slug made from any name: what is not `[A-Za-z0-9._:-]` becomes `-`; "" when nothing is left that is one."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return re.sub(r"[^A-Za-z0-9._:-]+", "-", plain).strip("-")[:200]
+    slug = re.sub(r"[^A-Za-z0-9._:-]+", "-", plain).strip("-")[:200]
+    return slug if SLUG.fullmatch(slug) else ""
 
 
 def event_uid(machine_uid: str, seq: int) -> str:

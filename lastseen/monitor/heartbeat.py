@@ -14,10 +14,9 @@ import anyio
 
 from lastseen.clock import Clock, SystemClock
 from lastseen.durations import Duration, parse_duration
-from lastseen.errors import InvalidInput, UnknownMachine
+from lastseen.errors import UnknownMachine
 from lastseen.model import (
     HTTP_SOURCE,
-    SLUG,
     Acknowledge,
     Beat,
     Case,
@@ -35,6 +34,7 @@ from lastseen.model import (
     Watch,
     replace,
 )
+from lastseen.model.names import check_slug
 from lastseen.model.retention import Keep
 from lastseen.monitor.blindness import OWN
 from lastseen.monitor.changes import checked
@@ -54,7 +54,6 @@ from lastseen.protocols import Catalog, Channels, Service, Sources, Store
 from lastseen.report import Report as ParsedReport
 from lastseen.report import parse_report
 from lastseen.storage import open_store
-from lastseen.words import say
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -315,10 +314,8 @@ class HeartbeatMonitor:
         await self._order(machine, Acknowledge(by))
 
     async def _order(self, machine: MachineRef, order: Order) -> None:
-        if isinstance(machine, str) and not SLUG.fullmatch(machine):
-            raise InvalidInput(
-                say("must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {machine!r}", machine=machine), "machine"
-            )
+        if isinstance(machine, str):
+            check_slug(machine, "machine")
         await self._loops.committed(await self.store.order(machine, order, self._decide, self.clock.now()))
         self._loops.look_again()
 

@@ -13,7 +13,8 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
 from lastseen.errors import Conflict, InvalidInput, StoreUnavailable, UnknownMachine
 from lastseen.log import get_logger
-from lastseen.model import SLUG, Case, Disable, Enable, Event, Machine, MachineRef, Order, Pause, Resume, Watch
+from lastseen.model import Case, Disable, Enable, Event, Machine, MachineRef, Order, Pause, Resume, Watch
+from lastseen.model.names import check_slug
 from lastseen.protocols import Decide
 from lastseen.storage.fold import PARK, newborn, obey
 from lastseen.storage.rows import kinds, liveness, liveness_values, machine_tags, machine_values, machines
@@ -122,8 +123,7 @@ def obey_order(connection: Connection, machine_id: int, given: Order, decide: De
 
 def declare(connection: Connection, slug: str, now: datetime, its_id: int | None = None) -> int:
     """A new machine that nobody has looked at yet. Its id: the next one, or that which it comes with."""
-    if not SLUG.fullmatch(slug):
-        raise InvalidInput(say("must be 1 to 200 of A-Z a-z 0-9 . _ : -"), "slug")
+    check_slug(slug)
     row: dict[str, Any] = {"uid": str(uuid.uuid4()), "slug": slug, "name": slug, "created_at": now}
     if its_id is not None:
         row["id"] = its_id

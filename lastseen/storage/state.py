@@ -8,11 +8,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from lastseen.errors import Conflict, InvalidInput, UnknownMachine
+from lastseen.errors import Conflict, UnknownMachine
 from lastseen.log import get_logger
 from lastseen.model import (
     ENDINGS,
-    SLUG,
     Admission,
     Attempt,
     Beat,
@@ -45,6 +44,7 @@ from lastseen.model import (
     Watch,
     replace,
 )
+from lastseen.model.names import check_slug
 from lastseen.model.wishes import HELD
 from lastseen.protocols import Admit, Decide, RetryPlan
 from lastseen.storage.expiry import tell_of_expired
@@ -162,8 +162,7 @@ class StateStore:
             return self._write(found.id, verdict)
 
     def _declare(self, slug: str, now: datetime) -> Machine:
-        if not SLUG.fullmatch(slug):
-            raise InvalidInput(say("must be 1 to 200 of A-Z a-z 0-9 . _ : -"), "slug")
+        check_slug(slug)
         self.state.ids += 1
         machine = Machine(id=self.state.ids, uid=str(uuid.uuid4()), slug=slug, name=slug)
         self.state.slugs[slug], self.state.rows[machine.id] = machine.id, newborn(now)

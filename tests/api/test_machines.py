@@ -178,6 +178,8 @@ async def test_what_nobody_can_be_called_is_nobody(api: Api, ref: str) -> None:
         ({}, "slug"),
         ({"slug": ""}, "slug"),
         ({"slug": "a b"}, "slug"),
+        ({"slug": "."}, "slug"),
+        ({"slug": ".."}, "slug"),
         ({"slug": 7}, "slug"),
         ({"slug": "x" * 201}, "slug"),
         ({"slug": "m", "name": ""}, "name"),

@@ -23,6 +23,18 @@ def test_a_name_that_is_no_slug_is_refused_with_the_command_that_takes_it(cli: C
     assert shown["name"] == "My Büro"
 
 
+@pytest.mark.parametrize("dots", [".", ".."])
+def test_a_slug_that_no_address_can_hold_is_refused(cli: Cli, dots: str) -> None:
+    """Browsers and clients make another address of /machines/.. before they ask for it."""
+    refused = cli("machines", "add", dots)
+    assert refused.code == 1
+    assert refused.err.startswith(f"lastseen: SLUG: must not be {dots!r}: that means another place in an address; ")
+    hint = shlex.split(refused.err.rpartition(": ")[2])
+    assert hint == ["lastseen", "machines", "add", "web-1", "--name", dots]
+    assert cli.json(*hint[1:])["name"] == dots
+    assert cli("machines", "add", "...").code == 0
+
+
 @pytest.mark.parametrize("nothing", ["", "   ", "中文"])
 def test_a_name_of_which_no_slug_can_be_made_is_refused_too(cli: Cli, nothing: str) -> None:
     refused = cli("machines", "add", nothing)
@@ -98,7 +110,7 @@ def test_machines_are_listed_by_how_they_are(cli: Cli) -> None:
     assert "No machines like that" in cli("machines", "list", "--status", "offline").out
     wrong = cli("machines", "list", "--status", "down")
     assert (wrong.code, wrong.out) == (2, "")
-    assert "--status: must be one of online, late, offline" in wrong.err
+    assert "--status: must be one of online, late, awaited, offline" in wrong.err
 
 
 @pytest.mark.parametrize("command", [("machines", "show"), ("machines", "pause"), ("machines", "rotate-key")])

@@ -29,6 +29,14 @@ def test_push_monitors_become_machines_in_every_version(cli: Cli, tmp_path: Path
     assert found["offline_after_seconds"] == 60 + 1 + 2 * 30
 
 
+def test_a_name_that_no_address_can_hold_gets_another_slug(cli: Cli, kuma: Kuma) -> None:
+    kuma.push("..", TOKEN)
+    cli.json("import", "uptime-kuma", str(kuma.file))
+    ((slug, machine),) = machines(cli).items()
+    assert machine["name"] == ".."
+    assert slug.strip(".")
+
+
 def test_each_comes_as_it_stood(cli: Cli, kuma: Kuma) -> None:
     up = kuma.push("Up", TOKEN + "up")
     kuma.beat(up, 1, ago(90))

@@ -92,6 +92,7 @@ WRONG = [
     ("grace", "late", "must be a duration"),
     ("max_runtime", "1 fortnight", "must be a duration"),
     ("slug", "no spaces here", "A-Z"),
+    ("slug", "..", "another place"),
 ]
 
 

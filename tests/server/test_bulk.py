@@ -260,6 +260,14 @@ async def test_names_that_are_no_slugs_get_slugs_and_keep_their_machines(
     assert said == {"accepted": 1, "rejected": [{"index": 1, "error": "no machine 'a b'"}]}
 
 
+async def test_names_of_one_dot_or_two_get_slugs_that_an_address_can_hold(served: Served, maker: str) -> None:
+    for _ in range(2):
+        said = (await send(served, maker, [{"machine": name} for name in (".", "..", "..\t", "...")])).json()
+        assert said == {"accepted": 4, "rejected": []}
+    made = {standing.machine.name: standing.machine.slug for standing in await served.other.machines()}
+    assert made == {".": "machine", "..": "machine-2", "..\t": "machine-3", "...": "..."}
+
+
 async def test_a_removed_machine_is_not_made_again_by_its_name(served: Served, maker: str) -> None:
     row = [{"machine": "web 1"}]
     assert (await send(served, maker, row)).json()["accepted"] == 1
