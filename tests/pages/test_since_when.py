@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lastseen.model import Pause, Resume
+from lastseen.model import Disable, Pause, Resume
 from tests.pages.test_forms import browser
 from tests.public.conftest import Shop
 from tests.web.site import a_site
@@ -57,6 +57,15 @@ async def test_who_is_resumed_is_not_called_online_before_it_is_heard(shop: Shop
         now = part((await admin.get("/machines/db")).text, "how-it-is")
     assert now.startswith("online")
     assert "Online since" in now
+
+
+async def test_those_that_are_disabled_are_counted_together_though_one_was_resumed(shop: Shop) -> None:
+    for slug in ("db", "web"):
+        await shop.machine(slug)
+        await shop.store.order(slug, Disable(), shop.decide, shop.site.clock.now())
+    await shop.store.order("db", Resume(), shop.decide, shop.site.clock.now())
+    async with await browser(shop.site) as admin:
+        assert "All machines: 2<" in (await admin.get("/")).text
 
 
 async def test_who_is_offline_again_is_not_listed_as_back(shop: Shop) -> None:
