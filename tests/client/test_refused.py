@@ -240,7 +240,7 @@ def test_an_older_server_that_cannot_be_asked_for_all_machines_refuses_it_by_the
     wrong = {"detail": "not valid", "errors": [{"field": "machines.all", "detail": "there is no such field"}]}
     stand_in.kind, stand_in.status, stand_in.body = PROBLEM, 422, json.dumps(wrong).encode()
     refused = said(both.ask("silences", "add", "rack", "--all", server=stand_in.url), both)
-    assert refused == "lastseen: --all: there is no such field"
+    assert refused == "lastseen: --all: is not known to the server, which is older: the name `*` is of all machines too"
     assert len(stand_in.asked) == 1
 
 
