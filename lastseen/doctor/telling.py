@@ -9,8 +9,9 @@ from datetime import timedelta
 from lastseen.doctor.finding import Checked, Finding, Severity, counted, listed
 from lastseen.doctor.plugins import blocking
 from lastseen.doctor.subject import Subject
-from lastseen.errors import LastseenError, SecretsLocked
+from lastseen.errors import InvalidInput, LastseenError, SecretsLocked
 from lastseen.model.insight import ChannelCheck, Dead
+from lastseen.notifiers.quiet import check_events
 from lastseen.plugins import load_notifier
 from lastseen.protocols import Notes, Wishes
 
@@ -23,6 +24,7 @@ async def channels(subject: Subject) -> Checked:
     works = [one for one in found if one.enabled and one.failing_since is None]
     findings = [*_nobody(found), *(finding for one in found for finding in _channel(subject, one))]
     findings += [finding for one in found if one.enabled for finding in await _usable(subject, one)]
+    findings += await _untold(subject)
     findings += await blocking(subject)
     findings += await _bots(subject, found)
     findings += await _silenced(subject)
@@ -57,6 +59,22 @@ def _channel(subject: Subject, one: ChannelCheck) -> Iterator[Finding]:
         what = f"{name}: {counted(one.waiting, 'notification')} should have been sent, the first {subject.ago(one.due)}"
         do = "does the server run, and can it send to this type of channel? Its log says why it does not"
         yield Finding(Severity.BAD, "channel.stuck", what, do)
+
+
+async def _untold(subject: Subject) -> list[Finding]:
+    """Such a wish is refused now: one that is older is still there, and the channel is silent without a word."""
+    findings = []
+    for channel in await subject.store.channels():
+        try:
+            check_events(channel.prefs)
+        except InvalidInput as error:
+            if channel.enabled:
+                what = f'channel "{channel.name}" ({channel.type}) is not told all that it wishes for: {error.message}'
+                do = (
+                    f"say what it hears: `lastseen channels set {shlex.quote(channel.name)}` with --event or --severity"
+                )
+                findings.append(Finding(Severity.WARNING, "channel.untold", what, do))
+    return findings
 
 
 async def _silenced(subject: Subject) -> list[Finding]:

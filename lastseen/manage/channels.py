@@ -16,7 +16,7 @@ from lastseen.manage.machines import id_in
 from lastseen.manage.office import Office, Senders
 from lastseen.model import Channel, Preferences, Trouble, preferences_from, replace
 from lastseen.model.outbox import LEFT_BEHIND
-from lastseen.notifiers.quiet import checked_wishes
+from lastseen.notifiers.quiet import check_severity, checked_wishes
 from lastseen.notifiers.signing import new_secret
 from lastseen.plugins import split_secrets
 from lastseen.protocols import Troubles
@@ -285,10 +285,12 @@ async def wish(
 
 def merged(before: Preferences, said: Mapping[str, Any]) -> Preferences:
     """Wishes with these fields as JSON has them; null takes one back. Raises InvalidInput naming the field. Events that
-    were wished before and fit nothing stand in the way of no other wish."""
+    were wished before and are never told stand in the way of no other wish."""
     value = {**msgspec.to_builtins(before), **said}
     wishes = preferences_from({name: one for name, one in value.items() if one is not None})
     checked_wishes(wishes if "events" in said else replace(wishes, events=()))
+    if "severity" in said:
+        check_severity(wishes)
     return wishes
 
 

@@ -164,8 +164,26 @@ ENDINGS = (
 """Events with which an incident is over, where they are no alert."""
 
 
-ENDS = frozenset({EventType.ONLINE, EventType.STEADY, EventType.SOURCE_RESTORED}) | OWN_ENDS
+BEGUN_BY = {
+    EventType.ONLINE: (EventType.OFFLINE, EventType.ERROR),
+    EventType.STEADY: (EventType.FLAPPING,),
+    EventType.SOURCE_RESTORED: (EventType.SOURCE_BLIND,),
+    EventType.STORE_RESTORED: (EventType.STORE_LOST,),
+    EventType.DISK_OK: (EventType.DISK_LOW,),
+    EventType.CHANNEL_BACK: (EventType.NO_CHANNEL,),
+}
+"""What ends something, and the alerts with which that began."""
+
+ENDS = frozenset(BEGUN_BY)
 """Types of events that, where they are no alert, are told to those who were told of what they end."""
+
+MERE_ENDS = frozenset({EventType.ONLINE, EventType.STEADY})
+"""Ends that are told to nobody else, not even to those who want everything."""
+
+INFOS = frozenset(
+    {EventType.REGISTERED, EventType.REMOVED, EventType.PAUSED, EventType.RESUMED, EventType.ACKNOWLEDGED}
+)
+"""Types of events that are no alert, and end none: told to those who want everything."""
 
 
 class Cause(StrEnum):

@@ -17,6 +17,7 @@ from lastseen.model import (
     notification_uid,
 )
 from lastseen.model.drill import not_for
+from lastseen.model.words import MERE_ENDS
 
 
 def unwanted(channel: Channel, event: Event, told: frozenset[str]) -> str | None:
@@ -28,7 +29,7 @@ def unwanted(channel: Channel, event: Event, told: frozenset[str]) -> str | None
     reason = not_for(channel.id, event.snapshot) or (None if ends else channel.declines(event))
     if reason is not None or event.severity is Severity.ALERT:
         return reason
-    if channel.prefs.severity == "info" and event.type not in (EventType.ONLINE, EventType.STEADY):
+    if channel.prefs.severity == "info" and event.type not in MERE_ENDS:
         return None
     if not follows:
         return f"wants alerts and their end, not {event.type}"

@@ -10,8 +10,9 @@ from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from lastseen.errors import InvalidInput
-from lastseen.model import EventType, Preferences, Quiet
+from lastseen.model import ENDS, EventType, Preferences, Quiet
 from lastseen.model.wishes import DAYS
+from lastseen.model.words import BEGUN_BY, INFOS, MERE_ENDS
 from lastseen.words import say
 
 TOLD = tuple(
@@ -59,14 +60,52 @@ def checked_wishes(wishes: Preferences) -> Preferences:
             raise InvalidInput(say("must be from 0 to 30 days"), name)
     if 0 < wishes.repeat_every < 60:
         raise InvalidInput(say("must be a minute or more"), "repeat_every")
-    _check_events(wishes.events)
+    check_events(wishes)
     if wishes.quiet is not None:
         _check(wishes.quiet)
     return wishes
 
 
-def _check_events(patterns: tuple[str, ...]) -> None:
-    """What fits no event, however it came there, would silence the channel without a word."""
+def check_events(wishes: Preferences) -> None:
+    """Raises InvalidInput where a wish for events would, however it came there, never be heard of: that would silence
+    the channel without a word."""
+    _check_types(wishes.events)
+    for pattern, fits in _unheard(wishes.events):
+        if fits <= MERE_ENDS:
+            raise InvalidInput(
+                say(
+                    "{pattern!r} is told only to those who are told of what it ends: wish for {alert} too",
+                    pattern=pattern,
+                    alert=BEGUN_BY[EventType(min(fits))][0].value,
+                ),
+                "events",
+            )
+    check_severity(wishes)
+
+
+def check_severity(wishes: Preferences) -> None:
+    """Raises InvalidInput where alerts and their ends are wished for, and by its name what is neither."""
+    for pattern, fits in _unheard(wishes.events):
+        if wishes.severity == "alert" and not fits <= MERE_ENDS:
+            raise InvalidInput(
+                say(
+                    "{pattern!r} is no alert, and ends none that is wished: it is told where the severity is info",
+                    pattern=pattern,
+                ),
+                "severity",
+            )
+
+
+def _unheard(patterns: tuple[str, ...]) -> Iterator[tuple[str, frozenset[str]]]:
+    """Those that fit no alert, and no end of one that is wished, with the types that they fit."""
+    for pattern in patterns:
+        fits = frozenset(type_ for type_ in TOLD if fnmatchcase(type_, pattern))
+        begun = [alert for type_ in fits & ENDS for alert in BEGUN_BY[EventType(type_)]]
+        if fits and fits <= ENDS | INFOS and not any(fnmatchcase(one, wish) for one in begun for wish in patterns):
+            yield pattern, fits
+
+
+def _check_types(patterns: tuple[str, ...]) -> None:
     for pattern in patterns:
         if any(fnmatchcase(type_, pattern) for type_ in TOLD):
             continue

@@ -160,6 +160,18 @@ async def test_wishes_are_changed_field_by_field(api: Api) -> None:
     assert "itself" in (await api.refused("PATCH", "/channels/ops", 409, json={"fallback": "ops"}))["detail"]
 
 
+async def test_a_change_that_takes_what_another_wish_wants_is_refused(api: Api) -> None:
+    await add(api)
+    wishes = {"events": ["machine.paused", "machine.error"], "severity": "info"}
+    before = await api.patch("/channels/ops", json={"wishes": wishes})
+    problem = await api.refused("PATCH", "/channels/ops", 422, json={"wishes": {"severity": "alert"}})
+    assert {one["field"] for one in problem["errors"]} == {"wishes.severity"}
+    assert "'machine.paused'" in problem["errors"][0]["detail"]
+    assert await api.get("/channels/ops") == before
+    changed = await api.patch("/channels/ops", json={"wishes": {"severity": None, "events": ["machine.error"]}})
+    assert changed["wishes"]["events"] == ["machine.error"]
+
+
 async def test_types_come_with_what_they_must_be_told(api: Api) -> None:
     types = {one["type"]: one for one in (await api.get("/channels/types"))["items"]}
     assert set(types) >= {"webhook", "telegram", "email", "ntfy", "console"}
@@ -210,6 +222,8 @@ async def test_what_is_wrong_is_named_and_nothing_is_made(api: Api, said: dict[s
         ({"wishes": {"repeat_every": 1}}, "wishes.repeat_every"),
         ({"wishes": {"machines": {"group": ["a"]}}}, "wishes.machines"),
         ({"wishes": {"events": ["nonsense"]}}, "wishes.events"),
+        ({"wishes": {"events": ["machine.online"]}}, "wishes.events"),
+        ({"wishes": {"events": ["machine.paused"]}}, "wishes.severity"),
         ({"wishes": 1}, "wishes"),
     ],
 )

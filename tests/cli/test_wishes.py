@@ -53,6 +53,8 @@ def test_people_read_it_in_a_sentence(ops: Cli) -> None:
         (["--repeat-every", "5s"], "--repeat-every: must be a minute or more"),
         (["--severity", "loud"], "--severity"),
         (["--event", "machine.ofline"], "--event: 'machine.ofline'"),
+        (["--event", "machine.online"], "--event: 'machine.online' is told only to those who are told of what it ends"),
+        (["--event", "machine.paused"], "--severity: 'machine.paused' is no alert"),
     ],
 )
 def test_a_wish_that_makes_no_sense_is_refused_by_its_option_and_changes_nothing(

@@ -88,6 +88,8 @@ WRITE = [
     "channels set NAME --fallback NAME",
     "channels set NAME --fallback nobody",
     "channels set NAME --severity loud",
+    "channels set NAME --event machine.online",
+    "channels set NAME --event machine.paused --severity alert",
     "channels set nobody --severity info",
     "channels rename NAME NAME-3",
     "channels rename NAME-3 ops",

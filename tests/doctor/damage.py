@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.doctor.conftest import ago
 
 UNHEARD = (
@@ -42,3 +44,8 @@ BROKER = "INSERT INTO sources (id, name, kind) VALUES (1, 'broker', 'mqtt')"
 BLIND = (
     "INSERT INTO blind_periods (source_id, started_at, ended_at, reason) VALUES ({source}, '{start}', {end}, '{why}')"
 )
+
+
+def wished(**wishes: object) -> str:
+    """SQL: what every channel wishes, as it was once taken."""
+    return f"UPDATE channels SET prefs = '{json.dumps(wishes)}'"

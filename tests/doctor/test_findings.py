@@ -14,7 +14,7 @@ from lastseen.doctor import CHECKS, Check, Checked, Finding, Serving, Severity, 
 from lastseen.storage import health
 from lastseen.testing.http_server import Answer, Received, http_server
 from tests.doctor.conftest import NOW, Ward, ago
-from tests.doctor.damage import BLIND, BROKER, FAILED, notification, stranger, unheard
+from tests.doctor.damage import BLIND, BROKER, FAILED, notification, stranger, unheard, wished
 
 BAD, WARNING, HINT = Severity.BAD, Severity.WARNING, Severity.HINT
 
@@ -61,6 +61,15 @@ CASES: dict[str, tuple[str, Sequence[str], Severity, str, Sequence[str]]] = {
     ),
     "a channel that fails": (
         "channels", FAILED, BAD, "channel.failing", ("screen", "3 h ago", "503 Service Unavailable"),
+    ),
+    "a channel that waits for what is never told": (
+        "channels", [wished(events=["machine.paused"])], WARNING, "channel.untold", ("screen", "'machine.paused'"),
+    ),
+    "a channel that waits for ends without their alerts": (
+        "channels", [wished(events=["machine.online"])], WARNING, "channel.untold", ("screen", "machine.offline too"),
+    ),
+    "a channel that waits for what there is not": (
+        "channels", [wished(events=["machine.ofline"])], WARNING, "channel.untold", ("screen", "'machine.offline'"),
     ),
     "a notification that nobody sends": (
         "channels", notification("pending", ago(hours=2)), BAD, "channel.stuck", ("1 notification", "2 h ago"),

@@ -10,6 +10,7 @@ import pytest
 
 from lastseen.manage import channel_setup, channels
 from lastseen.manage.who import OPERATOR
+from lastseen.model import Preferences
 from lastseen.web.dashboard.schema_form import changes_in, fields_of, values_in
 from tests.pages.test_forms import browser, fault, site, value
 from tests.secrecy import secret
@@ -277,6 +278,8 @@ async def test_what_a_channel_wishes_is_a_form_too(site: Site) -> None:
             ({"quiet.days": "someday"}, "quiet.days"),
             ({"severity": "loud"}, "severity"),
             ({"events": "machine.*, machine.ofline"}, "events"),
+            ({"events": "machine.online"}, "events"),
+            ({"events": "machine.paused", "severity": "alert"}, "severity"),
             ({"fallback": "hook"}, "fallback"),
             ({"fallback": "nobody"}, "fallback"),
         ):
@@ -302,6 +305,20 @@ async def test_what_a_channel_wishes_is_a_form_too(site: Site) -> None:
         await admin.post(f"{path}/wishes", data={"severity": "alert", "fallback": "", "fallback_after": "15m"})
         hook = await channels.show(office, "hook")
         assert (hook["wishes"], hook["fallback"]) == ({"fallback_after": 900.0}, None)  # as it is without, too
+
+
+async def test_what_was_wished_before_and_is_never_told_stands_in_the_way_of_no_other_wish(site: Site) -> None:
+    path, older = await webhook(site), "machine.paused, machine.ofline"
+    store = site.app.store
+    (hook,) = await store.channels()
+    await store.prefer(hook.uid, Preferences(events=tuple(older.split(", "))), None, site.clock.now())
+    async with await browser(site) as admin:
+        form = {"severity": "alert", "events": older, "notify_after": "5m", "fallback_after": "15m"}
+        assert (await admin.post(f"{path}/wishes", data=form)).status_code == 303
+        (hook,) = await store.channels()
+        assert (hook.prefs.events, hook.prefs.notify_after) == (("machine.paused", "machine.ofline"), 300)
+        refused = await admin.post(f"{path}/wishes", data={**form, "events": "machine.paused"})
+        assert (refused.status_code, bool(fault(refused, "severity"))) == (422, True)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def wish_routes() -> APIRouter:
         channel = await channels.find_to_edit(office, ref)
         typed = await typed_in(request)
         try:
-            said = _said(typed)
+            said = _changed(_said(await _typed(office, channel)), _said(typed))
             fallback = typed.get("fallback") or None
             await channels.prefer(office, ref, lambda before: channels.merged(before, said), fallback)
         except InvalidInput as error:
@@ -104,6 +104,11 @@ def _said(typed: Mapping[str, str]) -> dict[str, Any]:
         "machines": which or None,
         **{name: _seconds(typed.get(name, ""), name) for name in SPANS},
     }
+
+
+def _changed(before: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """The form says all wishes again: what somebody leaves as it was is none of theirs, and is not looked at anew."""
+    return {name: value for name, value in said.items() if value != before[name]}
 
 
 def _seconds(text: str, name: str) -> float | None:
