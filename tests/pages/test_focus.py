@@ -33,6 +33,27 @@ async def test_the_keyboard_stays_where_the_machine_that_it_was_on_goes_from_the
         await expect(page.locator("#how-many")).to_have_text("0 machines are offline or in error")
 
 
+async def test_the_keyboard_that_was_taken_away_itself_does_not_come_back(looking: Looking) -> None:
+    key = await machine(looking, "forge", b'{"status": "error"}')
+    swapped = """new Promise((done) => {
+        document.addEventListener("htmx:after:swap", () => done(), { once: true });
+        document.body.dispatchEvent(new CustomEvent("lastseen:news"));
+    })"""
+    async with looking.by() as seen:
+        page = seen.page
+        await page.clock.install()
+        await seen.open("/")
+        await expect(page.locator("#live")).to_have_attribute("data-live", "yes")
+        row = page.locator(".wrong-now li", has_text="forge")
+        await row.get_by_role("button").focus()
+        await page.evaluate(swapped)
+        await page.evaluate("document.activeElement.blur()")
+        await page.clock.fast_forward(1000)
+        await looking.served.beat(key, b'{"status": "ok"}')
+        await expect(row).to_have_count(0)
+        assert await page.evaluate("document.activeElement.tagName") == "BODY"
+
+
 async def test_the_keyboard_stays_on_its_event_when_a_newer_one_comes(looking: Looking) -> None:
     first, second = [await machine(looking, slug) for slug in ("lathe", "mill")]
     await looking.served.beat(first, b'{"status": "error"}')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 from playwright.async_api import expect
 
@@ -62,12 +63,13 @@ async def test_what_was_typed_before_the_page_could_search_is_searched_for(looki
 
 async def test_a_line_that_loses_everything_is_not_called_live(looking: Looking) -> None:
     await machine(looking, "beyond", group="beyond")
-    async with looking.by() as seen:
+    async with looking.by(zone="UTC") as seen:
         page = seen.page
-        await page.clock.install()
+        await page.clock.install(time=datetime(2026, 11, 22, 10, tzinfo=UTC))
         await seen.open("/?group=beyond")
         lamp = page.locator("#live")
         await expect(lamp).to_have_attribute("data-live", "yes")
+        await page.clock.set_system_time(datetime(2026, 11, 22, 10, 20, tzinfo=UTC))
         async with page.expect_request(lambda request: "stream" in request.url), Held(page, "group=beyond") as lost:
             await page.evaluate(NEWS)
             await lost.waiting.wait()
@@ -76,9 +78,28 @@ async def test_a_line_that_loses_everything_is_not_called_live(looking: Looking)
             await expect(lamp).to_have_attribute("data-live", "no")
             lost.waiting.clear()
             await page.clock.fast_forward(5_500)
-            await expect(page.locator("#stale")).to_have_text(re.compile(r"^No news since \d\d:\d\d: what is shown"))
+            await expect(page.locator("#stale")).to_have_text(re.compile(r"^No news since 10:2\d: what is shown"))
             await lost.waiting.wait()
         assert {line.partition(" {")[0] for line in seen.wrong} == {"error: htmx: htmx:error: timeout"}
         seen.wrong.clear()
         await expect(lamp).to_have_attribute("data-live", "yes")
         await expect(page.locator("#stale")).to_be_empty()
+
+
+async def test_a_page_that_nobody_looks_at_needs_no_news_and_misses_none(looking: Looking) -> None:
+    turns = """(state) => {
+        Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    async with looking.by() as seen:
+        page = seen.page
+        await page.clock.install()
+        await seen.open("/")
+        lamp = page.locator("#live")
+        await expect(lamp).to_have_attribute("data-live", "yes")
+        await page.evaluate(turns, "hidden")
+        await expect(lamp).to_have_attribute("data-live", "no")
+        await page.clock.fast_forward(60_000)
+        await expect(page.locator("#stale")).to_be_empty()
+        await page.evaluate(turns, "visible")
+        await expect(lamp).to_have_attribute("data-live", "yes")

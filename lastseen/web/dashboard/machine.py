@@ -56,7 +56,7 @@ async def _machine_page(request: Request, office: Office, slug: str, at: str) ->
         return templates(request, "machine_removed.html", story=told, when=when, layout=_LAYOUT, again=again)
     name = "machine_now.html" if is_fragment(request) else "machine.html"
     known = await _known(office, standing, when)
-    given = {"at": at, "asked_wrong": asked_wrong, "layout": _LAYOUT, "again": again}
+    given: dict[str, Any] = {"at": at, "asked_wrong": asked_wrong, "layout": _LAYOUT, "again": again}
     return templates(request, name, story=told, when=when, **known, **given)
 
 
