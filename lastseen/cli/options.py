@@ -30,14 +30,14 @@ def own(value: str) -> str | None:
 
 def group_typed(text: str | None) -> str | None:
     """What pages call no group is the group of whom nothing was said."""
-    from lastseen.model.machine import NO_GROUP
+    from lastseen.model.names import group_meant
 
-    return NO_GROUP if text is not None and text.strip().casefold() == "no group" else text
+    return None if text is None else group_meant(text)
 
 
 def group_given(text: str | None) -> str | None:
     """Where a machine is said to stand: nothing, `none` and what pages call no group take back what was said."""
-    from lastseen.model.machine import NO_GROUP
+    from lastseen.model.names import NO_GROUP
 
     return NO_GROUP if text is not None and text.strip().casefold() in ("", "none") else group_typed(text)
 

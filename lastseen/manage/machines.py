@@ -17,8 +17,7 @@ from lastseen.manage.cursors import cursor_of, page_of, place_in
 from lastseen.manage.office import Office
 from lastseen.model import SLUG, Machine, MachineRef, Standing
 from lastseen.model.directory import Sought, place_of
-from lastseen.model.machine import NO_GROUP
-from lastseen.model.names import check_slug
+from lastseen.model.names import NO_GROUP, check_slug
 from lastseen.monitor.changes import checked
 from lastseen.monitor.deadline import interval
 from lastseen.monitor.snapshot import whole_seconds

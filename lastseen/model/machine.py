@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
+from lastseen.model.names import NO_GROUP
 from lastseen.model.outbox import Channel, Event, Notification
 from lastseen.model.words import (
     HTTP_SOURCE,
@@ -30,10 +31,6 @@ class Kind(msgspec.Struct, frozen=True, gc=False):
     name: str = "default"
     offline_after: timedelta | None = None
     every: timedelta | None = None
-
-
-NO_GROUP: Final = "http"
-"""Of whom nothing was said."""
 
 
 class Machine(msgspec.Struct, frozen=True, gc=False):

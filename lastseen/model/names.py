@@ -1,4 +1,4 @@
-"""Derived names: slugs and the uids that make repeating harmless."""
+"""Names: what may be a slug, which group is meant, and the uids that make repeating harmless."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import unicodedata
 import uuid
 from datetime import datetime
+from typing import Final
 
 from lastseen.errors import InvalidInput
 from lastseen.words import say
@@ -21,6 +22,18 @@ def check_slug(slug: str, field: str = "slug") -> None:
         raise InvalidInput(say("must not be {slug!r}: that means another place in an address", slug=slug), field)
     if not SLUG.fullmatch(slug):
         raise InvalidInput(say("must be 1 to 200 of A-Z a-z 0-9 . _ : -, not {slug!r}", slug=slug), field)
+
+
+NO_GROUP: Final = "http"
+"""Of whom nothing was said."""
+
+NO_GROUP_CALLED: Final = say("no group")
+"""As pages call it."""
+
+
+def group_meant(text: str) -> str:
+    """Which group somebody names: what pages call no group is never another one of that name."""
+    return NO_GROUP if text.strip().casefold() == NO_GROUP_CALLED.casefold() else text
 
 
 def slugify(name: str) -> str:

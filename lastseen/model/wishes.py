@@ -9,8 +9,10 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal, TypeVar
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from lastseen.errors import InvalidInput
+from lastseen.model.names import group_meant
 
 T = TypeVar("T")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -30,6 +32,9 @@ class Matcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     kinds: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "groups", tuple(map(group_meant, self.groups)))
 
     @property
     def of_machines(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from lastseen.durations import parse_duration, parse_threshold
 from lastseen.errors import InvalidInput
 from lastseen.model import WATCHABLE
+from lastseen.model.names import group_meant
 from lastseen.monitor.calendar import check_schedule, read_zone
 from lastseen.words import say
 
@@ -79,7 +80,7 @@ def _duration(field: str, value: Any) -> Any:
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "name": functools.partial(_text, "name", least=1),
     "kind": functools.partial(_text, "kind", least=1),
-    "group": functools.partial(_text, "group", least=1),
+    "group": lambda value: group_meant(_text("group", value, 1)),
     "tags": _tags,
     "every": functools.partial(_duration, "every"),
     "offline_after": parse_threshold,

@@ -108,6 +108,28 @@ async def test_a_list_is_filtered(api: Api) -> None:
     assert await slugs(tag="other") == set()
 
 
+async def test_what_pages_call_no_group_is_none_here_too(api: Api) -> None:
+    """Not another of that name, which nobody could find."""
+    for slug, group in (("a", "No group"), ("b", "no group "), ("c", None), ("d", "berlin")):
+        assert (await api.post("/machines", json={"slug": slug, "group": group}))["slug"] == slug
+    await api.patch("/machines/d", json={"group": "NO GROUP"})
+    await api.add("e", group="berlin")
+    for words in ("no group", "No Group", "http"):
+        assert [one["slug"] for one in (await api.get("/machines", params={"group": words}))["items"]] == [*"abcd"]
+        assert (await api.get("/board", params={"group": words}))["counts"]["provisioning"] == 4
+        of = {"groups": [words]}
+        made = await api.post("/silences", json={"name": "s", "machines": of})
+        assert (made["matcher"], made["machines_now"]) == ({"groups": ["http"]}, 4)
+        key = await api.post("/keys", json={"scope": "fleet", "may_create": True, "group": words})
+        (kept,) = [one for one in (await api.get("/keys"))["items"] if one["id"] == key["id"]]
+        assert kept["defaults"]["group"] == "http"
+        badge = await api.post("/badges", json={"shows": "status", "group": words})
+        assert badge["group"] == "http"
+    await api.post("/channels", json={"type": "console", "name": "c"})
+    channel = await api.patch("/channels/c", json={"wishes": {"machines": of}})
+    assert channel["wishes"]["machines"]["groups"] == ["http"]
+
+
 async def test_addresses_are_listed_where_they_are_asked_for(api: Api) -> None:
     made = await api.add("m")
     assert (await api.get("/machines"))["items"][0]["ping_url"] is None

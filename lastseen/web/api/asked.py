@@ -15,6 +15,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from lastseen.errors import InvalidInput
 from lastseen.manage.office import Office
+from lastseen.model.names import group_meant
 from lastseen.model.texts import refuse_unfit
 from lastseen.web.who import office_of
 from lastseen.web.zones import zone_named
@@ -50,6 +51,9 @@ Moment = Annotated[AwareDatetime, AfterValidator(_kept)]
 
 Text = Annotated[str, AfterValidator(_fit)]
 """One that every store can keep."""
+
+Group = Annotated[Text, Field(min_length=1, max_length=200), AfterValidator(group_meant)]
+"""One that is named by those who look at pages too."""
 
 DEEPEST = 20
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from lastseen.model import Status
 from lastseen.model.directory import Sought
-from lastseen.model.machine import NO_GROUP
-from lastseen.web.api.asked import LONGEST_LIST, Paged, Query, Said, Span, Text, Zone
+from lastseen.model.names import NO_GROUP, group_meant
+from lastseen.web.api.asked import LONGEST_LIST, Group, Paged, Query, Said, Span, Text, Zone
 from lastseen.web.api.models import MachineStatus
 from lastseen.web.api.why_models import AskedSpan, Happened, RefusedKey
 
 Word = Annotated[Text, Field(max_length=200)]
+SoughtGroup = Annotated[Word, AfterValidator(group_meant)]
 States = Literal["provisioning", "online", "offline", "error", "paused"]
 
 
@@ -31,9 +32,7 @@ class Changes(Said):
     kind: Annotated[Text, Field(min_length=1, max_length=100)] | None = Field(
         default="default", description="null: `default`"
     )
-    group: Annotated[Text, Field(min_length=1, max_length=200)] | None = Field(
-        default=NO_GROUP, description="null: `http`, which pages call no group"
-    )
+    group: Group | None = Field(default=NO_GROUP, description="null: `http`, which pages call no group")
     tags: Annotated[list[Annotated[Text, Field(min_length=1, max_length=100)]], Field(max_length=100)] | None = Field(
         default=[], description="null: none"
     )
@@ -206,7 +205,7 @@ class Acknowledged(BaseModel):
 
 
 class BoardQuery(Query):
-    group: Word | None = Field(default=None, description="only of this group")
+    group: SoughtGroup | None = Field(default=None, description="only of this group")
     limit: int = Field(default=500, ge=1, le=LONGEST_LIST, description="how many machines are listed; all are counted")
 
 
@@ -235,7 +234,7 @@ class MachineQuery(Paged):
 
     status: list[States] = Field(default=[], max_length=5)
     kind: list[Word] = Field(default=[], max_length=100)
-    group: list[Word] = Field(default=[], max_length=100)
+    group: list[SoughtGroup] = Field(default=[], max_length=100)
     tag: list[Word] = Field(default=[], max_length=100)
     text: Word = Field(default="", description="part of a slug, a name, a host name or a description")
     sort: Literal["name", "status", "last_seen", "status_since"] = Field(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lastseen.web.api.asked import Moment, Paged, Said, Span, Text
+from lastseen.web.api.asked import Group, Moment, Paged, Said, Span, Text
 
 Word = Annotated[Text, Field(min_length=1, max_length=200)]
 Words = Annotated[list[Word], Field(max_length=100)]
@@ -203,7 +203,7 @@ class NewKey(Said):
     user: Word | None = Field(default=None, description="whose an API key is, where an admin asks")
     may_create: bool = Field(default=False, description="machines, by a fleet or ping key")
     kind: Word | None = None
-    group: Word | None = None
+    group: Group | None = None
     tags: Words = Field(default=[])
 
 

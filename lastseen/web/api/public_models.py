@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lastseen.web.api.asked import Said, Text
+from lastseen.web.api.asked import Group, Said, Text
 
 Word = Annotated[Text, Field(min_length=1, max_length=200)]
 Slug = Annotated[Text, Field(min_length=1, max_length=100, description="its name in the address: a-z 0-9 -")]
@@ -18,7 +18,7 @@ class About(Said):
     """One of these."""
 
     machine: Word | None = Field(default=None, description="a slug or an id")
-    group: Word | None = None
+    group: Group | None = None
     tag: Word | None = None
     all: bool = Field(default=False, description="each machine that there is")
 

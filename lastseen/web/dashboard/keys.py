@@ -12,9 +12,10 @@ from lastseen.durations import parse_duration
 from lastseen.errors import InvalidInput
 from lastseen.manage import keys
 from lastseen.manage.office import Office
+from lastseen.model.names import group_meant
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
-from lastseen.web.dashboard.labels import group_typed, label
+from lastseen.web.dashboard.labels import label
 from lastseen.web.dashboard.rendering import templates
 from lastseen.words import say
 
@@ -54,7 +55,7 @@ async def _add(office: Office, said: Mapping[str, str]) -> dict[str, Any]:
     lasting = parse_duration(said["lasting"], "lasting") if said.get("lasting") else None
     defaults: dict[str, Any] = {}
     if scope != "api":
-        defaults = {"kind": said.get("kind"), "group": group_typed(said.get("group", ""))}
+        defaults = {"kind": said.get("kind"), "group": group_meant(said.get("group", ""))}
         defaults["tags"] = [tag for tag in (part.strip() for part in said.get("tags", "").split(",")) if tag]
         defaults["may_create"] = bool(said.get("may_create"))
     may = ("write" if said.get("may") == "write" else "read") if scope == "api" else None

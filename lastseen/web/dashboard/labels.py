@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from lastseen.model.machine import NO_GROUP
+from lastseen.model.names import NO_GROUP, NO_GROUP_CALLED
 from lastseen.monitor.recorded import recorded
 from lastseen.words import Words, say
 
@@ -37,17 +37,7 @@ LABELS: Final[Mapping[str, Words]] = {
 
 def group(name: str) -> str:
     """What a group is called; that of whom nothing was said is none to people."""
-    return say("no group") if name == NO_GROUP else name
-
-
-def group_typed(text: str) -> str:
-    """The group that somebody means who types what pages call it."""
-    return NO_GROUP if text.strip().casefold() == group(NO_GROUP).casefold() else text
-
-
-def which_typed(by: str, names: Iterable[str]) -> list[str]:
-    """The same, where machines are chosen `by` names, groups, tags or kinds."""
-    return [group_typed(name) if by == "groups" else name for name in names]
+    return NO_GROUP_CALLED if name == NO_GROUP else name
 
 
 def which_written(by: str, names: Iterable[str]) -> str:

@@ -9,8 +9,7 @@ from typing import Any, Final
 from lastseen.durations import NEVER
 from lastseen.errors import Conflict, InvalidInput
 from lastseen.model import Machine
-from lastseen.model.machine import NO_GROUP
-from lastseen.web.dashboard.labels import group_typed
+from lastseen.model.names import NO_GROUP
 
 TEXTS: Final = ("name", "hostname", "description", "group", "kind")
 OWN: Final = ("every", "offline_after", "schedule", "timezone", "grace", "max_runtime")
@@ -35,8 +34,6 @@ def typed_of(machine: Machine) -> dict[str, str]:
 def said_in(typed: Mapping[str, str]) -> dict[str, Any]:
     """All that was filled in, by field of Machine, as the verbs take it: of a new machine."""
     said: dict[str, Any] = {name: typed[name] for name in (*TEXTS, *OWN) if typed.get(name)}
-    if "group" in said:
-        said["group"] = group_typed(said["group"])
     if tags := _tags(typed.get("tags", "")):
         said["tags"] = tags
     return said
@@ -54,7 +51,6 @@ def changed_in(typed: Mapping[str, str]) -> dict[str, Any]:
         elif name == "shared":
             said[name] = bool(value)
         else:
-            value = group_typed(value) if name == "group" else value
             said[name] = value or _TAKEN_BACK.get(name, value)
     return said
 

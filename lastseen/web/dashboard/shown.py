@@ -12,8 +12,9 @@ from lastseen.errors import Conflict, InvalidInput
 from lastseen.manage import badges, statuspages
 from lastseen.manage.called import called
 from lastseen.manage.office import Office
+from lastseen.model.names import group_meant
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
-from lastseen.web.dashboard.labels import group, group_typed
+from lastseen.web.dashboard.labels import group
 from lastseen.web.dashboard.rendering import templates
 from lastseen.words import say
 
@@ -123,7 +124,7 @@ async def _line(office: Office, text: str, field: str) -> dict[str, Any]:
         )
     name = name.strip()
     if kind == "group":
-        name = group_typed(name)
+        name = group_meant(name)
     elif kind == "machine":
         name = await called(office, name)
     return {kind: name, **given}

@@ -17,7 +17,6 @@ from lastseen.manage.office import Office
 from lastseen.model import Matcher
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
-from lastseen.web.dashboard.labels import which_typed
 from lastseen.web.dashboard.rendering import templates
 from lastseen.words import say
 
@@ -71,7 +70,7 @@ async def _added(office: Office, said: Mapping[str, str]) -> None:
 
 def _matcher(said: Mapping[str, str]) -> Matcher:
     """Of all machines only where that is ticked. Raises InvalidInput."""
-    found = Matcher(**{name: tuple(which_typed(name, _words(said.get(name, "")))) for name in MATCHED})
+    found = Matcher(**{name: _words(said.get(name, "")) for name in MATCHED})
     if said.get("all") and found.of_machines:
         raise InvalidInput(say("is of every machine, and some are named: choose one of both"), "all")
     if not said.get("all") and not found.of_machines:

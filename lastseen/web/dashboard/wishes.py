@@ -14,7 +14,7 @@ from lastseen.manage import channels
 from lastseen.manage.office import Office
 from lastseen.model import Channel, Preferences
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
-from lastseen.web.dashboard.labels import which_typed, which_written
+from lastseen.web.dashboard.labels import which_written
 from lastseen.web.dashboard.machine_form import written
 from lastseen.web.dashboard.rendering import templates
 from lastseen.words import Words, say
@@ -96,7 +96,7 @@ def _said(typed: Mapping[str, str]) -> dict[str, Any]:
     for name in ("start", "end"):
         if quiet and name not in quiet:
             raise InvalidInput(say("must be a time such as 22:00, as long as there are quiet hours"), f"quiet.{name}")
-    which = {name: words for name in WHICH if (words := which_typed(name, _words(typed.get(f"machines.{name}", ""))))}
+    which = {name: words for name in WHICH if (words := _words(typed.get(f"machines.{name}", "")))}
     return {
         "severity": typed.get("severity") or None,
         "events": _words(typed.get("events", "")) or None,
