@@ -261,10 +261,13 @@ async def renew_addresses(office: Office, ref: str) -> dict[str, Any]:
 
 
 async def order(office: Office, /, ref: str, verb: str, **given: Any) -> dict[str, Any]:
-    """One of ORDERS. As it is then."""
+    """One of ORDERS. As it is then. Raises Conflict where it is disabled and is to be paused or resumed: neither would
+    hold, and whoever asked would go by it."""
     if verb not in ORDERS:
         raise ValueError(f"no order is called {verb}")
     machine = (await find_to_edit(office, ref)).machine
+    if not machine.enabled and verb in ("pause", "resume"):
+        raise Conflict(say("{slug}: is disabled: enable it, then {verb} it", slug=machine.slug, verb=verb))
     ordering = getattr(office.monitor, verb)(machine.id, **given)
     await office.do(ordering, f"machines.{verb}", f"machine {machine.slug}", given)
     return await show(office, machine.id)

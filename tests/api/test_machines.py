@@ -250,6 +250,10 @@ async def test_orders_are_obeyed(api: Api) -> None:
         assert [one["slug"] for one in (await api.get(f"/machines?enabled={wanted}"))["items"]] == [slug]
     counts = (await api.get("/board"))["counts"]
     assert (counts["paused"], counts["disabled"], counts["provisioning"]) == (0, 1, 1)
+    for verb in ("pause", "resume"):
+        said = await api.refused("POST", f"/machines/m/{verb}", 409)
+        assert said["detail"] == f"m: is disabled: enable it, then {verb} it"
+    assert (await api.post("/machines/m/disable"))["enabled"] is False
     assert (await api.post("/machines/m/enable"))["enabled"] is True
     await api.post("/machines/m/pause", json={"until_ping": True})
     first, new = await api.get("/machines/m"), await api.post("/machines/m/new-addresses")

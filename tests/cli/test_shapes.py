@@ -115,6 +115,10 @@ def test_a_machine_is_paused_disabled_and_watched_again_and_the_events_say_so(cl
     disabled = cli.json("machines", "disable", "m")
     assert (disabled["status"], disabled["enabled"]) == ("paused", False)
     assert "disabled" in cli("machines", "list").out
+    for verb in ("pause", "resume"):
+        refused = cli("machines", verb, "m")
+        assert (refused.code, refused.out) == (1, ""), "else a script takes it for watched"
+        assert refused.err == f"lastseen: m: is disabled: enable it, then {verb} it\n"
     assert cli.json("machines", "enable", "m")["enabled"] is True
 
     events = cli.json("events", "--machine", "m")

@@ -237,6 +237,8 @@ async def test_orders_and_removal_are_done_and_lead_back(site: Site) -> None:
             answer = await admin.post(f"/machines/db/orders/{verb}")
             assert (answer.status_code, answer.headers["location"]) == (303, "/machines/db")
             assert (await site.store.liveness(["db"]))["db"].liveness.status == status
+            if verb == "disable":  # from a page that was shown before
+                assert "is disabled: enable it" in (await admin.post("/machines/db/orders/resume")).text
         assert (await admin.post("/machines/db/orders/explode")).status_code == 422
         asked = await admin.get("/machines/db/remove")
         assert "Remove db?" in asked.text
