@@ -105,8 +105,8 @@ class Settings(BaseSettings):
     timezone: Annotated[ZoneInfo | None, BeforeValidator(values.zone)] = Field(
         None,
         alias="LASTSEEN_TIMEZONE",
-        description="the time zone of messages, by default the computer's; also of schedules that are added without "
-        "one, by default UTC",
+        description="the time zone of messages, and of times that commands read and print, by default the computer's; "
+        "also of schedules that are added without one, by default UTC",
     )
     locale_dir: Path | None = Field(
         None, alias="LASTSEEN_LOCALE_DIR", description="a folder with translations of the pages"

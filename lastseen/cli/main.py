@@ -24,6 +24,7 @@ from lastseen.cli import (
     machines,
     nodes,
     notifications,
+    output,
     plugins,
     public,
     run,
@@ -105,6 +106,7 @@ def root(
     ] = None,
 ) -> None:
     context.obj = {"traceback": traceback}
+    output.zone.cache_clear()
     where.choose(server, api_key_file, ca_file, context.invoked_subcommand)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache
 from typing import Annotated, Any
 
 import typer
 
 from lastseen.durations import spell
+from lastseen.errors import ConfigurationError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
 
@@ -120,7 +122,19 @@ def local(value: datetime | str | None) -> str:
     if value is None:
         return "–"
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return moment.astimezone(zone()).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@cache
+def zone() -> tzinfo | None:
+    """The one that times are read in too; None: the computer's. A command asks once."""
+    from lastseen.cli.session import settings
+
+    try:
+        found: tzinfo | None = settings().timezone
+    except ConfigurationError:  # some commands go by no settings, and print times
+        return None
+    return found
 
 
 def since_of(machine: Mapping[str, Any]) -> str:

@@ -111,6 +111,17 @@ def test_a_planned_silence_is_in_the_time_zone_of_the_settings(cli: Cli) -> None
     assert (made["starts_at"], made["ends_at"]) == ("2099-05-31T23:00:00Z", "2099-06-01T00:30:00Z")
 
 
+def test_times_are_printed_in_the_zone_that_they_are_read_in(cli: Cli) -> None:
+    cli.env["LASTSEEN_TIMEZONE"] = "America/New_York"
+    said = cli("silences", "add", "ny", "--from", "2099-12-01T10:00", "--all").out
+    assert "until 2099-12-01 11:00:00 (" in said
+    assert "2099-12-01 10:00:00" in cli("silences", "list").out
+    cli.env["LASTSEEN_TIMEZONE"] = "Asia/Kolkata"
+    assert "2099-12-01 20:30:00" in cli("silences", "list").out
+    del cli.env["LASTSEEN_TIMEZONE"]
+    assert "2099-12-01 15:00:00" in cli("silences", "list").out, "that of the computer"
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
