@@ -9,6 +9,7 @@ due at its latest: nobody is blamed whose scheduler is merely another. `Due.note
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -238,13 +239,23 @@ def _cron(text: str) -> CronSim:
         ) from None
 
 
+_OF_CRON = re.compile(r"(\*|\d{1,2})([-/,]\d{1,2})*")
+"""What a field of cron looks like, and a part of OnCalendar hardly does."""
+
+
 def _oncalendar(text: str) -> BaseIterator:
     try:
         return BaseIterator(text, datetime(2000, 1, 1))  # noqa: DTZ001 - what a clock on the wall shows
     except OnCalendarError as error:
-        why = say(
-            "{text!r} is neither cron (five or six fields) nor OnCalendar: {error}", text=text, error=_reason(error)
-        )
+        fields = text.split()
+        if len(fields) > 1 and all(map(_OF_CRON.fullmatch, fields)):
+            why = say(
+                "{text!r} is no cron schedule: it has {many} fields, not five or six", text=text, many=len(fields)
+            )
+        else:
+            why = say(
+                "{text!r} is neither cron (five or six fields) nor OnCalendar: {error}", text=text, error=_reason(error)
+            )
         raise InvalidInput(say("{why}; {wanted}", why=why, wanted=_WANTED), "schedule") from None
 
 
