@@ -124,7 +124,7 @@ def list_(
             for m in found
         ],
         "No machines yet. The first: lastseen machines add NAME"
-        if not (kind or group or status)
+        if kind is None and group is None and not status
         else "No machines like that.",
     )
 
