@@ -25,13 +25,18 @@ AT_ONCE: Final = 2
 _in_a_thread = Beside("passwords", AT_ONCE)
 
 
-async def hashed(password: str) -> str:
-    """What is stored. Raises InvalidInput naming `password`."""
+def check_password(password: str) -> None:
+    """Raises InvalidInput naming `password`."""
     refuse_unfit(password=password)
     if not SHORTEST <= len(password) <= LONGEST:
         raise InvalidInput(
             say("must be {shortest} to {longest} characters", shortest=SHORTEST, longest=LONGEST), "password"
         )
+
+
+async def hashed(password: str) -> str:
+    """What is stored. Raises InvalidInput naming `password`."""
+    check_password(password)
     return await _in_a_thread(lambda: _hasher().hash(_plain(password)))
 
 

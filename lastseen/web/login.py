@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from lastseen import counters
 from lastseen.errors import Conflict, InvalidInput, NotFound
+from lastseen.faults import Faults
 from lastseen.ingest.asgi import Refused
 from lastseen.ingest.auth import digest_of
 from lastseen.log import get_logger
@@ -86,12 +87,17 @@ async def whose_link(request: Request, purpose: str, token: str) -> User | None:
 
 async def use_link(request: Request, response: Response, purpose: str, token: str, name: str, password: str) -> User:
     """Set up the first admin, or set a password, and be logged in. Raises Refused (403), NotFound for a link that is
-    not valid, Conflict where somebody was faster, InvalidInput naming `name` or `password`."""
+    not valid, Conflict where somebody was faster, InvalidInput naming `name` and `password`."""
     entrance = entrance_of(request)
     must_not_be_foreign(request.scope, entrance.front, from_nowhere=True)
     await whose_link(request, purpose, token)  # before a password is hashed for anybody who asks
-    if purpose == "setup":
-        check_name(name)
+    faults = Faults()
+    with faults.noted():
+        if purpose == "setup":
+            check_name(name)
+    with faults.noted():
+        passwords.check_password(password)
+    faults.tell()
     hashed = await passwords.hashed(password)
     using = _store(entrance).use_link(purpose, digest_of(token), name, hashed, _now(request))
     user: User = await _do(entrance, request, using, "setup" if purpose == "setup" else "users.set-password")

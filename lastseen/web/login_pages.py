@@ -155,7 +155,8 @@ async def _use_link(request: Request, page: str) -> Response:
     try:
         await login.use_link(request, answer, _PURPOSES[page], token, name, form.get("password", ""))
     except InvalidInput as error:
-        return await _link_page(request, page, token, {error.field: error.message}, name, 422)
+        errors = {one.field: one.message for one in (error, *error.others)}
+        return await _link_page(request, page, token, errors, name, 422)
     except Conflict as error:
         return await _link_page(request, page, token, {"": str(error)}, name, 409)
     except NotFound:

@@ -115,6 +115,20 @@ async def test_what_cannot_be_is_said_at_its_field_and_the_link_stays_good(
     assert (await browser.post("/setup", data=form(token))).status_code == 303
 
 
+async def test_all_that_is_wrong_with_the_first_admin_is_said_at_once_and_costs_no_hash(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await site.link("setup")
+    monkeypatch.setattr(passwords, "_hasher", None)
+    answer = await site.browser().post("/setup", data=form(token, " a", "short"))
+    assert answer.status_code == 422
+    assert 'id="e-name"' in answer.text
+    assert 'id="e-password"' in answer.text
+    answer = await site.browser().post("/setup", data=form(token, " a"))
+    assert 'id="e-name"' in answer.text
+    assert 'id="e-password"' not in answer.text
+
+
 @pytest.mark.parametrize("token", ["", "x", "t" * 44, "T" * 43, "\0", "x" * 100_000])
 async def test_a_made_up_link_opens_nothing_and_costs_no_hash(
     site: Site, token: str, monkeypatch: pytest.MonkeyPatch
