@@ -224,7 +224,7 @@ async def test_a_clock_that_is_put_back_stops_no_request() -> None:
     watched = Watched()
     text = watched.keys.put("lsm_one", "machine", 7)
     await watched.use(text)
-    watched.clock.seconds -= 900
+    watched.clock.put -= 900
     await watched.use(text)
     assert len(await watched.written()) == 1
 

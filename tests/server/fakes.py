@@ -19,9 +19,11 @@ class HandClock:
 
     def __init__(self) -> None:
         self.seconds = 1_000.0
+        self.put = 0.0
+        """Seconds by which somebody put it forward, or back; what is monotonic knows nothing of that."""
 
     def now(self) -> datetime:
-        return datetime(2025, 10, 10, 16, 0, tzinfo=UTC) + timedelta(seconds=self.seconds)
+        return datetime(2025, 10, 10, 16, 0, tzinfo=UTC) + timedelta(seconds=self.seconds + self.put)
 
     wall = now
 

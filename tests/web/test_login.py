@@ -186,7 +186,7 @@ async def test_that_a_session_is_used_is_written_down_once_a_minute(
     assert len(written) == 2
     ((session, _),) = await site.store.sessions(None, site.clock.now())
     assert session.used_at == site.clock.now()
-    site.clock.seconds -= 3600
+    site.clock.put -= 3600
     await browser.get("/test/who")
     assert len(written) == 3, "the clock was put back"
 

@@ -66,7 +66,7 @@ async def test_that_somebody_came_is_written_down_once_an_hour_and_may_fail(
     async def full(*args: object) -> None:
         raise StoreUnavailable("the disk is full")
 
-    site.clock.seconds -= 7200
+    site.clock.put -= 7200
     await browser.get("/test/who")
     assert await last_in() == site.clock.now(), "the clock was put back"
     monkeypatch.setattr(type(site.store), "user_came", full)
