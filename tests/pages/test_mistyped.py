@@ -39,7 +39,7 @@ async def test_back_from_a_log_in_with_a_mistyped_password(looking: Looking) -> 
         await types(page, "a wrong one", "member")
         await types(page, RIGHT, "member")
         await expect(page.get_by_role("heading", level=1)).to_have_text("Kinds")
-        assert await back(page) == 200
+        await back(page)
         await expect(page.get_by_role("heading", level=1)).to_have_text("Kinds")
 
 
@@ -58,7 +58,7 @@ async def test_back_from_a_link_with_a_password_that_was_too_short(looking: Look
         await types(page, "short", name)
         await types(page, RIGHT, name)
         await expect(page.get_by_role("heading", level=1)).to_have_text("Machines")
-        assert await back(page) == 404
+        await back(page)
         await expect(page.get_by_role("heading", level=1)).to_have_text("This link is not valid")
 
 
@@ -71,5 +71,5 @@ async def test_back_from_a_form_that_was_refused(looking: Looking) -> None:
         await types(page, "a wrong one", "member")
         await expect(page.locator("#problem")).to_be_visible()
         await page.get_by_role("link", name="To all machines").click()
-        assert await back(page) == 200
+        await back(page)
         await expect(page).to_have_url(looking.url + "/login")
