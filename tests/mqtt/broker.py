@@ -56,12 +56,16 @@ class Mosquitto:
 
     def _answers(self) -> bool:
         if self._process is None or self._process.poll() is not None:
-            raise RuntimeError(f"mosquitto ended: {self._log.read_text()}")
+            raise RuntimeError(f"mosquitto ended: {self.said()}")
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1):
                 return True
         except OSError:
             return False
+
+    def said(self) -> str:
+        """Its log."""
+        return self._log.read_text()
 
     def kill(self) -> None:
         """As a power cut would."""
