@@ -16,6 +16,7 @@ from lastseen.durations import parse_duration
 from lastseen.errors import InvalidInput, UnknownMachine
 from lastseen.manage.channels import all_failing
 from lastseen.model import Channel, Matcher, Silence, Status
+from lastseen.model.names import group_meant
 from lastseen.monitor.uptime import uptime
 from lastseen.notifiers.wording import Line
 from lastseen.protocols import Pasts
@@ -208,7 +209,8 @@ def chosen(seen: Sequence[Seen], text: str) -> Choice | None:
     exact = [one for one in seen if one.status.slug == text.strip()]
     for one in exact or [one for one in seen if wanted in (one.status.slug.casefold(), one.name.casefold())]:
         return Choice(one.name, Matcher(names=(one.status.slug,)), [one])
-    group = [one for one in seen if one.status.group.casefold() == wanted]
+    named = group_meant(text.strip()).casefold()
+    group = [one for one in seen if one.status.group.casefold() == named]
     if group:
         return Choice(group[0].status.group, Matcher(groups=(group[0].status.group,)), group)
     for tag in {tag for one in seen for tag in one.tags if tag.casefold() == wanted.removeprefix("#")}:

@@ -39,7 +39,7 @@ def advice(
         if listen is not None:
             span = parse_duration(listen, "lasting")
             asked = call(verbs.listen, machine, span)
-            begins = f"from {local(asked['listening_from'])} " if asked["listening_from"] else ""
+            begins = f"from {local(asked['listening_from'])} " if asked.get("listening_from") else ""
             until = local(asked["listening_until"])
             text = f"{asked['machine']} is listened to {begins}until {until}, while `lastseen serve` runs."
             answer(as_json, asked, text)
@@ -59,7 +59,7 @@ def _print(found: dict[str, Any]) -> None:
         typer.echo(sentence)
     if found["proposed_seconds"] and found["proposed_seconds"] != found["offline_after_seconds"]:
         typer.echo(f"\n    lastseen machines set {found['machine']} --offline-after {found['proposed_seconds']:g}s\n")
-    if found["listening_from"]:
+    if found.get("listening_from"):  # older servers do not say
         typer.echo(f"It is listened to from {local(found['listening_from'])} on.")
     elif not found["listening_since"]:
         typer.echo(f"It is not its turn now. To listen: lastseen machines advice {found['machine']} --listen 2d")

@@ -228,9 +228,9 @@ def add(
 def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=settings().timezone).astimezone()
+    except (ValueError, OverflowError):
         raise InvalidInput(f"must be a time such as 2026-06-01T22:00, not {text!r}", "--from") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=settings().timezone).astimezone()
 
 
 def _who() -> str:

@@ -56,12 +56,17 @@ async def add(
     return describe(made, many)
 
 
+_ZONES = timedelta(days=1)
+"""More than any zone is away from UTC."""
+
+
 def _span(start: datetime, lasting: timedelta) -> tuple[datetime, datetime]:
     """In UTC before anything is added: in a zone of its own a time is reckoned as a clock on the wall shows it, which
-    knows nothing of changes. Raises InvalidInput."""
+    knows nothing of changes. Both have a name in every zone. Raises InvalidInput."""
     try:
         begins = start.astimezone(UTC)
-        return begins, begins + lasting
+        ends = begins + lasting
+        return begins - _ZONES + _ZONES, ends + _ZONES - _ZONES
     except OverflowError:
         message = say("must be a time such as 2025-10-10 03:00, not {text!r}", text=f"{start:%Y-%m-%d %H:%M}")
         raise InvalidInput(message, "starts_at") from None

@@ -175,6 +175,10 @@ BEGUN_BY = {
 """What ends something, and the alerts with which that began."""
 
 ENDS = frozenset(BEGUN_BY)
+
+FOLLOWS = {**BEGUN_BY, EventType.ACKNOWLEDGED: BEGUN_BY[EventType.ONLINE]}
+"""What is told to those who were told of one of these: an end, and that somebody has seen it."""
+
 """Types of events that, where they are no alert, are told to those who were told of what they end."""
 
 MERE_ENDS = frozenset({EventType.ONLINE, EventType.STEADY})

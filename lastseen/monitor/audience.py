@@ -6,10 +6,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from lastseen.model import (
-    ENDS,
     Channel,
     Event,
-    EventType,
     Notification,
     NotificationState,
     Severity,
@@ -17,14 +15,14 @@ from lastseen.model import (
     notification_uid,
 )
 from lastseen.model.drill import not_for
-from lastseen.model.words import MERE_ENDS
+from lastseen.model.words import FOLLOWS, MERE_ENDS
 
 
 def unwanted(channel: Channel, event: Event, told: frozenset[str]) -> str | None:
     """Why this channel is not told of the event; None: it is. `told`: uids of those that heard of its incident."""
     if not channel.enabled:
         return f"channel disabled: {channel.disabled_reason or 'by a person'}"
-    follows = event.type in {*ENDS, EventType.ACKNOWLEDGED}  # that it was seen is shown in what was told
+    follows = event.type in FOLLOWS  # that it was seen is shown in what was told
     ends = follows and event.severity is not Severity.ALERT and channel.uid in told
     reason = not_for(channel.id, event.snapshot) or (None if ends else channel.declines(event))
     if reason is not None or event.severity is Severity.ALERT:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from lastseen.errors import InvalidInput
 from lastseen.model import ENDS, EventType, Preferences, Quiet
 from lastseen.model.wishes import DAYS
-from lastseen.model.words import BEGUN_BY, INFOS, MERE_ENDS
+from lastseen.model.words import BEGUN_BY, FOLLOWS, INFOS, MERE_ENDS
 from lastseen.words import say
 
 TOLD = tuple(
@@ -97,10 +97,10 @@ def check_severity(wishes: Preferences) -> None:
 
 
 def _unheard(patterns: tuple[str, ...]) -> Iterator[tuple[str, frozenset[str]]]:
-    """Those that fit no alert, and no end of one that is wished, with the types that they fit."""
+    """Those that fit no alert, and nothing that follows one that is wished, with the types that they fit."""
     for pattern in patterns:
         fits = frozenset(type_ for type_ in TOLD if fnmatchcase(type_, pattern))
-        begun = [alert for type_ in fits & ENDS for alert in BEGUN_BY[EventType(type_)]]
+        begun = [alert for type_ in fits & FOLLOWS.keys() for alert in FOLLOWS[EventType(type_)]]
         if fits and fits <= ENDS | INFOS and not any(fnmatchcase(one, wish) for one in begun for wish in patterns):
             yield pattern, fits
 

@@ -138,6 +138,7 @@ async def test_a_mute_holds_what_it_names_in_this_chat_and_lets_it_go(site: Site
     assert re.fullmatch(r"🔔 Unmuted\. Meanwhile: db-01 offline since .*\.", unmuted)
     await eventually(lambda: [one for one in site.api.messages if one.chat_id == 7 and "🔴 db-01" in one.text])
     assert await site.ask(7, "/unmute") == "Nothing is muted here."
+    assert "🔕 http muted until" in await site.ask(7, "/mute 2h no group"), "as pages call it"
 
 
 async def test_muting_again_replaces_the_first(site: Site) -> None:

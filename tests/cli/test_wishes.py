@@ -127,6 +127,8 @@ def test_times_are_printed_in_the_zone_that_they_are_read_in(cli: Cli) -> None:
     [
         (["--for", "long"], "--for"),
         (["--from", "tomorrow"], "--from: must be a time"),
+        (["--from", "0001-01-01T00:00"], "--from: must "),
+        (["--from", "9999-12-31T23:30"], "--from: must be a time"),
         (["--from", "2001-01-01T00:00"], "--from: must not be so long ago"),
     ],
 )

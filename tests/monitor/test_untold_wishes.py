@@ -25,6 +25,7 @@ ENDED = {
     "source.restored": {"source.blind"},
     "system.store_restored": {"system.store_lost"},
     "system.disk_ok": {"system.disk_low"},
+    "machine.acknowledged": {"machine.offline", "machine.error"},
 }
 INFOS = {f"machine.{what}" for what in ("registered", "removed", "paused", "resumed", "acknowledged")}
 
@@ -60,7 +61,7 @@ def test_what_is_wished_for_by_name_is_told_or_refused(severity: Any) -> None:
         ({"events": ["machine.paused"]}, "severity", "'machine.paused'"),
         ({"events": ["machine.re*"]}, "severity", "'machine.re*'"),
         ({"events": ["machine.offline", "machine.registered"]}, "severity", "'machine.registered'"),
-        ({"events": ["machine.offline", "machine.acknowledged"]}, "severity", "'machine.acknowledged'"),
+        ({"events": ["machine.flapping", "machine.acknowledged"]}, "severity", "'machine.acknowledged'"),
         ({"events": ["source.restored"]}, "severity", "'source.restored'"),
         ({"events": ["machine.online"]}, "events", "machine.offline too"),
         ({"events": ["machine.online"], "severity": "info"}, "events", "machine.offline too"),
@@ -80,6 +81,7 @@ def test_what_would_never_be_told_is_refused_with_what_it_wants(wishes: dict[str
     [
         {"events": ["machine.paused"], "severity": "info"},
         {"events": ["machine.error", "machine.online"]},
+        {"events": ["machine.offline", "machine.acknowledged"]},
         {"events": ["machine.o*"]},
         {"events": ["machine.flapping", "machine.steady"]},
         {"events": ["source.restored"], "severity": "info"},

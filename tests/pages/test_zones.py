@@ -130,6 +130,10 @@ async def test_a_silence_at_the_end_of_all_times_is_refused_at_its_field(site: S
             page = await admin.post("/silences", data=form)
             assert page.status_code == 422, start
             assert fault(page, "start"), start
+        for start in ("9999-12-31T21:30", "0001-01-01T00:30"):  # in UTC there is such a time
+            page = await admin.post("/silences", data={"name": "x", "lasting": "1h", "start": start, "all": "yes"})
+            assert page.status_code == 422, start
+        assert (await admin.get("/silences")).status_code == 200
 
 
 async def test_a_job_is_due_by_the_servers_zone_wherever_it_was_written_down(tmp_path: Path) -> None:
