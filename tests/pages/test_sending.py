@@ -13,6 +13,7 @@ from lastseen.web.sessions import COOKIE
 from tests.pages.looking import Held, Looking
 from tests.pages.test_news import NEWS
 from tests.pages.test_pages import machine
+from tests.support import eventually
 
 
 async def back(page: Page) -> None:
@@ -21,6 +22,10 @@ async def back(page: Page) -> None:
     await page.evaluate("window.before = true")
     await page.go_back()
     await page.wait_for_function("!window.before")
+
+
+async def is_online(looking: Looking, slug: str) -> bool:
+    return (await machines.show(looking.served.app.office, slug))["status"] == "online"
 
 
 async def ready(page: Page) -> None:
@@ -244,6 +249,7 @@ async def test_what_cannot_be_done_is_said_on_the_page_where_it_was_wanted(looki
         await seen.open("/?q=came")
         async with Held(page, "q=came"):  # the page does not learn that it came back
             await looking.served.beat(key, b'{"status": "ok"}')
+            await eventually(lambda: is_online(looking, "came"))
             await page.locator(".wrong-now li", has_text="came").get_by_role("button").click()
             await expect(page.locator("main [role=alert]")).to_contain_text("is neither offline nor in error")
             await expect(page.get_by_role("heading", level=1)).to_have_text("Machines")
