@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
-from lastseen.errors import ConfigurationError, InvalidInput, LastseenError, StoreUnavailable
+from lastseen.errors import ConfigurationError, InvalidInput, LastseenError, NotFound, StoreUnavailable
 from lastseen.log import get_logger
 from lastseen.log_output import remember_secrets
 from lastseen.manage.sources import split_url
 from lastseen.protocols import SourceRows, Store
 
 if TYPE_CHECKING:
+    from lastseen.ingest.mqtt import MqttSource
     from lastseen.model import Source
     from lastseen.monitor.heartbeat import HeartbeatMonitor
     from lastseen.monitor.sources import WayIn
@@ -54,7 +55,7 @@ OPTIONS = (
 _log = get_logger()
 
 
-def make_way(name: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> WayIn:
+def make_way(name: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> MqttSource:
     """Raises InvalidInput that names the field."""
     from lastseen.ingest.mqtt import MqttSource
 
@@ -163,6 +164,8 @@ class FollowedSources:
         except StoreUnavailable:
             del self._seen[way.name]  # the next look tries again
             raise
+        except NotFound:
+            pass  # it was removed in this moment, which the next look sees
         except LastseenError as error:
             self._refuse(way.name, str(error))
         else:
@@ -194,6 +197,7 @@ class FollowedSources:
                 trouble = f"it cannot be read: {error!r}"
             else:
                 self._told.pop(name, None)
+                way.from_row = True
                 return way
         self._refuse(name, trouble)
         return None

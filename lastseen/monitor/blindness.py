@@ -141,14 +141,15 @@ class Listener:
         self._looked, self._heard_until = self._clock.monotonic(), self._clock.now()
         await self._mark(self._heard_until)
 
-    async def add(self, name: str, kind: str = "code") -> Ear:
-        """One more source, whose link is not there yet: blind since it was last heard by anybody."""
+    async def add(self, name: str, kind: str = "code", of: str | None = None) -> Ear:
+        """One more source, whose link is not there yet: blind since it was last heard by anybody. Raises NotFound where
+        the source `of` is gone that it belongs to."""
         if name in self.ears:
             return self.ears[name]
         ear, now = Ear(name, kind), self._clock.now()
         before: datetime | None = None
         if self._marks is not None:
-            ear.id, before = await self._marks.listen(name, self._node, now)
+            ear.id, before = await self._marks.listen(name, self._node, now, of=of)
         else:
             ear.id = max(other.id for other in self.ears.values()) + 1
         if self._announces is not None:

@@ -14,7 +14,7 @@ import anyio
 
 from lastseen.clock import Clock, SystemClock
 from lastseen.durations import Duration, parse_duration
-from lastseen.errors import UnknownMachine
+from lastseen.errors import NotFound, UnknownMachine
 from lastseen.model import (
     HTTP_SOURCE,
     Acknowledge,
@@ -151,20 +151,26 @@ class HeartbeatMonitor:
             await stack.enter_async_context(self._open_store())
             await self._loops.begin()
             given = await self._given() if callable(self._given) else self._given
-            for way in given:
-                await self._ways.prepare(way)
+            ways = [way for way in given if await self._is_prepared(way)]
             if isinstance(self.store, Catalog):
                 await self.store.default_threshold(self.rules.offline_after, self.clock.now())
             await self._roster.start(self.clock.now())
             stack.push_async_callback(self._roster.stop)
             await self._loops.start()
             stack.push_async_callback(self._loops.stop)
-            self._ways.start(given)
+            self._ways.start(ways)
             stack.push_async_callback(self._ways.stop)
             attach = getattr(self.clock, "attach", None)
             if attach is not None:  # a virtual clock advances only while nothing is under way
                 stack.callback(attach(lambda: self._loops.idle))
             self._stack = stack.pop_all()
+
+    async def _is_prepared(self, way: WayIn) -> bool:
+        try:
+            await self._ways.prepare(way)
+        except NotFound:
+            return False  # somebody removed it in this moment
+        return True
 
     async def stop(self) -> None:
         """Store what was accepted, finish what is being sent, give everything back. Stopping twice is harmless."""
@@ -266,7 +272,8 @@ class HeartbeatMonitor:
         await consume(messages, parse, take)
 
     async def add_source(self, way: WayIn) -> None:
-        """Begin to listen to one more way in. Raises Conflict when there is one of this name."""
+        """Begin to listen to one more way in. Raises Conflict when there is one of this name, NotFound when it has
+        `from_row = True` and no row of this name is there any more."""
         await self._ways.add(way)
 
     async def drop_source(self, name: str) -> None:

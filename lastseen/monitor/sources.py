@@ -271,22 +271,24 @@ class WaysIn:
                 await self._listener.keep()
 
     async def add(self, way: WayIn) -> None:
-        """One more, which runs. Raises Conflict when there is one of this name."""
+        """One more, which runs. Raises Conflict when there is one of this name; as `prepare`."""
         if way.name in self.ports:
             raise Conflict(say("there is a source {name!r} already", name=way.name))
         await self.prepare(way)
         self.run(way)
 
     async def prepare(self, way: WayIn) -> None:
-        """From now on its silence is its own: its link is not there yet."""
-        self._open(await self._listener.add(way.name, way.kind))
+        """From now on its silence is its own: its link is not there yet. Raises NotFound when it was made `from_row`,
+        and the row is gone."""
+        of = way.name if getattr(way, "from_row", False) else None
+        self._open(await self._listener.add(way.name, way.kind, of))
 
     def _open(self, ear: Ear) -> Port:
         port = self.ports[ear.name] = Port(ear, self._listener, self._means, functools.partial(self._part, ear))
         return port
 
     async def _part(self, whole: Ear, name: str) -> Port:
-        return self.ports.get(name) or self._open(await self._listener.add(name, whole.kind))
+        return self.ports.get(name) or self._open(await self._listener.add(name, whole.kind, whole.name))
 
     def start(self, ways: Sequence[WayIn]) -> None:
         """Those that are prepared run, and what nobody can place is written down now and then."""

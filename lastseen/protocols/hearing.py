@@ -15,8 +15,12 @@ from lastseen.protocols.store import Decide, Tell
 class Sources(Protocol):
     """Who listened, until when, and when nobody could have been heard."""
 
-    async def listen(self, source: str, node: str, now: datetime) -> tuple[int, datetime | None]:
-        """Begin to listen. The source's id (its bit) and until when any listener of it heard before, if ever."""
+    async def listen(
+        self, source: str, node: str, now: datetime, *, of: str | None = None
+    ) -> tuple[int, datetime | None]:
+        """Begin to listen. The source's id (its bit) and until when any listener of it heard before, if ever. A row is
+        made where there is none. `of`: the source that this one belongs to, or is, and that people may remove. Raises
+        NotFound where that is gone: nobody would listen to what is made again after it was removed."""
 
     async def mark(
         self, source: int, node: str, now: datetime, blind: Sequence[BlindPeriod] = ()

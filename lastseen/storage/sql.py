@@ -173,8 +173,10 @@ class SqlStore(SqlReading, SqlKeyring, SqlPeople, SqlPruning, SqlSampled):
 
     # -- Sources
 
-    async def listen(self, source: str, node: str, now: datetime) -> tuple[int, datetime | None]:
-        return await self.database.write(lambda c: sql_sources.listen(c, source, node, now))
+    async def listen(
+        self, source: str, node: str, now: datetime, *, of: str | None = None
+    ) -> tuple[int, datetime | None]:
+        return await self.database.write(lambda c: sql_sources.listen(c, source, node, now, of))
 
     async def mark(
         self, source: int, node: str, now: datetime, blind: Sequence[BlindPeriod] = ()

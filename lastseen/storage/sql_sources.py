@@ -11,7 +11,7 @@ from lastseen.model import BlindPeriod, Lease
 from lastseen.storage import dialect as sql
 from lastseen.storage import sql_blind
 from lastseen.storage.rows import leases, listeners
-from lastseen.storage.sql_ways import source_id
+from lastseen.storage.sql_ways import hold, source_id
 
 FORGOTTEN_AFTER = timedelta(days=7)
 """A listener that was not alive for so long is no longer listed, unless it is the one that heard last."""
@@ -49,8 +49,12 @@ def release(connection: Connection, held: Lease, now: datetime) -> None:
 # --- sources ----------------------------------------------------------------------------------------------------------
 
 
-def listen(connection: Connection, name: str, node: str, now: datetime) -> tuple[int, datetime | None]:
+def listen(
+    connection: Connection, name: str, node: str, now: datetime, of: str | None = None
+) -> tuple[int, datetime | None]:
     """`heard_until` moves on with the first mark only: who dies in between leaves the gap as it is."""
+    if of is not None:
+        hold(connection, of)
     source = source_id(connection, name)
     heard = select(func.max(listeners.c.heard_until)).where(listeners.c.source_id == source)
     before: datetime | None = connection.execute(heard).scalar()

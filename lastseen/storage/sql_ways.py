@@ -71,8 +71,14 @@ def _as_source(row: Row[Any]) -> Source:
     return Source(row.id, row.name, row.kind, loaded(row.config))
 
 
-def _row(connection: Connection, name: str) -> Row[Any]:
-    row = connection.execute(select(sources).where(sources.c.name == name, sources.c.kind != REMOVED)).first()
+def hold(connection: Connection, name: str) -> None:
+    """Nobody removes it until this is committed. Raises NotFound."""
+    _row(connection, name, held=True)
+
+
+def _row(connection: Connection, name: str, held: bool = False) -> Row[Any]:
+    there = select(sources).where(sources.c.name == name, sources.c.kind != REMOVED)
+    row = connection.execute(there.with_for_update(read=True) if held else there).first()
     if row is None:
         raise NotFound(say("there is no source {name!r}", name=name))
     return row

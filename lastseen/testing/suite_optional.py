@@ -126,6 +126,17 @@ class OptionalSuite(StoreSuiteBase):
             assert await store.listen("http", "node-2", at(60)) == (0, at(50))
             await store.leave(source, "node-1", at(61))
 
+    async def test_a_source_that_was_removed_is_not_made_again_by_who_was_about_to_listen(self) -> None:
+        self.needs("sources")
+        async with self.opened() as store:
+            for name in ("house", "house/attic"):
+                with pytest.raises(NotFound):
+                    await store.listen(name, "n", at(0), of="house")
+            whole, _ = await store.listen("house", "n", at(1))
+            part, _ = await store.listen("house/attic", "n", at(2), of="house")
+            assert await store.listen("house", "m", at(3), of="house") == (whole, at(1))
+            assert len({0, whole, part}) == 3
+
     async def test_blind_periods_reach_the_decision(self) -> None:
         self.needs("sources")
         seen: list[Case] = []

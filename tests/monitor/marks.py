@@ -20,7 +20,9 @@ class Marks:
         self.blind: list[BlindPeriod] = []
         self.broken = False
 
-    async def listen(self, source: str, node: str, now: datetime) -> tuple[int, datetime | None]:
+    async def listen(
+        self, source: str, node: str, now: datetime, *, of: str | None = None
+    ) -> tuple[int, datetime | None]:
         return 0, self.newest
 
     async def mark(self, source: int, node: str, now: datetime, blind: Sequence[BlindPeriod] = ()) -> None:

@@ -131,6 +131,38 @@ async def test_a_row_whose_password_cannot_be_read_is_told_and_harms_no_other(
     assert "x" * 9 not in str(logs)
 
 
+@pytest.mark.parametrize("when", ["at the start", "later"])
+async def test_one_that_is_removed_while_the_server_begins_to_listen_does_not_come_back(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, now = module.FollowedSources._read, SystemClock().now()
+
+    looks: list[Any] = []
+
+    async def just_before_it_is_removed(followed: Any) -> Any:
+        found = await read(followed)
+        looks.append(list(found))
+        for name in found:
+            await followed._rows.remove_source(name, now)
+        return found
+
+    store = open_store(f"sqlite:///{tmp_path / 'lastseen.db'}")
+    gone = {"url": f"mqtt://127.0.0.1:{free_port()}", "presets": ["devices"]}
+    if when == "at the start":
+        await store.open()  # type: ignore[attr-defined]
+        await store.add_source("mqtt", "home", gone, {}, now)  # type: ignore[attr-defined]
+        await store.close()  # type: ignore[attr-defined]
+    with capture_logs() as logs:
+        monkeypatch.setattr(module.FollowedSources, "_read", just_before_it_is_removed)
+        async with a_server(tmp_path) as server:
+            if when == "later":
+                await server.other.add_source("mqtt", "home", gone, {}, now)
+            await eventually(lambda: ["home"] in looks and looks[-2:] == [[], []])
+            assert ears(server) == {"http"}
+            assert [row.name for row in await server.other.sources()] == ["http"]
+    assert [line for line in logs if line["event"] in ("source_refused", "source_ended")] == []
+
+
 async def test_the_environment_names_one_broker_that_goes_before_a_row_of_its_name(
     tmp_path: Path, shared: Mosquitto
 ) -> None:

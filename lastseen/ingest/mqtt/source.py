@@ -55,6 +55,8 @@ class MqttSource:
     """
 
     kind = "mqtt"
+    from_row = False
+    """It stands in the store as a row, which people may remove while somebody begins to listen to it."""
 
     def __init__(
         self,
