@@ -150,6 +150,11 @@ class Database:
             done = connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(values.values()))
             return int(done.lastrowid or 0)
 
+    def change(self, table: str, row: int, **values: Any) -> None:
+        with closing(sqlite3.connect(self.file)) as connection, connection:
+            set_ = ", ".join(f"{column} = ?" for column in values)
+            connection.execute(f"UPDATE {table} SET {set_} WHERE id = ?", (*values.values(), row))
+
     def content(self) -> list[str]:
         """All that is in it, to see that it stays so."""
         with closing(sqlite3.connect(self.file)) as connection:

@@ -191,6 +191,25 @@ def test_a_second_import_brings_only_what_is_new(cli: Cli, kuma: Kuma) -> None:
     assert {name: row["result"] for name, row in again.items()} == {"One": "here", "hook": "here", "Two": "brought"}
 
 
+def test_a_maintenance_is_brought_once_however_its_time_is_written(cli: Cli, kuma: Kuma) -> None:
+    monitor = kuma.push("One", TOKEN)
+    made = kuma.put(
+        "maintenance", title="far", description="", start_date="2099-06-01 09:00:00", end_date="2099-06-01 10:00",
+        timezone="Asia/Tokyo",
+    )  # fmt: skip
+    kuma.put("monitor_maintenance", monitor_id=monitor, maintenance_id=made)
+    assert moved(cli.json("import", "uptime-kuma", str(kuma.file)))["far"]["result"] == "brought"
+    for start, end, zone in (
+        ("2099-06-01T09:00", "2099-06-01T10:00:00.000Z", "Asia/Seoul"),  # Kuma reads no zone but the maintenance's own
+        ("2099-06-01 00:00:00", "2099-06-01 01:00:00", "UTC"),
+        ("2099-06-01 02:00:00", "2099-06-01 03:00:00", "Europe/Berlin"),
+    ):
+        kuma.change("maintenance", made, start_date=start, end_date=end, timezone=zone)
+        again = moved(cli.json("import", "uptime-kuma", str(kuma.file)))
+        assert again["far"]["result"] == "here", zone
+        assert [one["name"] for one in cli.json("silences", "list")] == ["far"]
+
+
 def test_a_channel_that_was_brought_hears_of_the_machines_that_come_later(cli: Cli, kuma: Kuma) -> None:
     hook = kuma.notification("hook", WEBHOOK, kuma.push("One", TOKEN + "1"))
     cli.json("import", "uptime-kuma", str(kuma.file))
