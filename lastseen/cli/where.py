@@ -13,6 +13,8 @@ from lastseen.cli.options import UsageError
 from lastseen.errors import ConfigurationError, InvalidInput
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from lastseen.client.remote import Remote
 
 SERVER, KEY_FILE = "LASTSEEN_SERVER", "LASTSEEN_API_KEY_FILE"
@@ -75,14 +77,29 @@ def must_be_here() -> None:
 def remote(chosen: There, **more: Any) -> Remote:
     """`more`: as `Remote` takes it. Raises InvalidInput, ConfigurationError."""
     from lastseen.agent.sender import trust
+    from lastseen.cli.output import zone
     from lastseen.client.remote import Remote
     from lastseen.variables import read_secret
 
     key = read_secret("--api-key-file", chosen.key_file).strip()
+    verify = trust(chosen.ca_file) if _by_tls(chosen.server) else True
     try:
-        return Remote(chosen.server, key, verify=trust(chosen.ca_file) if _by_tls(chosen.server) else True, **more)
+        return Remote(chosen.server, key, verify=verify, timezone=_name_of(zone()), **more)
     except InvalidInput as error:
         raise InvalidInput(error.message, "--server") from None
+
+
+def _name_of(zone: tzinfo | None) -> str | None:
+    """What a server may know it by; `zone` None: the computer's. None: it has no name."""
+    from zoneinfo import ZoneInfo
+
+    if isinstance(zone, ZoneInfo):
+        return zone.key
+    said = os.environ.get("TZ", "").removeprefix(":")
+    try:
+        return ZoneInfo(said or str(Path("/etc/localtime").resolve()).partition("/zoneinfo/")[2]).key
+    except (LookupError, ValueError, OSError):
+        return None
 
 
 def counterpart(verb: Callable[..., Any]) -> Callable[..., Any]:

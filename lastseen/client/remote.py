@@ -42,7 +42,8 @@ class Remote:
     """A server by its address, asked with a key (`lsa_…`). `verify`: whose certificates are believed, by default
     certifi's. What only reads is tried again where the connection failed or the answer is 503; what changes something
     only where there was no connection. No redirect is followed: the key would go along. `warn`: takes what is wrong
-    beside what was asked for."""
+    beside what was asked for. `timezone`: the name of the zone that times and days are meant in, by default the
+    server's."""
 
     def __init__(
         self,
@@ -53,8 +54,9 @@ class Remote:
         timeout: float = TIMEOUT,
         transport: httpx.AsyncBaseTransport | None = None,
         warn: Callable[[str], None] = lambda text: None,
+        timezone: str | None = None,
     ) -> None:
-        self.warn = warn
+        self.warn, self.timezone = warn, timezone
         self.url = _base(server)
         if not re.fullmatch(r"[\x21-\x7e]+", key):
             raise ConfigurationError("the key for the API is none: it has no spaces, and no letters beyond ASCII")

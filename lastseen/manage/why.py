@@ -33,7 +33,7 @@ async def told(
     asked = Asked(now, now) if at is None else Asked(*named(at, now, office.zone, field), now=False)
     facts = await (_guessed if guess else _facts)(office, machine, asked, now)
     await office.monitor.name_sources([facts.standing])
-    when = When(now, office.zone, abroad=office.their_zone is not None)
+    when = When(now, office.zone, abroad=office.zone != office.own_zone)
     return story(facts, office.monitor.described(facts.standing, now), asked, when), when
 
 

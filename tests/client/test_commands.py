@@ -200,6 +200,32 @@ def test_the_same_is_done_and_the_same_refused(both: Both, form: str) -> None:
         assert there.code == here.code, command
 
 
+@pytest.mark.parametrize("said", [{"LASTSEEN_TIMEZONE": "Asia/Kolkata"}, {"TZ": ":Asia/Kolkata"}])
+def test_times_and_days_are_those_of_who_asks_and_not_of_the_server(
+    both: Both, monkeypatch: pytest.MonkeyPatch, said: dict[str, str]
+) -> None:
+    for name, zone in said.items():
+        monkeypatch.delitem(both.there.env, "LASTSEEN_TIMEZONE")
+        monkeypatch.setitem(both.there.env, name, zone)
+    for at, since in (
+        ("2026-03-01T02:00", "2026-02-28T20:30:00Z"),
+        ("2026-03-01", "2026-02-28T18:30:00Z"),
+        ("2026-03-01T02:00+01:00", "2026-03-01T01:00:00Z"),
+    ):
+        asked = json.loads(both.ask("why", "pump-01", "--at", at, "--json").out)["asked"]
+        assert asked["since"] == since
+    days = json.loads(both.ask("uptime", "pump-01", "--window", "3d", "--json").out)["days"]
+    assert {one["start"][10:] for one in days[1:]} == {"T18:30:00Z"}
+    assert both.ask("machines", "advice", "pump-01").code == 0
+
+
+def test_where_the_zone_has_no_name_days_are_the_servers(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(both.there.env, "LASTSEEN_TIMEZONE")
+    monkeypatch.setitem(both.there.env, "TZ", "IST-5:30")
+    asked = json.loads(both.ask("why", "pump-01", "--at", "2026-03-01", "--json").out)["asked"]
+    assert asked["since"] == "2026-02-28T23:00:00Z", "of Europe/Berlin"
+
+
 def test_a_server_tells_again_what_was_given_up(both: Both) -> None:
     dead = both.ask("notifications", "list", "--state", "dead", "--json").value[0]
     made = both.ask("notifications", "replay", str(dead["id"]), "--json").value

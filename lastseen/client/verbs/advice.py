@@ -21,7 +21,7 @@ async def of_one(
     """What was counted of it, its false alarms, and the limit that is proposed."""
     given = {"window": window, "false_alarms_under": brief_under, "limit": limit}
     said = {name: None if span is None else str(span.total_seconds()) for name, span in given.items()}
-    return await server.get(dict[str, Any], "machines", ref, "advice", **said)
+    return await server.get(dict[str, Any], "machines", ref, "advice", timezone=server.timezone, **said)
 
 
 async def listen(server: Remote, ref: str, span: timedelta) -> dict[str, Any]:

@@ -15,9 +15,10 @@ async def listed(server: Remote, span: timedelta, *, without_silenced: bool = Fa
 
 
 async def show(server: Remote, ref: str, span: timedelta, *, without_silenced: bool = False) -> MachineUptime:
-    """Of one, and of each day of it."""
+    """Of one, and of each day of it, in the `timezone` of `server`."""
     window, leave_out = _asked(span, without_silenced)
-    return await server.get(MachineUptime, "machines", ref, "uptime", window=window, without_silenced=leave_out)
+    params = {"window": window, "without_silenced": leave_out, "timezone": server.timezone}
+    return await server.get(MachineUptime, "machines", ref, "uptime", **params)
 
 
 def _asked(span: timedelta, without_silenced: bool) -> tuple[str, str | None]:

@@ -7,5 +7,6 @@ from lastseen.client.shapes import Why
 
 
 async def described(server: Remote, machine: str, at: str | None) -> Why:
-    """By slug or id, of a machine that was removed too. `at`: around this time, as the server reads it."""
-    return await server.get(Why, "machines", machine, "why", at=at)
+    """By slug or id, of a machine that was removed too. `at`: around this time, as the server reads it, in the
+    `timezone` of `server`."""
+    return await server.get(Why, "machines", machine, "why", at=at, timezone=server.timezone)
