@@ -6,13 +6,13 @@ from lastseen.client.remote import Remote
 from lastseen.client.shapes import Statuses
 from lastseen.errors import UnknownMachine
 
-TAKEN = "status"
-"""A slug that has no address of its own: `/machines/status` is of several."""
+TAKEN = frozenset({"status", ".", ".."})
+"""Slugs that have no address of their own: `/machines/status` is of several, and dots mean another place."""
 
 
 async def address(server: Remote, ref: str) -> str:
     """Raises UnknownMachine."""
-    if ref != TAKEN:
+    if ref not in TAKEN:
         return ref
     found = await server.get(Statuses, "machines", "status", ids=ref)
     if not found["items"]:

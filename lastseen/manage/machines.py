@@ -15,7 +15,7 @@ from lastseen.manage import jobs, kinds, owners
 from lastseen.manage.addresses import NONE, addresses, addresses_of, new_addresses
 from lastseen.manage.cursors import cursor_of, page_of, place_in
 from lastseen.manage.office import Office
-from lastseen.model import SLUG, Machine, MachineRef, Standing
+from lastseen.model import KNOWN_SLUG, Machine, MachineRef, Standing
 from lastseen.model.directory import Sought, place_of
 from lastseen.model.names import NO_GROUP, check_slug
 from lastseen.monitor.changes import checked
@@ -50,7 +50,7 @@ def _meant(ref: MachineRef) -> list[MachineRef]:
     """What it may name, the likelier first."""
     if isinstance(ref, int):
         return [ref]
-    slug = [ref] if SLUG.fullmatch(ref) else []
+    slug = [ref] if KNOWN_SLUG.fullmatch(ref) else []
     return [*slug, *filter(None, [id_in(ref)])]
 
 

@@ -30,6 +30,7 @@ from lastseen.model.machine import (
 )
 from lastseen.model.message import Action, Message
 from lastseen.model.names import (
+    KNOWN_SLUG,
     SLUG,
     code_channel_uid,
     event_uid,
@@ -101,6 +102,7 @@ __all__ = [
     "HEARD_OF_IT",
     "HEARTBEATS",
     "HTTP_SOURCE",
+    "KNOWN_SLUG",
     "PRESENCE",
     "SIGNALS",
     "SLUG",

@@ -15,6 +15,9 @@ from lastseen.words import say
 SLUG = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._:-]{1,200}")
 """Not one dot or two: in an address they mean another place, and browsers go there."""
 
+KNOWN_SLUG = re.compile(r"[A-Za-z0-9._:-]{1,200}")
+"""What may be looked for: of a machine from before it may be those."""
+
 
 def check_slug(slug: str, field: str = "slug") -> None:
     """Raises InvalidInput naming `field`."""

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, func, literal_column
 
 from lastseen.model import (
     HEARD_OF_IT,
-    SLUG,
+    KNOWN_SLUG,
     Beat,
     BlindPeriod,
     Case,
@@ -114,7 +114,7 @@ def find_ids(connection: Connection, refs: Iterable[MachineRef]) -> dict[Machine
     """Ids of machines that are there, by what they were asked for."""
     wanted = list(dict.fromkeys(refs))
     found: dict[MachineRef, int] = {}
-    for slugs in chunks([ref for ref in wanted if isinstance(ref, str) and SLUG.fullmatch(ref)]):
+    for slugs in chunks([ref for ref in wanted if isinstance(ref, str) and KNOWN_SLUG.fullmatch(ref)]):
         found.update({row[0]: row[1] for row in connection.execute(_BY_SLUG, {"several": slugs})})
     for ids in chunks([ref for ref in wanted if isinstance(ref, int) and is_id(ref)]):
         found.update({row[0]: row[0] for row in connection.execute(_BY_ID, {"several": ids})})

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, insert, select
 
 from lastseen.clock import rfc3339
 from lastseen.errors import Conflict, NotFound, UnknownMachine
-from lastseen.model import SLUG, MachineRef, NotificationState, notification_uid
+from lastseen.model import KNOWN_SLUG, MachineRef, NotificationState, notification_uid
 from lastseen.model.fate import fate
 from lastseen.storage.fold import last_line
 from lastseen.storage.rows import channels, events, machines, notifications, runs
@@ -73,7 +73,7 @@ def _as_run(row: Any) -> dict[str, Any]:
 
 def machine_id_of(connection: Connection, ref: MachineRef) -> int:
     """Removed machines have a history too: of a slug that was used again, the newest."""
-    if not (SLUG.fullmatch(ref) if isinstance(ref, str) else is_id(ref)):
+    if not (KNOWN_SLUG.fullmatch(ref) if isinstance(ref, str) else is_id(ref)):
         raise UnknownMachine(ref)  # PostgreSQL would not even take it
     named = select(machines.c.id).where((machines.c.slug if isinstance(ref, str) else machines.c.id) == ref)
     there = named.where(machines.c.deleted_at.is_(None))  # the index on slugs is of these alone

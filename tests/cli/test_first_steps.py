@@ -35,6 +35,31 @@ def test_a_slug_that_no_address_can_hold_is_refused(cli: Cli, dots: str) -> None
     assert cli("machines", "add", "...").code == 0
 
 
+@pytest.mark.parametrize("dots", [".", ".."])
+def test_what_is_called_so_from_before_is_shown_changed_and_removed(cli: Cli, dots: str) -> None:
+    cli.json("machines", "add", "old")
+    as_stored_before(cli, "slug", dots)
+    assert cli.json("machines", "set", dots, "--name", "Old")["name"] == "Old"
+    assert cli.json("machines", "pause", dots)["status"] == "paused"
+    assert cli.json("why", dots)["machine"] == dots
+    assert cli("machines", "add", dots, "--if-missing").code == 1, "no more of them"
+    assert cli.json("machines", "remove", dots)["slug"] == dots
+    assert cli.json("machines", "list") == []
+
+
+def test_who_is_in_a_group_that_is_called_no_group_from_before_is_moved_out_of_it(cli: Cli) -> None:
+    cli.json("machines", "add", "old")
+    for group, moved in (("berlin", "berlin"), ("no group", "http"), ("none", "http")):
+        as_stored_before(cli, "group_name", "no group")
+        assert cli.json("machines", "show", "old")["group"] == "no group"
+        assert cli.json("machines", "set", "old", "--group", group)["group"] == moved
+
+
+def as_stored_before(cli: Cli, column: str, value: str) -> None:
+    with closing(sqlite3.connect(cli.folder / "lastseen.db")) as raw, raw:
+        raw.execute(f"UPDATE machines SET {column} = ?", (value,))
+
+
 @pytest.mark.parametrize("nothing", ["", "   ", "中文"])
 def test_a_name_of_which_no_slug_can_be_made_is_refused_too(cli: Cli, nothing: str) -> None:
     refused = cli("machines", "add", nothing)

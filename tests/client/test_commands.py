@@ -248,6 +248,16 @@ def test_a_source_is_shown_in_the_same_order(both: Both) -> None:
     assert both.here("sources", "remove", "in-order").code == 0
 
 
+@pytest.mark.parametrize("dots", [".", ".."])
+def test_a_machine_from_before_whose_slug_is_no_address_is_changed_and_removed(both: Both, dots: str) -> None:
+    both.here.json("machines", "add", "old")
+    with contextlib.closing(sqlite3.connect(both.here.folder / "lastseen.db")) as raw, raw:
+        raw.execute("UPDATE machines SET slug = ? WHERE slug = 'old'", (dots,))
+    assert json.loads(both.ask("machines", "set", dots, "--name", "Old", "--json").out)["slug"] == dots
+    assert both.ask("machines", "remove", dots).out == f"{dots} is removed; its history stays.\n"
+    assert both.ask("machines", "remove", dots).code == 1
+
+
 def test_a_program_asks_how_machines_stand_and_when_they_were_out(both: Both) -> None:
     found, one, page, more = asyncio.run(standing(both))
     assert [one["slug"] for one in found["items"]] == ["pump-01", SILENT[1]]
