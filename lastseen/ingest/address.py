@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +12,12 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _SITE = 64
 """Whoever has one IPv6 address has all of its /64."""
+
+_LONGEST = 100
+"""Characters of an address, with brackets, a zone and a port."""
+
+_REMEMBERED = 1024
+"""Addresses that are read once: every request asks for its own several times."""
 
 
 def client_address(scope: Mapping[str, Any], proxies: Sequence[Network]) -> str:
@@ -45,6 +52,11 @@ def _forwarded(scope: Mapping[str, Any]) -> list[str]:
 def _address(text: str) -> Address | None:
     """Also as some proxies write it: with a port, or in brackets."""
     text = text.strip()
+    return _parsed(text) if len(text) <= _LONGEST else None
+
+
+@functools.lru_cache(_REMEMBERED)
+def _parsed(text: str) -> Address | None:
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
@@ -60,6 +72,7 @@ def _trusted(address: Address, proxies: Sequence[Network]) -> bool:
     return any(address in network for network in proxies if network.version == address.version)
 
 
+@functools.lru_cache(_REMEMBERED)
 def _site(address: Address) -> str:
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)

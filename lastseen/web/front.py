@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,12 @@ from lastseen.ingest.address import Network, client_address, passed_on
 from lastseen.web.prefix import prefix_of
 
 Scope = Mapping[str, Any]
+
+_LONGEST = 262
+"""Characters of a host with its port (RFC 1035, section 2.3.4: 255 octets at most)."""
+
+_REMEMBERED = 256
+"""Hosts that are read once, for all requests to them."""
 
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
@@ -47,7 +54,7 @@ class Front:
 
     def trustworthy(self, scope: Scope) -> bool:
         """As browsers see it: it comes by TLS, or from their own computer."""
-        return self.secure(scope) or any(map(_is_own, said_of(scope, b"host")))
+        return self.secure(scope) or any(_is_own(host) for host in said_of(scope, b"host") if len(host) <= _LONGEST)
 
     def reached(self, scope: Scope) -> str:
         """How whoever asks reaches the server, without a slash at the end: as it is told, else as they did."""
@@ -86,6 +93,7 @@ def is_loopback(name: str) -> bool:
         return False
 
 
+@functools.lru_cache(_REMEMBERED)
 def _is_own(host: str) -> bool:
     try:
         return is_loopback(urlsplit(f"//{host}").hostname or "")
