@@ -96,8 +96,9 @@ class Liveness(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def awaited(self) -> bool:
-        """It was resumed and counts as online, and neither it nor its broker said anything since. (A broker's word that
-        it is there begins watching too: what says goodbye after that was there.)"""
+        """It was resumed and counts as online, and neither it nor its broker said anything since, as far as this row
+        tells: when a run began, `status_of` knows. (A broker's word that it is there begins watching too: what says
+        goodbye after that was there.)"""
         untold = self.present is not True and self.goodbye_at in (None, self.watch_from)
         return self.status is Status.ONLINE and untold and self.silent_since != self.last_seen
 

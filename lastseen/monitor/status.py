@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lastseen.clock import Clock, rfc3339
-from lastseen.model import MachineRef, Standing, Status
+from lastseen.model import Liveness, Machine, MachineRef, Standing, Status
 from lastseen.monitor.blindness import Ear
 from lastseen.monitor.deadline import Rules, interval, patience, threshold
 from lastseen.monitor.decide import WATCHED
+from lastseen.monitor.runs import runtime_of
 from lastseen.monitor.snapshot import whole_seconds
 from lastseen.protocols import Glances, SourceRows, Store
 
@@ -111,7 +112,7 @@ def status_of(standing: Standing, rules: Rules, now: datetime, sources: Mapping[
         name=machine.name,
         status=row.status,
         late=watched and every is not None and now > row.silent_since + every,
-        awaited=row.awaited,
+        awaited=row.awaited and not _ran(machine, row),
         last_seen=row.last_seen,
         status_since=row.status_since,
         since=standing.since,
@@ -124,3 +125,8 @@ def status_of(standing: Standing, rules: Rules, now: datetime, sources: Mapping[
         acknowledged_by=standing.error_acked_by if standing.outage is None else standing.outage.acked_by,
         acknowledged_at=standing.error_acked_at if standing.outage is None else standing.outage.acked_at,
     )
+
+
+def _ran(machine: Machine, row: Liveness) -> bool:
+    """The first of its open runs began since it is watched: that is no heartbeat, and it said so itself."""
+    return row.run_due_at is not None and row.run_due_at - runtime_of(machine) >= row.watch_from

@@ -242,6 +242,28 @@ async def test_who_is_resumed_is_awaited_until_it_is_heard(store: str, tmp_path:
         assert (status.status, status.awaited) == (Status.OFFLINE, False)
 
 
+async def test_whose_run_began_since_it_was_resumed_is_not_awaited(store: str, tmp_path: Path) -> None:
+    async with scene(store, tmp_path) as s, s.monitor.source("ping") as port:
+        await say(port, "pump", add={"offline_after": "5m", "max_runtime": "3m"})
+        await say(port, "pump", Said.START)
+        await s.clock.advance("1m")
+        await s.monitor.pause("pump")
+        await s.monitor.resume("pump")
+        assert (await s.monitor.status("pump")).awaited, "that run is from before"
+        await s.clock.advance("1m")
+        await say(port, "pump", Said.NOTE)
+        await s.clock.advance("1s")
+        assert (await s.monitor.status("pump")).awaited, "a note is only kept"
+        await say(port, "pump", Said.START)
+        await s.clock.advance("1s")
+        assert not (await s.monitor.status("pump")).awaited
+        await s.monitor.watch("pump", max_runtime="4m")
+        assert not (await s.monitor.status("pump")).awaited
+        await say(port, "pump", Said.OK)
+        await s.clock.advance("1s")
+        assert not (await s.monitor.status("pump")).awaited
+
+
 async def test_who_is_there_by_the_word_of_its_broker_is_not_awaited(store: str, tmp_path: Path) -> None:
     async with scene(store, tmp_path) as s, s.monitor.source("broker") as port:
         await say(port, "pump", add={"offline_after": "5m"})
