@@ -54,14 +54,15 @@ class Pictured:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`counts` of all that are visible; `groups`: of those that fit, in order. `wrong`: of those that fit too, as
-    `describe` says, and `since` when; `wrong_fit`: how many. `more`: `after` of the next page. `blind`: sources that
-    can hear nobody now. `failing`: the ids of channels that fail, for admins of all, for others of theirs. `nobody`:
-    there is no channel that is on, of nobody's. `lately_cut`: there may be more of those. `silenced`: of what nothing
-    is told now."""
+    """`counts` of all that are visible; `fit`: of those that fit; `groups`: the same by group, in order. `wrong`: of
+    those that fit too, as `describe` says, and `since` when; `wrong_fit`: how many. `more`: `after` of the next page.
+    `blind`: sources that can hear nobody now. `failing`: the ids of channels that fail, for admins of all, for others
+    of theirs. `nobody`: there is no channel that is on, of nobody's. `lately_cut`: there may be more of those.
+    `silenced`: of what nothing is told now."""
 
     now: datetime
     counts: Mapping[str, int]
+    fit: Mapping[str, int]
     groups: Mapping[str, Mapping[str, int]]
     all_groups: Sequence[str]
     wrong: Sequence[Mapping[str, Any]]
@@ -77,7 +78,7 @@ class Overview:
 
     @property
     def found(self) -> int:
-        return sum(sum(of_one.values()) for of_one in self.groups.values())
+        return sum(self.fit.values())
 
 
 async def overview(office: Office, wanted: Wanted) -> Overview:
@@ -96,6 +97,7 @@ async def overview(office: Office, wanted: Wanted) -> Overview:
     return Overview(
         now,
         _by_state(census),
+        _by_state(fitting),
         _by_group(fitting),
         sorted({one.group for one in census}),
         [{**describe(office, one, now, {}), "since": one.since} for one in sorted(wrong, key=_seen)],

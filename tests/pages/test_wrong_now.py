@@ -70,6 +70,21 @@ async def test_what_is_found_is_what_fits_and_not_all(admin: httpx.AsyncClient) 
         assert part((await admin.get(f"/?{query}")).text, "all-machines").startswith(f"Found: {many}")
 
 
+async def test_beside_what_is_found_stands_how_that_is_and_not_how_all_are(admin: httpx.AsyncClient) -> None:
+    for query, counts in (
+        ("", ["3 offline", "1 online"]),
+        ("?q=nothing-like-it", []),
+        ("?status=offline&sort=name", ["3 offline"]),
+        ("?q=oven", ["2 offline", "1 online"]),
+        ("?q=oven&after=oven-1", ["2 offline", "1 online"]),
+        ("?tag=none", []),
+    ):
+        page = (await admin.get(f"/{query}")).text
+        (heading,) = re.findall(r'<h2 id="all-machines">.*?</ul>', page, re.DOTALL)
+        assert re.findall(r">(\d+ [a-z ]+)</span>", heading) == counts, query
+        assert "Found: " in heading or not query
+
+
 async def test_the_others_are_led_to_in_the_order_that_was_chosen(admin: httpx.AsyncClient) -> None:
     page = html.unescape((await admin.get("/?q=oven-3&status=online&group=&sort=name&span=30d")).text)
     assert '<a href="/?sort=name&span=30d">3 others are wrong</a>' in page
