@@ -6,7 +6,7 @@ which are written down by name when it is made: what a pattern, a group or `all`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -16,6 +16,7 @@ from lastseen.errors import Forbidden, InvalidInput, NotFound
 from lastseen.faults import Faults
 from lastseen.manage.office import Office
 from lastseen.manage.silenced import at_a_glance, everyone, fitting, is_pattern, known, named_now
+from lastseen.manage.who import OPERATOR
 from lastseen.model import Matcher, Silence
 from lastseen.model.words import replace
 from lastseen.words import say
@@ -74,10 +75,9 @@ def _span(start: datetime, lasting: timedelta) -> tuple[datetime, datetime]:
 
 async def listed(office: Office) -> list[dict[str, Any]]:
     """Those that are not over, as far as they are of machines and channels that who asks may see."""
-    visible = await _visible(office)
-    theirs = await _theirs(office, visible)
-    named = await _named_now(office, list(visible.values()))
-    return [describe(one, many, one.id in theirs) for one, many in zip(visible.values(), named, strict=True)]
+    listed = await _listed(office)
+    theirs = await _theirs(office, [one for one, _ in listed])
+    return [describe(one.shown, many, one.whole.id in theirs) for one, many in listed]
 
 
 async def on_now(office: Office) -> list[Silenced]:
@@ -85,7 +85,8 @@ async def on_now(office: Office) -> list[Silenced]:
     ends. Without those of one chat alone, and those that are known to name no machine. It is read with each look at the
     first page, and costs a few counts: of the first of them."""
     now = office.monitor.clock.now()
-    begun = [one for one in (await _visible(office)).values() if one.starts_at <= now and not one.matcher.channels]
+    shown = [one.shown for one in await _visible(office)]
+    begun = [one for one in shown if one.starts_at <= now and not one.matcher.channels]
     begun.sort(key=lambda one: (one.matcher.of_machines, one.ends_at))
     of_some = [one for one in begun if one.matcher.of_machines]
     counts = dict(zip(of_some, await at_a_glance(office, [one.matcher for one in of_some]), strict=True))
@@ -125,48 +126,66 @@ async def _written_down(office: Office, matcher: Matcher) -> Matcher:
     return Matcher(names=tuple(sorted(slugs)))
 
 
-async def _visible(office: Office) -> dict[int, Silence]:
-    """By id. Without names that stand for machines of others, or for none that is known."""
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """`shown`: without names that stand for machines of others alone, or for none that is known."""
+
+    whole: Silence
+    shown: Silence
+
+
+async def _visible(office: Office) -> list[_Seen]:
+    """Those whose names and channels who asks may read."""
     every: list[Silence] = list(await office.store.silences(office.monitor.clock.now()))
     if office.who.is_admin or not every:
-        return {one.id: one for one in every}
+        return [_Seen(one, one) for one in every]
     uids = {channel.uid for channel in await office.store.channels() if office.who.sees(channel.owner_id)}
     seen = await known(office, {name for one in every for name in _literal(one)})
-    found = {}
+    found = []
     for one in every:
         names = tuple(name for name in one.matcher.names if name in seen or is_pattern(name))
         left_out = bool(one.matcher.names) and not names
         if not left_out and (not one.matcher.channels or uids & {*one.matcher.channels}):
-            found[one.id] = replace(one, matcher=replace(one.matcher, names=names))
+            found.append(_Seen(one, replace(one, matcher=replace(one.matcher, names=names))))
     return found
+
+
+async def _listed(office: Office) -> list[tuple[_Seen, int]]:
+    """The same, but for those that are of machines of others alone; and how many machines each names."""
+    visible = await _visible(office)
+    found = list(zip(visible, await _named_now(office, [one.shown for one in visible]), strict=True))
+    if office.who.is_admin:
+        return found
+    nobodys = [one.whole for one, many in found if not many and not one.whole.matcher.channels]
+    of_others = dict(zip(nobodys, await _named_now(office.of(OPERATOR), nobodys), strict=True))
+    return [(one, many) for one, many in found if not (one.whole.matcher.of_machines and of_others.get(one.whole))]
 
 
 async def _must_be_theirs(office: Office, silence: int) -> None:
     """Raises NotFound, Forbidden."""
-    visible = await _visible(office)
-    if silence not in visible:
+    one = next((one for one, _ in await _listed(office) if one.whole.id == silence), None)
+    if one is None:
         raise NotFound(say("there is no silence {silence}, or it is over", silence=silence))
-    if silence not in await _theirs(office, visible):
+    if silence not in await _theirs(office, [one]):
         raise Forbidden(say("only an admin ends a silence of more than what you may change"))
 
 
-async def _theirs(office: Office, visible: Mapping[int, Silence]) -> set[int]:
-    """Those that who asks may end: of machines that they may change, each by its slug, or of chats that are theirs."""
+async def _theirs(office: Office, some: Sequence[_Seen]) -> set[int]:
+    """Those that who asks may end: of chats that are theirs, or of names that no machine has but those that they may
+    change. Who may change something may change what they see."""
     if office.who.is_admin or not office.who.edits_something:
-        return set(visible) if office.who.is_admin else set()
+        return {one.whole.id for one in some} if office.who.is_admin else set()
     owners = {channel.uid: channel.owner_id for channel in await office.store.channels()}
-    slugs = await office.store.liveness(sorted({name for one in visible.values() for name in _literal(one)}))
-    named = {slug for slug, standing in slugs.items() if office.who.edits(standing.machine.owner)}
-    found = set()
-    for whole in await office.store.silences(office.monitor.clock.now()):
-        chats, names = whole.matcher.channels, whole.matcher.names
-        if chats:
-            its = all(uid in owners and office.who.edits(owners[uid]) for uid in chats)
-        else:
-            its = bool(names) and named.issuperset(names)
-        if its:
-            found.add(whole.id)
-    return found & visible.keys()
+    found, named = set[int](), dict[int, Matcher]()
+    for one in some:
+        which = one.whole.matcher
+        if which.channels:
+            if all(uid in owners and office.who.edits(owners[uid]) for uid in which.channels):
+                found.add(one.whole.id)
+        elif which.names and _literal(one.whole) == one.shown.matcher.names == which.names:
+            named[one.whole.id] = Matcher(names=which.names)
+    of_all, of_theirs = [await named_now(asked, [*named.values()]) for asked in (office.of(OPERATOR), office)]
+    return found | {id_ for id_, every, own in zip(named, of_all, of_theirs, strict=True) if every == own}
 
 
 def _literal(silence: Silence) -> tuple[str, ...]:

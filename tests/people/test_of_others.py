@@ -122,6 +122,41 @@ async def test_a_name_that_machines_of_others_have_too_is_seen_and_nobodys_to_en
     assert await silences.listed(people["vic"]) == []
 
 
+async def test_a_slug_that_is_the_name_of_a_machine_of_another_gives_no_right_to_its_silence(people: People) -> None:
+    """A silence names whatever is called so, by its slug or its name."""
+    await machines.add(people["ben"], "kiln", {"name": "Oven"})
+    await machines.add(people["ada"], "Oven", {"group": "hers"})
+    oven = await silences.add(people["root"], "oven", HOUR, Matcher(names=("Oven",)), "root")
+    (shown,) = await silences.listed(people["ada"])
+    assert (shown["matcher"], shown["machines_now"], shown["may_end"]) == ({"names": ["Oven"]}, 1, False)
+    with pytest.raises(Forbidden):
+        await silences.end(people["ada"], oven["id"])
+    await machines.remove(people["ben"], "kiln")
+    assert (await silences.end(people["ada"], oven["id"]))["id"] == oven["id"], "it is of hers alone by now"
+
+
+async def test_a_name_that_only_a_machine_of_theirs_has_is_theirs_to_end(people: People) -> None:
+    await machines.add(people["ada"], "oven", {"name": "Oven"})
+    oven = await silences.add(people["root"], "oven", HOUR, Matcher(names=("Oven",)), "root")
+    assert (await silences.end(people["ada"], oven["id"]))["id"] == oven["id"]
+
+
+@pytest.mark.parametrize(
+    "matcher",
+    [Matcher(groups=("cellar",)), Matcher(names=("k*",)), Matcher(groups=("cellar",), names=("Oven",))],
+)
+async def test_what_is_only_of_machines_of_others_is_not_there_for_a_member(people: People, matcher: Matcher) -> None:
+    await machines.add(people["ben"], "kiln", {"name": "Oven", "group": "cellar"})
+    await machines.add(people["ada"], "Oven", {"group": "hers"})
+    made = await silences.add(people["root"], "cellar", HOUR, matcher, "root")
+    assert await silences.listed(people["ada"]) == []
+    with pytest.raises(NotFound):
+        await silences.end(people["ada"], made["id"])
+    assert [one["id"] for one in await silences.listed(people["ben"])] == [made["id"]]
+    await machines.change(people["ada"], "Oven", {"group": "cellar", "name": "kilometre"})
+    assert [one["may_end"] for one in await silences.listed(people["ada"])] == [False]
+
+
 async def test_members_end_silences_of_what_they_may_change_alone(people: People) -> None:
     mine = await silences.add(people["root"], "mine", HOUR, Matcher(names=("adas", "shared")), "root")
     both = await silences.add(people["root"], "both", HOUR, Matcher(names=("adas", "bens")), "root")
