@@ -150,8 +150,14 @@ def set_(
 
     fallback = channels.KEEP if wishes.fallback is None else own(wishes.fallback)
     changed = call(channels.wish, channel, wishes.changed, fallback)
-    value = {name: changed[name] for name in ("name", "wishes")}
-    answer(as_json, value, f"{changed['name']} {spoken(preferences_from(changed['wishes']))}.")
+    value = {name: changed[name] for name in ("name", "wishes", "machines_now") if name in changed}
+    text = f"{changed['name']} {spoken(preferences_from(changed['wishes']))}.{named(changed.get('machines_now'))}"
+    answer(as_json, value, text)
+
+
+def named(many: int | None) -> str:
+    """A line; empty for all machines, and where an older server does not say."""
+    return "" if many is None else f"\nThat is {many or 'no'} machine{'s' if many > 1 else ''} now"
 
 
 def spoken(wishes: Preferences) -> str:
@@ -216,13 +222,8 @@ def add(
     matcher = _matcher(group, tag, kind, machine, every)
     with naming(lambda field: _FIELDS.get(field, field)):
         made = call(silences.add, name, span, matcher, _who(), begins)
-    text = (
-        f"{made['name']}: nothing is told of {made['machines']} until {local(made['ends_at'])} (silence {made['id']})"
-    )
-    many = made.get("machines_now")
-    if many is not None:  # older servers do not say
-        text += f"\nIt names {many or 'no'} machine{'' if many == 1 else 's'} now"
-    answer(as_json, made, text)
+    text = f"{made['name']}: nothing is told of {made['machines']} until {local(made['ends_at'])}"
+    answer(as_json, made, f"{text} (silence {made['id']}){named(made.get('machines_now'))}")
 
 
 def _moment(text: str) -> datetime:

@@ -327,7 +327,8 @@ class MadeKey(TypedDict):
 
 
 class Channel(TypedDict):
-    """`failing_since` and `last_error`: older servers do not say."""
+    """`machines_now`: how many machines its wishes name now, None: all. Older servers do not say this, `failing_since`
+    and `last_error`."""
 
     id: int
     type: str
@@ -339,6 +340,7 @@ class Channel(TypedDict):
     last_error: NotRequired[str | None]
     config: dict[str, Any]
     wishes: dict[str, Any]
+    machines_now: NotRequired[int | None]
     fallback: str | None
     owner: str | None
 

@@ -11,12 +11,15 @@ from lastseen.doctor.plugins import blocking
 from lastseen.doctor.subject import Subject
 from lastseen.errors import InvalidInput, LastseenError, SecretsLocked
 from lastseen.model.insight import ChannelCheck, Dead
+from lastseen.model.wishes import matchable
 from lastseen.notifiers.quiet import check_events
 from lastseen.plugins import load_notifier
 from lastseen.protocols import Notes, Wishes
 
 LATE = timedelta(minutes=10)
 """A notification that should have been sent so long ago, on a channel that does not fail, is stuck."""
+
+PAGE = 1000
 
 
 async def channels(subject: Subject) -> Checked:
@@ -25,6 +28,7 @@ async def channels(subject: Subject) -> Checked:
     findings = [*_nobody(found), *(finding for one in found for finding in _channel(subject, one))]
     findings += [finding for one in found if one.enabled for finding in await _usable(subject, one)]
     findings += await _untold(subject)
+    findings += await _of_nothing(subject)
     findings += await blocking(subject)
     findings += await _bots(subject, found)
     findings += await _silenced(subject)
@@ -74,6 +78,22 @@ async def _untold(subject: Subject) -> list[Finding]:
                     f"say what it hears: `lastseen channels set {shlex.quote(channel.name)}` with --event or --severity"
                 )
                 findings.append(Finding(Severity.WARNING, "channel.untold", what, do))
+    return findings
+
+
+async def _of_nothing(subject: Subject) -> list[Finding]:
+    """A slip, or of machines to come: until then it is told of no machine."""
+    left = [one for one in await subject.store.channels() if one.enabled and one.prefs.machines.of_machines]
+    after = 0
+    while left and (page := await subject.store.machines(after, PAGE)):
+        seen = [matchable(standing.machine) for standing in page]
+        left = [one for one in left if all(one.prefs.machines.misses(machine) is not None for machine in seen)]
+        after = page[-1].machine.id
+    findings = []
+    for channel in left:
+        what = f'channel "{channel.name}" ({channel.type}) hears of no machine: none is of {channel.prefs.machines}'
+        do = f"`lastseen channels set {shlex.quote(channel.name)}` with --machine, --group, --tag or --kind"
+        findings.append(Finding(Severity.WARNING, "channel.of_nothing", what, do))
     return findings
 
 

@@ -14,6 +14,7 @@ from lastseen.errors import Conflict, Forbidden, InvalidInput, PluginError, Unkn
 from lastseen.manage import owners
 from lastseen.manage.machines import id_in
 from lastseen.manage.office import Office, Senders
+from lastseen.manage.silenced import named_now
 from lastseen.model import Channel, Preferences, Trouble, preferences_from, replace
 from lastseen.model.outbox import LEFT_BEHIND
 from lastseen.notifiers.quiet import check_severity, checked_wishes
@@ -69,8 +70,7 @@ def may_configure(office: Office, owner: int | None) -> None:
 async def listed(office: Office) -> list[dict[str, Any]]:
     """Those that who asks may see, by id, as `describe` says."""
     known = await office.store.channels()
-    users, troubles = await owners.names(office), await _troubles(office.store, office.monitor.clock.now())
-    return [describe(office, one, known, users, troubles) for one in known if office.who.sees(one.owner_id)]
+    return await _described(office, [one for one in known if office.who.sees(one.owner_id)], known)
 
 
 async def show(office: Office, text: str) -> dict[str, Any]:
@@ -78,9 +78,14 @@ async def show(office: Office, text: str) -> dict[str, Any]:
 
 
 async def shown(office: Office, channel: Channel) -> dict[str, Any]:
-    known, users = await office.store.channels(), await owners.names(office)
-    troubles = await _troubles(office.store, office.monitor.clock.now())
-    return describe(office, channel, known, users, troubles)
+    return (await _described(office, [channel], await office.store.channels()))[0]
+
+
+async def _described(office: Office, some: Sequence[Channel], known: Sequence[Channel]) -> list[dict[str, Any]]:
+    users, troubles = await owners.names(office), await _troubles(office.store, office.monitor.clock.now())
+    which = [one.prefs.machines for one in some if one.prefs.machines.of_machines]
+    many = dict(zip(which, await named_now(office, which), strict=True))
+    return [describe(office, one, known, users, troubles, many.get(one.prefs.machines)) for one in some]
 
 
 async def failing(office: Office) -> list[Channel]:
@@ -107,9 +112,11 @@ def describe(
     known: Sequence[Channel],
     users: Mapping[int, str],
     troubles: Mapping[str, Trouble],
+    machines_now: int | None,
 ) -> dict[str, Any]:
     """`config` is for who may change the channel: addresses in it may be secrets. `wishes`: what is not as usual.
-    `last_error`: what its far end said last, while it fails."""
+    `last_error`: what its far end said last, while it fails. `machines_now`: how many machines its wishes name, of
+    those that who asks may see; None: they name all."""
     fallback = next((other.name for other in known if other.uid == channel.fallback), None)
     trouble = troubles.get(channel.uid)
     return {
@@ -123,6 +130,7 @@ def describe(
         "last_error": None if trouble is None else trouble.said or None,
         "config": dict(channel.config) if office.who.edits(channel.owner_id) else {},
         **wished(channel.prefs),
+        "machines_now": machines_now,
         "fallback": fallback,
         **owners.described(channel.owner_id, users),
     }

@@ -1,4 +1,4 @@
-"""How many machines silences name now, of those that who asks may see.
+"""How many machines silences, or the wishes of channels, name now, of those that who asks may see.
 
 The store counts, by a query for each silence. Only patterns it does not know: what they have in common with names is
 searched for, each by a query. Where these are many, or could be anything, all machines are walked through, once for all
@@ -7,12 +7,13 @@ such silences.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any, Final
 
 from lastseen.manage.office import Office
 from lastseen.model import Machine, Matcher
 from lastseen.model.directory import Sought
+from lastseen.model.wishes import matchable
 from lastseen.model.words import replace
 
 SEARCHES: Final = 12
@@ -82,7 +83,7 @@ def fitting(matcher: Matcher) -> Callable[[Machine], bool]:
     of_names, of_patterns = replace(matcher, names=()), Matcher(names=patterns)
 
     def fits(machine: Machine) -> bool:
-        snapshot = _snapshot(machine)
+        snapshot = matchable(machine)
         if of_names.misses(snapshot) is not None:
             return False
         if not matcher.names or machine.slug in literal or machine.name in literal:
@@ -150,13 +151,3 @@ def _part(name: str) -> str:
     """The longest text that whatever is so called has in it. Behind a bracket letters may be choices."""
     before = name.partition("[")[0].replace("?", "*")
     return max(before.split("*"), key=len)[:LONGEST]
-
-
-def _snapshot(machine: Machine) -> Mapping[str, Any]:
-    return {
-        "machine": {"name": machine.name},
-        "slug": machine.slug,
-        "group": machine.group,
-        "kind": machine.kind,
-        "tags": machine.tags,
-    }

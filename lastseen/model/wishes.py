@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import force_setattr
 
 from lastseen.errors import InvalidInput
 from lastseen.model.names import group_meant
+
+if TYPE_CHECKING:
+    from lastseen.model.machine import Machine
 
 T = TypeVar("T")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -61,6 +64,17 @@ class Matcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         parts = [*(f"group {g}" for g in self.groups), *(f"tag {t}" for t in self.tags)]
         parts += [*(f"kind {k}" for k in self.kinds), *self.names]
         return ", ".join(parts) if parts else "all machines"
+
+
+def matchable(machine: Machine) -> Mapping[str, Any]:
+    """As the snapshot of an event of it would be, as far as `Matcher.misses` reads that."""
+    return {
+        "machine": {"name": machine.name},
+        "slug": machine.slug,
+        "group": machine.group,
+        "kind": machine.kind,
+        "tags": machine.tags,
+    }
 
 
 def _either(words: tuple[str, ...]) -> str:

@@ -16,7 +16,7 @@ from tests.api.conftest import Api
 HOOK = {"type": "webhook", "name": "ops", "config": {"url": "http://hooks.lan:9/"}}
 ONE = {
     *("id", "type", "name", "enabled", "disabled_by", "disabled_reason", "failing_since", "last_error"),
-    *("config", "wishes", "fallback", "owner"),
+    *("config", "wishes", "machines_now", "fallback", "owner"),
 }
 
 

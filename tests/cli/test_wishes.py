@@ -30,6 +30,7 @@ def test_what_a_channel_wishes_is_kept_field_by_field(ops: Cli) -> None:
             "notify_after": 1800.0,
             "repeat_every": 21600.0,
         },
+        "machines_now": 0,
     }
     back = ops.json("channels", "set", "ops", "--tag", "", "--quiet", "none", "--notify-after", "none")
     assert back["wishes"] == {"repeat_every": 21600.0}
@@ -39,7 +40,12 @@ def test_what_a_channel_wishes_is_kept_field_by_field(ops: Cli) -> None:
 
 def test_people_read_it_in_a_sentence(ops: Cli) -> None:
     done = ops("channels", "set", "ops", "--group", "berlin", "--quiet", "22:00-07:00", "--notify-after", "10m")
-    assert done.out == "ops hears alerts and their ends of group berlin, if it lasts 10 min, not in 22:00–07:00.\n"
+    said, many, end = done.out.split("\n")
+    assert said == "ops hears alerts and their ends of group berlin, if it lasts 10 min, not in 22:00–07:00."
+    assert (many, end) == ("That is no machine now", "")
+    ops.json("machines", "add", "db", "--group", "berlin")
+    assert ops("channels", "set", "ops", "--notify-after", "none").out.endswith(".\nThat is 1 machine now\n")
+    assert "That is" not in ops("channels", "set", "ops", "--group", "").out
 
 
 @pytest.mark.parametrize(
@@ -98,9 +104,9 @@ def test_a_silence_is_added_listed_and_ended(cli: Cli) -> None:
 
 def test_a_silence_says_how_many_machines_it_names_so_that_a_slip_is_seen(cli: Cli) -> None:
     cli("machines", "add", "cam-1", "--name", "Silly box")
-    assert cli("silences", "add", "a", "--machine", "silly box").out.endswith("\nIt names no machines now\n")
-    assert cli("silences", "add", "b", "--machine", "Silly box").out.endswith("\nIt names 1 machine now\n")
-    assert cli("silences", "add", "c", "--all").out.endswith("\nIt names 1 machine now\n")
+    assert cli("silences", "add", "a", "--machine", "silly box").out.endswith("\nThat is no machine now\n")
+    assert cli("silences", "add", "b", "--machine", "Silly box").out.endswith("\nThat is 1 machine now\n")
+    assert cli("silences", "add", "c", "--all").out.endswith("\nThat is 1 machine now\n")
     cli("machines", "add", "cam-2")
     assert [one["machines_now"] for one in cli.json("silences", "list")] == [0, 1, 2]
 

@@ -71,6 +71,9 @@ CASES: dict[str, tuple[str, Sequence[str], Severity, str, Sequence[str]]] = {
     "a channel that waits for what there is not": (
         "channels", [wished(events=["machine.ofline"])], WARNING, "channel.untold", ("screen", "'machine.offline'"),
     ),
+    "a channel that hears of machines that are not there": (
+        "channels", [wished(machines={"groups": ["berln"]})], WARNING, "channel.of_nothing", ("screen", "berln"),
+    ),
     "a notification that nobody sends": (
         "channels", notification("pending", ago(hours=2)), BAD, "channel.stuck", ("1 notification", "2 h ago"),
     ),

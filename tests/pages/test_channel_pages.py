@@ -299,7 +299,13 @@ async def test_what_a_channel_wishes_is_a_form_too(site: Site) -> None:
             "quiet": {"start": "22:00", "end": "07:00", "days": ("mon", "tue")},
             "fallback_after": 5400.0,
         }
-        assert "<dd>22:00–07:00 mon, tue</dd>" in (await admin.get(path)).text
+        shown = (await admin.get(path)).text
+        assert "<dd>22:00–07:00 mon, tue</dd>" in shown
+        assert "no machine now" in shown
+        await site.app.monitor.watch("cam-1", expect="new")
+        shown = (await admin.get(path)).text
+        assert "<dt>machines now</dt><dd>1</dd>" in shown
+        assert "no machine now" not in shown
         again = await admin.get(f"{path}/wishes")
         assert (value(again, "fallback_after"), value(again, "quiet.days")) == ("1h30m", "mon, tue")
         await admin.post(f"{path}/wishes", data={"severity": "alert", "fallback": "", "fallback_after": "15m"})

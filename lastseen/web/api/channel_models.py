@@ -139,6 +139,7 @@ class Channel(BaseModel):
                 "last_error": None,
                 "config": HOOK,
                 "wishes": {"severity": "alert"},
+                "machines_now": None,
                 "fallback": None,
                 "owner": None,
             }
@@ -155,6 +156,9 @@ class Channel(BaseModel):
     last_error: str | None = Field(description="why it fails, as its far end said last")
     config: dict[str, Any] = Field(description="without secrets, and empty for who may not change the channel")
     wishes: dict[str, Any] = Field(description="what is not as usual")
+    machines_now: int | None = Field(
+        description="how many machines the wishes name now, of those that you may see; null: they name all"
+    )
     fallback: str | None
     owner: str | None = Field(description="the user whose it is; null: everybody's")
 
