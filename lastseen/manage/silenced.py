@@ -143,8 +143,8 @@ def _wherever(some: Sequence[Matcher]) -> list[Matcher]:
 
 
 def _sought(office: Office, matcher: Matcher, **more: Any) -> Sought:
-    seen_by = office.who.seen_by
-    return Sought(groups=matcher.groups, tags=matcher.tags, kinds=matcher.kinds, seen_by=seen_by, **more)
+    by = replace(Sought(**more), groups=matcher.groups, tags=matcher.tags, kinds=matcher.kinds, slugs=matcher.slugs)
+    return replace(by, seen_by=office.who.seen_by)
 
 
 def _part(name: str) -> str:

@@ -1,7 +1,7 @@
 """Spans in which events of some machines are recorded and not told.
 
 An admin's silence is of whatever machines it names, now and later. Anybody else's is of machines that they may change,
-which are written down by name when it is made: what a pattern, a group or `all` would come to mean is not theirs.
+which are written down by slug when it is made: what a pattern, a group or `all` would come to mean is not theirs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lastseen.model.words import replace
 from lastseen.words import say
 
 MOST: Final = 500
-"""Machines of one silence that are written down by name."""
+"""Machines of one silence that are written down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +123,12 @@ async def _written_down(office: Office, matcher: Matcher) -> Matcher:
             say("names {many} machines, more than {most}: an admin can silence them", many=len(slugs), most=MOST),
             "names",
         )
-    return Matcher(names=tuple(sorted(slugs)))
+    return Matcher(slugs=tuple(sorted(slugs)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """`shown`: without names that stand for machines of others alone, or for none that is known."""
+    """`shown`: without names and slugs that stand for machines of others alone, or for none that is known."""
 
     whole: Silence
     shown: Silence
@@ -141,12 +141,17 @@ async def _visible(office: Office) -> list[_Seen]:
         return [_Seen(one, one) for one in every]
     uids = {channel.uid for channel in await office.store.channels() if office.who.sees(channel.owner_id)}
     seen = await known(office, {name for one in every for name in _literal(one)})
+    there = await office.store.liveness(sorted({slug for one in every for slug in one.matcher.slugs}))
     found = []
     for one in every:
         names = tuple(name for name in one.matcher.names if name in seen or is_pattern(name))
-        left_out = bool(one.matcher.names) and not names
+        slugs = tuple(
+            slug for slug in one.matcher.slugs if slug in there and office.who.sees(there[slug].machine.owner)
+        )
+        shown = replace(one.matcher, names=names, slugs=slugs)
+        left_out = (one.matcher.names and not names) or (one.matcher.slugs and not slugs)
         if not left_out and (not one.matcher.channels or uids & {*one.matcher.channels}):
-            found.append(_Seen(one, replace(one, matcher=replace(one.matcher, names=names))))
+            found.append(_Seen(one, replace(one, matcher=shown)))
     return found
 
 
@@ -182,8 +187,8 @@ async def _theirs(office: Office, some: Sequence[_Seen]) -> set[int]:
         if which.channels:
             if all(uid in owners and office.who.edits(owners[uid]) for uid in which.channels):
                 found.add(one.whole.id)
-        elif which.names and _literal(one.whole) == one.shown.matcher.names == which.names:
-            named[one.whole.id] = Matcher(names=which.names)
+        elif (which.names or which.slugs) and which == one.shown.matcher and _literal(one.whole) == which.names:
+            named[one.whole.id] = Matcher(names=which.names, slugs=which.slugs)
     of_all, of_theirs = [await named_now(asked, [*named.values()]) for asked in (office.of(OPERATOR), office)]
     return found | {id_ for id_, every, own in zip(named, of_all, of_theirs, strict=True) if every == own}
 
@@ -195,7 +200,7 @@ def _literal(silence: Silence) -> tuple[str, ...]:
 def describe(silence: Silence, machines_now: int, may_end: bool = True) -> dict[str, Any]:
     """`machines`: in words; `machines_now`: how many these are. `matcher`: what it names, by field. `one_chat`:
     somebody muted it for one chat alone. `may_end`: who asks may."""
-    named = {name: list(getattr(silence.matcher, name)) for name in ("groups", "tags", "kinds", "names")}
+    named = {name: list(getattr(silence.matcher, name)) for name in ("groups", "tags", "kinds", "names", "slugs")}
     return {
         "id": silence.id,
         "name": silence.name,

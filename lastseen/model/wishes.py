@@ -28,13 +28,15 @@ URGENT = "urgent"
 
 class Matcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Which machines: those that every given field names. Without fields: all. `names` are patterns (`cam-*`) of a
-    machine's slug or display name. `channels`: only on these (uids), for a silence of one chat."""
+    machine's slug or display name; one of `slugs` is a slug, letter for letter. `channels`: only on these (uids), for a
+    silence of one chat."""
 
     groups: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+    slugs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         force_setattr(self, "groups", tuple(map(group_meant, self.groups)))
@@ -42,7 +44,7 @@ class Matcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     @property
     def of_machines(self) -> bool:
         """It names some machines, not all."""
-        return bool(self.groups or self.tags or self.kinds or self.names)
+        return bool(self.groups or self.tags or self.kinds or self.names or self.slugs)
 
     def misses(self, snapshot: Mapping[str, Any]) -> str | None:
         """Why a machine, as an event's snapshot has it, is not meant; None: it is."""
@@ -55,14 +57,17 @@ class Matcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             return f"wants only tag {_either(self.tags)}"
         if self.kinds and snapshot.get("kind") not in self.kinds:
             return f"wants only kind {_either(self.kinds)}"
-        names = (str(snapshot.get("slug") or ""), str(machine.get("name") or ""))
+        slug = str(snapshot.get("slug") or "")
+        if self.slugs and slug not in self.slugs:
+            return f"wants only {_either(self.slugs)}"
+        names = (slug, str(machine.get("name") or ""))
         if self.names and not any(fnmatchcase(name, pattern) for pattern in self.names for name in names):
             return f"wants only {_either(self.names)}"
         return None
 
     def __str__(self) -> str:
         parts = [*(f"group {g}" for g in self.groups), *(f"tag {t}" for t in self.tags)]
-        parts += [*(f"kind {k}" for k in self.kinds), *self.names]
+        parts += [*(f"kind {k}" for k in self.kinds), *self.names, *self.slugs]
         return ", ".join(parts) if parts else "all machines"
 
 

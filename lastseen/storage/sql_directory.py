@@ -133,6 +133,8 @@ def _filters(sought: Sought) -> list[ColumnElement[bool]]:
     if sought.text:
         part = folded_text(sought.text)
         found.append(or_(*(folded(column).contains(part, autoescape=True) for column in SEARCHED)))
+    if sought.slugs:
+        found.append(machines.c.slug.in_(sought.slugs))
     if sought.called:
         found.append(or_(machines.c.slug.in_(sought.called), machines.c.name.in_(sought.called)))
     if sought.enabled is not None:

@@ -101,6 +101,8 @@ class DirectorySuite(StoreSuiteBase):
             assert await found(statuses=(Status.PAUSED,)) == set()
             assert await found(called=("m0", NAMES[1], NAMES[2].swapcase(), "nobody")) == {"m0", "m1"}
             assert await found(called=("m0", NAMES[1]), groups=("odd",)) == {"m1"}
+            assert await found(slugs=("m0", "m2", "M1", NAMES[1])) == {"m0", "m2"}
+            assert await found(slugs=("m0", "m1"), called=(NAMES[1],)) == {"m1"}
             await store.order("m0", Disable(), keep, at(1))
             assert await found(statuses=(Status.OFFLINE,), enabled=True) == {"m1"}
             assert await found(enabled=False) == {"m0"}

@@ -37,7 +37,7 @@ async def test_a_silence_is_made_and_ended_by_a_form_that_names_what_is_wrong(si
         form = {"name": "router", "lasting": "90m", "names": "cam-*, nas", "groups": "", "start": ""}
         assert (await member.post("/silences", data=form)).headers["location"] == "/silences"
         (one,) = await silences.listed(office)
-        assert (one["matcher"], one["created_by"]) == ({"names": ["cam-1", "cam-2", "nas"]}, "member")
+        assert (one["matcher"], one["created_by"]) == ({"slugs": ["cam-1", "cam-2", "nas"]}, "member")
         assert f'action="/silences/{one["id"]}/end"' in (await member.get("/silences")).text
         assert (await member.post(f"/silences/{one['id']}/end")).status_code == 303
         assert await silences.listed(office) == []

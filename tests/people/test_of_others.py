@@ -87,15 +87,31 @@ async def test_why_counts_channels_of_others_and_names_none(people: People) -> N
 
 async def test_a_members_silence_is_of_what_they_may_change_by_name(people: People) -> None:
     every = await silences.add(people["ada"], "all", HOUR, Matcher(), "ada")
-    assert every["matcher"] == {"names": ["adas", "shared", "shared-2"]}
+    assert every["matcher"] == {"slugs": ["adas", "shared", "shared-2"]}
     group = await silences.add(people["ada"], "house", HOUR, Matcher(groups=("house",), names=("s*", "b*")), "ada")
-    assert group["matcher"] == {"names": ["shared", "shared-2"]}
+    assert group["matcher"] == {"slugs": ["shared", "shared-2"]}
     for matcher in (Matcher(names=("bens",)), Matcher(names=("b*",)), Matcher(groups=("nowhere",))):
         with pytest.raises(InvalidInput) as refused:
             await silences.add(people["ada"], "not mine", HOUR, matcher, "ada")
         assert refused.value.field == "names"
     whole = await silences.add(people["root"], "all", HOUR, Matcher(), "root")
     assert whole["matcher"] == {}, "an admin's is of whatever there will be"
+
+
+async def test_a_members_silence_holds_for_nothing_of_others_that_is_called_like_their_machine(people: People) -> None:
+    await machines.add(people["ben"], "kiln", {"name": "Oven"})
+    await machines.add(people["ada"], "Oven", {"name": "hers"})
+    made = await silences.add(people["ada"], "hers", HOUR, Matcher(names=("Oven",)), "ada")
+    assert (made["machines"], made["machines_now"], made["matcher"]) == ("Oven", 1, {"slugs": ["Oven"]})
+    (whole,) = await silences.listed(people["root"])
+    assert whole["machines_now"] == 1, "of all that there are"
+    assert await silences.listed(people["ben"]) == []
+    (stored,) = await people.site.app.store.silences(people.site.clock.now())
+    of_others = {"slug": "kiln", "machine": {"name": "Oven"}}
+    assert stored.matcher.misses(of_others) == 'wants only "Oven"'
+    assert stored.matcher.misses({"slug": "Oven", "machine": {"name": "hers"}}) is None
+    await machines.change(people["ben"], "kiln", {"name": "hers"})
+    assert (await silences.end(people["ada"], made["id"]))["id"] == made["id"], "whatever others call theirs"
 
 
 async def test_a_silence_is_seen_as_far_as_its_machines_and_chats_are(people: People) -> None:

@@ -100,6 +100,7 @@ MATCHERS = st.builds(
     kinds=some(["device", "default"], 1),
     names=some([*WORDS, *PATTERNS], 4),
     channels=some(["uid"], 1),
+    slugs=some(["cam-1", "nas", "nobody", "*"], 2),
 )
 
 
