@@ -80,7 +80,7 @@ async def test_settings_that_nodes_have_not_alike_are_named_with_who_has_what(ur
 
     async def run(*words: str) -> Done:
         """As a process: what is logged here meanwhile is none of its words."""
-        return await asyncio.to_thread(cli.process, *words)
+        return await asyncio.to_thread(cli.beside, *words)
 
     async with node(url, "a") as first:
         store: Any = first.store
