@@ -79,6 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
     quick.hash_lightly()
     quick.migrate_once()
     quick.compile_once()
+    quick.look_once()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background: what tests start would ignore it too
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

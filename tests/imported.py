@@ -17,5 +17,6 @@ for name in (*LATER, *ours):
         importlib.import_module(name)
 quick.migrate_once()
 quick.compile_once()
+quick.look_once()
 _command()  # put together from all its words, which is most of what a short one takes
 gc.freeze()  # no later collection looks at what is here, and so it stays one copy

@@ -20,10 +20,10 @@ from httpx._config import create_ssl_context
 from httpx._transports import default
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 
 from lastseen.manage import passwords
-from lastseen.storage import postgres, sqlite, upgrade
+from lastseen.storage import postgres, sqlite, tables_io, upgrade
 
 END = "-----END CERTIFICATE-----\n"
 
@@ -104,6 +104,35 @@ def _engine(known: dict[str, Engine], compiled: dict[Any, Any], url: str, *, cre
     pool._creator = creator
     hide = first.hide_parameters
     return Engine(pool, first.dialect, first.url, hide_parameters=hide, execution_options={"compiled_cache": compiled})
+
+
+def look_once() -> None:
+    """Backups, restores and copies find out from the database what its tables are, statement by statement: those that
+    are made alike are looked at once."""
+    look, known = tables_io.shapes, dict[Any, list[tables_io.Shape]]()
+
+    def shapes(connection: Connection) -> list[tables_io.Shape]:
+        made = _MADE_SO[connection.dialect.name]
+        key = tuple(tuple(map(tuple, connection.exec_driver_sql(statement))) for statement in made)
+        if key not in known:
+            known[key] = look(connection)
+        return list(known[key])
+
+    tables_io.shapes = shapes
+
+
+_MADE_SO = {
+    "sqlite": ("SELECT name, sql FROM sqlite_master ORDER BY name",),
+    "postgresql": (
+        "SELECT relname, relkind::text, attnum, attname, atttypid::int, atttypmod "
+        "FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid "
+        "WHERE relnamespace = current_schema()::regnamespace AND attnum > 0 ORDER BY relname, attnum",
+        "SELECT one.relname, contype::text, conkey::text, other.relname, confkey::text "
+        "FROM pg_constraint JOIN pg_class one ON one.oid = conrelid LEFT JOIN pg_class other ON other.oid = confrelid "
+        "WHERE connamespace = current_schema()::regnamespace ORDER BY 1, 2, 3, 4, 5",
+    ),
+}
+"""All that the shapes of tables are read from."""
 
 
 def _as_before(config: Any, revision: str) -> None:
