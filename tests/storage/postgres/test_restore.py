@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -27,22 +28,29 @@ MOVED |= {"notifications", "meta"}
 Contents = dict[str, tuple[int, str]]
 
 
-@pytest.fixture
-def here(tmp_path: Path) -> Cli:
-    """A file with a row in every table and a channel whose secrets are encrypted."""
-    (tmp_path / "here").mkdir(0o700)
-    new_database(tmp_path / "here" / "lastseen.db")
-    with closing(sqlite3.connect(tmp_path / "here" / "lastseen.db")) as raw:
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a row in every table and a channel whose secrets are encrypted, and with a backup of that."""
+    folder = tmp_path_factory.mktemp("original")
+    folder.chmod(0o700)
+    new_database(folder / "lastseen.db")
+    with closing(sqlite3.connect(folder / "lastseen.db")) as raw:
         fill(raw)
-    made = Cli(tmp_path / "here")
+    made = Cli(folder)
     made.json("channels", "add", "webhook", "--name", "ops", "--url", "http://127.0.0.1:9/hook")
-    return made
+    made.json("backup", str(folder / "saved.zip"))
+    return folder
 
 
 @pytest.fixture
-def saved(here: Cli, tmp_path: Path) -> str:
-    here.json("backup", str(tmp_path / "saved.zip"))
-    return str(tmp_path / "saved.zip")
+def here(original: Path, tmp_path: Path) -> Cli:
+    """What was saved, as it was then."""
+    return Cli(Path(shutil.copytree(original, tmp_path / "here")))
+
+
+@pytest.fixture
+def saved(original: Path) -> str:
+    return str(original / "saved.zip")
 
 
 def on(url: str, tmp_path: Path) -> Cli:
