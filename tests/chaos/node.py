@@ -1,6 +1,6 @@
 """`lastseen` with lanes that are leased for less than half a minute: a run could otherwise wait for nothing else.
 
-LANE_LEASE=6 python -m tests.chaos.node serve --port 8383
+LANE_LEASE=6 python -c 'from tests.chaos.node import run; run()' serve --port 8383
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from datetime import timedelta
 from lastseen.cli import main
 from lastseen.notifiers import dispatcher
 
-if __name__ == "__main__":
+PROGRAM = "from tests.chaos.node import run; run()"
+
+
+def run() -> None:
     dispatcher.LEASE = timedelta(seconds=float(os.environ["LANE_LEASE"]))
     main()

@@ -49,4 +49,5 @@ def world_for(folder: Path, seed: int, breaks: Sequence[Break], nodes: int = 2) 
         nodes,
         disk=faults.database_disk_full in breaks,
         standby=faults.database_failed_over in breaks,
+        clock=faults.clock_stepped in breaks,
     )

@@ -8,7 +8,6 @@ import contextlib
 import os
 import random
 import signal
-import sys
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Mapping
@@ -26,6 +25,7 @@ from tests.chaos.database import Database
 from tests.chaos.evidence import Beat, Evidence, Fault
 from tests.chaos.gateway import Gateway
 from tests.chaos.machines import OverHttp, Simulated, script
+from tests.chaos.node import PROGRAM
 from tests.chaos.reading import gather, statuses
 from tests.chaos.receivers import Receiver
 from tests.faketime import LIBRARY, faked
@@ -105,6 +105,7 @@ class World:
         devices: int = 4,
         disk: bool = False,
         standby: bool = False,
+        clock: bool = False,
     ) -> None:
         self.folder, self.rng = folder, random.Random(seed)
         self.size, self.devices = machines, devices
@@ -119,7 +120,7 @@ class World:
         self.thresholds: dict[int, float] = {}
         self.statuses: dict[int, str] = {}
         self.machines: list[Simulated] = []
-        self.clock_of_first = folder / "offset"
+        self.clock_of_first, self._steps_clock = folder / "offset", clock and LIBRARY is not None
         self.key = secret(urlsafe_b64encode(os.urandom(32)).decode())
 
     # -- made and taken down
@@ -176,14 +177,12 @@ class World:
         for number in range(self._count):
             home = self.folder / f"node{number}"
             home.mkdir()
-            if number == 0 and LIBRARY is not None:
+            if number == 0 and self._steps_clock:
                 self.clock_of_first.write_text("+0")
                 own = {**shared, **faked(self.clock_of_first)}
             else:
                 own = shared
-            made = await stack.enter_async_context(
-                server(home, program=(sys.executable, "-m", "tests.chaos.node"), **own)
-            )
+            made = await stack.enter_async_context(server(home, program=PROGRAM, **own))
             made.log.touch()
             self.nodes.append(Node(made))
         await asyncio.gather(*map(self._add_channel, self.receivers))

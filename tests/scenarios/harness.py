@@ -22,7 +22,7 @@ from lastseen.protocols import Keys
 from lastseen.storage import open_store
 from tests.fresh import new_database
 from tests.secrecy import log_of, secret
-from tests.starting import Started, finished, start
+from tests.starting import LASTSEEN, Started, finished, start
 from tests.support import eventually, free_port
 
 
@@ -35,7 +35,7 @@ class Server:
     port: int
     process: subprocess.Popen[Any] | Started | None = None
     prefix: Sequence[str] = ()
-    program: Sequence[str] = ()
+    program: str = LASTSEEN
     client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=60, verify=False))
 
     @property
@@ -49,11 +49,11 @@ class Server:
     async def start(self) -> None:
         words, env = ["serve", "--port", str(self.port)], {**os.environ, **self.env}
         with self.log.open("ab") as log:
-            if self.prefix or self.program:
-                program = self.program or (sys.executable, "-m", "lastseen")
-                self.process = subprocess.Popen([*self.prefix, *program, *words], env=env, stdout=log, stderr=log)
+            if self.prefix:
+                command = [*self.prefix, sys.executable, "-m", "lastseen", *words]
+                self.process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
             else:
-                self.process = start(words, env, output=log, errors=log)
+                self.process = start(words, env, output=log, errors=log, program=self.program)
         await eventually(self.ready, timeout=240, every=0.02)
 
     async def ready(self) -> bool:
@@ -104,7 +104,7 @@ class Server:
 
 @asynccontextmanager
 async def server(
-    folder: Path, prefix: Sequence[str] = (), program: Sequence[str] = (), **env: str
+    folder: Path, prefix: Sequence[str] = (), program: str = LASTSEEN, **env: str
 ) -> AsyncIterator[Server]:
     """Not started yet; stopped at the end whatever happened."""
     settings = {
