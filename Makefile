@@ -49,8 +49,8 @@ chaos: $(STAMP)
 	@$(BIN)/python -W ignore -m tests.chaos --seeds $(or $(SEEDS),20) $(if $(FIRST),--first $(FIRST))
 	@LASTSEEN_TEST_LIVES=$(or $(LIVES),200) $(BIN)/python -m pytest tests/notifiers/test_outbox_oracle.py \
 		tests/storage/postgres/test_all_at_once.py tests/storage/postgres/test_partitioned_suite.py \
-		tests/storage/test_retention_life.py tests/redis/test_suite_beside.py tests/chaos tests/api/test_described.py \
-		tests/server/test_described_routes.py $(ARGS)
+		tests/storage/test_past.py tests/storage/test_retention_life.py tests/redis/test_suite_beside.py tests/chaos \
+		tests/api/test_described.py tests/server/test_described_routes.py $(ARGS)
 
 format: $(STAMP)
 	$(BIN)/ruff format .
