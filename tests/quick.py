@@ -49,8 +49,8 @@ def share_contexts() -> None:
     def context(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
         if not isinstance(verify, bool) or cert is not None:
             return create_ssl_context(verify, cert, trust_env)
-        trusted = map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"))
-        return alike(verify, trust_env, certifi.where(), *trusted)
+        named = (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")) if trust_env else None
+        return alike(verify, trust_env, named or certifi.where(), os.environ.get("SSLKEYLOGFILE"))
 
     default.create_ssl_context = context  # type: ignore[attr-defined]
 
