@@ -162,9 +162,10 @@ async def _log_in(context: BrowserContext, url: str, token: str) -> None:
 
 
 @asynccontextmanager
-async def looking_at(folder: Path, *flags: str, **given: Any) -> AsyncIterator[Looking]:
-    """`flags`: more of Chromium's. `given`: settings of the server."""
-    chromium = find("chromium")
+async def looking_at(folder: Path, *flags: str, whole: bool = False, **given: Any) -> AsyncIterator[Looking]:
+    """`flags`: more of Chromium's. `whole`: not its shell, which is the same engine without windows and profiles and
+    takes half the time. `given`: settings of the server."""
+    chromium = (None if whole else find("chromium-headless-shell")) or find("chromium")
     need(chromium, "not installed: chromium")
     async with a_server(folder, rate_limit="off", **given) as served, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", *flags])

@@ -53,7 +53,7 @@ async def test_from_the_first_machine_to_its_recovery_by_pages_alone(tmp_path: P
     async with (
         BotApi(chats=(7,)).serving() as api,
         WebhookReceiver() as receiver,
-        looking_at(tmp_path, telegram_bot_token=TOKEN, telegram_api_url=api.url) as looking,
+        looking_at(tmp_path, whole=True, telegram_bot_token=TOKEN, telegram_api_url=api.url) as looking,
         looking.by("admin") as admin,
         looking.by("viewer") as viewer,
     ):
