@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -259,6 +261,19 @@ def test_a_name_that_means_something_in_a_path_does_not(both: Both, stand_in: St
     assert stand_in.asked == [("GET", f"/api/v1/machines/status?ids={name}") for name in ("..", ".")]
     said(both.ask("machines", "remove", "a/../b?c#d", server=stand_in.url), both)
     assert stand_in.asked[2:] == [("DELETE", "/api/v1/machines/a%2F..%2Fb%3Fc%23d")]
+
+
+def test_what_has_no_address_is_not_taken_for_whom_its_id_names(both: Both) -> None:
+    for name in ("old", "other"):
+        both.here.json("machines", "add", name)
+    with contextlib.closing(sqlite3.connect(both.here.folder / "lastseen.db")) as raw, raw:
+        raw.execute(
+            "UPDATE machines SET slug = (SELECT CAST(id AS TEXT) FROM machines WHERE slug = 'old') WHERE slug = 'other'"
+        )
+        raw.execute("UPDATE machines SET slug = '..' WHERE slug = 'old'")
+    assert "another machine's name" in said(both.ask("machines", "remove", ".."), both)
+    for name in ("..", str(both.here.json("machines", "show", "..")["id"])):
+        assert both.here("machines", "remove", name).code == 0, "both are still there"
 
 
 def test_a_machine_called_status_is_found_by_its_id(both: Both) -> None:
