@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -152,11 +153,12 @@ async def remove(office: Office, name: str) -> dict[str, Any]:
     row = await find(office, name)
     if row.kind == "http":
         raise Conflict(say("{name} is the server's own way in: it cannot be removed", name=name))
-    parts = [one.name for one in await office.store.sources() if one.name.startswith(f"{row.name}/")]
     now = office.monitor.clock.now()
     await office.do(office.store.remove_source(row.name, now), "sources.remove", f"source {row.name}")
-    for each in parts:
-        await office.store.remove_source(each, now)
+    for one in await office.store.sources():  # now that it is gone no more are made
+        if one.name.startswith(f"{row.name}/"):
+            with contextlib.suppress(NotFound):  # whoever removes it at the same time was first
+                await office.store.remove_source(one.name, now)
     return {"id": row.id, "name": row.name, "removed": True}
 
 

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import subprocess
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from lastseen.app import App
 from lastseen.clock import SystemClock
 from lastseen.errors import ConfigurationError
 from lastseen.ingest.mqtt.source import CONFIG
+from lastseen.manage import sources as manage
 from lastseen.settings import Settings
 from lastseen.sources import split_url
 from lastseen.storage import open_store
+from lastseen.storage.sql import SqlStore
 from tests.mqtt.broker import Mosquitto, find
 from tests.server.conftest import Served, a_server
 from tests.support import eventually, free_port
@@ -161,6 +164,25 @@ async def test_one_that_is_removed_while_the_server_begins_to_listen_does_not_co
             assert ears(server) == {"http"}
             assert [row.name for row in await server.other.sources()] == ["http"]
     assert [line for line in logs if line["event"] in ("source_refused", "source_ended")] == []
+
+
+async def test_a_part_that_is_made_while_its_source_is_removed_goes_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_server(tmp_path) as server:
+        store, now = server.app.store, SystemClock().now()
+        assert isinstance(store, SqlStore)
+        await store.add_source("mqtt", "house", {"paused": True}, {}, now)
+        remove = store.remove_source
+
+        async def just_after_a_part_was_made(name: str, at: datetime) -> None:
+            if name == "house":
+                await store.listen("house/attic", "n", now, of="house")
+            await remove(name, at)
+
+        monkeypatch.setattr(store, "remove_source", just_after_a_part_was_made)
+        await manage.remove(server.app.office, "house")
+        assert [row.name for row in await store.sources()] == ["http"]
 
 
 async def test_the_environment_names_one_broker_that_goes_before_a_row_of_its_name(
