@@ -86,8 +86,12 @@ async def _of_nothing(subject: Subject) -> list[Finding]:
     left = [one for one in await subject.store.channels() if one.enabled and one.prefs.machines.of_machines]
     after = 0
     while left and (page := await subject.store.machines(after, PAGE)):
-        seen = [matchable(standing.machine) for standing in page]
-        left = [one for one in left if all(one.prefs.machines.misses(machine) is not None for machine in seen)]
+        seen = [(standing.machine.owner, matchable(standing.machine)) for standing in page]
+        left = [
+            one
+            for one in left
+            if not any(one.hears_of(owner) and not one.prefs.machines.misses(it) for owner, it in seen)
+        ]
         after = page[-1].machine.id
     findings = []
     for channel in left:

@@ -15,6 +15,7 @@ from lastseen.manage import owners
 from lastseen.manage.machines import id_in
 from lastseen.manage.office import Office, Senders
 from lastseen.manage.silenced import named_now
+from lastseen.manage.who import Who
 from lastseen.model import Channel, Preferences, Trouble, preferences_from, replace
 from lastseen.model.outbox import LEFT_BEHIND
 from lastseen.notifiers.quiet import check_severity, checked_wishes
@@ -67,10 +68,16 @@ def may_configure(office: Office, owner: int | None) -> None:
         )
 
 
+async def visible(office: Office) -> list[Channel]:
+    """Those that who asks may see, by id."""
+    return [one for one in await office.store.channels() if office.who.sees(one.owner_id)]
+
+
 async def listed(office: Office) -> list[dict[str, Any]]:
-    """Those that who asks may see, by id, as `describe` says."""
+    """The same, as `describe` says. Which machines each names is not counted: that may take a look at all of them."""
     known = await office.store.channels()
-    return await _described(office, [one for one in known if office.who.sees(one.owner_id)], known)
+    users, troubles = await owners.names(office), await _troubles(office.store, office.monitor.clock.now())
+    return [describe(office, one, known, users, troubles) for one in known if office.who.sees(one.owner_id)]
 
 
 async def show(office: Office, text: str) -> dict[str, Any]:
@@ -78,14 +85,18 @@ async def show(office: Office, text: str) -> dict[str, Any]:
 
 
 async def shown(office: Office, channel: Channel) -> dict[str, Any]:
-    return (await _described(office, [channel], await office.store.channels()))[0]
+    known, users = await office.store.channels(), await owners.names(office)
+    troubles = await _troubles(office.store, office.monitor.clock.now())
+    return describe(office, channel, known, users, troubles, await _machines_now(office, channel))
 
 
-async def _described(office: Office, some: Sequence[Channel], known: Sequence[Channel]) -> list[dict[str, Any]]:
-    users, troubles = await owners.names(office), await _troubles(office.store, office.monitor.clock.now())
-    which = [one.prefs.machines for one in some if one.prefs.machines.of_machines]
-    many = dict(zip(which, await named_now(office, which), strict=True))
-    return [describe(office, one, known, users, troubles, many.get(one.prefs.machines)) for one in some]
+async def _machines_now(office: Office, channel: Channel) -> int | None:
+    """How many machines its wishes name, of those that it hears of and who asks may see. None: they name all."""
+    which, owner = channel.prefs.machines, channel.owner_id
+    if not which.of_machines:
+        return None
+    hearing = office if owner is None else office.of(Who("", "member", owner))
+    return (await named_now(hearing, [which]))[0]
 
 
 async def failing(office: Office) -> list[Channel]:
@@ -112,11 +123,11 @@ def describe(
     known: Sequence[Channel],
     users: Mapping[int, str],
     troubles: Mapping[str, Trouble],
-    machines_now: int | None,
+    machines_now: int | None = None,
 ) -> dict[str, Any]:
     """`config` is for who may change the channel: addresses in it may be secrets. `wishes`: what is not as usual.
-    `last_error`: what its far end said last, while it fails. `machines_now`: how many machines its wishes name, of
-    those that who asks may see; None: they name all."""
+    `last_error`: what its far end said last, while it fails. `machines_now`: how many machines its wishes name, None:
+    all, or they are not counted."""
     fallback = next((other.name for other in known if other.uid == channel.fallback), None)
     trouble = troubles.get(channel.uid)
     return {
@@ -291,10 +302,17 @@ async def wish(
     return await shown(office, await prefer(office, text, change, fallback))
 
 
+WHICH = frozenset({"groups", "tags", "kinds", "names"})
+"""By what a channel may name machines."""
+
+
 def merged(before: Preferences, said: Mapping[str, Any]) -> Preferences:
     """Wishes with these fields as JSON has them; null takes one back. Raises InvalidInput naming the field. Events that
     were wished before and are never told stand in the way of no other wish."""
     value = {**msgspec.to_builtins(before), **said}
+    which = value.get("machines")
+    for unknown in set(which if isinstance(which, Mapping) else ()) - WHICH:
+        raise InvalidInput(say("is none of {known}", known=", ".join(sorted(WHICH))), f"machines.{unknown}")
     wishes = preferences_from({name: one for name, one in value.items() if one is not None})
     checked_wishes(wishes if "events" in said else replace(wishes, events=()))
     if "severity" in said:

@@ -123,6 +123,21 @@ async def test_it_is_found(ward: Ward, case: str) -> None:
     assert finding.do
 
 
+async def test_somebodys_channel_hears_of_no_machine_where_it_names_only_those_of_others(ward: Ward) -> None:
+    ada, ben = [(await ward.store.add_user(name, "member", None, NOW)).id for name in ("ada", "ben")]
+    await ward.store.add_channel("console", "adas", {}, {}, "adas", NOW)
+    ward.sql(
+        wished(machines={"names": ["db-*"]}) + f", owner_id = {ada} WHERE name = 'adas'",
+        f"UPDATE machines SET owner_id = {ben}",
+    )
+    assert (await ward.only("channels")).code == "channel.of_nothing"
+    ward.sql(f"UPDATE machines SET owner_id = {ada}")
+    assert (await ward.look("channels")).findings == ()
+    off = "UPDATE channels SET enabled = 0, disabled_by = 'person' WHERE name = 'adas'"
+    ward.sql(off, f"UPDATE machines SET owner_id = {ben}")
+    assert (await ward.look("channels")).findings == (), "nobody waits for what is switched off"
+
+
 async def test_a_channel_that_its_far_end_switched_off_is_found_with_the_reason(ward: Ward) -> None:
     await ward.store.add_channel("console", "other", {}, {}, "other", NOW)
     gone = (

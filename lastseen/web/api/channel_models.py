@@ -157,7 +157,7 @@ class Channel(BaseModel):
     config: dict[str, Any] = Field(description="without secrets, and empty for who may not change the channel")
     wishes: dict[str, Any] = Field(description="what is not as usual")
     machines_now: int | None = Field(
-        description="how many machines the wishes name now, of those that you may see; null: they name all"
+        description="how many machines the wishes name now; null: they name all, and in a list, where nobody counts"
     )
     fallback: str | None
     owner: str | None = Field(description="the user whose it is; null: everybody's")

@@ -109,7 +109,7 @@ async def _connect(request: Request, office: Office, slug: str, key: str | None)
 
 async def _alive(office: Office, slug: str) -> dict[str, Any]:
     now = office.monitor.clock.now()
-    nobody = not any(channel["enabled"] for channel in await channels.listed(office))
+    nobody = not any(channel.enabled for channel in await channels.visible(office))
     one = await machines.show(office, slug)
     zone = one["schedule"] and zone_of(one["schedule"], one["timezone"])
     return {"one": one, "zone": zone, "when": When(now, office.zone), "nobody": nobody}

@@ -72,11 +72,11 @@ def in_words(wishes: Preferences) -> list[tuple[str, str]]:
 async def _typed(office: Office, channel: Channel) -> dict[str, str]:
     """What the form begins with."""
     wishes: Preferences = channel.prefs
-    quiet, described = wishes.quiet, await channels.shown(office, channel)
+    quiet, known = wishes.quiet, await office.store.channels()
     return {
         "severity": wishes.severity,
         "events": ", ".join(wishes.events),
-        "fallback": described["fallback"] or "",
+        "fallback": next((other.name for other in known if other.uid == channel.fallback), ""),
         **{name: written(getattr(wishes, name)) for name in SPANS},
         **{f"machines.{name}": which_written(name, getattr(wishes.machines, name)) for name in WHICH},
         "quiet.start": quiet.start if quiet else "",
@@ -134,7 +134,7 @@ async def _form(
     status: int = 200,
 ) -> Response:
     others: Sequence[tuple[str, str]] = [
-        (one["name"], one["name"]) for one in await channels.listed(office) if one["id"] != channel.id
+        (one.name, one.name) for one in await channels.visible(office) if one.id != channel.id
     ]
     given: dict[str, Any] = {"channel": channel, "others": [("", "–"), *others], "shown": SHOWN}
     return templates(request, "wishes.html", status=status, said=said, errors=errors, **given)
