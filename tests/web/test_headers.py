@@ -49,6 +49,7 @@ async def test_a_browser_that_comes_by_tls_is_told_to_go_on_so(tmp_path: Path, p
         ("status.example", False, False),
         ("192.168.1.5:8383", False, False),
         ("[::1", False, False),
+        ("127.0.0.1:" + "0" * 300, False, False),
     ],
 )
 async def test_a_page_is_alone_in_its_window_where_browsers_heed_that(
