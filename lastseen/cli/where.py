@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 SERVER, KEY_FILE = "LASTSEEN_SERVER", "LASTSEEN_API_KEY_FILE"
 
+LOCALTIME = "/etc/localtime"
+"""Where a computer has its zone, mostly as a link to the file that is named after it."""
+
 ANYWHERE = {
     *("machines", "kinds", "sources", "channels", "silences", "why", "uptime", "ack", "events", "notifications"),
     *("watch", "nodes", "keys", "users", "audit", "status-pages", "badges"),
@@ -90,16 +93,16 @@ def remote(chosen: There, **more: Any) -> Remote:
 
 
 def _name_of(zone: tzinfo | None) -> str | None:
-    """What a server may know it by; `zone` None: the computer's. None: it has no name."""
-    from zoneinfo import ZoneInfo
+    """What a server may know it by; `zone` None: the computer's. None: it has no name that servers know."""
+    from zoneinfo import ZoneInfo, available_timezones
 
     if isinstance(zone, ZoneInfo):
         return zone.key
-    said = os.environ.get("TZ", "").removeprefix(":")
-    try:
-        return ZoneInfo(said or str(Path("/etc/localtime").resolve()).partition("/zoneinfo/")[2]).key
-    except (LookupError, ValueError, OSError):
-        return None
+    said = os.environ.get("TZ", "localtime").removeprefix(":")
+    said = {"": "UTC", "localtime": LOCALTIME}.get(said, said)
+    name = os.path.realpath(said).partition("/zoneinfo/")[2] if Path(said).is_absolute() else said
+    name = name.removeprefix("posix/").removeprefix("right/")
+    return name if name in available_timezones() else None  # as `lastseen.web.zones` asks of what it is told
 
 
 def counterpart(verb: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,15 +9,17 @@ import re
 import sqlite3
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from lastseen.client import Remote
 from lastseen.client.shapes import ToldAgain
-from lastseen.client.verbs import events, machines, notifications
-from lastseen.errors import NotFound
+from lastseen.client.verbs import advice, events, machines, notifications, uptimes, why
+from lastseen.errors import LastseenError, NotFound
 from tests.cli.conftest import Cli, Done
 from tests.client.conftest import SILENT, Both
 from tests.support import until
@@ -216,14 +218,43 @@ def test_times_and_days_are_those_of_who_asks_and_not_of_the_server(
         assert asked["since"] == since
     days = json.loads(both.ask("uptime", "pump-01", "--window", "3d", "--json").out)["days"]
     assert {one["start"][10:] for one in days[1:]} == {"T18:30:00Z"}
-    assert both.ask("machines", "advice", "pump-01").code == 0
 
 
-def test_where_the_zone_has_no_name_days_are_the_servers(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/Lima"])
+async def test_a_server_is_told_the_zone_of_who_asks_where_it_writes_of_times(zone: str) -> None:
+    asked: list[httpx.URL] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url)
+        return httpx.Response(404, json={"error": "not_found", "message": "nothing"})
+
+    verbs = (why.described, "1", None), (uptimes.show, "1", timedelta(days=1)), (advice.of_one, "1")
+    transport = httpx.MockTransport(answer)
+    async with Remote("https://status.example.org", "lsa_key", transport=transport, timezone=zone) as server:
+        for verb, *words in verbs:
+            with pytest.raises(LastseenError):
+                await verb(server, *words)
+    assert [url.params["timezone"] for url in asked] == [zone] * 3
+
+
+@pytest.mark.parametrize(
+    ("zone", "since"),
+    [
+        *((zone, "2026-02-28T18:30:00Z") for zone in ("posix/Asia/Kolkata", ":right/Asia/Kolkata", "localtime")),
+        *((f"{before}/zoneinfo/Asia/Kolkata", "2026-02-28T18:30:00Z") for before in ("/usr/share", ":/usr/share")),
+        *((zone, "2026-03-01T00:00:00Z") for zone in ("", ":")),
+        *((zone, "2026-02-28T23:00:00Z") for zone in ("IST-5:30", "posixrules", "Asia/Nowhere", "/nowhere", "..")),
+    ],
+)
+def test_days_are_those_of_the_computers_zone_and_where_it_has_no_name_the_servers(
+    both: Both, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, zone: str, since: str
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("/usr/share/zoneinfo/posix/Asia/Kolkata")
+    monkeypatch.setattr("lastseen.cli.where.LOCALTIME", str(link))
     monkeypatch.delitem(both.there.env, "LASTSEEN_TIMEZONE")
-    monkeypatch.setitem(both.there.env, "TZ", "IST-5:30")
-    asked = json.loads(both.ask("why", "pump-01", "--at", "2026-03-01", "--json").out)["asked"]
-    assert asked["since"] == "2026-02-28T23:00:00Z", "of Europe/Berlin"
+    monkeypatch.setitem(both.there.env, "TZ", zone)
+    assert json.loads(both.ask("why", "pump-01", "--at", "2026-03-01", "--json").out)["asked"]["since"] == since
 
 
 def test_a_server_tells_again_what_was_given_up(both: Both) -> None:
@@ -249,13 +280,24 @@ def test_a_source_is_shown_in_the_same_order(both: Both) -> None:
 
 
 @pytest.mark.parametrize("dots", [".", ".."])
-def test_a_machine_from_before_whose_slug_is_no_address_is_changed_and_removed(both: Both, dots: str) -> None:
+def test_a_machine_from_before_whose_slug_is_no_address_is_asked_about_changed_and_removed(
+    both: Both, dots: str
+) -> None:
     both.here.json("machines", "add", "old")
     with contextlib.closing(sqlite3.connect(both.here.folder / "lastseen.db")) as raw, raw:
         raw.execute("UPDATE machines SET slug = ? WHERE slug = 'old'", (dots,))
+    for asked in (["why"], ["uptime"], ["machines", "advice"]):
+        assert json.loads(both.ask(*asked, dots, "--json").out)["machine"] == dots
+    assert both.ask("machines", "advice", dots, "--listen", "2d").code == 0
     assert json.loads(both.ask("machines", "set", dots, "--name", "Old", "--json").out)["slug"] == dots
     assert both.ask("machines", "remove", dots).out == f"{dots} is removed; its history stays.\n"
     assert both.ask("machines", "remove", dots).code == 1
+
+
+def test_why_is_said_of_a_machine_that_was_called_status_and_is_removed(both: Both) -> None:
+    both.here.json("machines", "add", "status")
+    assert both.ask("machines", "remove", "status").code == 0
+    assert json.loads(both.ask("why", "status", "--json").out)["removed_at"]
 
 
 def test_a_program_asks_how_machines_stand_and_when_they_were_out(both: Both) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from lastseen.client.addresses import address
 from lastseen.client.remote import Remote
 from lastseen.client.shapes import MachineUptime, Uptime
 
@@ -18,7 +19,7 @@ async def show(server: Remote, ref: str, span: timedelta, *, without_silenced: b
     """Of one, and of each day of it, in the `timezone` of `server`."""
     window, leave_out = _asked(span, without_silenced)
     params = {"window": window, "without_silenced": leave_out, "timezone": server.timezone}
-    return await server.get(MachineUptime, "machines", ref, "uptime", **params)
+    return await server.get(MachineUptime, "machines", await address(server, ref), "uptime", **params)
 
 
 def _asked(span: timedelta, without_silenced: bool) -> tuple[str, str | None]:
