@@ -236,5 +236,5 @@ def spoken(text: str) -> tuple[timedelta | None, str]:
 
 
 def _meant(silence: Silence, one: Seen) -> bool:
-    named = {"machine": {"name": one.status.name}, "slug": one.status.slug}
+    named = {"machine": {"id": one.status.id, "name": one.status.name}, "slug": one.status.slug}
     return silence.matcher.misses({**named, "group": one.status.group, "kind": one.kind, "tags": one.tags}) is None

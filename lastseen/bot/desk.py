@@ -16,6 +16,7 @@ from lastseen.log import get_logger
 from lastseen.manage.deeds import Doing, do
 from lastseen.manage.who import Who
 from lastseen.model import Channel, Standing
+from lastseen.model.wishes import matchable
 from lastseen.notifiers.telegram import telegram_library
 from lastseen.notifiers.telegram_limits import Limits, limits_of
 from lastseen.notifiers.wording import When
@@ -197,8 +198,4 @@ class Desk:
 
 def _hears(channel: Channel, standing: Standing) -> bool:
     machine = standing.machine
-    if not channel.hears_of(machine.owner):
-        return False
-    named = {"machine": {"name": machine.name}, "slug": machine.slug}
-    snapshot = {**named, "group": machine.group, "kind": machine.kind, "tags": machine.tags}
-    return channel.prefs.machines.misses(snapshot) is None
+    return channel.hears_of(machine.owner) and channel.prefs.machines.misses(matchable(machine)) is None

@@ -143,7 +143,7 @@ def _wherever(some: Sequence[Matcher]) -> list[Matcher]:
 
 
 def _sought(office: Office, matcher: Matcher, **more: Any) -> Sought:
-    by = replace(Sought(**more), groups=matcher.groups, tags=matcher.tags, kinds=matcher.kinds, slugs=matcher.slugs)
+    by = replace(Sought(**more), groups=matcher.groups, tags=matcher.tags, kinds=matcher.kinds, ids=matcher.ids)
     return replace(by, seen_by=office.who.seen_by)
 
 

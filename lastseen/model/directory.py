@@ -30,7 +30,7 @@ Place = tuple[Any, ...]
 @dataclass(frozen=True, slots=True)
 class Sought:
     """Some machines, in an order. Of each filter that names something one must fit; `text` is contained, whatever its
-    ASCII letters' case, in a slug, a name, a host name or a description; one of `slugs` is a slug, one of `called` a
+    ASCII letters' case, in a slug, a name, a host name or a description; one of `ids` is its id, one of `called` a
     slug or a name, letter for letter. `seen_by`: None: whoever sees everything; else a user, who sees what is shared
     and what is theirs (0: nobody's user). `after`: behind this place."""
 
@@ -39,7 +39,7 @@ class Sought:
     groups: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     text: str = ""
-    slugs: tuple[str, ...] = ()
+    ids: tuple[int, ...] = ()
     called: tuple[str, ...] = ()
     enabled: bool | None = None
     seen_by: int | None = None
@@ -57,7 +57,7 @@ class Sought:
             and (not self.groups or machine.group in self.groups)
             and (not self.tags or bool(set(self.tags) & set(machine.tags)))
             and (not self.text or any(folded(self.text) in folded(text) for text in texts))
-            and (not self.slugs or machine.slug in self.slugs)
+            and (not self.ids or machine.id in self.ids)
             and (not self.called or not {machine.slug, machine.name}.isdisjoint(self.called))
             and (self.enabled is None or machine.enabled == self.enabled)
             and (self.seen_by is None or machine.owner is None or machine.owner == self.seen_by)

@@ -28,15 +28,15 @@ URGENT = "urgent"
 
 class Matcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Which machines: those that every given field names. Without fields: all. `names` are patterns (`cam-*`) of a
-    machine's slug or display name; one of `slugs` is a slug, letter for letter. `channels`: only on these (uids), for a
-    silence of one chat."""
+    machine's slug or display name; `ids` are of machines as they were written down, and never given again. `channels`:
+    only on these (uids), for a silence of one chat."""
 
     groups: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
-    slugs: tuple[str, ...] = ()
+    ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         force_setattr(self, "groups", tuple(map(group_meant, self.groups)))
@@ -44,7 +44,7 @@ class Matcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     @property
     def of_machines(self) -> bool:
         """It names some machines, not all."""
-        return bool(self.groups or self.tags or self.kinds or self.names or self.slugs)
+        return bool(self.groups or self.tags or self.kinds or self.names or self.ids)
 
     def misses(self, snapshot: Mapping[str, Any]) -> str | None:
         """Why a machine, as an event's snapshot has it, is not meant; None: it is."""
@@ -57,24 +57,24 @@ class Matcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             return f"wants only tag {_either(self.tags)}"
         if self.kinds and snapshot.get("kind") not in self.kinds:
             return f"wants only kind {_either(self.kinds)}"
-        slug = str(snapshot.get("slug") or "")
-        if self.slugs and slug not in self.slugs:
-            return f"wants only {_either(self.slugs)}"
-        names = (slug, str(machine.get("name") or ""))
+        if self.ids and machine.get("id") not in self.ids:
+            return f"wants only {_so_many(self.ids)}"
+        names = (str(snapshot.get("slug") or ""), str(machine.get("name") or ""))
         if self.names and not any(fnmatchcase(name, pattern) for pattern in self.names for name in names):
             return f"wants only {_either(self.names)}"
         return None
 
     def __str__(self) -> str:
         parts = [*(f"group {g}" for g in self.groups), *(f"tag {t}" for t in self.tags)]
-        parts += [*(f"kind {k}" for k in self.kinds), *self.names, *self.slugs]
+        parts += [*(f"kind {k}" for k in self.kinds), *self.names]
+        parts += [_so_many(self.ids)] if self.ids else []
         return ", ".join(parts) if parts else "all machines"
 
 
 def matchable(machine: Machine) -> Mapping[str, Any]:
     """As the snapshot of an event of it would be, as far as `Matcher.misses` reads that."""
     return {
-        "machine": {"name": machine.name},
+        "machine": {"id": machine.id, "name": machine.name},
         "slug": machine.slug,
         "group": machine.group,
         "kind": machine.kind,
@@ -84,6 +84,10 @@ def matchable(machine: Machine) -> Mapping[str, Any]:
 
 def _either(words: tuple[str, ...]) -> str:
     return " or ".join(f'"{word}"' for word in words)
+
+
+def _so_many(ids: tuple[int, ...]) -> str:
+    return "1 machine" if len(ids) == 1 else f"{len(ids)} machines"
 
 
 class Quiet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

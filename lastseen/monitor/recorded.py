@@ -25,7 +25,7 @@ REASONS: Final = (
     say("the first heartbeat is told to nobody"),
     say("was not told of what this ends"),
     # which machines are meant
-    say("all machines"),
+    *(say("all machines"), say("removed machines")),
     # what is wrong with the watching
     *(say("it does not run"), say("the sweep is late"), say("what is due is not sent"), say("it cannot be written")),
     *(say("a write does not end"), say("not accepted now: starting or stopping")),

@@ -25,6 +25,7 @@ from lastseen.model import (
     replace,
 )
 from lastseen.model.story import Facts, RefusedKey, Told, Try
+from lastseen.model.wishes import matchable
 from lastseen.storage.rows import (
     MACHINE,
     api_keys,
@@ -318,9 +319,7 @@ def _blind(connection: Connection, heard: Sequence[int], start: datetime, end: d
 
 
 def _silences(connection: Connection, standing: Standing, start: datetime, end: datetime) -> list[Silence]:
-    machine = standing.machine
-    called = {"machine": {"name": machine.name}, "slug": machine.slug}
-    snapshot = {**called, "group": machine.group, "kind": machine.kind, "tags": machine.tags}
+    snapshot = matchable(standing.machine)
     query = select(silences).where(silences.c.ends_at > start, silences.c.starts_at < end)
     rows = connection.execute(query.order_by(silences.c.ends_at.desc()).limit(OTHERS * 10))
     fitting = [one for one in map(as_silence, rows) if one.matcher.misses(snapshot) is None]

@@ -42,7 +42,7 @@ from lastseen.storage.rows import (
 from lastseen.storage.sql_cases import standings
 from lastseen.storage.sql_history import as_event_printed, is_of_others, machine_id_of
 from lastseen.storage.sql_replay import named
-from lastseen.storage.sqltools import GREATEST_NUMBER, most, visible
+from lastseen.storage.sqltools import GREATEST_NUMBER, is_id, most, visible
 
 SEARCHED = (machines.c.slug, machines.c.name, machines.c.hostname, machines.c.description)
 
@@ -133,8 +133,8 @@ def _filters(sought: Sought) -> list[ColumnElement[bool]]:
     if sought.text:
         part = folded_text(sought.text)
         found.append(or_(*(folded(column).contains(part, autoescape=True) for column in SEARCHED)))
-    if sought.slugs:
-        found.append(machines.c.slug.in_(sought.slugs))
+    if sought.ids:
+        found.append(machines.c.id.in_([one for one in sought.ids if is_id(one)]))
     if sought.called:
         found.append(or_(machines.c.slug.in_(sought.called), machines.c.name.in_(sought.called)))
     if sought.enabled is not None:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Table, func, or_, select
 
 from lastseen.model import Machine, Silence, Standing, Status
 from lastseen.model.past import UNWATCHED, Change, Past, Span, watched
+from lastseen.model.wishes import matchable
 from lastseen.storage.rows import blind_periods, events, listeners, machines, outages, silences
 from lastseen.storage.sql_wishes import as_silence
 from lastseen.storage.sqltools import chunks
@@ -109,5 +110,4 @@ def _silences(connection: Connection, since: datetime, now: datetime) -> list[Si
 
 
 def _means(silence: Silence, machine: Machine) -> bool:
-    described = {"slug": machine.slug, "group": machine.group, "kind": machine.kind, "tags": machine.tags}
-    return silence.matcher.misses({**described, "machine": {"name": machine.name}}) is None
+    return silence.matcher.misses(matchable(machine)) is None

@@ -49,7 +49,7 @@ def as_silence(row: Any) -> Silence:
 def add(connection: Connection, given: Silence, now: datetime) -> Silence:
     of = given.matcher
     refuse_unfit(name=given.name, created_by=given.created_by)
-    refuse_unfit(groups=of.groups, tags=of.tags, kinds=of.kinds, names=of.names, slugs=of.slugs, channels=of.channels)
+    refuse_unfit(groups=of.groups, tags=of.tags, kinds=of.kinds, names=of.names, channels=of.channels)
     if given.ends_at <= max(given.starts_at, now):
         raise InvalidInput(say("must be later than its beginning, and than now"), "ends_at")
     connection.execute(delete(silences).where(silences.c.ends_at < now - KEPT))

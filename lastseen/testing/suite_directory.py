@@ -101,8 +101,9 @@ class DirectorySuite(StoreSuiteBase):
             assert await found(statuses=(Status.PAUSED,)) == set()
             assert await found(called=("m0", NAMES[1], NAMES[2].swapcase(), "nobody")) == {"m0", "m1"}
             assert await found(called=("m0", NAMES[1]), groups=("odd",)) == {"m1"}
-            assert await found(slugs=("m0", "m2", "M1", NAMES[1])) == {"m0", "m2"}
-            assert await found(slugs=("m0", "m1"), called=(NAMES[1],)) == {"m1"}
+            ids = [one.machine.id for one in (await store.liveness(["m0", "m1", "m2"])).values()]
+            assert await found(ids=(ids[0], ids[2], 9999)) == {"m0", "m2"}
+            assert await found(ids=(ids[0], ids[1]), called=(NAMES[1],)) == {"m1"}
             await store.order("m0", Disable(), keep, at(1))
             assert await found(statuses=(Status.OFFLINE,), enabled=True) == {"m1"}
             assert await found(enabled=False) == {"m0"}

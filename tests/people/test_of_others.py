@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from lastseen.errors import Forbidden, InvalidInput, NotFound
-from lastseen.manage import channel_setup, machines, silences, why
+from lastseen.manage import channel_setup, machines, silenced, silences, why
 from lastseen.manage.office import Office
 from lastseen.manage.who import Who
-from lastseen.model import Matcher, Silence
+from lastseen.model import Matcher, Silence, Status
+from lastseen.model.wishes import matchable
+from lastseen.monitor.deadline import Threshold
+from lastseen.monitor.snapshot import of_machine
 from tests.api.conftest import Api, an_api
 from tests.support import eventually
 
@@ -30,11 +33,11 @@ class People:
     def __getitem__(self, name: str) -> Office:
         return self.offices[name]
 
-    async def mute(self, channel: str) -> int:
+    async def mute(self, channel: str, **of: Any) -> int:
         """As a bot does for one chat."""
         store, now = self.site.app.store, self.site.clock.now()
         uid = next(one.uid for one in await store.channels() if one.name == channel)
-        silence = Silence("muted by Eva", now, now + HOUR, Matcher(channels=(uid,)), "Eva (Telegram)")
+        silence = Silence("muted by Eva", now, now + HOUR, Matcher(channels=(uid,), **of), "Eva (Telegram)")
         made: int = (await store.add_silence(silence, now)).id
         return made
 
@@ -107,11 +110,89 @@ async def test_a_members_silence_holds_for_nothing_of_others_that_is_called_like
     assert whole["machines_now"] == 1, "of all that there are"
     assert await silences.listed(people["ben"]) == []
     (stored,) = await people.site.app.store.silences(people.site.clock.now())
-    of_others = {"slug": "kiln", "machine": {"name": "Oven"}}
-    assert stored.matcher.misses(of_others) == 'wants only "Oven"'
-    assert stored.matcher.misses({"slug": "Oven", "machine": {"name": "hers"}}) is None
+    kiln, hers = [(await people.site.app.store.liveness([slug]))[slug].machine for slug in ("kiln", "Oven")]
+    assert stored.matcher.misses(matchable(kiln)) == "wants only 1 machine"
+    assert stored.matcher.misses(matchable(hers)) is None
     await machines.change(people["ben"], "kiln", {"name": "hers"})
     assert (await silences.end(people["ada"], made["id"]))["id"] == made["id"], "whatever others call theirs"
+
+
+async def test_a_members_silence_is_of_no_machine_that_comes_later_with_the_slug_of_one_that_is_gone(
+    people: People,
+) -> None:
+    store, slugs = people.site.app.store, ["shared", "adas"]
+    await silences.add(people["ada"], "hers", HOUR, Matcher(names=("shared", "adas")), "ada")
+    for slug in slugs:
+        await machines.remove(people["ada"], slug)
+        await machines.add(people["ben"], slug, {})
+    (stored,) = await store.silences(people.site.clock.now())
+    for standing in (await store.liveness(slugs)).values():
+        machine = standing.machine
+        asked = of_machine(machine, Threshold(None, "never"), standing.liveness, Status.OFFLINE)
+        for snapshot in (asked, matchable(machine)):
+            assert stored.matcher.misses(snapshot) is not None, "what happens to it is told"
+    assert await silences.listed(people["ben"]) == []
+
+
+async def test_who_made_a_silence_ends_it_also_when_its_machines_are_gone(people: People) -> None:
+    made = await silences.add(people["ada"], "hers", HOUR, Matcher(names=("shared", "adas")), "ada")
+    for slug, left in (("adas", ["shared"]), ("shared", [])):
+        await machines.remove(people["ada"], slug)
+        (shown,) = await silences.listed(people["ada"])
+        assert (shown["matcher"], shown["machines_now"], shown["may_end"]) == ({"slugs": left}, len(left), True)
+        assert shown["machines"] == (", ".join(left) or "removed machines")
+        assert [one["name"] for one in await silences.listed(people["ben"])] == ["hers"] * len(left)
+        assert [one["matcher"] for one in await silences.listed(people["root"])] == [{"slugs": left}]
+    assert await silences.on_now(people["ada"]) == []
+    with pytest.raises(NotFound):
+        await silences.end(people["ben"], made["id"])
+    assert (await silences.end(people["ada"], made["id"]))["matcher"] == {"slugs": []}
+
+
+async def test_a_silence_stays_with_a_machine_that_is_given_to_somebody_else(people: People) -> None:
+    await machines.add(people["ada"], "oven", {"name": "Oven"})
+    both = await silences.add(people["ada"], "both", HOUR, Matcher(names=("adas", "oven")), "ada")
+    one = await silences.add(people["ada"], "one", HOUR, Matcher(names=("adas",)), "ada")
+    await machines.change(people["root"], "adas", {"owner": "ben"})
+    for name in ("ada", "ben"):
+        listed = await silences.listed(people[name])
+        seen = {"ada": [("both", {"slugs": ["oven"]}, False)]}
+        seen["ben"] = [("both", {"slugs": ["adas"]}, False), ("one", {"slugs": ["adas"]}, True)]
+        assert [(each["name"], each["matcher"], each["may_end"]) for each in listed] == seen[name]
+    with pytest.raises(NotFound):
+        await silences.end(people["ada"], one["id"])
+    assert (await silences.end(people["ben"], one["id"]))["id"] == one["id"]
+    assert (await silences.end(people["root"], both["id"]))["matcher"] == {"slugs": ["adas", "oven"]}
+
+
+async def test_a_mute_of_a_chat_of_theirs_is_listed_also_where_it_is_of_machines_of_others_alone(
+    people: People,
+) -> None:
+    await machines.add(people["ben"], "kiln", {"group": "cellar"})
+    mute = await people.mute("hook-ada", groups=("cellar",))
+    assert [(one["id"], one["may_end"]) for one in await silences.listed(people["ada"])] == [(mute, True)]
+    assert (await silences.end(people["ada"], mute))["id"] == mute
+
+
+async def test_the_first_page_tells_members_of_no_silence_that_the_list_hides(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where there are more than are counted at a glance."""
+    await machines.add(people["ben"], "kiln", {"name": "Oven", "group": "cellar", "kind": "device", "tags": ["hot"]})
+    await machines.add(people["ada"], "Oven", {})
+    of_others = [Matcher(groups=("cellar",)), Matcher(tags=("hot",)), Matcher(kinds=("device",))]
+    of_others += [Matcher(names=("kil*",)), Matcher(names=("Oven",), groups=("cellar",))]
+    for n, matcher in enumerate(of_others):
+        await silences.add(people["root"], f"secret {n}", HOUR, matcher, "root")
+    await silences.add(people["root"], "seen", 2 * HOUR, Matcher(names=("shared", "bens")), "root")
+    await silences.add(people["ada"], "hers", 2 * HOUR, Matcher(names=("adas",)), "ada")
+    await silences.add(people["root"], "every", HOUR, Matcher(), "root")
+    for glances in (100, silenced.GLANCES, 0):
+        monkeypatch.setattr(silenced, "GLANCES", glances)
+        shown = [one.name for one in await silences.on_now(people["ada"])]
+        assert shown == ["every", "seen", "hers"], glances
+        assert len(await silences.on_now(people["root"])) == 8
+    assert {one["name"] for one in await silences.listed(people["ada"])} == {"every", "seen", "hers"}
 
 
 async def test_a_silence_is_seen_as_far_as_its_machines_and_chats_are(people: People) -> None:

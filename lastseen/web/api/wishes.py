@@ -55,8 +55,8 @@ async def add(office: Asked, new: models.NewSilence) -> Response:
     """Hold back what happens to some machines
 
     Now or planned. Of all machines only where that is said: `"machines": {"all": true}`. An admin's is of whatever
-    machines it names; another's of those of them that they may change, by their slugs as they are now. What is still so
-    at the end is told then."""
+    machines it names; another's of those of them that they may change, which are written down: none that comes later.
+    What is still so at the end is told then."""
     office.who.must_edit()
     faults = Faults()
     with faults.noted():

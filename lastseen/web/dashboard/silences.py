@@ -70,7 +70,8 @@ async def _added(office: Office, said: Mapping[str, str]) -> None:
 
 def _matcher(said: Mapping[str, str]) -> Matcher:
     """Of all machines only where that is ticked. Raises InvalidInput."""
-    found = Matcher(**{name: _words(said.get(name, "")) for name in MATCHED})
+    names, groups, tags, kinds = (_words(said.get(name, "")) for name in MATCHED)
+    found = Matcher(groups, tags, kinds, names)
     if said.get("all") and found.of_machines:
         raise InvalidInput(say("is of every machine, and some are named: choose one of both"), "all")
     if not said.get("all") and not found.of_machines:
