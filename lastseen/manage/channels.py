@@ -18,6 +18,7 @@ from lastseen.manage.silenced import named_now
 from lastseen.manage.who import Who
 from lastseen.model import Channel, Preferences, Trouble, preferences_from, replace
 from lastseen.model.outbox import LEFT_BEHIND
+from lastseen.model.wishes import NAMED_BY
 from lastseen.notifiers.quiet import check_severity, checked_wishes
 from lastseen.notifiers.signing import new_secret
 from lastseen.plugins import split_secrets
@@ -302,17 +303,13 @@ async def wish(
     return await shown(office, await prefer(office, text, change, fallback))
 
 
-WHICH = frozenset({"groups", "tags", "kinds", "names"})
-"""By what a channel may name machines."""
-
-
 def merged(before: Preferences, said: Mapping[str, Any]) -> Preferences:
     """Wishes with these fields as JSON has them; null takes one back. Raises InvalidInput naming the field. Events that
     were wished before and are never told stand in the way of no other wish."""
     value = {**msgspec.to_builtins(before), **said}
     which = value.get("machines")
-    for unknown in set(which if isinstance(which, Mapping) else ()) - WHICH:
-        raise InvalidInput(say("is none of {known}", known=", ".join(sorted(WHICH))), f"machines.{unknown}")
+    for unknown in set(which if isinstance(which, Mapping) else ()) - {*NAMED_BY}:
+        raise InvalidInput(say("is none of {known}", known=", ".join(NAMED_BY)), f"machines.{unknown}")
     wishes = preferences_from({name: one for name, one in value.items() if one is not None})
     checked_wishes(wishes if "events" in said else replace(wishes, events=()))
     if "severity" in said:

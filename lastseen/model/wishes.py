@@ -26,6 +26,10 @@ URGENT = "urgent"
 """Machines with this tag are told of in quiet hours too."""
 
 
+NAMED_BY = ("names", "groups", "tags", "kinds")
+"""The fields of a `Matcher` by which people name machines."""
+
+
 class Matcher(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Which machines: those that every given field names. Without fields: all. `names` are patterns (`cam-*`) of a
     machine's slug or display name; `ids` are of machines as they were written down, and never given again. `channels`:

@@ -15,13 +15,13 @@ from lastseen.faults import Faults
 from lastseen.manage import silences
 from lastseen.manage.office import Office
 from lastseen.model import Matcher
+from lastseen.model.wishes import NAMED_BY
 from lastseen.notifiers.wording import When
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.rendering import templates
 from lastseen.words import say
 
-MATCHED = ("names", "groups", "tags", "kinds")
-SHOWN = ("name", "lasting", "start", *MATCHED, "all")
+SHOWN = ("name", "lasting", "start", *NAMED_BY, "all")
 FIELDS = {"starts_at": "start", "ends_at": "lasting"}
 """Of the form, by those of the verbs."""
 
@@ -70,7 +70,7 @@ async def _added(office: Office, said: Mapping[str, str]) -> None:
 
 def _matcher(said: Mapping[str, str]) -> Matcher:
     """Of all machines only where that is ticked. Raises InvalidInput."""
-    names, groups, tags, kinds = (_words(said.get(name, "")) for name in MATCHED)
+    names, groups, tags, kinds = (_words(said.get(name, "")) for name in NAMED_BY)
     found = Matcher(groups, tags, kinds, names)
     if said.get("all") and found.of_machines:
         raise InvalidInput(say("is of every machine, and some are named: choose one of both"), "all")

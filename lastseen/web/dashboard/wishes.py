@@ -13,6 +13,7 @@ from lastseen.errors import Conflict, InvalidInput, UnknownChannel
 from lastseen.manage import channels
 from lastseen.manage.office import Office
 from lastseen.model import Channel, Preferences
+from lastseen.model.wishes import NAMED_BY
 from lastseen.web.dashboard.asking import Asked, Page, typed_in
 from lastseen.web.dashboard.labels import which_written
 from lastseen.web.dashboard.machine_form import written
@@ -20,10 +21,9 @@ from lastseen.web.dashboard.rendering import templates
 from lastseen.words import Words, say
 
 SPANS: Final = ("notify_after", "repeat_every", "fallback_after")
-WHICH: Final = ("names", "groups", "tags", "kinds")
 SHOWN: Final = (
     "severity", "events", "fallback", "quiet.start", "quiet.end", "quiet.days", "quiet.timezone", *SPANS,
-    *(f"machines.{name}" for name in WHICH),
+    *(f"machines.{name}" for name in NAMED_BY),
 )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ async def _typed(office: Office, channel: Channel) -> dict[str, str]:
         "events": ", ".join(wishes.events),
         "fallback": next((other.name for other in known if other.uid == channel.fallback), ""),
         **{name: written(getattr(wishes, name)) for name in SPANS},
-        **{f"machines.{name}": which_written(name, getattr(wishes.machines, name)) for name in WHICH},
+        **{f"machines.{name}": which_written(name, getattr(wishes.machines, name)) for name in NAMED_BY},
         "quiet.start": quiet.start if quiet else "",
         "quiet.end": quiet.end if quiet else "",
         "quiet.timezone": (quiet.timezone if quiet else None) or "",
@@ -96,7 +96,7 @@ def _said(typed: Mapping[str, str]) -> dict[str, Any]:
     for name in ("start", "end"):
         if quiet and name not in quiet:
             raise InvalidInput(say("must be a time such as 22:00, as long as there are quiet hours"), f"quiet.{name}")
-    which = {name: words for name in WHICH if (words := _words(typed.get(f"machines.{name}", "")))}
+    which = {name: words for name in NAMED_BY if (words := _words(typed.get(f"machines.{name}", "")))}
     return {
         "severity": typed.get("severity") or None,
         "events": _words(typed.get("events", "")) or None,
